@@ -1,0 +1,140 @@
+// The globals that Pyodide finds: those of its "shell" environment (a bare V8 with `read`,
+// `readbuffer` and `load`), plus what Emscripten and CPython need to work: clocks, entropy,
+// timers that really wait, text codecs, a console.
+
+import { core } from "ext:core/mod.js";
+import {
+  op_faas_acknowledge_stop,
+  op_faas_boot_file,
+  op_faas_decode_latin1,
+  op_faas_decode_utf16,
+  op_faas_finish,
+  op_faas_interrupt_buffer,
+  op_faas_now,
+  op_faas_pump,
+  op_faas_random,
+  op_faas_sleep,
+  op_faas_stop_requested,
+  op_faas_write,
+} from "ext:core/ops";
+import { createRandom } from "ext:faas_python/random.js";
+import { createTimers } from "ext:faas_python/timers.js";
+
+const { decode, encode } = core;
+const timers = createTimers(op_faas_now);
+
+function bytesOf(source) {
+  return ArrayBuffer.isView(source)
+    ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
+    : new Uint8Array(source);
+}
+
+function fillRandom(view) {
+  op_faas_random(bytesOf(view));
+  return view;
+}
+
+class TextEncoder {
+  encoding = "utf-8";
+  encode(text = "") {
+    return encode(String(text));
+  }
+  encodeInto(text, target) {
+    let read = 0;
+    let written = 0;
+    for (const character of String(text)) {
+      const bytes = encode(character);
+      if (written + bytes.length > target.length) break;
+      target.set(bytes, written);
+      read += character.length;
+      written += bytes.length;
+    }
+    return { read, written };
+  }
+}
+
+const decoders = {
+  "utf-8": decode,
+  "utf-16le": op_faas_decode_utf16,
+  // Pyodide means ISO 8859-1 by it; the web's table differs in 0x80 to 0x9f.
+  latin1: op_faas_decode_latin1,
+};
+
+class TextDecoder {
+  constructor(encoding = "utf-8") {
+    this.encoding = String(encoding).toLowerCase().replace(/^utf8$/, "utf-8");
+    if (!Object.hasOwn(decoders, this.encoding)) {
+      const known = Object.keys(decoders).join(", ");
+      throw new RangeError(`The sandbox decodes ${known}, not "${encoding}"`);
+    }
+  }
+  decode(source = new Uint8Array()) {
+    return decoders[this.encoding](bytesOf(source));
+  }
+}
+
+function printer(descriptor) {
+  return (...values) => op_faas_write(descriptor, encode(values.map(String).join(" ") + "\n"));
+}
+
+const toStdout = printer(1);
+const toStderr = printer(2);
+const { random, reseed } = createRandom(fillRandom);
+Math.random = random;
+
+function define(name, value) {
+  Object.defineProperty(globalThis, name, {
+    value,
+    writable: true,
+    configurable: true,
+    enumerable: false,
+  });
+}
+
+define("performance", { now: () => op_faas_now(), timeOrigin: Date.now() - op_faas_now() });
+define("crypto", { getRandomValues: fillRandom });
+define("TextEncoder", TextEncoder);
+define("TextDecoder", TextDecoder);
+define("setTimeout", timers.setTimeout);
+define("setInterval", timers.setInterval);
+define("clearTimeout", timers.clear);
+define("clearInterval", timers.clear);
+define("console", {
+  log: toStdout,
+  info: toStdout,
+  debug: toStdout,
+  warn: toStderr,
+  error: toStderr,
+  trace: toStderr,
+});
+
+// Waits until something happened that Python's event loop may have to look at, for at most
+// `limit` ms. False when nothing could ever happen: no timer left, and no limit either.
+function wait(limit) {
+  op_faas_pump();
+  if (timers.fire() > 0) {
+    op_faas_pump();
+    return true;
+  }
+  const due = Math.min(timers.next(), op_faas_now() + limit);
+  if (due === Infinity) return false;
+  op_faas_sleep(due - op_faas_now());
+  return true;
+}
+
+// For the boot module, which takes it away again.
+define("__faas", {
+  acknowledgeStop: () => op_faas_acknowledge_stop(),
+  finish: (exitCode, returnValue, outOfMemory) =>
+    op_faas_finish(exitCode, returnValue ?? null, outOfMemory),
+  interruptBuffer: () => new Uint8Array(op_faas_interrupt_buffer()),
+  now: () => op_faas_now(),
+  pump: () => op_faas_pump(),
+  readFile: (path) => op_faas_boot_file(path),
+  readText: (path) => decode(op_faas_boot_file(path)),
+  reseed,
+  sleep: (milliseconds) => op_faas_sleep(milliseconds),
+  stopRequested: () => op_faas_stop_requested(),
+  wait,
+  write: (descriptor, bytes) => op_faas_write(descriptor, bytes),
+});

@@ -1,0 +1,158 @@
+"""Runs one program: compile, execute, report. Kept small, since every line is paid per execution."""
+
+import ast
+import asyncio
+import atexit
+import builtins
+import json
+import linecache
+import random
+import sys
+import traceback
+import types
+
+import _faas_host
+
+FILE_NAME = "<code>"
+PYTHON_VERSION = sys.version.split()[0]
+# Frames of these are the host's or the standard library's, not the user's.
+HIDDEN_FRAMES = ("<sandbox>", "<frozen ", "/lib/python314.zip/")
+FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+CO_COROUTINE = 0x80
+UNSET = object()
+
+_returned = UNSET
+
+
+def return_val(value):
+    """Make `value` the return value of this execution (`ret_val` in the answer)."""
+    global _returned
+    _returned = value
+
+
+def run(source, input_json, scratch):
+    """Run `source` as __main__, or with `scratch` in a module that is thrown away (warm-up)."""
+    module = types.ModuleType("__main__") if scratch else sys.modules["__main__"]
+    names = module.__dict__
+    exit_code, result, out_of_memory = 0, None, False
+    try:
+        names["input_data"] = None if input_json is None else json.loads(input_json)
+        value = execute(source, names)
+        if _returned is not UNSET:
+            value = _returned
+        elif value is None:
+            value = UNSET
+        result = None if value is UNSET else encode(value)
+    except SystemExit as stop:
+        exit_code = exit_status(stop.code)
+        if _returned is not UNSET:
+            result = encode(_returned)
+    except BaseException as error:
+        exit_code = 1
+        out_of_memory = isinstance(error, MemoryError)
+        report(error)
+    exit_code = close(exit_code)
+    _faas_host.finish(exit_code, result, out_of_memory)
+
+
+def execute(source, names):
+    """Run the program; the value of its last expression, or None."""
+    lines = source.splitlines(keepends=True)
+    linecache.cache[FILE_NAME] = (len(source), None, lines, FILE_NAME)
+    tree = compile(source, FILE_NAME, "exec", FLAGS | ast.PyCF_ONLY_AST, True)
+    last = None
+    if tree.body and isinstance(tree.body[-1], ast.Expr):
+        last = ast.Expression(tree.body.pop().value)
+    evaluate(compile(tree, FILE_NAME, "exec", FLAGS, True), names)
+    if last is None:
+        return None
+    return evaluate(compile(last, FILE_NAME, "eval", FLAGS, True), names)
+
+
+def evaluate(code, names):
+    value = eval(code, names)
+    if code.co_flags & CO_COROUTINE:
+        return event_loop().run_until_complete(value)
+    return value
+
+
+def event_loop():
+    """The loop of top-level await: one for the whole program, so that its tasks live on."""
+    try:
+        return asyncio.get_event_loop()
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        return loop
+
+
+def encode(value):
+    """A return value as text: strings as they are, JSON where it fits, else str()."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (dict, list, bool, int, float)):
+        try:
+            return json.dumps(value, ensure_ascii=False)
+        except (TypeError, ValueError):
+            pass
+    return str(value)
+
+
+def exit_status(code):
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code if -(2**31) <= code < 2**31 else 255
+    print(code, file=sys.stderr)
+    return 1
+
+
+def report(error):
+    """Print the traceback with the user's frames only."""
+    stopped = _faas_host.stop_requested()
+    _faas_host.acknowledge_stop()
+    try:
+        summary = traceback.TracebackException.from_exception(error, compact=True)
+        strip(summary)
+        lines = list(summary.format())
+        if stopped and isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
+            lines.pop()
+        sys.stderr.write("".join(lines))
+    except BaseException as failure:
+        sys.stderr.write(f"{type(error).__name__} (its report failed: {type(failure).__name__})\n")
+
+
+def strip(summary):
+    """Take the frames that are not the user's out of a traceback and of those it hangs on."""
+    pending, seen = [summary], set()
+    while pending:
+        one = pending.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        kept = [frame for frame in one.stack if not frame.filename.startswith(HIDDEN_FRAMES)]
+        one.stack = traceback.StackSummary.from_list(kept)
+        pending += [one.__cause__, one.__context__, *(one.exceptions or ())]
+
+
+def close(exit_code):
+    """What CPython does at exit: run atexit's functions, flush the streams."""
+    try:
+        atexit._run_exitfuncs()
+    except BaseException as error:
+        report(error)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:
+            exit_code = exit_code or 120
+    return exit_code
+
+
+def reseed():
+    """Give this fork random numbers of its own."""
+    random.seed()
+
+
+sys.stdout.reconfigure(line_buffering=True)
+builtins.return_val = return_val

@@ -1,0 +1,105 @@
+//! Errors as callers see them: a status, `{"error", "details"}`, and what to do about it.
+
+use axum::Json;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::pool::PoolError;
+
+/// Seconds after which a refused caller should try again.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// An answer that is not a result.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    body: ErrorBody,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorBody {
+    error: String,
+    details: String,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, error: impl Into<String>, details: impl Into<String>) -> Self {
+        Self {
+            status,
+            body: ErrorBody {
+                error: error.into(),
+                details: details.into(),
+            },
+        }
+    }
+
+    /// 400: the caller must change the request.
+    pub fn bad_request(error: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error, details)
+    }
+
+    /// 413.
+    pub fn too_large(error: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, error, details)
+    }
+
+    /// 503.
+    pub fn unavailable(details: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Service unavailable",
+            details,
+        )
+    }
+
+    pub fn no_route() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "Not found",
+            "There are POST /run_code and GET /health",
+        )
+    }
+
+    pub fn wrong_method() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Method not allowed",
+            "Use the method that the Allow header names",
+        )
+    }
+}
+
+impl From<PoolError> for ApiError {
+    fn from(error: PoolError) -> Self {
+        let details = format!("{error}; try again shortly");
+        match error {
+            PoolError::QueueFull(_) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", details)
+            }
+            PoolError::NotReady { .. } | PoolError::ShuttingDown => Self::unavailable(details),
+            PoolError::Broken(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Execution failed",
+                details,
+            ),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body)).into_response();
+        if matches!(
+            self.status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        ) {
+            let seconds = HeaderValue::from(RETRY_AFTER_SECONDS);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+}

@@ -1,0 +1,311 @@
+//! `POST /run_code`: checks a request, has it executed, words the answer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::Service;
+use super::error::ApiError;
+use crate::pool::Limits;
+use crate::pool::PoolStats;
+use crate::pool::Priority;
+use crate::pool::Report;
+use crate::pool::Status;
+use crate::protocol::Job;
+use crate::protocol::Language;
+use crate::protocol::SandboxLimits;
+use crate::settings::Settings;
+
+/// A request as it comes. Fields are checked one by one, so that each has an error of its own.
+/// Unknown fields are ignored: today's callers send some.
+#[derive(Debug, Deserialize)]
+struct RawRequest {
+    language: Option<Value>,
+    code: Option<Value>,
+    timeout: Option<Value>,
+    priority: Option<Value>,
+    input: Option<Box<RawValue>>,
+    ext: Option<Value>,
+}
+
+/// A request that was checked.
+#[derive(Debug)]
+pub struct RunRequest {
+    pub job: Job,
+    pub limits: Limits,
+    pub priority: Priority,
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub struct RunResponse {
+    output: OutputBody,
+    workload_info: WorkloadInfo,
+    metadata: Metadata,
+}
+
+#[derive(Debug, Serialize)]
+struct OutputBody {
+    stdout: String,
+    stderr: String,
+    ret_val: String,
+}
+
+#[derive(Debug, Serialize)]
+struct WorkloadInfo {
+    id: String,
+    status: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Metadata {
+    task_id: String,
+    instance_id: String,
+    language: &'static str,
+    runtime: &'static str,
+    /// Wall time in ms.
+    duration: u64,
+    status: &'static str,
+    exit_code: i32,
+    timed_out: bool,
+    truncated: bool,
+    usage: UsageBody,
+    pool_stats: PoolStatsBody,
+}
+
+#[derive(Debug, Serialize)]
+struct UsageBody {
+    wall_ms: u64,
+    cpu_ms: u64,
+    peak_memory_bytes: u64,
+}
+
+/// Numbers of sandboxes, under the names that today's callers know.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolStatsBody {
+    total_instances: usize,
+    idle_instances: usize,
+    active_instances: usize,
+}
+
+impl From<PoolStats> for PoolStatsBody {
+    fn from(stats: PoolStats) -> Self {
+        Self {
+            total_instances: stats.total,
+            idle_instances: stats.idle,
+            active_instances: stats.active,
+        }
+    }
+}
+
+/// The route's handler.
+pub async fn run_code(
+    State(service): State<Arc<Service>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<RunResponse>, ApiError> {
+    if service.draining.load(Ordering::Relaxed) {
+        return Err(ApiError::unavailable(
+            "The service is shutting down; send the request to another instance",
+        ));
+    }
+    let body = body.map_err(|rejection| unreadable_body(&rejection, &service.settings))?;
+    let request = RunRequest::parse(&body, &service.settings)?;
+    let language = request.job.language;
+    let executed = service
+        .pool
+        .execute(request.job, request.limits, request.priority);
+    let (report, stats) = executed.await?;
+    Ok(Json(RunResponse::new(language, report, stats)))
+}
+
+fn unreadable_body(rejection: &BytesRejection, settings: &Settings) -> ApiError {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        ApiError::too_large(
+            "Request body too large",
+            format!(
+                "At most {} bytes are accepted (FAAS_MAX_BODY_BYTES)",
+                settings.max_body_bytes
+            ),
+        )
+    } else {
+        ApiError::bad_request("Unreadable request body", rejection.body_text())
+    }
+}
+
+impl RunRequest {
+    /// Checks a request body.
+    ///
+    /// # Errors
+    /// 400 or 413 with the parameter's name and what is allowed.
+    pub fn parse(body: &[u8], settings: &Settings) -> Result<Self, ApiError> {
+        let raw: RawRequest = serde_json::from_slice(body)
+            .map_err(|error| ApiError::bad_request("Invalid JSON format", error.to_string()))?;
+        let language = parse_language(raw.language.as_ref())?;
+        let code = parse_code(raw.code, settings)?;
+        let wall_ms = parse_timeout(raw.timeout.as_ref(), settings)?;
+        let priority = parse_priority(raw.priority.as_ref())?;
+        check_ext(raw.ext.as_ref())?;
+        let max_cpu_ms = u64::try_from(settings.max_cpu_time().as_millis()).unwrap_or(u64::MAX);
+        Ok(Self {
+            job: Job {
+                language,
+                code,
+                input: raw.input.map(|input| input.get().to_owned()),
+                limits: SandboxLimits {
+                    cpu_ms: max_cpu_ms,
+                    memory_bytes: settings.memory_limit << 20,
+                    return_bytes: settings.max_return_bytes,
+                },
+            },
+            limits: Limits {
+                wall: Duration::from_millis(wall_ms),
+                output_bytes: settings.max_output_bytes,
+            },
+            priority,
+        })
+    }
+}
+
+fn parse_language(value: Option<&Value>) -> Result<Language, ApiError> {
+    let unsupported = |given: String| {
+        ApiError::bad_request(
+            format!("Unsupported language: {given}"),
+            "Supported languages: python, py",
+        )
+    };
+    match value {
+        None | Some(Value::Null) => Ok(Language::Python),
+        Some(Value::String(name)) => match name.to_ascii_lowercase().as_str() {
+            "python" | "py" => Ok(Language::Python),
+            _ => Err(unsupported(name.chars().take(64).collect())),
+        },
+        Some(_) => Err(unsupported("not a string".to_owned())),
+    }
+}
+
+fn parse_code(value: Option<Value>, settings: &Settings) -> Result<String, ApiError> {
+    match value {
+        None | Some(Value::Null) => Err(ApiError::bad_request(
+            "Missing required parameter: code",
+            "Send the program's text as the string `code`",
+        )),
+        Some(Value::String(code)) if code.is_empty() => Err(ApiError::bad_request(
+            "Missing required parameter: code",
+            "The program must not be empty",
+        )),
+        Some(Value::String(code)) if code.len() as u64 > settings.max_code_bytes => {
+            Err(ApiError::too_large(
+                "Parameter 'code' is too long",
+                format!(
+                    "At most {} bytes are accepted (FAAS_MAX_CODE_BYTES)",
+                    settings.max_code_bytes
+                ),
+            ))
+        }
+        Some(Value::String(code)) => Ok(code),
+        Some(_) => Err(ApiError::bad_request(
+            "Parameter 'code' must be a string",
+            "Send the program's text as a JSON string",
+        )),
+    }
+}
+
+/// The wall time limit in ms.
+fn parse_timeout(value: Option<&Value>, settings: &Settings) -> Result<u64, ApiError> {
+    let milliseconds = match value {
+        None | Some(Value::Null) => Some(settings.timeout),
+        // 1000.0 is a whole number, too; JavaScript callers cannot tell it from 1000.
+        Some(Value::Number(number)) => number.as_u64().or_else(|| {
+            let number = number.as_f64()?;
+            (number.fract() == 0.0 && (1.0..=9e15).contains(&number)).then_some(number as u64)
+        }),
+        Some(_) => None,
+    };
+    match milliseconds {
+        Some(milliseconds) if milliseconds > 0 => Ok(milliseconds.min(settings.max_execution_time)),
+        _ => Err(ApiError::bad_request(
+            "Parameter 'timeout' must be a positive integer",
+            format!(
+                "Milliseconds from 1 on; more than {} (FAAS_MAX_EXECUTION_TIME) is cut to that",
+                settings.max_execution_time
+            ),
+        )),
+    }
+}
+
+fn parse_priority(value: Option<&Value>) -> Result<Priority, ApiError> {
+    match value {
+        None | Some(Value::Null) => Ok(Priority::Normal),
+        Some(Value::String(name)) if name == "high" => Ok(Priority::High),
+        Some(Value::String(name)) if name == "normal" => Ok(Priority::Normal),
+        Some(Value::String(name)) if name == "low" => Ok(Priority::Low),
+        Some(_) => Err(ApiError::bad_request(
+            "Unknown priority",
+            "Parameter 'priority' is \"high\", \"normal\" or \"low\"",
+        )),
+    }
+}
+
+/// `ext` is for the caller's own use; it only has to have the right shape.
+fn check_ext(value: Option<&Value>) -> Result<(), ApiError> {
+    match value {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Object(entries)) if entries.values().all(Value::is_string) => Ok(()),
+        Some(_) => Err(ApiError::bad_request(
+            "Parameter 'ext' must be an object of strings",
+            "Send {\"name\": \"value\", …} or leave it out",
+        )),
+    }
+}
+
+impl RunResponse {
+    fn new(language: Language, report: Report, stats: PoolStats) -> Self {
+        let (language, runtime) = match language {
+            Language::Python => ("python", "pyodide-webassembly"),
+            Language::JavaScript => ("javascript", "v8"),
+            Language::TypeScript => ("typescript", "v8"),
+        };
+        let milliseconds =
+            |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            output: OutputBody {
+                stdout: report.stdout,
+                stderr: report.stderr,
+                ret_val: report.return_value.unwrap_or_default(),
+            },
+            workload_info: WorkloadInfo {
+                id: report.sandbox.clone(),
+                status: "Used",
+            },
+            metadata: Metadata {
+                task_id: format!("task-{}", Uuid::new_v4()),
+                instance_id: report.sandbox,
+                language,
+                runtime,
+                duration: milliseconds(report.usage.wall),
+                status: report.status.name(),
+                exit_code: report.exit_code,
+                timed_out: report.status == Status::Timeout,
+                truncated: report.truncated,
+                usage: UsageBody {
+                    wall_ms: milliseconds(report.usage.wall),
+                    cpu_ms: milliseconds(report.usage.cpu),
+                    peak_memory_bytes: report.usage.peak_memory_bytes,
+                },
+                pool_stats: stats.into(),
+            },
+        }
+    }
+}

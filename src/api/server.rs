@@ -1,0 +1,68 @@
+//! Connections: accepting, timeouts, and the orderly end.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::Service;
+
+/// A client has this long to send the head of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause after the system refused to accept, as when descriptors run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `stop`, then finishes what runs for up to the grace period.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    service: Arc<Service>,
+    stop: CancellationToken,
+) {
+    let mut http = Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    let connections = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Answers are small and complete; waiting to fill a packet would only delay them.
+        let _ = stream.set_nodelay(true);
+        let handler = TowerToHyperService::new(router.clone());
+        let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), handler);
+        let connection = connections.watch(connection.into_owned());
+        tokio::spawn(async move {
+            // A client that breaks off is no event of ours.
+            let _ = connection.await;
+        });
+    }
+    drop(listener);
+    service.draining.store(true, Ordering::Relaxed);
+    let grace = Duration::from_millis(service.settings.shutdown_grace);
+    tracing::info!(grace_ms = service.settings.shutdown_grace, "draining");
+    let drained = pin!(connections.shutdown());
+    if tokio::time::timeout(grace, drained).await.is_err() {
+        tracing::warn!("executions were cut off at the end of the grace period");
+    }
+}

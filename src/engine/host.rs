@@ -1,0 +1,181 @@
+//! What a program can ask of the process around it: the whole surface between realm and host.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Instant;
+
+use deno_core::OpState;
+use deno_core::convert::Uint8Array;
+use deno_core::op2;
+use deno_core::v8;
+use deno_error::JsErrorBox;
+
+use super::Outcome;
+use super::interrupt;
+use super::platform;
+
+/// Which of the two output streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// Services of the process that a realm runs in. A zygote gives [`Silent`], a sandbox its socket.
+pub trait Host {
+    /// Takes output. Never blocks for longer than the supervisor is slow, never fails visibly.
+    fn write(&self, stream: Stream, bytes: &[u8]);
+}
+
+/// Throws output away: the host while a zygote boots and warms up.
+pub struct Silent;
+
+impl Host for Silent {
+    fn write(&self, _stream: Stream, _bytes: &[u8]) {}
+}
+
+/// What the ops below need, kept in deno_core's `OpState`.
+pub struct HostState {
+    pub host: Rc<dyn Host>,
+    /// Directory whose files the boot code may read; `None` from the moment the boot is over.
+    pub boot_files: Option<PathBuf>,
+    /// What the program reported at its end.
+    pub outcome: Option<Outcome>,
+    pub started: Instant,
+}
+
+/// Writes to stdout (1) or stderr (2).
+#[op2(fast)]
+pub fn op_faas_write(state: &OpState, #[smi] descriptor: i32, #[buffer] bytes: &[u8]) {
+    let stream = if descriptor == 2 {
+        Stream::Stderr
+    } else {
+        Stream::Stdout
+    };
+    state.borrow::<HostState>().host.write(stream, bytes);
+}
+
+/// Takes the program's end: its exit code, whether it succeeded, and its return value.
+#[op2]
+pub fn op_faas_finish(
+    state: &mut OpState,
+    #[smi] exit_code: i32,
+    #[string] return_value: Option<String>,
+    out_of_memory: bool,
+) {
+    state.borrow_mut::<HostState>().outcome = Some(Outcome {
+        exit_code,
+        return_value,
+        out_of_memory,
+    });
+}
+
+/// Monotonic clock in ms since the zygote started, with µs in the fraction.
+#[op2(fast)]
+pub fn op_faas_now(state: &OpState) -> f64 {
+    state.borrow::<HostState>().started.elapsed().as_secs_f64() * 1000.0
+}
+
+/// Fills the buffer from the kernel's random numbers.
+#[op2(fast)]
+pub fn op_faas_random(#[buffer] bytes: &mut [u8]) -> Result<(), JsErrorBox> {
+    getrandom::fill(bytes).map_err(|error| JsErrorBox::generic(error.to_string()))
+}
+
+/// Sleeps for `milliseconds` or until a stop is requested; tells whether it was the latter.
+#[op2(fast)]
+pub fn op_faas_sleep(milliseconds: f64) -> bool {
+    let nanoseconds = (milliseconds.clamp(0.0, 1e12) * 1e6) as u64;
+    let mut left = libc::timespec {
+        tv_sec: (nanoseconds / 1_000_000_000) as libc::time_t,
+        tv_nsec: (nanoseconds % 1_000_000_000) as libc::c_long,
+    };
+    while !interrupt::stop_requested() {
+        let request = left;
+        // SAFETY: both pointers are to live timespecs; on EINTR the kernel writes what is left.
+        if unsafe { libc::nanosleep(&raw const request, &raw mut left) } == 0 {
+            break;
+        }
+    }
+    interrupt::stop_requested()
+}
+
+/// Runs microtasks and V8's own pending tasks; the way on for promises while Python is on the stack.
+#[op2(nofast, reentrant)]
+pub fn op_faas_pump(scope: &mut v8::PinScope<'_, '_>) {
+    platform::pump(scope);
+    scope.perform_microtask_checkpoint();
+}
+
+/// Whether a stop was requested.
+#[op2(fast)]
+pub fn op_faas_stop_requested() -> bool {
+    interrupt::stop_requested()
+}
+
+/// Lets the code that reports a stop run undisturbed.
+#[op2(fast)]
+pub fn op_faas_acknowledge_stop() {
+    interrupt::acknowledge_stop();
+}
+
+/// The byte that Pyodide polls for signals, as an ArrayBuffer over this process's memory.
+#[op2]
+pub fn op_faas_interrupt_buffer<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+) -> v8::Local<'s, v8::ArrayBuffer> {
+    unsafe extern "C" fn keep(_: *mut std::ffi::c_void, _: usize, _: *mut std::ffi::c_void) {}
+    // SAFETY: the byte is a static, so it outlives the isolate, and `keep` never frees it.
+    // It is an atomic that Rust only ever touches atomically; V8 reads and writes single bytes.
+    let store = unsafe {
+        v8::ArrayBuffer::new_backing_store_from_ptr(
+            interrupt::python_signal_byte().cast(),
+            1,
+            keep,
+            std::ptr::null_mut(),
+        )
+    };
+    v8::ArrayBuffer::with_backing_store(scope, &store.make_shared())
+}
+
+/// Reads a file of the Pyodide distribution; fails once the boot is over.
+#[op2]
+pub fn op_faas_boot_file(
+    state: Rc<RefCell<OpState>>,
+    #[string] path: String,
+) -> Result<Uint8Array, JsErrorBox> {
+    let directory = state.borrow().borrow::<HostState>().boot_files.clone();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let directory = directory
+        .ok_or_else(|| JsErrorBox::generic("the sandbox has no files of the host to read"))?;
+    std::fs::read(directory.join(name))
+        .map(Into::into)
+        .map_err(|error| JsErrorBox::generic(format!("cannot read {name}: {error}")))
+}
+
+/// Decodes ISO 8859-1: a byte is a code point.
+#[op2]
+pub fn op_faas_decode_latin1<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    #[buffer] bytes: &[u8],
+) -> Result<v8::Local<'s, v8::String>, JsErrorBox> {
+    v8::String::new_from_one_byte(scope, bytes, v8::NewStringType::Normal).ok_or_else(too_long)
+}
+
+/// Decodes UTF-16, little-endian; an odd byte at the end is dropped.
+#[op2]
+pub fn op_faas_decode_utf16<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    #[buffer] bytes: &[u8],
+) -> Result<v8::Local<'s, v8::String>, JsErrorBox> {
+    let units: Vec<u16> = bytes
+        .chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .collect();
+    v8::String::new_from_two_byte(scope, &units, v8::NewStringType::Normal).ok_or_else(too_long)
+}
+
+fn too_long() -> JsErrorBox {
+    JsErrorBox::range_error("the text is longer than a string can be")
+}

@@ -1,0 +1,85 @@
+//! Everything that knows V8: booting a realm, running one program in it.
+//!
+//! An engine is booted once, in a zygote, warmed up, and then only ever used in forks of it.
+
+mod host;
+pub mod interrupt;
+mod loader;
+mod platform;
+mod python;
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+pub use host::Host;
+pub use host::Silent;
+pub use host::Stream;
+pub use python::PythonEngine;
+
+/// One program, as the request named it.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    /// Source text.
+    pub code: &'a str,
+    /// JSON text of the request's `input`, if it had one.
+    pub input: Option<&'a str>,
+}
+
+/// How a program ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// 0 for success, else what the program exited with; 1 for an uncaught exception.
+    pub exit_code: i32,
+    /// What the program returned, as text; `None` if it returned nothing.
+    pub return_value: Option<String>,
+    /// Whether the program ended for want of memory.
+    pub out_of_memory: bool,
+}
+
+/// Why an engine did not boot or a program could not be brought to an end.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("the realm did not boot: {0}")]
+    Boot(String),
+    #[error("the program was terminated")]
+    Terminated,
+    #[error("the runner failed: {0}")]
+    Runner(String),
+}
+
+/// What an engine needs to boot.
+#[derive(Clone, Debug)]
+pub struct BootOptions {
+    /// Directory with the pinned Pyodide.
+    pub pyodide: PathBuf,
+    /// More flags for V8, for measurements.
+    pub v8_flags: String,
+}
+
+/// A booted language runtime.
+pub trait Engine {
+    /// Version of the runtime, for `/health`.
+    fn version(&self) -> &str;
+
+    /// Runs a program to its end.
+    ///
+    /// With `scratch` it leaves as little behind as possible: for warming up, before a user's
+    /// program runs in the same process.
+    ///
+    /// # Errors
+    /// [`EngineError::Terminated`] if V8 was told to stop; [`EngineError::Runner`] if the code
+    /// around the program failed, which a program can bring about by tampering with it.
+    fn run(&mut self, program: Program<'_>, scratch: bool) -> Result<Outcome, EngineError>;
+
+    /// Replaces the host that programs see from now on.
+    fn set_host(&mut self, host: Rc<dyn Host>);
+
+    /// Gives this process random numbers of its own, after a fork.
+    ///
+    /// # Errors
+    /// [`EngineError::Runner`] if the runtime's own code failed.
+    fn reseed(&mut self) -> Result<(), EngineError>;
+
+    /// Collects garbage, so that forks inherit a compact heap.
+    fn collect_garbage(&mut self);
+}

@@ -1,0 +1,34 @@
+//! V8's process-wide set-up, chosen so that the process can be forked afterwards.
+
+use deno_core::JsRuntime;
+use deno_core::v8;
+
+/// Flags every zygote starts with.
+///
+/// * `--single-threaded`: a fork carries over only the calling thread, so V8 must not own others.
+/// * `--wasm-max-mem-pages`: caps any one WebAssembly memory at 4 GiB (65,536 pages of 64 KiB);
+///   the sandbox's data limit cuts it far lower.
+/// * `--stack-size`: in KiB; leaves room on the 8 MiB main stack for V8's own C++ frames.
+const FLAGS: &str = "--single-threaded --wasm-max-mem-pages=65536 --stack-size=1968";
+
+/// Initialises V8 in this process. To be called once, before any isolate, on the only thread.
+///
+/// `extra_flags` come from FAAS_V8_FLAGS, for experiments and measurements.
+pub fn initialize(extra_flags: &str) {
+    v8::V8::set_flags_from_string(FLAGS);
+    v8::V8::set_flags_from_string(extra_flags);
+    // deno_core never asks for it; without it every wasm memory access pays an explicit bounds check.
+    v8::V8::enable_web_assembly_trap_handler(true);
+    JsRuntime::init_platform(Some(
+        v8::new_single_threaded_default_platform(false).make_shared(),
+    ));
+}
+
+/// Runs the tasks that V8 posted to its platform, until none is due.
+///
+/// deno_core pumps only a platform that it made itself; with ours, asynchronous WebAssembly
+/// compilation and `FinalizationRegistry` call-backs wait for this.
+pub fn pump(isolate: &v8::Isolate) {
+    let platform = v8::V8::get_current_platform();
+    while v8::Platform::pump_message_loop(&platform, isolate, false) {}
+}

@@ -1,0 +1,239 @@
+//! Python: the official Pyodide, booted in a bare V8.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Instant;
+
+use deno_core::JsRuntime;
+use deno_core::ModuleSpecifier;
+use deno_core::PollEventLoopOptions;
+use deno_core::RuntimeOptions;
+use deno_core::v8;
+
+use super::BootOptions;
+use super::Engine;
+use super::EngineError;
+use super::Host;
+use super::Outcome;
+use super::Program;
+use super::Silent;
+use super::host;
+use super::host::HostState;
+use super::loader::BootLoader;
+use super::platform;
+
+deno_core::extension!(
+    faas_python,
+    ops = [
+        host::op_faas_acknowledge_stop,
+        host::op_faas_boot_file,
+        host::op_faas_decode_latin1,
+        host::op_faas_decode_utf16,
+        host::op_faas_finish,
+        host::op_faas_interrupt_buffer,
+        host::op_faas_now,
+        host::op_faas_pump,
+        host::op_faas_random,
+        host::op_faas_sleep,
+        host::op_faas_stop_requested,
+        host::op_faas_write,
+    ],
+    esm_entry_point = "ext:faas_python/realm.js",
+    esm = [
+        "ext:faas_python/realm.js" = "js/python/realm.js",
+        "ext:faas_python/random.js" = "js/shared/random.js",
+        "ext:faas_python/timers.js" = "js/shared/timers.js",
+    ],
+    options = { host_state: HostState },
+    middleware = |op| if is_kept(op.name) { op } else { op.disable() },
+    state = |state, options| state.put(options.host_state),
+);
+
+/// Ops of deno_core that its own start-up code and the realm use. All others are disabled: among
+/// them is one that panics the process (`op_panic`) and some that write to the host's streams.
+fn is_kept(name: &str) -> bool {
+    name.starts_with("op_faas_")
+        || matches!(
+            name,
+            "op_decode"
+                | "op_encode"
+                | "op_get_ext_import_meta_proto"
+                | "op_get_extras_binding_object"
+                | "op_set_captured_bootstrap"
+                | "op_timer_now"
+        )
+}
+
+const BOOT: &str = include_str!("../../js/python/boot.mjs");
+const LOOP: &str = include_str!("../../js/python/loop.py");
+const RUNNER: &str = include_str!("../../js/python/runner.py");
+
+/// A booted Pyodide.
+pub struct PythonEngine {
+    runtime: JsRuntime,
+    run: v8::Global<v8::Function>,
+    reseed: v8::Global<v8::Function>,
+    version: String,
+}
+
+impl PythonEngine {
+    /// Boots Pyodide. Blocks for seconds; to be called once per process, on its only thread.
+    ///
+    /// # Errors
+    /// [`EngineError::Boot`] with the reason: mostly files missing from the distribution.
+    pub fn boot(options: &BootOptions) -> Result<Self, EngineError> {
+        platform::initialize(&options.v8_flags);
+        // No I/O driver: an epoll descriptor would be shared with every fork.
+        let reactor = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| EngineError::Boot(error.to_string()))?;
+        reactor
+            .block_on(Self::boot_realm(&options.pyodide))
+            .map_err(|error| EngineError::Boot(error.to_string()))
+    }
+
+    async fn boot_realm(directory: &Path) -> Result<Self, Box<dyn std::error::Error>> {
+        let loader = BootLoader::new(directory.to_owned());
+        let mut runtime = JsRuntime::try_new(RuntimeOptions {
+            extensions: vec![faas_python::init(HostState {
+                host: Rc::new(Silent),
+                boot_files: Some(directory.to_owned()),
+                outcome: None,
+                started: Instant::now(),
+            })],
+            module_loader: Some(loader.clone()),
+            ..Default::default()
+        })?;
+        let sources = serde_json::json!({ "loop": LOOP, "runner": RUNNER });
+        runtime.execute_script("<boot>", format!("globalThis.__faasSources = {sources};"))?;
+        let main = ModuleSpecifier::parse("pyodide:///boot.mjs")?;
+        let id = runtime.load_main_es_module_from_code(&main, BOOT).await?;
+        let evaluated = runtime.mod_evaluate(id);
+        runtime
+            .run_event_loop(PollEventLoopOptions::default())
+            .await?;
+        evaluated.await?;
+        loader.close();
+        let engine = Self::take_over(runtime)?;
+        engine
+            .runtime
+            .op_state()
+            .borrow_mut()
+            .borrow_mut::<HostState>()
+            .boot_files = None;
+        Ok(engine)
+    }
+
+    /// Takes the runner's functions out of the realm and closes the way back into the host.
+    fn take_over(mut runtime: JsRuntime) -> Result<Self, Box<dyn std::error::Error>> {
+        let (run, reseed, version, stages) = {
+            deno_core::scope!(scope, &mut runtime);
+            let global = scope.get_current_context().global(scope);
+            let engine = take(scope, global, "__faasEngine").ok_or("boot.mjs left no engine")?;
+            let engine = v8::Local::<v8::Object>::try_from(engine)?;
+            let run = v8::Local::<v8::Function>::try_from(
+                take(scope, engine, "run").ok_or("no function run")?,
+            )?;
+            let reseed = v8::Local::<v8::Function>::try_from(
+                take(scope, engine, "reseed").ok_or("no function reseed")?,
+            )?;
+            let version = take(scope, engine, "version").ok_or("no version")?;
+            let stages = take(scope, engine, "stages").ok_or("no stages")?;
+            let stages = v8::json::stringify(scope, stages).ok_or("no stages")?;
+            for name in ["Deno", "__bootstrap"] {
+                take(scope, global, name);
+            }
+            (
+                v8::Global::new(scope, run),
+                v8::Global::new(scope, reseed),
+                version.to_rust_string_lossy(scope),
+                stages.to_rust_string_lossy(scope),
+            )
+        };
+        tracing::debug!(stages, "booted Pyodide");
+        Ok(Self {
+            runtime,
+            run,
+            reseed,
+            version,
+        })
+    }
+}
+
+/// Reads a property and deletes it.
+fn take<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    object: v8::Local<'s, v8::Object>,
+    name: &str,
+) -> Option<v8::Local<'s, v8::Value>> {
+    let key = v8::String::new(scope, name)?;
+    let value = object.get(scope, key.into())?;
+    object.delete(scope, key.into());
+    (!value.is_undefined()).then_some(value)
+}
+
+impl Engine for PythonEngine {
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn run(&mut self, program: Program<'_>, scratch: bool) -> Result<Outcome, EngineError> {
+        {
+            let run = self.run.clone();
+            deno_core::scope!(scope, &mut self.runtime);
+            v8::tc_scope!(let scope, scope);
+            let too_long = || EngineError::Runner("the program is longer than a V8 string".into());
+            let code = v8::String::new(scope, program.code).ok_or_else(too_long)?;
+            let input: v8::Local<v8::Value> = match program.input {
+                Some(input) => v8::String::new(scope, input).ok_or_else(too_long)?.into(),
+                None => v8::undefined(scope).into(),
+            };
+            let scratch = v8::Boolean::new(scope, scratch);
+            let this = v8::undefined(scope).into();
+            let run = v8::Local::new(scope, run);
+            if run
+                .call(scope, this, &[code.into(), input, scratch.into()])
+                .is_none()
+            {
+                if scope.has_terminated() {
+                    return Err(EngineError::Terminated);
+                }
+                let message = scope
+                    .exception()
+                    .map(|exception| exception.to_rust_string_lossy(scope));
+                return Err(EngineError::Runner(message.unwrap_or_default()));
+            }
+        }
+        self.runtime
+            .op_state()
+            .borrow_mut()
+            .borrow_mut::<HostState>()
+            .outcome
+            .take()
+            .ok_or_else(|| EngineError::Runner("it reported no outcome".into()))
+    }
+
+    fn set_host(&mut self, host: Rc<dyn Host>) {
+        self.runtime
+            .op_state()
+            .borrow_mut()
+            .borrow_mut::<HostState>()
+            .host = host;
+    }
+
+    fn reseed(&mut self) -> Result<(), EngineError> {
+        let reseed = self.reseed.clone();
+        deno_core::scope!(scope, &mut self.runtime);
+        let this = v8::undefined(scope).into();
+        let reseed = v8::Local::new(scope, reseed);
+        reseed
+            .call(scope, this, &[])
+            .map(|_| ())
+            .ok_or_else(|| EngineError::Runner("reseeding failed".into()))
+    }
+
+    fn collect_garbage(&mut self) {
+        self.runtime.v8_isolate().low_memory_notification();
+    }
+}

@@ -1,0 +1,34 @@
+//! `faas-server`: runs unreviewed programs in fresh sandboxes behind an HTTP API.
+
+mod api;
+mod cli;
+mod engine;
+mod pool;
+mod protocol;
+mod sandbox;
+mod serve;
+mod settings;
+mod zygote;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let result = match cli.command {
+        None => serve::run(&cli.settings),
+        Some(cli::Command::Serve) => serve::run(&cli.settings),
+        Some(cli::Command::Zygote(arguments)) => {
+            serve::log_to_stderr(
+                settings::LogFormat::Human,
+                &std::env::var("FAAS_LOG").unwrap_or_default(),
+            );
+            zygote::main(&arguments).map(|()| ExitCode::SUCCESS)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("faas-server: {error}");
+        ExitCode::FAILURE
+    })
+}

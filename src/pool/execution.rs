@@ -1,0 +1,292 @@
+//! One execution: hands a job to a sandbox, collects what it sends, and keeps the clock.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::time::Instant;
+
+use super::output::Output;
+use super::process::Exit;
+use super::return_value;
+use super::sandbox::Sandbox;
+use super::sandbox::SandboxError;
+use crate::engine::Stream;
+use crate::protocol;
+use crate::protocol::Job;
+use crate::protocol::SandboxEvent;
+use crate::protocol::SandboxLimit;
+
+/// How long a program has to report where it was, after it was asked to stop, before it is killed.
+const SOFT_STOP_GRACE: Duration = Duration::from_millis(100);
+
+/// Exit codes as a shell would give them: timeout(1), 128 + SIGKILL, 128 + SIGXCPU.
+const TIMED_OUT: i32 = 124;
+const KILLED: i32 = 137;
+const OUT_OF_CPU: i32 = 152;
+
+/// Limits that the supervisor enforces.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Wall time.
+    pub wall: Duration,
+    /// Output kept, in bytes.
+    pub output_bytes: u64,
+}
+
+/// How an execution ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Success,
+    Error,
+    Timeout,
+    CpuLimit,
+    MemoryLimit,
+    OutputLimit,
+    ReturnLimit,
+    Killed,
+}
+
+impl Status {
+    /// Its name in answers and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Error => "error",
+            Self::Timeout => "timeout",
+            Self::CpuLimit => "cpu_limit",
+            Self::MemoryLimit => "memory_limit",
+            Self::OutputLimit => "output_limit",
+            Self::ReturnLimit => "return_limit",
+            Self::Killed => "killed",
+        }
+    }
+}
+
+/// What an execution used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    pub wall: Duration,
+    pub cpu: Duration,
+    /// Resident memory over that of an empty program, in bytes.
+    pub peak_memory_bytes: u64,
+}
+
+/// An execution that came to an end, one way or the other.
+#[derive(Debug)]
+pub struct Report {
+    pub sandbox: String,
+    pub status: Status,
+    pub exit_code: i32,
+    pub stdout: String,
+    pub stderr: String,
+    pub return_value: Option<String>,
+    pub truncated: bool,
+    pub usage: Usage,
+}
+
+/// Why the supervisor ended a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    WallTime,
+    Flood,
+}
+
+/// What the sandbox reported at its end.
+struct Finish {
+    exit_code: i32,
+    return_value: Option<String>,
+    limit: Option<SandboxLimit>,
+}
+
+/// Runs a job in a sandbox, which is used up by it.
+///
+/// # Errors
+/// When the sandbox broke off before the program started; the job may then be given to another.
+pub async fn execute(
+    mut sandbox: Sandbox,
+    job: &Job,
+    limits: Limits,
+) -> Result<Report, SandboxError> {
+    let cpu_before = sandbox.cpu_time();
+    let started = Instant::now();
+    sandbox.send(job).await?;
+    match sandbox.receive().await? {
+        Some(frame) if matches!(protocol::decode(&frame), Ok(SandboxEvent::Started)) => {}
+        Some(_) => return Err(SandboxError::Protocol),
+        None => return Err(SandboxError::Ended(sandbox.reap().await)),
+    }
+    let mut output = Output::with_budget(limits.output_bytes);
+    let (finish, stop) = follow(&mut sandbox, &mut output, started + limits.wall).await;
+    let usage = Usage {
+        wall: started.elapsed(),
+        cpu: sandbox.cpu_time().saturating_sub(cpu_before),
+        peak_memory_bytes: sandbox.peak_memory_bytes(),
+    };
+    let exit = match &finish {
+        Some(_) => None,
+        None => {
+            sandbox.signal(Signal::KILL);
+            Some(sandbox.reap().await)
+        }
+    };
+    let ending = Ending {
+        finish,
+        stop,
+        exit,
+        usage,
+    };
+    Ok(ending.into_report(sandbox.id(), output, job, limits))
+}
+
+/// Takes the sandbox's frames until it has finished, broke off, or was stopped.
+async fn follow(
+    sandbox: &mut Sandbox,
+    output: &mut Output,
+    deadline: Instant,
+) -> (Option<Finish>, Option<Stop>) {
+    let mut stop = None;
+    let mut next_measure = deadline;
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = sandbox.receive() => frame,
+            () = tokio::time::sleep_until(next_measure) => {
+                if stop.is_some() {
+                    return (None, stop);
+                }
+                stop = Some(Stop::WallTime);
+                sandbox.signal(Signal::USR1);
+                next_measure = Instant::now() + SOFT_STOP_GRACE;
+                continue;
+            }
+        };
+        let Ok(Some(frame)) = frame else {
+            return (None, stop);
+        };
+        match protocol::decode(&frame) {
+            Ok(SandboxEvent::Stdout(bytes)) => {
+                output.take(Stream::Stdout, bytes);
+            }
+            Ok(SandboxEvent::Stderr(bytes)) => {
+                output.take(Stream::Stderr, bytes);
+            }
+            Ok(SandboxEvent::Finished {
+                exit_code,
+                return_value,
+                limit,
+            }) => {
+                let finish = Finish {
+                    exit_code,
+                    return_value: return_value.map(str::to_owned),
+                    limit,
+                };
+                return (Some(finish), stop);
+            }
+            Ok(SandboxEvent::Ready | SandboxEvent::Started) | Err(_) => return (None, stop),
+        }
+        if output.is_flood() {
+            return (None, Some(Stop::Flood));
+        }
+    }
+}
+
+/// Everything that is known once an execution is over.
+struct Ending {
+    finish: Option<Finish>,
+    stop: Option<Stop>,
+    /// How the process ended, if it did not finish.
+    exit: Option<Exit>,
+    usage: Usage,
+}
+
+impl Ending {
+    fn status(&self, job: &Job) -> Status {
+        if self.stop == Some(Stop::Flood) {
+            return Status::OutputLimit;
+        }
+        match &self.finish {
+            Some(Finish {
+                limit: Some(limit), ..
+            }) => match limit {
+                SandboxLimit::Cpu => Status::CpuLimit,
+                SandboxLimit::Memory => Status::MemoryLimit,
+                SandboxLimit::ReturnValue => Status::ReturnLimit,
+            },
+            _ if self.stop == Some(Stop::WallTime) => Status::Timeout,
+            Some(Finish { exit_code: 0, .. }) => Status::Success,
+            Some(_) => Status::Error,
+            None if self.usage.cpu >= Duration::from_millis(job.limits.cpu_ms) => Status::CpuLimit,
+            None => Status::Killed,
+        }
+    }
+
+    fn into_report(self, sandbox: &str, output: Output, job: &Job, limits: Limits) -> Report {
+        let status = self.status(job);
+        let mut stdout = into_text(output.stdout);
+        let mut stderr = into_text(output.stderr);
+        if let Some(line) = self.last_line(status, job, limits) {
+            if !stderr.is_empty() && !stderr.ends_with('\n') {
+                stderr.push('\n');
+            }
+            stderr.push_str(&line);
+            stderr.push('\n');
+        }
+        let printed = return_value::extract(&mut stdout);
+        let (exit_code, returned) = match self.finish {
+            Some(finish) => (finish.exit_code, finish.return_value),
+            None => (KILLED, None),
+        };
+        Report {
+            sandbox: sandbox.to_owned(),
+            status,
+            exit_code: match status {
+                Status::Success | Status::Error => exit_code,
+                Status::Timeout => TIMED_OUT,
+                Status::CpuLimit => OUT_OF_CPU,
+                Status::ReturnLimit => 1,
+                Status::MemoryLimit | Status::OutputLimit | Status::Killed => KILLED,
+            },
+            stdout,
+            stderr,
+            return_value: printed.or(returned),
+            truncated: output.truncated,
+            usage: self.usage,
+        }
+    }
+
+    /// The last line of stderr for an execution that a limit ended.
+    fn last_line(&self, status: Status, job: &Job, limits: Limits) -> Option<String> {
+        Some(match status {
+            Status::Success | Status::Error => return None,
+            Status::Timeout => format!(
+                "Execution stopped: time limit of {} ms reached",
+                limits.wall.as_millis()
+            ),
+            Status::CpuLimit => format!(
+                "Execution stopped: CPU time limit of {} ms reached",
+                job.limits.cpu_ms
+            ),
+            Status::MemoryLimit => format!(
+                "Execution stopped: memory limit of {} MiB reached",
+                job.limits.memory_bytes >> 20
+            ),
+            Status::OutputLimit => format!(
+                "Execution stopped: output limit of {} bytes exceeded many times over",
+                limits.output_bytes
+            ),
+            Status::ReturnLimit => format!(
+                "Return value dropped: longer than the limit of {} bytes",
+                job.limits.return_bytes
+            ),
+            Status::Killed => format!(
+                "Execution stopped: the sandbox process ended unexpectedly ({})",
+                self.exit.unwrap_or(Exit::Unknown)
+            ),
+        })
+    }
+}
+
+fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}

@@ -1,0 +1,167 @@
+//! A child process held by its pidfd: signals reach it and nothing else, its end is awaited, and
+//! the kernel tells what it used.
+
+use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::process::Pid;
+use rustix::process::PidfdFlags;
+use rustix::process::Signal;
+use rustix::process::WaitId;
+use rustix::process::WaitIdOptions;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal killed it.
+    Signal(i32),
+    /// Somebody else reaped it, or the kernel does not say.
+    Unknown,
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(formatter, "exit code {code}"),
+            Self::Signal(signal) => write!(formatter, "signal {signal}"),
+            Self::Unknown => write!(formatter, "unknown"),
+        }
+    }
+}
+
+/// A child of this process that nobody else reaps. Dropping it kills the process and has it reaped;
+/// `K` is kept until then.
+#[derive(Debug)]
+pub struct ChildProcess<K: Send + 'static = ()> {
+    pid: Pid,
+    /// `None` only while being dropped.
+    held: Option<(Pidfd, K)>,
+}
+
+#[derive(Debug)]
+struct Pidfd(AsyncFd<OwnedFd>);
+
+impl Pidfd {
+    async fn reap(&self) -> Exit {
+        loop {
+            let waited = rustix::process::waitid(
+                WaitId::PidFd(self.0.as_fd()),
+                WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+            );
+            match waited {
+                Ok(Some(status)) => {
+                    return match (status.exit_status(), status.terminating_signal()) {
+                        (Some(code), _) => Exit::Code(code),
+                        (_, Some(signal)) => Exit::Signal(signal),
+                        _ => Exit::Unknown,
+                    };
+                }
+                Ok(None) => match self.0.readable().await {
+                    Ok(mut ready) => ready.clear_ready(),
+                    Err(_) => return Exit::Unknown,
+                },
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return Exit::Unknown,
+            }
+        }
+    }
+}
+
+impl<K: Send + 'static> ChildProcess<K> {
+    /// Takes charge of a child, which another process may have forked for this one.
+    ///
+    /// The number may come from a zygote, which may lie: it must be that of a child that this
+    /// process has not reaped, which also rules out that the number was given away since.
+    ///
+    /// # Errors
+    /// When there is no such child, or no descriptor is left.
+    pub fn adopt(pid: i32, kept: K) -> std::io::Result<Self> {
+        let pid = Pid::from_raw(pid)
+            .filter(|pid| pid.as_raw_nonzero().get() > 1)
+            .ok_or(std::io::ErrorKind::InvalidInput)?;
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+        rustix::process::waitid(
+            WaitId::PidFd(pidfd.as_fd()),
+            WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT,
+        )?;
+        // SAFETY: an OwnedFd keeps its one descriptor open until it is dropped.
+        let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?;
+        Ok(Self {
+            pid,
+            held: Some((Pidfd(pidfd), kept)),
+        })
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Sends a signal; one that is dead already does not mind.
+    pub fn signal(&self, signal: Signal) {
+        if let Some((pidfd, _)) = &self.held {
+            let _ = rustix::process::pidfd_send_signal(&pidfd.0, signal);
+        }
+    }
+
+    /// Waits for its end and reaps it. May be given up and called again.
+    pub async fn reap(&self) -> Exit {
+        match &self.held {
+            Some((pidfd, _)) => pidfd.reap().await,
+            None => Exit::Unknown,
+        }
+    }
+
+    /// CPU time that the process used so far, of user and system.
+    pub fn cpu_time(&self) -> Duration {
+        let mut clock = 0;
+        // SAFETY: the kernel writes one clock id to a live local.
+        if unsafe { libc::clock_getcpuclockid(self.pid(), &raw mut clock) } != 0 {
+            return Duration::ZERO;
+        }
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: the kernel writes one timespec to a live local.
+        if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+            return Duration::ZERO;
+        }
+        Duration::new(
+            u64::try_from(time.tv_sec).unwrap_or_default(),
+            u32::try_from(time.tv_nsec).unwrap_or_default(),
+        )
+    }
+
+    /// Highest resident memory so far, in bytes (`VmHWM`); includes pages shared with the zygote.
+    pub fn peak_memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        status
+            .ok()
+            .and_then(|status| {
+                let line = status
+                    .lines()
+                    .find_map(|line| line.strip_prefix("VmHWM:"))?;
+                line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
+            })
+            .map_or(0, |kibibytes| kibibytes * 1024)
+    }
+}
+
+impl<K: Send + 'static> Drop for ChildProcess<K> {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+        let held = self.held.take();
+        // Outside a runtime this process is ending, and the kernel kills what is left.
+        if let (Some((pidfd, kept)), Ok(runtime)) = (held, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move {
+                pidfd.reap().await;
+                drop(kept);
+            });
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What supervisor, zygote and sandbox say to each other.
+//!
+//! Two sockets, both private pairs:
+//! * *control*, supervisor ↔ zygote: `SOCK_SEQPACKET`, one message per packet; a fork request carries
+//!   the sandbox's end of a job socket (`SCM_RIGHTS`).
+//! * *job*, supervisor ↔ sandbox: `SOCK_STREAM` of frames, each a little-endian `u32` length and a
+//!   message of that many bytes.
+//!
+//! Messages are encoded with postcard. Those that come from a sandbox are hostile input: decoding
+//! allocates no more than the frame is long, and the frame is capped.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// Length of a frame's header, in bytes.
+pub const HEADER_BYTES: usize = 4;
+
+/// Longest frame that a sandbox may send, apart from one that carries a return value, in bytes.
+pub const MAX_OUTPUT_FRAME_BYTES: usize = 64 * 1024;
+
+/// Room in a frame beside its payload, in bytes: kinds, lengths, numbers.
+pub const FRAME_SLACK_BYTES: usize = 1024;
+
+/// Longest control packet, in bytes.
+pub const MAX_CONTROL_BYTES: usize = 4096;
+
+/// Supervisor → zygote.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub enum ZygoteCommand {
+    /// Fork a sandbox; the packet carries its end of the job socket.
+    Fork,
+}
+
+/// Zygote → supervisor. Answers to [`ZygoteCommand::Fork`] come in the order of the requests.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub enum ZygoteEvent {
+    /// Booted and ready to fork.
+    Booted {
+        /// Version of the runtime.
+        version: String,
+        /// Lock-down layers that sandboxes will have on this machine.
+        layers: Vec<String>,
+        /// Layers that this machine does not offer.
+        missing_layers: Vec<String>,
+    },
+    /// A sandbox was forked, as a child of the supervisor.
+    Forked {
+        /// Its process id.
+        pid: i32,
+    },
+    /// The fork failed.
+    ForkFailed {
+        /// The system's error number.
+        errno: i32,
+    },
+}
+
+/// The language of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Language {
+    Python,
+    JavaScript,
+    TypeScript,
+}
+
+/// Limits that a sandbox puts on itself before it runs the program. The supervisor enforces wall
+/// time and output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxLimits {
+    /// CPU time in ms.
+    pub cpu_ms: u64,
+    /// Memory over what the zygote had, in bytes.
+    pub memory_bytes: u64,
+    /// Size of the return value as text, in bytes.
+    pub return_bytes: u64,
+}
+
+/// Supervisor → sandbox, once.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Job {
+    pub language: Language,
+    /// Source text.
+    pub code: String,
+    /// JSON text.
+    pub input: Option<String>,
+    pub limits: SandboxLimits,
+}
+
+/// A limit that a program ran into, as far as the sandbox itself can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SandboxLimit {
+    Cpu,
+    Memory,
+    ReturnValue,
+}
+
+/// Sandbox → supervisor.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub enum SandboxEvent<'a> {
+    /// Locked down and waiting for a job.
+    Ready,
+    /// The job was read; the program starts now.
+    Started,
+    /// Output, at most [`MAX_OUTPUT_FRAME_BYTES`] less [`FRAME_SLACK_BYTES`].
+    Stdout(#[serde(borrow)] &'a [u8]),
+    Stderr(#[serde(borrow)] &'a [u8]),
+    /// The program ended.
+    Finished {
+        exit_code: i32,
+        return_value: Option<&'a str>,
+        limit: Option<SandboxLimit>,
+    },
+}
+
+/// A message that is not one.
+#[derive(Debug, thiserror::Error)]
+#[error("malformed message: {0}")]
+pub struct Malformed(#[from] postcard::Error);
+
+/// Encodes a control message.
+///
+/// # Errors
+/// None that a well-formed message can cause; kept because the encoder's signature has one.
+pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, Malformed> {
+    Ok(postcard::to_stdvec(message)?)
+}
+
+/// Decodes a message.
+///
+/// # Errors
+/// [`Malformed`] if the bytes are not exactly one message.
+pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Malformed> {
+    let (message, rest) = postcard::take_from_bytes(bytes)?;
+    if rest.is_empty() {
+        Ok(message)
+    } else {
+        Err(Malformed(postcard::Error::DeserializeBadEncoding))
+    }
+}
+
+/// Encodes a message with its header.
+///
+/// # Errors
+/// As [`encode`]; also if the message is longer than 4 GiB.
+pub fn encode_frame<T: Serialize>(message: &T) -> Result<Vec<u8>, Malformed> {
+    let mut frame = postcard::to_extend(message, vec![0; HEADER_BYTES])?;
+    let length = u32::try_from(frame.len() - HEADER_BYTES)
+        .map_err(|_| Malformed(postcard::Error::SerializeBufferFull))?;
+    frame[..HEADER_BYTES].copy_from_slice(&length.to_le_bytes());
+    Ok(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_frame_is_its_length_and_its_message() {
+        let frame = encode_frame(&SandboxEvent::Stdout(b"hi")).unwrap();
+        let (header, body) = frame.split_at(HEADER_BYTES);
+        assert_eq!(
+            u32::from_le_bytes(header.try_into().unwrap()) as usize,
+            body.len()
+        );
+        assert_eq!(
+            decode::<SandboxEvent>(body).unwrap(),
+            SandboxEvent::Stdout(b"hi")
+        );
+    }
+
+    #[test]
+    fn bytes_after_a_message_are_refused() {
+        let mut bytes = encode(&SandboxEvent::Ready).unwrap();
+        bytes.push(0);
+        assert!(decode::<SandboxEvent>(&bytes).is_err());
+    }
+
+    #[test]
+    fn a_length_beyond_the_frame_is_refused() {
+        // Kind 2 (Stdout) that claims 2^32 - 1 bytes of payload.
+        assert!(decode::<SandboxEvent>(&[2, 0xff, 0xff, 0xff, 0xff, 0x0f, 1]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_from_a_sandbox_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+            let _ = decode::<SandboxEvent>(&bytes);
+            let _ = decode::<ZygoteEvent>(&bytes);
+            let _ = decode::<Job>(&bytes);
+        }
+
+        #[test]
+        fn what_is_encoded_is_decoded(code in ".*", input in proptest::option::of(".*"), cpu_ms: u64) {
+            let job = Job {
+                language: Language::Python,
+                code,
+                input,
+                limits: SandboxLimits { cpu_ms, memory_bytes: 1, return_bytes: 2 },
+            };
+            prop_assert_eq!(decode::<Job>(&encode(&job).unwrap()).unwrap(), job);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The sandbox: a fork of a zygote that locks itself down, takes one job from its socket, runs it
+//! and ends.
+
+mod lockdown;
+mod output;
+mod signals;
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use crate::engine::Engine;
+use crate::engine::EngineError;
+use crate::engine::Host;
+use crate::engine::Program;
+use crate::engine::Silent;
+use crate::engine::Stream;
+use crate::protocol::Job;
+use crate::protocol::SandboxEvent;
+use crate::protocol::SandboxLimit;
+
+pub use lockdown::Lockdown;
+pub use lockdown::die_with;
+pub use signals::install_signal_handlers;
+
+/// The program a sandbox rehearses with before it takes a job: pulls in the pages that any program
+/// touches, so that the job does not wait for them.
+const REHEARSAL: &str = "print(1)\n1";
+
+/// Exit codes of a sandbox process that ended itself, for the supervisor.
+pub mod exit {
+    /// Done; its last frame says how.
+    pub const DONE: i32 = 0;
+    /// It could not lock itself down.
+    pub const NOT_LOCKED_DOWN: i32 = 70;
+    /// Its socket closed or brought nonsense.
+    pub const NO_JOB: i32 = 71;
+    /// The runtime could not go on.
+    pub const BROKEN: i32 = 72;
+}
+
+/// The host of a program in a sandbox: output goes to the socket.
+struct SocketHost;
+
+impl Host for SocketHost {
+    fn write(&self, stream: Stream, bytes: &[u8]) {
+        output::write(stream, bytes);
+    }
+}
+
+/// Runs a program whose effects nobody shall see.
+///
+/// # Errors
+/// When the runtime fails, which for a program of ours means that it is broken.
+pub fn rehearse(engine: &mut dyn Engine, code: &str) -> Result<(), EngineError> {
+    engine.set_host(Rc::new(Silent));
+    let program = Program { code, input: None };
+    engine.run(program, true).map(|_| ())
+}
+
+/// The life of a sandbox. Called in the child right after the fork.
+pub fn main(engine: &mut dyn Engine, lockdown: &Lockdown, supervisor: i32, socket: OwnedFd) -> ! {
+    let status = match live(engine, lockdown, supervisor, socket) {
+        Ok(()) => exit::DONE,
+        Err(status) => status,
+    };
+    // SAFETY: _exit ends the process without running destructors; V8 must not be disposed of here.
+    unsafe { libc::_exit(status) }
+}
+
+fn live(
+    engine: &mut dyn Engine,
+    lockdown: &Lockdown,
+    supervisor: i32,
+    socket: OwnedFd,
+) -> Result<(), i32> {
+    let socket = lockdown
+        .apply(supervisor, socket)
+        .map_err(|_| exit::NOT_LOCKED_DOWN)?;
+    output::attach(socket);
+    rehearse(engine, REHEARSAL).map_err(|_| exit::BROKEN)?;
+    engine.reseed().map_err(|_| exit::BROKEN)?;
+    engine.set_host(Rc::new(SocketHost));
+    output::send(&SandboxEvent::Ready).map_err(|_| exit::NO_JOB)?;
+
+    let job: Job = output::receive().map_err(|_| exit::NO_JOB)?;
+    output::send(&SandboxEvent::Started).map_err(|_| exit::NO_JOB)?;
+    lockdown
+        .limit(&job.limits)
+        .map_err(|_| exit::NOT_LOCKED_DOWN)?;
+    let program = Program {
+        code: &job.code,
+        input: job.input.as_deref(),
+    };
+    let outcome = engine.run(program, false);
+    finish(outcome.as_ref(), &job)
+}
+
+fn finish(outcome: Result<&crate::engine::Outcome, &EngineError>, job: &Job) -> Result<(), i32> {
+    let limit = signals::cpu_limit_reached().then_some(SandboxLimit::Cpu);
+    let event = match outcome {
+        Ok(outcome) => {
+            let value = outcome.return_value.as_deref();
+            let too_long = value.is_some_and(|value| value.len() as u64 > job.limits.return_bytes);
+            SandboxEvent::Finished {
+                exit_code: if too_long { 1 } else { outcome.exit_code },
+                return_value: if too_long { None } else { value },
+                limit: if too_long {
+                    Some(SandboxLimit::ReturnValue)
+                } else if outcome.out_of_memory {
+                    Some(SandboxLimit::Memory)
+                } else {
+                    limit
+                },
+            }
+        }
+        Err(EngineError::Terminated) => SandboxEvent::Finished {
+            exit_code: 1,
+            return_value: None,
+            limit,
+        },
+        Err(_) => return Err(exit::BROKEN),
+    };
+    output::send(&event).map_err(|_| exit::NO_JOB)
+}

@@ -1,0 +1,203 @@
+//! The sandbox's end of its job socket, with a buffer for output.
+//!
+//! A line of output costs a system call and wakes the supervisor, so output is gathered, but for no
+//! longer than [`FLUSH_AFTER_MS`]: a timer's signal handler writes it out, whatever the program is
+//! doing. What a program printed is thus kept even if the next thing that happens is SIGKILL.
+
+use std::cell::UnsafeCell;
+use std::os::fd::IntoRawFd;
+use std::os::fd::OwnedFd;
+use std::os::fd::RawFd;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicI32;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use serde::de::DeserializeOwned;
+
+use crate::engine::Stream;
+use crate::protocol;
+use crate::protocol::FRAME_SLACK_BYTES;
+use crate::protocol::HEADER_BYTES;
+use crate::protocol::MAX_OUTPUT_FRAME_BYTES;
+use crate::protocol::SandboxEvent;
+
+/// How long output may wait in the buffer, in ms.
+const FLUSH_AFTER_MS: u64 = 2;
+
+/// Longest piece of output in one frame, in bytes.
+const CHUNK_BYTES: usize = 16 * 1024;
+const _: () = assert!(CHUNK_BYTES + FRAME_SLACK_BYTES <= MAX_OUTPUT_FRAME_BYTES);
+
+const CAPACITY: usize = 64 * 1024;
+
+static SOCKET: AtomicI32 = AtomicI32::new(-1);
+static BUFFER: Buffer = Buffer {
+    bytes: UnsafeCell::new([0; CAPACITY]),
+    length: AtomicUsize::new(0),
+    in_use: AtomicBool::new(false),
+    flush_due: AtomicBool::new(false),
+};
+
+/// Bytes shared between the only thread and its signal handler.
+struct Buffer {
+    bytes: UnsafeCell<[u8; CAPACITY]>,
+    length: AtomicUsize,
+    /// True while the thread works on the buffer; the handler then leaves it alone.
+    in_use: AtomicBool,
+    /// Set by a handler that came at such a time; the thread makes up for it.
+    flush_due: AtomicBool,
+}
+
+// SAFETY: a sandbox has one thread. Its signal handler touches the bytes only while `in_use` is
+// false, that is, never in the middle of the thread's own access.
+unsafe impl Sync for Buffer {}
+
+/// An error of the socket: the supervisor is gone or sent nonsense.
+#[derive(Debug)]
+pub struct SocketClosed;
+
+impl Buffer {
+    /// Runs `work` on the buffer while the handler keeps away.
+    fn with<T>(&self, work: impl FnOnce(&mut [u8; CAPACITY], &mut usize) -> T) -> T {
+        self.in_use.store(true, Ordering::SeqCst);
+        let mut length = self.length.load(Ordering::Relaxed);
+        // SAFETY: one thread, and `in_use` keeps its handler out: this is the only reference.
+        let result = work(unsafe { &mut *self.bytes.get() }, &mut length);
+        self.length.store(length, Ordering::Relaxed);
+        self.in_use.store(false, Ordering::SeqCst);
+        if self.flush_due.swap(false, Ordering::SeqCst) {
+            flush_from_handler();
+        }
+        result
+    }
+}
+
+/// Makes `socket` the job socket of this process.
+pub fn attach(socket: OwnedFd) {
+    SOCKET.store(socket.into_raw_fd(), Ordering::SeqCst);
+}
+
+/// Takes output of the program.
+pub fn write(stream: Stream, bytes: &[u8]) {
+    for chunk in bytes.chunks(CHUNK_BYTES) {
+        let event = match stream {
+            Stream::Stdout => SandboxEvent::Stdout(chunk),
+            Stream::Stderr => SandboxEvent::Stderr(chunk),
+        };
+        let was_empty = BUFFER.with(|buffer, length| {
+            let room = CAPACITY - *length;
+            if room < chunk.len() + FRAME_SLACK_BYTES {
+                let _ = write_all(&buffer[..*length]);
+                *length = 0;
+            }
+            let was_empty = *length == 0;
+            *length += put_frame(&mut buffer[*length..], &event);
+            was_empty
+        });
+        if was_empty {
+            arm_flush_timer();
+        }
+    }
+}
+
+/// Sends a message, after all output before it, at once.
+pub fn send(event: &SandboxEvent<'_>) -> Result<(), SocketClosed> {
+    let frame = protocol::encode_frame(event).map_err(|_| SocketClosed)?;
+    BUFFER.with(|buffer, length| {
+        let end = *length + frame.len();
+        if end <= CAPACITY {
+            buffer[*length..end].copy_from_slice(&frame);
+            *length = 0;
+            write_all(&buffer[..end])
+        } else {
+            let pending = std::mem::take(length);
+            write_all(&buffer[..pending])?;
+            write_all(&frame)
+        }
+    })
+}
+
+/// Waits for a message.
+pub fn receive<T: DeserializeOwned>() -> Result<T, SocketClosed> {
+    let mut header = [0; HEADER_BYTES];
+    read_exact(&mut header)?;
+    let mut frame = vec![0; u32::from_le_bytes(header) as usize];
+    read_exact(&mut frame)?;
+    protocol::decode(&frame).map_err(|_| SocketClosed)
+}
+
+/// Writes out what is buffered, unless the thread is at work on it. Async-signal-safe.
+pub fn flush_from_handler() {
+    if BUFFER.in_use.load(Ordering::SeqCst) {
+        BUFFER.flush_due.store(true, Ordering::SeqCst);
+        return;
+    }
+    let length = BUFFER.length.swap(0, Ordering::Relaxed);
+    if length > 0 {
+        // SAFETY: `in_use` is false, so the thread holds no reference; it goes on when we return.
+        let bytes = unsafe { &*BUFFER.bytes.get() };
+        let _ = write_all(&bytes[..length]);
+    }
+}
+
+/// Encodes a frame into `space`, which has room for it; returns its length.
+fn put_frame(space: &mut [u8], event: &SandboxEvent<'_>) -> usize {
+    let (header, body) = space.split_at_mut(HEADER_BYTES);
+    let length = postcard::to_slice(event, body).map_or(0, |body| body.len());
+    if length == 0 {
+        return 0;
+    }
+    header.copy_from_slice(&(length as u32).to_le_bytes());
+    HEADER_BYTES + length
+}
+
+fn arm_flush_timer() {
+    let timer = libc::itimerval {
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        },
+        it_value: libc::timeval {
+            tv_sec: 0,
+            tv_usec: (FLUSH_AFTER_MS * 1000) as libc::suseconds_t,
+        },
+    };
+    // SAFETY: the first pointer is to a live itimerval, the second may be null.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+}
+
+fn socket() -> RawFd {
+    SOCKET.load(Ordering::Relaxed)
+}
+
+fn write_all(mut bytes: &[u8]) -> Result<(), SocketClosed> {
+    while !bytes.is_empty() {
+        // SAFETY: the pointer and length are those of a live slice.
+        let written = unsafe { libc::write(socket(), bytes.as_ptr().cast(), bytes.len()) };
+        match usize::try_from(written) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(_) if interrupted() => {}
+            Err(_) => return Err(SocketClosed),
+        }
+    }
+    Ok(())
+}
+
+fn read_exact(mut bytes: &mut [u8]) -> Result<(), SocketClosed> {
+    while !bytes.is_empty() {
+        // SAFETY: the pointer and length are those of a live, writable slice.
+        let read = unsafe { libc::read(socket(), bytes.as_mut_ptr().cast(), bytes.len()) };
+        match usize::try_from(read) {
+            Ok(0) => return Err(SocketClosed),
+            Ok(read) => bytes = &mut bytes[read..],
+            Err(_) if interrupted() => {}
+            Err(_) => return Err(SocketClosed),
+        }
+    }
+    Ok(())
+}
+
+fn interrupted() -> bool {
+    std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
+}

@@ -1,0 +1,116 @@
+//! The `serve` command: the supervisor from its start to its end.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::api;
+use crate::api::Service;
+use crate::pool::Pool;
+use crate::settings::LogFormat;
+use crate::settings::Settings;
+use crate::zygote::Runtime;
+
+type Error = Box<dyn std::error::Error>;
+
+/// Runs the service until it is told to stop.
+///
+/// # Errors
+/// When it cannot start: settings, files, the port.
+pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
+    settings.check()?;
+    let pyodide = settings.pyodide_directory()?;
+    log_to_stderr(settings.log_format, &settings.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(settings.clone(), pyodide))
+}
+
+async fn serve(settings: Settings, pyodide: std::path::PathBuf) -> Result<ExitCode, Error> {
+    let started = Instant::now();
+    let listener = TcpListener::bind((settings.host, settings.port))
+        .await
+        .map_err(|error| {
+            format!(
+                "cannot listen on {}:{}: {error}; set FAAS_HOST and FAAS_PORT",
+                settings.host, settings.port
+            )
+        })?;
+    let address = listener.local_addr()?;
+    let pool = Pool::start(&settings, &[Runtime::Python], &pyodide)?;
+    let stop = CancellationToken::new();
+    watch_signals(&stop)?;
+    let service = Arc::new(Service {
+        pool: pool.clone(),
+        settings,
+        draining: false.into(),
+    });
+    let announcement = tokio::spawn(announce(pool.clone(), address, started));
+    let router = api::router(service.clone());
+    api::serve(listener, router, service, stop).await;
+    announcement.abort();
+    pool.shut_down().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says on one line that the service is ready, once it is.
+async fn announce(pool: Arc<Pool>, address: std::net::SocketAddr, started: Instant) {
+    pool.until_up().await;
+    for (runtime, zygote) in pool.zygotes() {
+        for layer in &zygote.missing_layers {
+            tracing::warn!(runtime, layer, "this machine lacks a lock-down layer");
+        }
+    }
+    let sandboxes: Vec<String> = pool
+        .zygotes()
+        .iter()
+        .map(|(name, zygote)| format!("{name} ({})", zygote.version))
+        .collect();
+    tracing::info!(
+        address = %format!("http://{address}"),
+        sandboxes = sandboxes.join(", "),
+        start_ms = started.elapsed().as_millis(),
+        "ready"
+    );
+}
+
+/// SIGTERM and SIGINT end the service in order; a second one ends it at once.
+fn watch_signals(stop: &CancellationToken) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stop.is_cancelled() {
+                std::process::exit(130);
+            }
+            stop.cancel();
+        }
+    });
+    Ok(())
+}
+
+/// Sends log lines to stderr. `filter` is in the syntax of the tracing crate; an invalid one
+/// becomes `info`.
+pub fn log_to_stderr(format: LogFormat, filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Human => subscriber.init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+}

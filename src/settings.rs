@@ -1,0 +1,299 @@
+//! Every setting, parsed and checked in one place. The environment variables are those of the
+//! services that this one replaces, and more; each is a command-line option, too.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::ValueEnum;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+/// Settings of the service.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Address to listen on
+    #[arg(
+        long,
+        env = "FAAS_HOST",
+        value_name = "FAAS_HOST",
+        default_value = "0.0.0.0"
+    )]
+    pub host: IpAddr,
+
+    /// Port to listen on; 0 takes a free one
+    #[arg(
+        long,
+        env = "FAAS_PORT",
+        value_name = "FAAS_PORT",
+        default_value_t = 8000
+    )]
+    pub port: u16,
+
+    /// Time limit of an execution that names none, in ms
+    #[arg(long, env = "FAAS_TIMEOUT", value_name = "FAAS_TIMEOUT", default_value_t = 30_000,
+          value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    pub timeout: u64,
+
+    /// Longest time limit that a request may ask for, in ms; longer ones are cut to it
+    #[arg(long, env = "FAAS_MAX_EXECUTION_TIME", value_name = "FAAS_MAX_EXECUTION_TIME",
+          default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    pub max_execution_time: u64,
+
+    /// Most CPU time of an execution, in ms [default: FAAS_MAX_EXECUTION_TIME]
+    #[arg(long, env = "FAAS_MAX_CPU_TIME", value_name = "FAAS_MAX_CPU_TIME",
+          value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    pub max_cpu_time: Option<u64>,
+
+    /// Most memory of an execution over that of an empty program, in MiB
+    #[arg(long, env = "FAAS_MEMORY_LIMIT", value_name = "FAAS_MEMORY_LIMIT", default_value_t = 256,
+          value_parser = clap::value_parser!(u64).range(16..=65_536))]
+    pub memory_limit: u64,
+
+    /// Most output kept of an execution, stdout and stderr together, in bytes
+    #[arg(long, env = "FAAS_MAX_OUTPUT_BYTES", value_name = "FAAS_MAX_OUTPUT_BYTES",
+          default_value_t = 2 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub max_output_bytes: u64,
+
+    /// Longest return value, in bytes
+    #[arg(long, env = "FAAS_MAX_RETURN_BYTES", value_name = "FAAS_MAX_RETURN_BYTES",
+          default_value_t = 2 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 28))]
+    pub max_return_bytes: u64,
+
+    /// Longest program, in bytes
+    #[arg(long, env = "FAAS_MAX_CODE_BYTES", value_name = "FAAS_MAX_CODE_BYTES",
+          default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 28))]
+    pub max_code_bytes: u64,
+
+    /// Longest request body, in bytes
+    #[arg(long, env = "FAAS_MAX_BODY_BYTES", value_name = "FAAS_MAX_BODY_BYTES",
+          default_value_t = 10 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub max_body_bytes: u64,
+
+    /// Sandboxes waiting ahead of need, per runtime
+    #[arg(long, env = "FAAS_POOL_SIZE", value_name = "FAAS_POOL_SIZE", default_value_t = 10,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub pool_size: u32,
+
+    /// Sandboxes still waiting when nobody came for FAAS_POOL_IDLE_TIMEOUT [default: FAAS_POOL_SIZE]
+    #[arg(long, env = "FAAS_POOL_MIN_SIZE", value_name = "FAAS_POOL_MIN_SIZE",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub pool_min_size: Option<u32>,
+
+    /// Sandboxes waiting at most, reached while requests find none waiting [default: FAAS_POOL_SIZE]
+    #[arg(long, env = "FAAS_POOL_MAX_SIZE", value_name = "FAAS_POOL_MAX_SIZE",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub pool_max_size: Option<u32>,
+
+    /// Time without a request after which the pool shrinks, in ms
+    #[arg(long, env = "FAAS_POOL_IDLE_TIMEOUT", value_name = "FAAS_POOL_IDLE_TIMEOUT",
+          default_value_t = 300_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub pool_idle_timeout: u64,
+
+    /// Sandboxes alive at once, waiting or executing
+    #[arg(long, env = "FAAS_MAX_INSTANCES", value_name = "FAAS_MAX_INSTANCES", default_value_t = 50,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub max_instances: u32,
+
+    /// Executions at once [default: FAAS_MAX_INSTANCES]
+    #[arg(long, env = "FAAS_WORKER_COUNT", value_name = "FAAS_WORKER_COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub worker_count: Option<u32>,
+
+    /// Requests that may wait for their turn; one more is answered with 429
+    #[arg(long, env = "FAAS_QUEUE_SIZE", value_name = "FAAS_QUEUE_SIZE", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub queue_size: u32,
+
+    /// Longest boot of a language runtime, in ms
+    #[arg(long, env = "FAAS_PRELOAD_TIMEOUT", value_name = "FAAS_PRELOAD_TIMEOUT",
+          default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    pub preload_timeout: u64,
+
+    /// Time that running executions have to finish after SIGTERM, in ms
+    #[arg(long, env = "FAAS_SHUTDOWN_GRACE", value_name = "FAAS_SHUTDOWN_GRACE",
+          default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    pub shutdown_grace: u64,
+
+    /// Directory for caches
+    #[arg(
+        long,
+        env = "FAAS_WORKSPACE",
+        value_name = "FAAS_WORKSPACE",
+        default_value = "/tmp/faas-workspace"
+    )]
+    pub workspace: PathBuf,
+
+    /// Directory of the pinned Pyodide [default: pyodide-dist beside the program or the project]
+    #[arg(long, env = "FAAS_PYODIDE_DIR", value_name = "FAAS_PYODIDE_DIR")]
+    pub pyodide_dir: Option<PathBuf>,
+
+    /// Refuse to start unless every lock-down layer is available (1 or 0)
+    #[arg(long, env = "FAAS_REQUIRE_SANDBOX", value_name = "FAAS_REQUIRE_SANDBOX",
+          default_value = "0", value_parser = parse_switch, action = clap::ArgAction::Set)]
+    pub require_sandbox: bool,
+
+    /// Format of log lines
+    #[arg(long, env = "FAAS_LOG_FORMAT", value_name = "FAAS_LOG_FORMAT", value_enum,
+          default_value_t = LogFormat::Human)]
+    pub log_format: LogFormat,
+
+    /// Which log lines, in the syntax of the tracing crate's filters, such as debug
+    #[arg(
+        long,
+        env = "FAAS_LOG",
+        value_name = "FAAS_LOG",
+        default_value = "info"
+    )]
+    pub log: String,
+
+    /// More flags for V8, for measurements
+    #[arg(
+        long,
+        env = "FAAS_V8_FLAGS",
+        value_name = "FAAS_V8_FLAGS",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
+    pub v8_flags: String,
+}
+
+/// Files that make a directory a Pyodide distribution.
+const PYODIDE_FILES: [&str; 5] = [
+    "pyodide.mjs",
+    "pyodide.asm.mjs",
+    "pyodide.asm.wasm",
+    "python_stdlib.zip",
+    "pyodide-lock.json",
+];
+
+/// Settings that are each fine but make no sense together, or with this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("{name} is {value}; it must be at most {bound}, which is {limit}")]
+    TooLarge {
+        name: &'static str,
+        value: u64,
+        bound: &'static str,
+        limit: u64,
+    },
+    #[error(
+        "no Pyodide in {0}: run `make setup`, or set FAAS_PYODIDE_DIR to the directory that has its files"
+    )]
+    NoPyodide(String),
+}
+
+impl Settings {
+    /// Checks what no single setting's parser can.
+    ///
+    /// # Errors
+    /// Names the setting, its value and what is allowed.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let bound = |name, value: u64, bound, limit: u64| {
+            if value <= limit {
+                Ok(())
+            } else {
+                Err(SettingsError::TooLarge {
+                    name,
+                    value,
+                    bound,
+                    limit,
+                })
+            }
+        };
+        let instances = u64::from(self.max_instances);
+        let size = u64::from(self.pool_size);
+        bound("FAAS_POOL_SIZE", size, "FAAS_MAX_INSTANCES", instances)?;
+        bound(
+            "FAAS_POOL_MIN_SIZE",
+            u64::from(self.pool_min_size()),
+            "FAAS_POOL_SIZE",
+            size,
+        )?;
+        bound(
+            "FAAS_POOL_SIZE",
+            size,
+            "FAAS_POOL_MAX_SIZE",
+            u64::from(self.pool_max_size()),
+        )?;
+        bound(
+            "FAAS_WORKER_COUNT",
+            u64::from(self.worker_count()),
+            "FAAS_MAX_INSTANCES",
+            instances,
+        )?;
+        bound(
+            "FAAS_TIMEOUT",
+            self.timeout,
+            "FAAS_MAX_EXECUTION_TIME",
+            self.max_execution_time,
+        )
+    }
+
+    pub fn worker_count(&self) -> u32 {
+        self.worker_count.unwrap_or(self.max_instances)
+    }
+
+    pub fn pool_min_size(&self) -> u32 {
+        self.pool_min_size.unwrap_or(self.pool_size)
+    }
+
+    pub fn pool_max_size(&self) -> u32 {
+        self.pool_max_size.unwrap_or(self.pool_size)
+    }
+
+    pub fn max_cpu_time(&self) -> Duration {
+        Duration::from_millis(self.max_cpu_time.unwrap_or(self.max_execution_time))
+    }
+
+    /// The directory of the pinned Pyodide: the one that is set, else `pyodide-dist` beside the
+    /// program (as in the container image), in the current directory, or in the project that this
+    /// program was built in.
+    ///
+    /// # Errors
+    /// [`SettingsError::NoPyodide`] if a file is missing there.
+    pub fn pyodide_directory(&self) -> Result<PathBuf, SettingsError> {
+        let beside_program = std::env::current_exe()
+            .ok()
+            .and_then(|program| Some(program.parent()?.join("pyodide-dist")));
+        let candidates: Vec<PathBuf> = match &self.pyodide_dir {
+            Some(directory) => vec![directory.clone()],
+            None => beside_program
+                .into_iter()
+                .chain([
+                    PathBuf::from("pyodide-dist"),
+                    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/pyodide-dist")),
+                ])
+                .collect(),
+        };
+        let complete = |directory: &PathBuf| {
+            PYODIDE_FILES
+                .iter()
+                .all(|name| directory.join(name).is_file())
+        };
+        match candidates.iter().find(|directory| complete(directory)) {
+            Some(directory) => Ok(std::path::absolute(directory).unwrap_or(directory.clone())),
+            None => Err(SettingsError::NoPyodide(
+                candidates
+                    .iter()
+                    .map(|directory| directory.display().to_string())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            )),
+        }
+    }
+}
+
+fn parse_switch(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "true" | "on" => Ok(true),
+        "0" | "false" | "off" | "" => Ok(false),
+        _ => Err("allowed are 1 and 0".to_owned()),
+    }
+}

@@ -1,0 +1,70 @@
+//! The zygote's end of the control socket.
+
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+
+use rustix::net::RecvAncillaryBuffer;
+use rustix::net::RecvAncillaryMessage;
+use rustix::net::RecvFlags;
+use rustix::net::ReturnFlags;
+use rustix::net::SendFlags;
+
+use crate::protocol;
+use crate::protocol::MAX_CONTROL_BYTES;
+use crate::protocol::ZygoteCommand;
+use crate::protocol::ZygoteEvent;
+
+pub struct Control(OwnedFd);
+
+/// A command and the descriptor that came with it.
+pub struct Received {
+    pub command: ZygoteCommand,
+    pub descriptor: Option<OwnedFd>,
+}
+
+impl Control {
+    /// Moves the socket away from descriptor 0 and puts nothing in its place.
+    pub fn from_stdin() -> rustix::io::Result<Self> {
+        let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+        // SAFETY: nothing else in this process uses descriptor 0.
+        unsafe { rustix::io::close(0) };
+        Ok(Self(socket))
+    }
+
+    pub fn send(&self, event: &ZygoteEvent) -> Result<(), Box<dyn std::error::Error>> {
+        let packet = protocol::encode(event)?;
+        rustix::io::retry_on_intr(|| rustix::net::send(&self.0, &packet, SendFlags::NOSIGNAL))?;
+        Ok(())
+    }
+
+    /// The next command; `None` once the supervisor is gone.
+    pub fn receive(&self) -> Result<Option<Received>, Box<dyn std::error::Error>> {
+        let mut packet = [0; MAX_CONTROL_BYTES];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = rustix::io::retry_on_intr(|| {
+            rustix::net::recvmsg(
+                &self.0,
+                &mut [IoSliceMut::new(&mut packet)],
+                &mut ancillary,
+                RecvFlags::CMSG_CLOEXEC,
+            )
+        })?;
+        if received.bytes == 0 {
+            return Ok(None);
+        }
+        if received.flags.contains(ReturnFlags::TRUNC) {
+            return Err("a control packet was longer than the protocol allows".into());
+        }
+        let descriptor = ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            _ => None,
+        });
+        let command = protocol::decode(&packet[..received.bytes])?;
+        Ok(Some(Received {
+            command,
+            descriptor,
+        }))
+    }
+}
