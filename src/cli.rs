@@ -3,6 +3,7 @@
 use clap::Parser;
 use clap::Subcommand;
 
+use crate::run_file::RunArgs;
 use crate::settings::Settings;
 use crate::zygote::ZygoteArgs;
 
@@ -10,7 +11,7 @@ use crate::zygote::ZygoteArgs;
 ///
 /// Every setting is an option and an environment variable; the option wins.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = false)]
+#[command(version)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -23,6 +24,8 @@ pub struct Cli {
 pub enum Command {
     /// Serve the HTTP API (the default)
     Serve,
+    /// Execute one file in a sandbox and print its output; exits as the program does
+    Run(RunArgs),
     /// Boot a runtime and fork sandboxes; started by `serve`
     #[command(hide = true)]
     Zygote(ZygoteArgs),

@@ -5,6 +5,7 @@ mod cli;
 mod engine;
 mod pool;
 mod protocol;
+mod run_file;
 mod sandbox;
 mod serve;
 mod settings;
@@ -17,8 +18,8 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let result = match cli.command {
-        None => serve::run(&cli.settings),
-        Some(cli::Command::Serve) => serve::run(&cli.settings),
+        None | Some(cli::Command::Serve) => serve::run(&cli.settings),
+        Some(cli::Command::Run(arguments)) => run_file::run(&cli.settings, &arguments),
         Some(cli::Command::Zygote(arguments)) => {
             serve::log_to_stderr(
                 settings::LogFormat::Human,

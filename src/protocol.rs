@@ -63,6 +63,25 @@ pub enum Language {
     TypeScript,
 }
 
+impl Language {
+    /// The language that a request means by `name`, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "python" | "py" => Some(Self::Python),
+            _ => None,
+        }
+    }
+
+    /// Its name in answers and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::JavaScript => "javascript",
+            Self::TypeScript => "typescript",
+        }
+    }
+}
+
 /// Limits that a sandbox puts on itself before it runs the program. The supervisor enforces wall
 /// time and output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

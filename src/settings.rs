@@ -2,11 +2,20 @@
 //! services that this one replaces, and more; each is a command-line option, too.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use clap::ValueEnum;
+
+use crate::pool::Limits;
+use crate::protocol::SandboxLimits;
+
+/// A day: no execution and no pause of this service is longer.
+const MAX_MILLISECONDS: u64 = 86_400_000;
+const DEFAULT_TIMEOUT_MS: u64 = 30_000;
+const DEFAULT_POOL_SIZE: u32 = 10;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -36,89 +45,91 @@ pub struct Settings {
     )]
     pub port: u16,
 
-    /// Time limit of an execution that names none, in ms
-    #[arg(long, env = "FAAS_TIMEOUT", value_name = "FAAS_TIMEOUT", default_value_t = 30_000,
-          value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
-    pub timeout: u64,
+    /// Time limit of an execution that names none, in ms [default: 30000, or
+    /// FAAS_MAX_EXECUTION_TIME if that is less]
+    #[arg(long, env = "FAAS_TIMEOUT", value_name = "FAAS_TIMEOUT",
+          value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
+    pub timeout: Option<u64>,
 
     /// Longest time limit that a request may ask for, in ms; longer ones are cut to it
     #[arg(long, env = "FAAS_MAX_EXECUTION_TIME", value_name = "FAAS_MAX_EXECUTION_TIME",
-          default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+          default_value_t = 60_000, value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
     pub max_execution_time: u64,
 
     /// Most CPU time of an execution, in ms [default: FAAS_MAX_EXECUTION_TIME]
     #[arg(long, env = "FAAS_MAX_CPU_TIME", value_name = "FAAS_MAX_CPU_TIME",
-          value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+          value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
     pub max_cpu_time: Option<u64>,
 
     /// Most memory of an execution over that of an empty program, in MiB
     #[arg(long, env = "FAAS_MEMORY_LIMIT", value_name = "FAAS_MEMORY_LIMIT", default_value_t = 256,
-          value_parser = clap::value_parser!(u64).range(16..=65_536))]
+          value_parser = whole::<u64>(16..=65_536))]
     pub memory_limit: u64,
 
     /// Most output kept of an execution, stdout and stderr together, in bytes
     #[arg(long, env = "FAAS_MAX_OUTPUT_BYTES", value_name = "FAAS_MAX_OUTPUT_BYTES",
-          default_value_t = 2 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+          default_value_t = 2 << 20, value_parser = whole::<u64>(1..=1 << 30))]
     pub max_output_bytes: u64,
 
     /// Longest return value, in bytes
     #[arg(long, env = "FAAS_MAX_RETURN_BYTES", value_name = "FAAS_MAX_RETURN_BYTES",
-          default_value_t = 2 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 28))]
+          default_value_t = 2 << 20, value_parser = whole::<u64>(1..=1 << 28))]
     pub max_return_bytes: u64,
 
     /// Longest program, in bytes
     #[arg(long, env = "FAAS_MAX_CODE_BYTES", value_name = "FAAS_MAX_CODE_BYTES",
-          default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 28))]
+          default_value_t = 1 << 20, value_parser = whole::<u64>(1..=1 << 28))]
     pub max_code_bytes: u64,
 
     /// Longest request body, in bytes
     #[arg(long, env = "FAAS_MAX_BODY_BYTES", value_name = "FAAS_MAX_BODY_BYTES",
-          default_value_t = 10 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+          default_value_t = 10 << 20, value_parser = whole::<u64>(1..=1 << 30))]
     pub max_body_bytes: u64,
 
-    /// Sandboxes waiting ahead of need, per runtime
-    #[arg(long, env = "FAAS_POOL_SIZE", value_name = "FAAS_POOL_SIZE", default_value_t = 10,
-          value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub pool_size: u32,
+    /// Sandboxes waiting ahead of need, per runtime [default: 10, or what
+    /// FAAS_POOL_MIN_SIZE, FAAS_POOL_MAX_SIZE and FAAS_MAX_INSTANCES leave]
+    #[arg(long, env = "FAAS_POOL_SIZE", value_name = "FAAS_POOL_SIZE",
+          value_parser = whole::<u32>(1..=10_000))]
+    pub pool_size: Option<u32>,
 
     /// Sandboxes still waiting when nobody came for FAAS_POOL_IDLE_TIMEOUT [default: FAAS_POOL_SIZE]
     #[arg(long, env = "FAAS_POOL_MIN_SIZE", value_name = "FAAS_POOL_MIN_SIZE",
-          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+          value_parser = whole::<u32>(1..=10_000))]
     pub pool_min_size: Option<u32>,
 
     /// Sandboxes waiting at most, reached while requests find none waiting [default: FAAS_POOL_SIZE]
     #[arg(long, env = "FAAS_POOL_MAX_SIZE", value_name = "FAAS_POOL_MAX_SIZE",
-          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+          value_parser = whole::<u32>(1..=10_000))]
     pub pool_max_size: Option<u32>,
 
     /// Time without a request after which the pool shrinks, in ms
     #[arg(long, env = "FAAS_POOL_IDLE_TIMEOUT", value_name = "FAAS_POOL_IDLE_TIMEOUT",
-          default_value_t = 300_000, value_parser = clap::value_parser!(u64).range(1..))]
+          default_value_t = 300_000, value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
     pub pool_idle_timeout: u64,
 
     /// Sandboxes alive at once, waiting or executing
     #[arg(long, env = "FAAS_MAX_INSTANCES", value_name = "FAAS_MAX_INSTANCES", default_value_t = 50,
-          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+          value_parser = whole::<u32>(1..=10_000))]
     pub max_instances: u32,
 
     /// Executions at once [default: FAAS_MAX_INSTANCES]
     #[arg(long, env = "FAAS_WORKER_COUNT", value_name = "FAAS_WORKER_COUNT",
-          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+          value_parser = whole::<u32>(1..=10_000))]
     pub worker_count: Option<u32>,
 
     /// Requests that may wait for their turn; one more is answered with 429
     #[arg(long, env = "FAAS_QUEUE_SIZE", value_name = "FAAS_QUEUE_SIZE", default_value_t = 1000,
-          value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+          value_parser = whole::<u32>(0..=1_000_000))]
     pub queue_size: u32,
 
     /// Longest boot of a language runtime, in ms
     #[arg(long, env = "FAAS_PRELOAD_TIMEOUT", value_name = "FAAS_PRELOAD_TIMEOUT",
-          default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+          default_value_t = 60_000, value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
     pub preload_timeout: u64,
 
     /// Time that running executions have to finish after SIGTERM, in ms
     #[arg(long, env = "FAAS_SHUTDOWN_GRACE", value_name = "FAAS_SHUTDOWN_GRACE",
-          default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+          default_value_t = 10_000, value_parser = whole::<u64>(0..=MAX_MILLISECONDS))]
     pub shutdown_grace: u64,
 
     /// Directory for caches
@@ -190,7 +201,7 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// Checks what no single setting's parser can.
+    /// Checks what no single setting's parser can. Settings that were left out adapt to the others.
     ///
     /// # Errors
     /// Names the setting, its value and what is allowed.
@@ -208,48 +219,70 @@ impl Settings {
             }
         };
         let instances = u64::from(self.max_instances);
-        let size = u64::from(self.pool_size);
+        let size = u64::from(self.pool_size());
+        let min = u64::from(self.pool_min_size());
+        let max = u64::from(self.pool_max_size());
+        let workers = u64::from(self.worker_count());
+        bound("FAAS_POOL_MIN_SIZE", min, "FAAS_POOL_SIZE", size)?;
+        bound("FAAS_POOL_SIZE", size, "FAAS_POOL_MAX_SIZE", max)?;
         bound("FAAS_POOL_SIZE", size, "FAAS_MAX_INSTANCES", instances)?;
         bound(
-            "FAAS_POOL_MIN_SIZE",
-            u64::from(self.pool_min_size()),
-            "FAAS_POOL_SIZE",
-            size,
-        )?;
-        bound(
-            "FAAS_POOL_SIZE",
-            size,
-            "FAAS_POOL_MAX_SIZE",
-            u64::from(self.pool_max_size()),
-        )?;
-        bound(
             "FAAS_WORKER_COUNT",
-            u64::from(self.worker_count()),
+            workers,
             "FAAS_MAX_INSTANCES",
             instances,
         )?;
         bound(
             "FAAS_TIMEOUT",
-            self.timeout,
+            self.timeout(),
             "FAAS_MAX_EXECUTION_TIME",
             self.max_execution_time,
         )
+    }
+
+    /// Time limit of an execution that names none, in ms.
+    pub fn timeout(&self) -> u64 {
+        self.timeout
+            .unwrap_or_else(|| DEFAULT_TIMEOUT_MS.min(self.max_execution_time))
     }
 
     pub fn worker_count(&self) -> u32 {
         self.worker_count.unwrap_or(self.max_instances)
     }
 
+    pub fn pool_size(&self) -> u32 {
+        self.pool_size.unwrap_or_else(|| {
+            DEFAULT_POOL_SIZE
+                .max(self.pool_min_size.unwrap_or(1))
+                .min(self.pool_max_size.unwrap_or(u32::MAX))
+                .min(self.max_instances)
+        })
+    }
+
     pub fn pool_min_size(&self) -> u32 {
-        self.pool_min_size.unwrap_or(self.pool_size)
+        self.pool_min_size.unwrap_or(self.pool_size())
     }
 
+    /// The shelf never outgrows FAAS_MAX_INSTANCES, whatever is set.
     pub fn pool_max_size(&self) -> u32 {
-        self.pool_max_size.unwrap_or(self.pool_size)
+        self.pool_max_size.unwrap_or(self.pool_size())
     }
 
-    pub fn max_cpu_time(&self) -> Duration {
-        Duration::from_millis(self.max_cpu_time.unwrap_or(self.max_execution_time))
+    /// The limits that a sandbox puts on itself, unless a request lowers them.
+    pub fn sandbox_limits(&self) -> SandboxLimits {
+        SandboxLimits {
+            cpu_ms: self.max_cpu_time.unwrap_or(self.max_execution_time),
+            memory_bytes: self.memory_limit << 20,
+            return_bytes: self.max_return_bytes,
+        }
+    }
+
+    /// The limits that the supervisor keeps, with a wall time of `wall_ms` or the longest allowed.
+    pub fn limits(&self, wall_ms: u64) -> Limits {
+        Limits {
+            wall: Duration::from_millis(wall_ms.min(self.max_execution_time)),
+            output_bytes: self.max_output_bytes,
+        }
     }
 
     /// The directory of the pinned Pyodide: the one that is set, else `pyodide-dist` beside the
@@ -287,6 +320,25 @@ impl Settings {
                     .join(", "),
             )),
         }
+    }
+}
+
+/// A parser for whole numbers in a range, whose error says what is allowed.
+fn whole<T: TryFrom<u64>>(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.trim().parse().ok();
+        number
+            .filter(|number| range.contains(number))
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| {
+                format!(
+                    "allowed are whole numbers from {} to {}",
+                    range.start(),
+                    range.end()
+                )
+            })
     }
 }
 

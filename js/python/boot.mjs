@@ -55,7 +55,7 @@ const output = (descriptor) => ({
     return bytes.length;
   },
 });
-pyodide.setStdin({ error: true });
+pyodide.setStdin({ stdin: () => null });
 pyodide.setStdout(output(1));
 pyodide.setStderr(output(2));
 pyodide.setInterruptBuffer(host.interruptBuffer());
@@ -81,11 +81,26 @@ const reseed = runner.get("reseed");
 const pythonVersion = runner.get("PYTHON_VERSION");
 stage("runner");
 
+// The program ended the interpreter itself: with os._exit, or by breaking it.
+function endOfInterpreter(error) {
+  if (typeof error?.status === "number") {
+    host.finish(error.status, null, false);
+    return;
+  }
+  const text = new TextEncoder().encode(`The Python interpreter broke: ${error}\n`);
+  host.write(2, text);
+  host.finish(134, null, false);
+}
+
 globalThis.__faasEngine = {
   stages,
   version: `${version} ${pythonVersion}`,
   run(code, input, scratch) {
-    run(code, input, scratch);
+    try {
+      run(code, input, scratch);
+    } catch (error) {
+      endOfInterpreter(error);
+    }
   },
   reseed() {
     host.reseed();

@@ -8,9 +8,7 @@ CPython's own BaseEventLoop; its "selector" pumps JavaScript's microtasks and ti
 import asyncio
 import asyncio.base_events
 import asyncio.events
-import sys
 import time
-import types
 
 import _faas_host
 
@@ -23,10 +21,11 @@ class SandboxLoop(asyncio.base_events.BaseEventLoop):
         self._selector = self
 
     def select(self, timeout):
-        if timeout is not None and timeout <= 0:
-            _faas_host.pump()
-        elif not _faas_host.wait(float("inf") if timeout is None else timeout * 1000):
-            raise RuntimeError("deadlock: the program waits for something that cannot happen")
+        _faas_host.pump()
+        if not self._ready and (timeout is None or timeout > 0):
+            limit = float("inf") if timeout is None else timeout * 1000
+            if not _faas_host.wait(limit):
+                raise RuntimeError("deadlock: the program waits for something that cannot happen")
         if _faas_host.stop_requested():
             raise KeyboardInterrupt
         return ()
@@ -52,6 +51,12 @@ class SandboxLoop(asyncio.base_events.BaseEventLoop):
 
 class SandboxLoopPolicy(asyncio.events._BaseDefaultEventLoopPolicy):
     _loop_factory = SandboxLoop
+
+    def get_event_loop(self):
+        """The current loop, made on the first call, as CPython did up to 3.13 and Pyodide does."""
+        if self._local._loop is None:
+            self.set_event_loop(self.new_event_loop())
+        return self._local._loop
 
 
 def run(main, *, debug=None, loop_factory=None):
@@ -81,7 +86,7 @@ def sleep(seconds):
         raise KeyboardInterrupt
 
 
-_run = asyncio.Runner and asyncio.runners.run
+_run = asyncio.run
 asyncio.events._set_event_loop_policy(SandboxLoopPolicy())
 asyncio.events._set_running_loop(None)
 asyncio.run = asyncio.runners.run = run

@@ -108,14 +108,15 @@ define("console", {
   trace: toStderr,
 });
 
-// Waits until something happened that Python's event loop may have to look at, for at most
-// `limit` ms. False when nothing could ever happen: no timer left, and no limit either.
-function wait(limit) {
+// Lets everything happen that is due: promises, V8's own tasks, timers.
+function pump() {
   op_faas_pump();
-  if (timers.fire() > 0) {
-    op_faas_pump();
-    return true;
-  }
+  if (timers.fire() > 0) op_faas_pump();
+}
+
+// Sleeps until the next timer, at most `limit` ms. False when nothing could ever happen: no timer
+// left, and no limit either.
+function wait(limit) {
   const due = Math.min(timers.next(), op_faas_now() + limit);
   if (due === Infinity) return false;
   op_faas_sleep(due - op_faas_now());
@@ -129,7 +130,7 @@ define("__faas", {
     op_faas_finish(exitCode, returnValue ?? null, outOfMemory),
   interruptBuffer: () => new Uint8Array(op_faas_interrupt_buffer()),
   now: () => op_faas_now(),
-  pump: () => op_faas_pump(),
+  pump,
   readFile: (path) => op_faas_boot_file(path),
   readText: (path) => decode(op_faas_boot_file(path)),
   reseed,

@@ -30,6 +30,17 @@ def return_val(value):
     _returned = value
 
 
+def input(prompt="", /):
+    """The built-in input, with a hint in its error."""
+    try:
+        return _input(prompt)
+    except EOFError:
+        raise EOFError(
+            "the sandbox has no standard input; send data as the request's `input` "
+            "and read it from the variable `input_data`"
+        ) from None
+
+
 def run(source, input_json, scratch):
     """Run `source` as __main__, or with `scratch` in a module that is thrown away (warm-up)."""
     module = types.ModuleType("__main__") if scratch else sys.modules["__main__"]
@@ -72,18 +83,14 @@ def execute(source, names):
 def evaluate(code, names):
     value = eval(code, names)
     if code.co_flags & CO_COROUTINE:
-        return event_loop().run_until_complete(value)
+        try:
+            return asyncio.get_event_loop().run_until_complete(value)
+        except KeyboardInterrupt:
+            if _faas_host.stop_requested():
+                # Raised while the loop waited; raise it where the program did.
+                value.throw(KeyboardInterrupt())
+            raise
     return value
-
-
-def event_loop():
-    """The loop of top-level await: one for the whole program, so that its tasks live on."""
-    try:
-        return asyncio.get_event_loop()
-    except RuntimeError:
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-        return loop
 
 
 def encode(value):
@@ -155,4 +162,8 @@ def reseed():
 
 
 sys.stdout.reconfigure(line_buffering=True)
+# Pyodide's own start left this name in the module that programs run as.
+sys.modules["__main__"].__dict__.pop("_pyodide_core", None)
+_input = builtins.input
+builtins.input = input
 builtins.return_val = return_val

@@ -24,7 +24,6 @@ use crate::pool::Report;
 use crate::pool::Status;
 use crate::protocol::Job;
 use crate::protocol::Language;
-use crate::protocol::SandboxLimits;
 use crate::settings::Settings;
 
 /// A request as it comes. Fields are checked one by one, so that each has an error of its own.
@@ -157,22 +156,14 @@ impl RunRequest {
         let wall_ms = parse_timeout(raw.timeout.as_ref(), settings)?;
         let priority = parse_priority(raw.priority.as_ref())?;
         check_ext(raw.ext.as_ref())?;
-        let max_cpu_ms = u64::try_from(settings.max_cpu_time().as_millis()).unwrap_or(u64::MAX);
         Ok(Self {
             job: Job {
                 language,
                 code,
                 input: raw.input.map(|input| input.get().to_owned()),
-                limits: SandboxLimits {
-                    cpu_ms: max_cpu_ms,
-                    memory_bytes: settings.memory_limit << 20,
-                    return_bytes: settings.max_return_bytes,
-                },
+                limits: settings.sandbox_limits(),
             },
-            limits: Limits {
-                wall: Duration::from_millis(wall_ms),
-                output_bytes: settings.max_output_bytes,
-            },
+            limits: settings.limits(wall_ms),
             priority,
         })
     }
@@ -187,10 +178,9 @@ fn parse_language(value: Option<&Value>) -> Result<Language, ApiError> {
     };
     match value {
         None | Some(Value::Null) => Ok(Language::Python),
-        Some(Value::String(name)) => match name.to_ascii_lowercase().as_str() {
-            "python" | "py" => Ok(Language::Python),
-            _ => Err(unsupported(name.chars().take(64).collect())),
-        },
+        Some(Value::String(name)) => {
+            Language::from_name(name).ok_or_else(|| unsupported(name.chars().take(64).collect()))
+        }
         Some(_) => Err(unsupported("not a string".to_owned())),
     }
 }
@@ -225,7 +215,7 @@ fn parse_code(value: Option<Value>, settings: &Settings) -> Result<String, ApiEr
 /// The wall time limit in ms.
 fn parse_timeout(value: Option<&Value>, settings: &Settings) -> Result<u64, ApiError> {
     let milliseconds = match value {
-        None | Some(Value::Null) => Some(settings.timeout),
+        None | Some(Value::Null) => Some(settings.timeout()),
         // 1000.0 is a whole number, too; JavaScript callers cannot tell it from 1000.
         Some(Value::Number(number)) => number.as_u64().or_else(|| {
             let number = number.as_f64()?;
@@ -234,7 +224,7 @@ fn parse_timeout(value: Option<&Value>, settings: &Settings) -> Result<u64, ApiE
         Some(_) => None,
     };
     match milliseconds {
-        Some(milliseconds) if milliseconds > 0 => Ok(milliseconds.min(settings.max_execution_time)),
+        Some(milliseconds) if milliseconds > 0 => Ok(milliseconds),
         _ => Err(ApiError::bad_request(
             "Parameter 'timeout' must be a positive integer",
             format!(
@@ -272,10 +262,9 @@ fn check_ext(value: Option<&Value>) -> Result<(), ApiError> {
 
 impl RunResponse {
     fn new(language: Language, report: Report, stats: PoolStats) -> Self {
-        let (language, runtime) = match language {
-            Language::Python => ("python", "pyodide-webassembly"),
-            Language::JavaScript => ("javascript", "v8"),
-            Language::TypeScript => ("typescript", "v8"),
+        let runtime = match language {
+            Language::Python => "pyodide-webassembly",
+            Language::JavaScript | Language::TypeScript => "v8",
         };
         let milliseconds =
             |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -292,7 +281,7 @@ impl RunResponse {
             metadata: Metadata {
                 task_id: format!("task-{}", Uuid::new_v4()),
                 instance_id: report.sandbox,
-                language,
+                language: language.name(),
                 runtime,
                 duration: milliseconds(report.usage.wall),
                 status: report.status.name(),

@@ -114,7 +114,7 @@ impl Runtime {
     }
 
     /// The runtime that executes a language.
-    fn of(language: Language) -> Self {
+    pub fn of(language: Language) -> Self {
         match language {
             Language::Python => Self::Python,
             Language::JavaScript | Language::TypeScript => Self::Python,
@@ -142,7 +142,7 @@ impl Pool {
             let lane = Lane {
                 shelf: Arc::new(Shelf::new(ShelfSize {
                     min: settings.pool_min_size() as usize,
-                    start: settings.pool_size as usize,
+                    start: settings.pool_size() as usize,
                     max: settings.pool_max_size() as usize,
                     idle_after: Duration::from_millis(settings.pool_idle_timeout),
                 })),

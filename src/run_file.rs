@@ -1,0 +1,103 @@
+//! The `run` command: one file, one sandbox, the same way as a request takes.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::pool::Pool;
+use crate::pool::Priority;
+use crate::protocol::Job;
+use crate::protocol::Language;
+use crate::serve;
+use crate::settings::Settings;
+use crate::zygote::Runtime;
+
+type Error = Box<dyn std::error::Error>;
+
+/// Arguments of the `run` command.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// The file with the program
+    file: PathBuf,
+    /// Its language [default: by the file's extension, else python]
+    #[arg(long)]
+    language: Option<String>,
+    /// Time limit in ms [default: FAAS_TIMEOUT]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
+    /// JSON that the program finds as `input_data`
+    #[arg(long)]
+    input: Option<String>,
+}
+
+/// Executes the file; the exit code is the program's.
+///
+/// # Errors
+/// When the file cannot be read or the sandbox cannot be had.
+pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> {
+    settings.check()?;
+    serve::log_to_stderr(settings.log_format, "warn");
+    let language = arguments.language()?;
+    let code = std::fs::read_to_string(&arguments.file)
+        .map_err(|error| format!("cannot read {}: {error}", arguments.file.display()))?;
+    if let Some(input) = &arguments.input {
+        serde_json::from_str::<serde::de::IgnoredAny>(input)
+            .map_err(|error| format!("--input is not JSON: {error}"))?;
+    }
+    let job = Job {
+        language,
+        code,
+        input: arguments.input.clone(),
+        limits: settings.sandbox_limits(),
+    };
+    let wall_ms = arguments.timeout.unwrap_or(settings.timeout());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let one_sandbox = Settings {
+            pool_size: Some(1),
+            pool_min_size: None,
+            pool_max_size: None,
+            ..settings.clone()
+        };
+        let pyodide = settings.pyodide_directory()?;
+        let pool = Pool::start(&one_sandbox, &[Runtime::of(language)], &pyodide)?;
+        let exit_code = execute(&pool, job, settings, wall_ms).await;
+        pool.shut_down().await;
+        exit_code
+    })
+}
+
+async fn execute(
+    pool: &Arc<Pool>,
+    job: Job,
+    settings: &Settings,
+    wall_ms: u64,
+) -> Result<ExitCode, Error> {
+    pool.until_up().await;
+    let limits = settings.limits(wall_ms);
+    let (report, _) = pool.execute(job, limits, Priority::Normal).await?;
+    std::io::stdout().write_all(report.stdout.as_bytes())?;
+    std::io::stderr().write_all(report.stderr.as_bytes())?;
+    if let Some(value) = report.return_value {
+        println!("{value}");
+    }
+    Ok(ExitCode::from(
+        u8::try_from(report.exit_code & 0xff).unwrap_or(1),
+    ))
+}
+
+impl RunArgs {
+    fn language(&self) -> Result<Language, Error> {
+        let extension = self.file.extension().and_then(|text| text.to_str());
+        match (&self.language, extension) {
+            (Some(name), _) => {
+                Language::from_name(name).ok_or_else(|| format!("unknown language {name}").into())
+            }
+            (None, Some(name)) => Ok(Language::from_name(name).unwrap_or(Language::Python)),
+            (None, None) => Ok(Language::Python),
+        }
+    }
+}

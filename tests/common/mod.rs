@@ -1,0 +1,299 @@
+//! A real server for a test, and the ways to talk to it.
+
+#![allow(dead_code, reason = "each test file uses its part of this")]
+
+use std::io::BufRead;
+use std::io::BufReader;
+use std::os::unix::process::CommandExt;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::time::Duration;
+use std::time::Instant;
+
+use serde_json::Value;
+use serde_json::json;
+
+/// Path of the program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_faas-server");
+
+/// A started `faas-server`. Stopped when dropped.
+pub struct Server {
+    child: Child,
+    pub address: String,
+    agent: ureq::Agent,
+    /// What it wrote to stderr so far.
+    pub log: Arc<Mutex<String>>,
+}
+
+/// An answer: its status and its body.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: ureq::http::HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    pub fn stdout(&self) -> &str {
+        self.text(&["output", "stdout"])
+    }
+    pub fn stderr(&self) -> &str {
+        self.text(&["output", "stderr"])
+    }
+    pub fn ret_val(&self) -> &str {
+        self.text(&["output", "ret_val"])
+    }
+    pub fn outcome(&self) -> &str {
+        self.text(&["metadata", "status"])
+    }
+    pub fn exit_code(&self) -> i64 {
+        self.body["metadata"]["exit_code"].as_i64().unwrap()
+    }
+    pub fn error(&self) -> &str {
+        self.text(&["error"])
+    }
+    pub fn last_stderr_line(&self) -> &str {
+        self.stderr().lines().last().unwrap_or_default()
+    }
+
+    fn text(&self, path: &[&str]) -> &str {
+        let value = path.iter().fold(&self.body, |value, key| &value[*key]);
+        value
+            .as_str()
+            .unwrap_or_else(|| panic!("no string at {path:?} in {}", self.body))
+    }
+}
+
+/// One server for all tests of a file, with default settings.
+pub fn shared() -> &'static Server {
+    static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start(&[]));
+    &SHARED
+}
+
+impl Server {
+    /// Starts a server on a free port and waits until it is ready.
+    pub fn start(environment: &[(&str, &str)]) -> Self {
+        let mut server = Self::start_unready(environment);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !server.log.lock().unwrap().contains(" ready ") {
+            assert!(Instant::now() < deadline, "not ready: {}", server.log());
+            if let Some(status) = server.child.try_wait().unwrap() {
+                panic!("the server ended with {status}: {}", server.log());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        server
+    }
+
+    /// Starts a server and waits only until it listens.
+    pub fn start_unready(environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command
+            .env_remove("FAAS_PORT")
+            .env("FAAS_HOST", "127.0.0.1")
+            .args(["--port", "0"])
+            .envs(environment.iter().copied())
+            .stderr(Stdio::piped());
+        let mut child = spawn_on_lasting_thread(command);
+        let log = Arc::new(Mutex::new(String::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (found, address) = mpsc::channel();
+        std::thread::spawn({
+            let log = log.clone();
+            move || {
+                for line in lines.map_while(Result::ok) {
+                    let line = without_colours(&line);
+                    if let Some((_, rest)) = line.split_once("address=http://") {
+                        let _ = found.send(rest.split_whitespace().next().unwrap().to_owned());
+                    }
+                    let mut log = log.lock().unwrap();
+                    log.push_str(&line);
+                    log.push('\n');
+                }
+            }
+        });
+        let address = address.recv_timeout(Duration::from_secs(10));
+        let address = address.unwrap_or_else(|_| panic!("no address: {}", log.lock().unwrap()));
+        Self {
+            child,
+            address,
+            agent: ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .timeout_global(Some(Duration::from_secs(120)))
+                .build()
+                .into(),
+            log,
+        }
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: kill takes two numbers; the process is our own child and not reaped yet.
+        unsafe { libc::kill(self.pid(), signal) };
+    }
+
+    /// Waits for the server's end.
+    pub fn wait(&mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.answer(self.agent.get(self.url(path)).call())
+    }
+
+    pub fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
+        self.answer(self.agent.post(self.url(path)).send(body.as_ref()))
+    }
+
+    pub fn method(&self, method: &str, path: &str) -> Answer {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(self.url(path))
+            .body(())
+            .unwrap();
+        self.answer(self.agent.run(request))
+    }
+
+    /// `POST /run_code` with any JSON.
+    pub fn run(&self, request: Value) -> Answer {
+        self.post("/run_code", request.to_string())
+    }
+
+    /// Runs Python with default settings.
+    pub fn python(&self, code: &str) -> Answer {
+        self.run(json!({ "code": code }))
+    }
+
+    /// Process ids of this server's children: zygotes and sandboxes.
+    pub fn children(&self) -> Vec<i32> {
+        children_of(self.pid())
+    }
+
+    /// Process id of the zygote.
+    pub fn zygote(&self) -> i32 {
+        let is_zygote = |pid: &i32| {
+            let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&command).contains("\0zygote\0") && is_oldest(*pid, self)
+        };
+        let children = self.children();
+        children.into_iter().find(is_zygote).expect("no zygote")
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn answer(&self, result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+        let mut response = result.unwrap_or_else(|error| panic!("{error}; {}", self.log()));
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(1 << 30)
+            .read_to_string()
+            .unwrap();
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A fork of the zygote shares its command line; the zygote itself is the child with the lowest
+/// start time.
+fn is_oldest(pid: i32, server: &Server) -> bool {
+    let start_time = |pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let after_name = stat.rsplit_once(')')?.1.to_owned();
+        after_name.split_whitespace().nth(19)?.parse::<u64>().ok()
+    };
+    let oldest = server
+        .children()
+        .into_iter()
+        .filter_map(|child| Some((start_time(child)?, child)));
+    oldest.min().is_some_and(|(_, oldest)| oldest == pid)
+}
+
+pub fn children_of(pid: i32) -> Vec<i32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    tasks
+        .flat_map(|task| {
+            let children = std::fs::read_to_string(task.path().join("children"));
+            let children = children.unwrap_or_default();
+            children
+                .split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<i32>>()
+        })
+        .collect()
+}
+
+/// Waits until `condition` holds; fails the test with `what` if it does not within 20 s.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub fn is_alive(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// The kernel kills a child with the parent-death signal when the *thread* that started it ends;
+/// test threads end before the tests of other threads do.
+fn spawn_on_lasting_thread(mut command: Command) -> Child {
+    type Order = (Command, mpsc::Sender<Child>);
+    static SPAWNER: LazyLock<Mutex<mpsc::Sender<Order>>> = LazyLock::new(|| {
+        let (orders, inbox) = mpsc::channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, reply) in inbox {
+                let _ = reply.send(command.spawn().unwrap());
+            }
+        });
+        Mutex::new(orders)
+    });
+    // SAFETY: the closure makes one system call, which is allowed between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
+    let (reply, child) = mpsc::channel();
+    SPAWNER.lock().unwrap().send((command, reply)).unwrap();
+    child.recv().unwrap()
+}
+
+fn without_colours(line: &str) -> String {
+    let mut text = String::new();
+    let mut parts = line.split('\u{1b}');
+    text.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        text.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
+    }
+    text
+}

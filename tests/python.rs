@@ -1,0 +1,390 @@
+//! What a Python program may do and what its caller sees.
+
+mod common;
+
+use common::shared;
+use serde_json::json;
+
+/// Runs a program that must succeed; its stdout.
+fn stdout(code: &str) -> String {
+    let answer = shared().python(code);
+    assert_eq!(answer.outcome(), "success", "{code}\n{}", answer.stderr());
+    answer.stdout().to_owned()
+}
+
+fn ret_val(code: &str) -> String {
+    shared().python(code).ret_val().to_owned()
+}
+
+#[test]
+fn output_is_exactly_what_was_written() {
+    let code = "import sys
+print('a', end='')
+print('é€😀')
+sys.stdout.write('no newline')
+print('oops', file=sys.stderr, end='')";
+    let answer = shared().python(code);
+    assert_eq!(answer.stdout(), "aé€😀\nno newline");
+    assert_eq!(answer.stderr(), "oops");
+}
+
+#[test]
+fn much_output_keeps_its_order() {
+    let text = stdout("for i in range(20000): print(i)");
+    let expected: String = (0..20000).map(|i| format!("{i}\n")).collect();
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn an_exception_shows_the_users_frames_and_lines_only() {
+    let answer = shared()
+        .python("import json\n\ndef parse(text):\n    return json.loads(text)\n\nparse('{')");
+    assert_eq!((answer.outcome(), answer.exit_code()), ("error", 1));
+    let stderr = answer.stderr();
+    assert!(stderr.starts_with("Traceback (most recent call last):\n  File \"<code>\", line 6, in <module>\n    parse('{')\n"), "{stderr}");
+    assert!(
+        stderr.contains("  File \"<code>\", line 4, in parse\n    return json.loads(text)\n"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("json.decoder.JSONDecodeError: Expecting property name"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.matches("  File ").count(), 2, "{stderr}");
+}
+
+#[test]
+fn chained_exceptions_and_groups_are_shown_whole() {
+    let answer = shared().python(
+        "try:\n    1/0\nexcept ZeroDivisionError as e:\n    raise ValueError('bad') from e",
+    );
+    assert!(answer.stderr().contains(
+        "ZeroDivisionError: division by zero\n\nThe above exception was the direct cause"
+    ));
+    let answer = shared().python("raise ExceptionGroup('many', [ValueError(1), TypeError(2)])");
+    assert!(
+        answer.stderr().contains("ValueError: 1"),
+        "{}",
+        answer.stderr()
+    );
+    assert!(
+        answer.stderr().contains("TypeError: 2"),
+        "{}",
+        answer.stderr()
+    );
+}
+
+#[test]
+fn a_syntax_error_shows_its_caret() {
+    let answer = shared().python("x = 1\nif x = 2:\n    pass");
+    assert_eq!((answer.outcome(), answer.exit_code()), ("error", 1));
+    let stderr = answer.stderr();
+    assert!(
+        stderr.contains("File \"<code>\", line 2\n    if x = 2:\n       ^"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("SyntaxError: invalid syntax"), "{stderr}");
+}
+
+#[test]
+fn sys_exit_sets_the_exit_code() {
+    let exit = |argument: &str| {
+        let answer = shared().python(&format!("import sys\nsys.exit({argument})"));
+        (
+            answer.exit_code(),
+            answer.outcome().to_owned(),
+            answer.stderr().to_owned(),
+        )
+    };
+    assert_eq!(exit(""), (0, "success".into(), String::new()));
+    assert_eq!(exit("None"), (0, "success".into(), String::new()));
+    assert_eq!(exit("3"), (3, "error".into(), String::new()));
+    assert_eq!(exit("'broken'"), (1, "error".into(), "broken\n".into()));
+}
+
+#[test]
+fn ending_the_interpreter_is_an_exit_like_any_other() {
+    let answer = shared().python("import os\nprint('before', flush=True)\nos._exit(3)");
+    assert_eq!(
+        (answer.stdout(), answer.exit_code(), answer.outcome()),
+        ("before\n", 3, "error")
+    );
+    let answer = shared().python("import os\nos.abort()");
+    assert_eq!((answer.exit_code(), answer.outcome()), (134, "error"));
+}
+
+#[test]
+fn marked_text_on_stdout_is_the_return_value_before_all_else() {
+    let code = r#"
+import json
+def return_val(value):
+    print("__COZE_RETURN_VAL_START__")
+    print(json.dumps(value))
+    print("__COZE_RETURN_VAL_END__")
+print("before")
+return_val({"score": 1.0, "reason": "fine"})
+print("after")
+"last expression""#;
+    let answer = shared().python(code);
+    assert_eq!(answer.ret_val(), r#"{"score": 1.0, "reason": "fine"}"#);
+    assert_eq!(answer.stdout(), "before\nafter\n");
+}
+
+#[test]
+fn the_builtin_return_val_comes_before_the_last_expression() {
+    assert_eq!(
+        ret_val("return_val({'score': 0.5, 'text': 'é'})\n42"),
+        r#"{"score": 0.5, "text": "é"}"#
+    );
+    assert_eq!(ret_val("return_val(1)\nreturn_val('last')"), "last");
+    assert_eq!(
+        ret_val("def f():\n    return_val([1])\n    raise SystemExit\nf()"),
+        "[1]"
+    );
+}
+
+#[test]
+fn a_program_may_redefine_return_val() {
+    let answer = shared().python("def return_val(x): print('mine', x)\nreturn_val(3)");
+    assert_eq!((answer.stdout(), answer.ret_val()), ("mine 3\n", ""));
+}
+
+#[test]
+fn the_last_expression_is_the_return_value() {
+    for (code, expected) in [
+        ("1 + 1", "2"),
+        ("'text'", "text"),
+        ("[1, 'é', None]", r#"[1, "é", null]"#),
+        ("{'a': 1.5}", r#"{"a": 1.5}"#),
+        ("True", "true"),
+        ("(1, 2)", "(1, 2)"),
+        ("{1}", "{1}"),
+        ("None", ""),
+        ("x = 5", ""),
+        ("print(1)", ""),
+        ("for i in range(3): i", ""),
+        ("import datetime\ndatetime.date(2024, 2, 29)", "2024-02-29"),
+        ("{(1, 2): 3}", "{(1, 2): 3}"),
+    ] {
+        assert_eq!(ret_val(code), expected, "{code}");
+    }
+}
+
+#[test]
+fn asyncio_works_as_in_a_script_and_at_the_top_level() {
+    let code = "import asyncio, time
+async def work(n):
+    await asyncio.sleep(0.2)
+    return n
+async def main():
+    return await asyncio.gather(*(work(n) for n in range(5)))
+start = time.monotonic()
+print(asyncio.run(main()))
+print(asyncio.run(main()))
+print(await main(), asyncio.run(work(7)))
+loop = asyncio.get_event_loop()
+elapsed = time.monotonic() - start
+print(0.8 <= elapsed < 5)";
+    assert_eq!(
+        stdout(code),
+        "[0, 1, 2, 3, 4]\n[0, 1, 2, 3, 4]\n[0, 1, 2, 3, 4] 7\nTrue\n"
+    );
+    assert_eq!(
+        stdout(
+            "import asyncio\nloop = asyncio.get_event_loop()\nprint(loop.run_until_complete(asyncio.sleep(0.01, 'x')))"
+        ),
+        "x\n"
+    );
+}
+
+#[test]
+fn javascript_promises_can_be_awaited() {
+    let code = "from pyodide.code import run_js
+print(await run_js('new Promise(done => setTimeout(() => done(5), 20))'))
+print(await run_js('WebAssembly.compile(new Uint8Array([0,97,115,109,1,0,0,0]))'))";
+    assert_eq!(stdout(code), "5\n[object WebAssembly.Module]\n");
+}
+
+#[test]
+fn waiting_for_what_cannot_happen_is_an_error() {
+    let answer =
+        shared().python("import asyncio\nawait asyncio.get_running_loop().create_future()");
+    assert_eq!(answer.outcome(), "error");
+    assert!(answer.stderr().contains("deadlock"), "{}", answer.stderr());
+}
+
+#[test]
+fn reading_standard_input_says_where_data_comes_from() {
+    let answer = shared().python("name = input('Name? ')");
+    assert_eq!(answer.stdout(), "Name? ");
+    assert!(
+        answer
+            .stderr()
+            .contains("EOFError: the sandbox has no standard input"),
+        "{}",
+        answer.stderr()
+    );
+    assert_eq!(stdout("import sys\nprint(repr(sys.stdin.read()))"), "''\n");
+    assert_eq!(
+        stdout("import sys, io\nsys.stdin = io.StringIO('Ada\\n')\nprint(input())"),
+        "Ada\n"
+    );
+}
+
+#[test]
+fn a_time_limit_keeps_what_was_printed_and_shows_where_it_struck() {
+    for (code, line) in [
+        (
+            "print('begin', end='')\nimport time\ntime.sleep(30)",
+            "line 3",
+        ),
+        ("print('begin', end='')\nwhile True: pass", "line 2"),
+        (
+            "print('begin', end='')\nimport asyncio\nawait asyncio.sleep(30)",
+            "line 3",
+        ),
+        (
+            "print('begin', end='')\nimport re\nre.match(r'(a+)+$', 'a' * 40 + 'b')",
+            "line 3",
+        ),
+    ] {
+        let answer = shared().run(json!({ "code": code, "timeout": 400 }));
+        assert_eq!(answer.status, 200);
+        assert_eq!(
+            (answer.outcome(), answer.exit_code()),
+            ("timeout", 124),
+            "{code}"
+        );
+        assert_eq!(answer.body["metadata"]["timed_out"], true);
+        assert_eq!(answer.stdout(), "begin", "{code}");
+        assert!(
+            answer.stderr().contains(line),
+            "{code}\n{}",
+            answer.stderr()
+        );
+        assert_eq!(
+            answer.last_stderr_line(),
+            "Execution stopped: time limit of 400 ms reached"
+        );
+    }
+}
+
+#[test]
+fn a_program_that_ignores_the_stop_is_killed() {
+    for code in [
+        "print('begin')\nwhile True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        "print('begin')\nsum(range(10**12))",
+    ] {
+        let answer = shared().run(json!({ "code": code, "timeout": 300 }));
+        assert_eq!(
+            (answer.outcome(), answer.stdout()),
+            ("timeout", "begin\n"),
+            "{code}"
+        );
+        assert!(
+            answer.body["metadata"]["duration"].as_u64() < Some(1500),
+            "{}",
+            answer.body
+        );
+    }
+}
+
+#[test]
+fn memory_beyond_the_limit_is_a_memory_error_that_can_be_caught() {
+    let code =
+        "try:\n    bytearray(10**9)\nexcept MemoryError:\n    print('caught')\nprint('goes on')";
+    assert_eq!(stdout(code), "caught\ngoes on\n");
+    let answer =
+        shared().python("print('begin')\nblocks = []\nwhile True: blocks.append(bytearray(10**7))");
+    assert_eq!(
+        (answer.outcome(), answer.stdout()),
+        ("memory_limit", "begin\n")
+    );
+    assert_eq!(
+        answer.last_stderr_line(),
+        "Execution stopped: memory limit of 256 MiB reached"
+    );
+}
+
+#[test]
+fn output_beyond_the_limit_is_cut_and_the_program_goes_on() {
+    let answer = shared().python("for _ in range(300): print('é' * 10000)\nreturn_val('done')");
+    assert_eq!((answer.outcome(), answer.ret_val()), ("success", "done"));
+    assert_eq!(answer.body["metadata"]["truncated"], true);
+    let length = answer.stdout().len();
+    assert!(length <= 2 << 20 && length > (2 << 20) - 4, "{length}");
+}
+
+#[test]
+fn a_flood_of_output_ends_the_program() {
+    let answer =
+        shared().run(json!({ "code": "while True: print('x' * 1000)", "timeout": 20_000 }));
+    assert_eq!(answer.outcome(), "output_limit");
+    assert!(answer.stdout().len() <= 2 << 20);
+}
+
+#[test]
+fn a_return_value_beyond_the_limit_is_dropped_with_a_word() {
+    let answer = shared().python("'x' * (3 << 20)");
+    assert_eq!((answer.outcome(), answer.ret_val()), ("return_limit", ""));
+    assert!(
+        answer.last_stderr_line().contains("2097152 bytes"),
+        "{}",
+        answer.stderr()
+    );
+}
+
+#[test]
+fn the_network_the_host_and_processes_are_out_of_reach() {
+    for code in [
+        "open('/etc/passwd').read()",
+        "import socket\nsocket.create_connection(('127.0.0.1', 80), timeout=1)",
+        "import subprocess\nsubprocess.run(['ls'])",
+        "import os\nos.fork()",
+        "from js import fetch",
+        "import js\njs.Deno",
+    ] {
+        let answer = shared().python(code);
+        assert_eq!(answer.outcome(), "error", "{code}: {}", answer.body);
+    }
+}
+
+#[test]
+fn what_programs_use_most_works() {
+    let code = r#"
+import collections, csv, dataclasses, datetime, decimal, hashlib, io, itertools, json, math
+import random, re, sqlite3, statistics, time, unicodedata
+print(hashlib.sha256(b"x").hexdigest()[:8], json.dumps({"a": "é"}, ensure_ascii=False))
+print(re.sub(r"(\d+)", lambda m: str(int(m[0]) * 2), "a1b22"))
+print(decimal.Decimal("0.1") + decimal.Decimal("0.2"), statistics.median([3, 1, 2]))
+print(datetime.datetime(2024, 2, 29, tzinfo=datetime.timezone.utc).isoformat())
+db = sqlite3.connect(":memory:")
+db.execute("create table t (x)")
+db.executemany("insert into t values (?)", [(1,), (2,)])
+print(db.execute("select sum(x) from t").fetchone())
+print(unicodedata.name("é"), list(csv.reader(io.StringIO("a,b"))))
+start = time.monotonic(); time.sleep(0.1); print(0.09 < time.monotonic() - start < 1)
+print(0 <= random.random() < 1, abs(time.time() - time.mktime(time.localtime())) < 2)
+"#;
+    let expected = "2d711642 {\"a\": \"é\"}
+a2b44
+0.3 2
+2024-02-29T00:00:00+00:00
+(3,)
+LATIN SMALL LETTER E WITH ACUTE [['a', 'b']]
+True
+True True
+";
+    assert_eq!(stdout(code), expected);
+}
+
+#[test]
+fn sleeping_uses_no_cpu() {
+    let answer = shared().python("import time\ntime.sleep(0.5)");
+    assert!(answer.body["metadata"]["usage"]["wall_ms"].as_u64() >= Some(500));
+    assert!(
+        answer.body["metadata"]["usage"]["cpu_ms"].as_u64() < Some(200),
+        "{}",
+        answer.body
+    );
+}
