@@ -44,6 +44,7 @@ async fn serve(settings: Settings, pyodide: std::path::PathBuf) -> Result<ExitCo
             )
         })?;
     let address = listener.local_addr()?;
+    tracing::info!(address = %format!("http://{address}"), "booting");
     let pool = Pool::start(&settings, &[Runtime::Python], &pyodide)?;
     let stop = CancellationToken::new();
     watch_signals(&stop)?;

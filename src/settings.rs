@@ -41,8 +41,7 @@ pub struct Settings {
         long,
         env = "FAAS_PORT",
         value_name = "FAAS_PORT",
-        default_value_t = 8000
-    )]
+        default_value_t = 8000, value_parser = whole::<u16>(0..=65_535))]
     pub port: u16,
 
     /// Time limit of an execution that names none, in ms [default: 30000, or

@@ -1,0 +1,111 @@
+//! The command line.
+
+mod common;
+
+use std::process::Command;
+use std::process::Output;
+
+use common::PROGRAM;
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).envs(environment.iter().copied());
+    command.output().unwrap()
+}
+
+fn file(name: &str, text: &str) -> String {
+    let path = std::env::temp_dir().join(format!("faas-cli-{}-{name}", std::process::id()));
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn run_executes_a_file_and_exits_as_the_program_does() {
+    let path = file(
+        "a.py",
+        "import sys\nprint(input_data['n'] + 1)\nprint('oops', file=sys.stderr)\nsys.exit(3)",
+    );
+    let output = run(&["run", &path, "--input", "{\"n\": 41}"], &[]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "42\n");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "oops\n");
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn run_keeps_a_time_limit() {
+    let path = file("b.py", "while True: pass");
+    let output = run(&["run", &path, "--timeout", "300"], &[]);
+    assert_eq!(output.status.code(), Some(124));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("time limit of 300 ms"));
+}
+
+#[test]
+fn run_says_what_it_cannot_do() {
+    let output = run(&["run", "/nonexistent.py"], &[]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot read /nonexistent.py"));
+    let path = file("c.py", "1");
+    let output = run(&["run", &path, "--language", "ruby"], &[]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("unknown language ruby"));
+}
+
+#[test]
+fn version_and_help_are_there() {
+    let version = run(&["--version"], &[]);
+    let expected = concat!("faas-server ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(String::from_utf8_lossy(&version.stdout), expected);
+    let help = run(&["--help"], &[]);
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    for name in [
+        "FAAS_PORT",
+        "FAAS_TIMEOUT",
+        "FAAS_POOL_SIZE",
+        "FAAS_MEMORY_LIMIT",
+        "FAAS_QUEUE_SIZE",
+    ] {
+        assert!(help.contains(name), "{name}");
+    }
+    assert!(!help.contains("zygote"));
+}
+
+#[test]
+fn a_setting_that_makes_no_sense_stops_the_start() {
+    for (name, value, allowed) in [
+        ("FAAS_PORT", "99999", "from 0 to 65535"),
+        ("FAAS_PORT", "http", "from 0 to 65535"),
+        ("FAAS_TIMEOUT", "0", "from 1 to 86400000"),
+        ("FAAS_TIMEOUT", "-1", "from 1 to 86400000"),
+        ("FAAS_POOL_SIZE", "0", "from 1 to 10000"),
+        ("FAAS_MEMORY_LIMIT", "lots", "from 16 to 65536"),
+        ("FAAS_HOST", "nowhere", "IP address"),
+        ("FAAS_LOG_FORMAT", "xml", "human, json"),
+        ("FAAS_REQUIRE_SANDBOX", "maybe", "1 and 0"),
+        ("FAAS_POOL_SIZE", "51", "FAAS_MAX_INSTANCES, which is 50"),
+        ("FAAS_WORKER_COUNT", "60", "FAAS_MAX_INSTANCES, which is 50"),
+        (
+            "FAAS_TIMEOUT",
+            "60001",
+            "FAAS_MAX_EXECUTION_TIME, which is 60000",
+        ),
+        ("FAAS_PYODIDE_DIR", "/nonexistent", "make setup"),
+    ] {
+        let output = run(&[], &[(name, value)]);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{name}={value}");
+        for part in [name, value, allowed] {
+            assert!(stderr.contains(part), "{name}={value}: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_taken_port_stops_the_start() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = run(&[], &[("FAAS_HOST", "127.0.0.1"), ("FAAS_PORT", &port)]);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        stderr.contains("cannot listen on 127.0.0.1") && stderr.contains("FAAS_PORT"),
+        "{stderr}"
+    );
+}

@@ -1,0 +1,287 @@
+//! The pool and its processes: what happens when they are busy, killed or told to stop.
+
+mod common;
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+use std::time::Instant;
+
+use common::Server;
+use common::eventually;
+use common::is_alive;
+use serde_json::json;
+
+fn sleep_code(seconds: f64) -> serde_json::Value {
+    json!({ "code": format!("import time\nprint('begin', flush=True)\ntime.sleep({seconds})\nprint('end')") })
+}
+
+fn active(server: &Server) -> u64 {
+    server.get("/health").body["pool"]["activeInstances"]
+        .as_u64()
+        .unwrap()
+}
+
+fn idle(server: &Server) -> u64 {
+    server.get("/health").body["pool"]["idleInstances"]
+        .as_u64()
+        .unwrap()
+}
+
+#[test]
+fn the_pool_keeps_its_size_and_a_sandbox_is_used_once() {
+    let server = Server::start(&[("FAAS_POOL_SIZE", "3")]);
+    eventually("the pool does not fill", || idle(&server) == 3);
+    let ids: std::collections::HashSet<String> = (0..8)
+        .map(|_| server.python("1").body["metadata"]["instance_id"].to_string())
+        .collect();
+    assert_eq!(ids.len(), 8);
+    eventually("the pool does not fill again", || {
+        idle(&server) == 3 && server.children().len() == 4
+    });
+}
+
+#[test]
+fn executions_run_side_by_side() {
+    let server = Server::start(&[]);
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| assert_eq!(server.run(sleep_code(0.5)).stdout(), "begin\nend\n"));
+        }
+    });
+    // One after the other they would take ten seconds.
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn no_more_sandboxes_live_than_allowed() {
+    let server = Server::start(&[("FAAS_MAX_INSTANCES", "4"), ("FAAS_POOL_SIZE", "2")]);
+    std::thread::scope(|scope| {
+        for _ in 0..12 {
+            scope.spawn(|| assert_eq!(server.run(sleep_code(0.2)).stdout(), "begin\nend\n"));
+        }
+        for _ in 0..20 {
+            let sandboxes = server.children().len() - 1;
+            assert!(sandboxes <= 4, "{sandboxes}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+}
+
+#[test]
+fn a_full_queue_is_429_and_says_when_to_come_again() {
+    let server = Server::start(&[("FAAS_WORKER_COUNT", "1"), ("FAAS_QUEUE_SIZE", "1")]);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| server.run(sleep_code(1.5)));
+        eventually("the first does not start", || active(&server) == 1);
+        let waiting = scope.spawn(|| server.python("print('waited')"));
+        eventually("the second does not wait", || {
+            server.get("/health").body["pool_status"]["pendingRequests"] == 1
+        });
+        let refused = server.python("1");
+        assert_eq!(refused.status, 429);
+        assert!(
+            refused.headers["retry-after"]
+                .to_str()
+                .unwrap()
+                .parse::<u64>()
+                .is_ok()
+        );
+        assert_eq!(running.join().unwrap().stdout(), "begin\nend\n");
+        assert_eq!(waiting.join().unwrap().stdout(), "waited\n");
+    });
+}
+
+#[test]
+fn a_higher_priority_is_executed_first() {
+    let server = Server::start(&[("FAAS_WORKER_COUNT", "1")]);
+    let order = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.run(sleep_code(1.0)));
+        eventually("the first does not start", || active(&server) == 1);
+        for (waiting, priority) in (1..).zip(["low", "normal", "high"]) {
+            scope.spawn({
+                let (server, order) = (&server, &order);
+                move || {
+                    let code = "import time\nprint(time.time())\ntime.sleep(0.05)";
+                    let answer = server.run(json!({ "code": code, "priority": priority }));
+                    let started: f64 = answer.stdout().trim().parse().unwrap();
+                    order.lock().unwrap().push((started, priority));
+                }
+            });
+            eventually("a request does not wait", || {
+                server.get("/health").body["pool_status"]["pendingRequests"] == waiting
+            });
+        }
+    });
+    let mut order = order.into_inner().unwrap();
+    order.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let order: Vec<&str> = order.into_iter().map(|(_, priority)| priority).collect();
+    assert_eq!(order, ["high", "normal", "low"]);
+}
+
+#[test]
+fn before_the_first_sandbox_is_ready_the_service_is_unavailable() {
+    let server = Server::start_unready(&[]);
+    let answer = server.python("1");
+    assert_eq!(answer.status, 503);
+    assert!(
+        answer.body["details"].as_str().unwrap().contains("booting"),
+        "{}",
+        answer.body
+    );
+    assert!(answer.headers.contains_key("retry-after"));
+    let health = server.get("/health");
+    assert_eq!(
+        (health.status, &health.body["status"]),
+        (503, &json!("unhealthy"))
+    );
+    eventually("it does not get ready", || {
+        server.get("/health").status == 200
+    });
+    assert_eq!(server.python("1").status, 200);
+}
+
+#[test]
+fn a_killed_sandbox_is_one_failed_execution() {
+    let server = Server::start(&[("FAAS_POOL_SIZE", "2")]);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| server.run(sleep_code(20.0)));
+        eventually("it does not start", || active(&server) == 1);
+        std::thread::sleep(Duration::from_millis(300));
+        let zygote = server.zygote();
+        for sandbox in server.children().into_iter().filter(|pid| *pid != zygote) {
+            // SAFETY: kill takes two numbers; these are sandboxes of our own server.
+            unsafe { libc::kill(sandbox, libc::SIGKILL) };
+        }
+        let answer = running.join().unwrap();
+        assert_eq!((answer.status, answer.outcome()), (200, "killed"));
+        assert_eq!((answer.stdout(), answer.exit_code()), ("begin\n", 137));
+        assert!(
+            answer.last_stderr_line().contains("signal 9"),
+            "{}",
+            answer.stderr()
+        );
+    });
+    for _ in 0..5 {
+        assert_eq!(server.python("print('next')").stdout(), "next\n");
+    }
+}
+
+#[test]
+fn a_killed_zygote_is_replaced_while_requests_wait() {
+    let server = Server::start(&[("FAAS_POOL_SIZE", "1")]);
+    let zygote = server.zygote();
+    // SAFETY: kill takes two numbers; this is the zygote of our own server.
+    unsafe { libc::kill(zygote, libc::SIGKILL) };
+    let killed = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| assert_eq!(server.python("print('waited')").stdout(), "waited\n"));
+        }
+    });
+    println!(
+        "all six answered {:?} after the zygote was killed",
+        killed.elapsed()
+    );
+    assert_ne!(server.zygote(), zygote);
+    assert_eq!(server.get("/health").status, 200);
+}
+
+#[test]
+fn a_client_that_hangs_up_frees_its_sandbox() {
+    let server = Server::start(&[]);
+    let body = sleep_code(60.0).to_string();
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    write!(
+        stream,
+        "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    eventually("it does not start", || active(&server) == 1);
+    drop(stream);
+    eventually("its sandbox is not freed", || active(&server) == 0);
+    eventually("its process stays", || server.children().len() == 11);
+}
+
+#[test]
+fn sigterm_finishes_what_runs_and_leaves_no_process() {
+    let mut server = Server::start(&[]);
+    let children = server.children();
+    let (answer, address) = std::thread::scope(|scope| {
+        let running = scope.spawn(|| server.run(sleep_code(1.0)));
+        eventually("it does not start", || active(&server) == 1);
+        server.signal(libc::SIGTERM);
+        (running.join().unwrap(), server.address.clone())
+    });
+    assert_eq!(answer.stdout(), "begin\nend\n");
+    assert!(server.wait().success());
+    assert!(TcpStream::connect(address).is_err());
+    assert!(children.len() > 2);
+    eventually("a process is left", || {
+        !children.iter().any(|pid| is_alive(*pid))
+    });
+}
+
+#[test]
+fn the_grace_period_ends_what_runs_longer() {
+    let mut server = Server::start(&[("FAAS_SHUTDOWN_GRACE", "300")]);
+    let body = sleep_code(60.0).to_string();
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    write!(
+        stream,
+        "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    eventually("it does not start", || active(&server) == 1);
+    let children = server.children();
+    server.signal(libc::SIGTERM);
+    assert!(server.wait().success());
+    eventually("a process is left", || {
+        !children.iter().any(|pid| is_alive(*pid))
+    });
+}
+
+#[test]
+fn a_supervisor_killed_outright_leaves_no_process() {
+    let mut server = Server::start(&[]);
+    let body = json!({ "code": "while True: pass" }).to_string();
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    write!(
+        stream,
+        "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    eventually("it does not start", || active(&server) == 1);
+    let children = server.children();
+    server.signal(libc::SIGKILL);
+    server.wait();
+    eventually("a process is left", || {
+        !children.iter().any(|pid| is_alive(*pid))
+    });
+}
+
+#[test]
+fn a_pool_grows_when_needed_and_shrinks_when_not() {
+    let server = Server::start(&[
+        ("FAAS_POOL_MIN_SIZE", "1"),
+        ("FAAS_POOL_SIZE", "2"),
+        ("FAAS_POOL_MAX_SIZE", "8"),
+        ("FAAS_POOL_IDLE_TIMEOUT", "1500"),
+    ]);
+    std::thread::scope(|scope| {
+        for _ in 0..12 {
+            scope.spawn(|| server.run(sleep_code(0.3)));
+        }
+    });
+    eventually("the pool does not grow", || idle(&server) > 2);
+    eventually("the pool does not shrink", || idle(&server) == 1);
+}
