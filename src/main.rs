@@ -1,5 +1,13 @@
 //! `faas-server`: runs unreviewed programs in fresh sandboxes behind an HTTP API.
 
+// Not for the crates under tests/, whose helpers may fail a test by panicking.
+#![deny(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 mod api;
 mod cli;
 mod engine;
