@@ -11,6 +11,7 @@
 mod api;
 mod cli;
 mod engine;
+mod packages;
 mod pool;
 mod protocol;
 mod run_file;

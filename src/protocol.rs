@@ -2,7 +2,7 @@
 //!
 //! Two sockets, both private pairs:
 //! * *control*, supervisor ↔ zygote: `SOCK_SEQPACKET`, one message per packet; a fork request carries
-//!   the sandbox's end of a job socket (`SCM_RIGHTS`).
+//!   the new process's ends of its sockets (`SCM_RIGHTS`).
 //! * *job*, supervisor ↔ sandbox: `SOCK_STREAM` of frames, each a little-endian `u32` length and a
 //!   message of that many bytes.
 //!
@@ -21,17 +21,23 @@ pub const MAX_OUTPUT_FRAME_BYTES: usize = 64 * 1024;
 /// Room in a frame beside its payload, in bytes: kinds, lengths, numbers.
 pub const FRAME_SLACK_BYTES: usize = 1024;
 
-/// Longest control packet, in bytes.
-pub const MAX_CONTROL_BYTES: usize = 4096;
+/// Longest control packet, in bytes: room for the longest list of packages.
+pub const MAX_CONTROL_BYTES: usize = 16 * 1024;
 
 /// Supervisor → zygote.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub enum ZygoteCommand {
     /// Fork a sandbox; the packet carries its end of the job socket.
     Fork,
+    /// Fork a zygote and install packages in it; the packet carries its ends of a job socket, over
+    /// which it asks for the packages' files, and of a control socket.
+    ForkZygote {
+        /// Requirements as pip writes them.
+        packages: Vec<String>,
+    },
 }
 
-/// Zygote → supervisor. Answers to [`ZygoteCommand::Fork`] come in the order of the requests.
+/// Zygote → supervisor. Answers to requests for forks come in the order of the requests.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub enum ZygoteEvent {
     /// Booted and ready to fork.
@@ -43,7 +49,7 @@ pub enum ZygoteEvent {
         /// Layers that this machine does not offer.
         missing_layers: Vec<String>,
     },
-    /// A sandbox was forked, as a child of the supervisor.
+    /// A process was forked, as a child of the supervisor.
     Forked {
         /// Its process id.
         pid: i32,
@@ -102,7 +108,32 @@ pub struct Job {
     pub code: String,
     /// JSON text.
     pub input: Option<String>,
+    /// Whether to install packages that the program imports.
+    pub auto_install: bool,
     pub limits: SandboxLimits,
+}
+
+/// What a program without a network asks the supervisor for. Names only, never addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PackageRequest<'a> {
+    /// The files of a project, as PEP 691 JSON.
+    Project { name: &'a str },
+    /// A file that such an answer named.
+    File { project: &'a str, file: &'a str },
+    /// A file of Pyodide's distribution.
+    DistributionFile { file: &'a str },
+    /// Whether the local wheels have a project: `1` or `0`.
+    InWheelhouse { name: &'a str },
+    /// The package that provides a module, or nothing.
+    Provider { module: &'a str },
+}
+
+/// Supervisor → sandbox: the answer to a [`PackageRequest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PackageAnswer<'a> {
+    Found(#[serde(borrow)] &'a [u8]),
+    /// Why not, as a sentence for the program.
+    Refused(&'a str),
 }
 
 /// A limit that a program ran into, as far as the sandbox itself can tell.
@@ -123,6 +154,8 @@ pub enum SandboxEvent<'a> {
     /// Output, at most [`MAX_OUTPUT_FRAME_BYTES`] less [`FRAME_SLACK_BYTES`].
     Stdout(#[serde(borrow)] &'a [u8]),
     Stderr(#[serde(borrow)] &'a [u8]),
+    /// The program wants something of a package; it waits for the answer.
+    Package(#[serde(borrow)] PackageRequest<'a>),
     /// The program ended.
     Finished {
         exit_code: i32,
@@ -215,6 +248,7 @@ mod tests {
                 language: Language::Python,
                 code,
                 input,
+                auto_install: false,
                 limits: SandboxLimits { cpu_ms, memory_bytes: 1, return_bytes: 2 },
             };
             prop_assert_eq!(decode::<Job>(&encode(&job).unwrap()).unwrap(), job);

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::packages::Packages;
+use crate::pool::Order;
+use crate::pool::PackageSet;
 use crate::pool::Pool;
 use crate::pool::Priority;
 use crate::protocol::Job;
@@ -26,6 +29,9 @@ pub struct RunArgs {
     /// Time limit in ms [default: FAAS_TIMEOUT]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
+    /// Packages that it needs, with commas between
+    #[arg(long, value_delimiter = ',')]
+    packages: Vec<String>,
     /// JSON that the program finds as `input_data`
     #[arg(long)]
     input: Option<String>,
@@ -49,9 +55,15 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         language,
         code,
         input: arguments.input.clone(),
+        auto_install: settings.auto_install,
         limits: settings.sandbox_limits(),
     };
-    let wall_ms = arguments.timeout.unwrap_or(settings.timeout());
+    let order = Order {
+        job,
+        limits: settings.limits(arguments.timeout.unwrap_or(settings.timeout())),
+        priority: Priority::Normal,
+        packages: PackageSet::new(&arguments.packages)?,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -63,22 +75,17 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
             ..settings.clone()
         };
         let pyodide = settings.pyodide_directory()?;
-        let pool = Pool::start(&one_sandbox, &[Runtime::of(language)], &pyodide)?;
-        let exit_code = execute(&pool, job, settings, wall_ms).await;
+        let packages = Packages::open(&settings.package_settings(&pyodide)).await?;
+        let pool = Pool::start(&one_sandbox, &[Runtime::of(language)], &pyodide, packages)?;
+        let exit_code = execute(&pool, order).await;
         pool.shut_down().await;
         exit_code
     })
 }
 
-async fn execute(
-    pool: &Arc<Pool>,
-    job: Job,
-    settings: &Settings,
-    wall_ms: u64,
-) -> Result<ExitCode, Error> {
+async fn execute(pool: &Arc<Pool>, order: Order) -> Result<ExitCode, Error> {
     pool.until_up().await;
-    let limits = settings.limits(wall_ms);
-    let (report, _) = pool.execute(job, limits, Priority::Normal).await?;
+    let (report, _) = pool.execute(order).await?;
     std::io::stdout().write_all(report.stdout.as_bytes())?;
     std::io::stderr().write_all(report.stderr.as_bytes())?;
     if let Some(value) = report.return_value {

@@ -12,6 +12,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::api;
 use crate::api::Service;
+use crate::packages::Packages;
+use crate::pool::BadRequirement;
+use crate::pool::PackageSet;
 use crate::pool::Pool;
 use crate::settings::LogFormat;
 use crate::settings::Settings;
@@ -45,7 +48,9 @@ async fn serve(settings: Settings, pyodide: std::path::PathBuf) -> Result<ExitCo
         })?;
     let address = listener.local_addr()?;
     tracing::info!(address = %format!("http://{address}"), "booting");
-    let pool = Pool::start(&settings, &[Runtime::Python], &pyodide)?;
+    let packages = Packages::open(&settings.package_settings(&pyodide)).await?;
+    let preload = preload_sets(&settings)?;
+    let pool = Pool::start(&settings, &[Runtime::Python], &pyodide, packages)?;
     let stop = CancellationToken::new();
     watch_signals(&stop)?;
     let service = Arc::new(Service {
@@ -53,7 +58,7 @@ async fn serve(settings: Settings, pyodide: std::path::PathBuf) -> Result<ExitCo
         settings,
         draining: false.into(),
     });
-    let announcement = tokio::spawn(announce(pool.clone(), address, started));
+    let announcement = tokio::spawn(announce(pool.clone(), preload, address, started));
     let router = api::router(service.clone());
     api::serve(listener, router, service, stop).await;
     announcement.abort();
@@ -63,8 +68,16 @@ async fn serve(settings: Settings, pyodide: std::path::PathBuf) -> Result<ExitCo
 }
 
 /// Says on one line that the service is ready, once it is.
-async fn announce(pool: Arc<Pool>, address: std::net::SocketAddr, started: Instant) {
+async fn announce(
+    pool: Arc<Pool>,
+    preload: Vec<PackageSet>,
+    address: std::net::SocketAddr,
+    started: Instant,
+) {
     pool.until_up().await;
+    for set in &preload {
+        pool.preload(set).await;
+    }
     for (runtime, zygote) in pool.zygotes() {
         for layer in &zygote.missing_layers {
             tracing::warn!(runtime, layer, "this machine lacks a lock-down layer");
@@ -81,6 +94,20 @@ async fn announce(pool: Arc<Pool>, address: std::net::SocketAddr, started: Insta
         start_ms = started.elapsed().as_millis(),
         "ready"
     );
+}
+
+/// The sets of packages that FAAS_PRELOAD names.
+fn preload_sets(settings: &Settings) -> Result<Vec<PackageSet>, Error> {
+    let sets = settings.preload.iter().map(|set| {
+        let requirements: Vec<&str> = set
+            .split(',')
+            .filter(|text| !text.trim().is_empty())
+            .collect();
+        PackageSet::new(&requirements)
+    });
+    let sets = sets.collect::<Result<Vec<_>, BadRequirement>>();
+    let sets = sets.map_err(|error| format!("FAAS_PRELOAD: {error}"))?;
+    Ok(sets.into_iter().filter(|set| !set.is_empty()).collect())
 }
 
 /// SIGTERM and SIGINT end the service in order; a second one ends it at once.

@@ -3,12 +3,14 @@
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use clap::ValueEnum;
 
+use crate::packages::PackageSettings;
 use crate::pool::Limits;
 use crate::protocol::SandboxLimits;
 
@@ -143,6 +145,69 @@ pub struct Settings {
     /// Directory of the pinned Pyodide [default: pyodide-dist beside the program or the project]
     #[arg(long, env = "FAAS_PYODIDE_DIR", value_name = "FAAS_PYODIDE_DIR")]
     pub pyodide_dir: Option<PathBuf>,
+
+    /// Whether programs may have packages (1 or 0)
+    #[arg(long, env = "FAAS_PACKAGES", value_name = "FAAS_PACKAGES", default_value = "1",
+          value_parser = parse_switch, action = clap::ArgAction::Set)]
+    pub packages: bool,
+
+    /// Directory of wheels, the first source of packages
+    #[arg(long, env = "FAAS_WHEELHOUSE", value_name = "FAAS_WHEELHOUSE")]
+    pub wheelhouse: Option<PathBuf>,
+
+    /// Pyodide's own distribution, the second source: a directory or an http(s) address
+    #[arg(
+        long,
+        env = "FAAS_PYODIDE_PACKAGES",
+        value_name = "FAAS_PYODIDE_PACKAGES"
+    )]
+    pub pyodide_packages: Option<String>,
+
+    /// Package index with a Simple API in JSON or HTML, the third source: its http(s) address
+    #[arg(long, env = "FAAS_PACKAGE_INDEX", value_name = "FAAS_PACKAGE_INDEX")]
+    pub package_index: Option<String>,
+
+    /// If set, the only packages allowed, dependencies too; names with commas between
+    #[arg(
+        long,
+        env = "FAAS_PACKAGE_ALLOW",
+        value_name = "FAAS_PACKAGE_ALLOW",
+        value_delimiter = ','
+    )]
+    pub package_allow: Option<Vec<String>>,
+
+    /// Packages that are not allowed; names with commas between
+    #[arg(
+        long,
+        env = "FAAS_PACKAGE_DENY",
+        value_name = "FAAS_PACKAGE_DENY",
+        value_delimiter = ','
+    )]
+    pub package_deny: Vec<String>,
+
+    /// Install packages that a program imports and that a source has (1 or 0)
+    #[arg(long, env = "FAAS_AUTO_INSTALL", value_name = "FAAS_AUTO_INSTALL", default_value = "0",
+          value_parser = parse_switch, action = clap::ArgAction::Set)]
+    pub auto_install: bool,
+
+    /// Sets of packages that keep a zygote of their own, so that they are installed just once
+    #[arg(long, env = "FAAS_PACKAGE_ZYGOTES", value_name = "FAAS_PACKAGE_ZYGOTES",
+          default_value_t = 4, value_parser = whole::<u32>(1..=1000))]
+    pub package_zygotes: u32,
+
+    /// Sets of packages to prepare at the start, such as pydantic;msgpack,jiter
+    #[arg(
+        long,
+        env = "FAAS_PRELOAD",
+        value_name = "FAAS_PRELOAD",
+        value_delimiter = ';'
+    )]
+    pub preload: Vec<String>,
+
+    /// Most disk that the cache of packages takes, in MiB
+    #[arg(long, env = "FAAS_PACKAGE_CACHE", value_name = "FAAS_PACKAGE_CACHE",
+          default_value_t = 2048, value_parser = whole::<u64>(1..=1 << 20))]
+    pub package_cache: u64,
 
     /// Refuse to start unless every lock-down layer is available (1 or 0)
     #[arg(long, env = "FAAS_REQUIRE_SANDBOX", value_name = "FAAS_REQUIRE_SANDBOX",
@@ -281,6 +346,39 @@ impl Settings {
         Limits {
             wall: Duration::from_millis(wall_ms.min(self.max_execution_time)),
             output_bytes: self.max_output_bytes,
+        }
+    }
+
+    /// The lock file of the distribution that packages may come from: its own if it is a directory
+    /// that has one, else the pinned Pyodide's. `None` without a distribution.
+    pub fn distribution_lock(&self, pyodide: &Path) -> Option<PathBuf> {
+        const NAME: &str = "pyodide-lock.json";
+        let own = Path::new(self.pyodide_packages.as_ref()?).join(NAME);
+        Some(if own.is_file() {
+            own
+        } else {
+            pyodide.join(NAME)
+        })
+    }
+
+    /// What the package sources need to know.
+    pub fn package_settings(&self, pyodide: &Path) -> PackageSettings {
+        let names = |list: &[String]| -> Vec<String> {
+            let names = list.iter().map(|name| name.trim().to_owned());
+            names.filter(|name| !name.is_empty()).collect()
+        };
+        PackageSettings {
+            enabled: self.packages,
+            wheelhouse: self.wheelhouse.clone(),
+            distribution: self.pyodide_packages.clone(),
+            index: self.package_index.clone(),
+            allow: self.package_allow.as_deref().map(names),
+            deny: names(&self.package_deny),
+            cache_bytes: self.package_cache << 20,
+            ..PackageSettings::new(
+                pyodide.join("pyodide-lock.json"),
+                self.workspace.join("packages"),
+            )
         }
     }
 

@@ -4,6 +4,9 @@ import createPyodideModule from "pyodide:///pyodide.asm.mjs";
 
 const host = globalThis.__faas;
 delete globalThis.__faas;
+// From src/engine/python.rs: { lock, modules: { name: source }, wheels: [file name] }
+const boot = globalThis.__faasBoot;
+delete globalThis.__faasBoot;
 
 // pyodide.mjs looks for these two while it is evaluated, Emscripten for `readbuffer` while it starts.
 globalThis.read = host.readText;
@@ -23,7 +26,7 @@ function stage(name) {
 
 const pyodide = await loadPyodide({
   indexURL: "/pyodide/",
-  lockFileContents: host.readText("/pyodide/pyodide-lock.json"),
+  lockFileContents: boot.lock,
   packageBaseUrl: "/pyodide/",
   env: {
     HOME: "/home/pyodide",
@@ -62,23 +65,41 @@ pyodide.setInterruptBuffer(host.interruptBuffer());
 pyodide.registerJsModule("_faas_host", {
   acknowledge_stop: host.acknowledgeStop,
   finish: host.finish,
+  package: host.package,
   pump: host.pump,
   sleep: host.sleep,
   stop_requested: host.stopRequested,
   wait: host.wait,
 });
 
-function load(source) {
-  const globals = pyodide.toPy({ __name__: "_faas_runner" });
-  pyodide.runPython(source, { globals, filename: "<sandbox>" });
-  return globals;
+// Pure Python wheels that every program finds installed: they are imported out of the archive.
+for (const wheel of boot.wheels) {
+  const path = `/lib/wheels/${wheel}`;
+  pyodide.FS.mkdirTree("/lib/wheels");
+  pyodide.FS.writeFile(path, host.readFile(wheel));
+  pyodide.pyimport("sys").path.append(path);
 }
-load(globalThis.__faasSources.loop);
-const runner = load(globalThis.__faasSources.runner);
-delete globalThis.__faasSources;
-const run = runner.get("run");
-const reseed = runner.get("reseed");
-const pythonVersion = runner.get("PYTHON_VERSION");
+
+// Files of the distribution, whose package loader knows names and would read them from a disk.
+pyodide._api.packageManager.downloadPackage = async ({ normalizedName, name }) => {
+  const entry = pyodide._api.lockfile_packages[normalizedName];
+  if (!entry) throw new Error(`the sandbox has no network; ask for ${name} by its name`);
+  return host.package("distribution", entry.file_name, "");
+};
+
+const loadModule = pyodide.runPython(
+  `
+def load(name, source):
+    import sys, types
+    module = sys.modules[name] = types.ModuleType(name)
+    exec(compile(source, "<sandbox>", "exec", dont_inherit=True), module.__dict__)
+load`,
+  { globals: pyodide.toPy({}) },
+);
+for (const [name, source] of Object.entries(boot.modules)) loadModule(name, source);
+const runner = pyodide.pyimport("_faas_runner");
+const { run, reseed, install } = runner;
+const pythonVersion = runner.PYTHON_VERSION;
 stage("runner");
 
 // The program ended the interpreter itself: with os._exit, or by breaking it.
@@ -95,9 +116,9 @@ function endOfInterpreter(error) {
 globalThis.__faasEngine = {
   stages,
   version: `${version} ${pythonVersion}`,
-  run(code, input, scratch) {
+  run(code, input, scratch, autoInstall) {
     try {
-      run(code, input, scratch);
+      run(code, input, scratch, autoInstall);
     } catch (error) {
       endOfInterpreter(error);
     }
@@ -105,5 +126,9 @@ globalThis.__faasEngine = {
   reseed() {
     host.reseed();
     reseed();
+  },
+  // Returns what went wrong, or undefined.
+  install(packages) {
+    return install(packages.split("\n"));
   },
 };

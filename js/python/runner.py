@@ -11,12 +11,15 @@ import sys
 import traceback
 import types
 
+import pyodide.code
+
 import _faas_host
+import _faas_packages
 
 FILE_NAME = "<code>"
 PYTHON_VERSION = sys.version.split()[0]
 # Frames of these are the host's or the standard library's, not the user's.
-HIDDEN_FRAMES = ("<sandbox>", "<frozen ", "/lib/python314.zip/")
+HIDDEN_FRAMES = ("<sandbox>", "<frozen ", "/lib/python314.zip/", "/lib/wheels/")
 FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 CO_COROUTINE = 0x80
 UNSET = object()
@@ -41,13 +44,18 @@ def input(prompt="", /):
         ) from None
 
 
-def run(source, input_json, scratch):
-    """Run `source` as __main__, or with `scratch` in a module that is thrown away (warm-up)."""
+def run(source, input_json, scratch, auto_install):
+    """Run `source` as __main__, or with `scratch` in a module that is thrown away (warm-up).
+
+    With `auto_install`, packages that it imports and that sources have are installed before.
+    """
     module = types.ModuleType("__main__") if scratch else sys.modules["__main__"]
     names = module.__dict__
     exit_code, result, out_of_memory = 0, None, False
     try:
         names["input_data"] = None if input_json is None else json.loads(input_json)
+        if auto_install:
+            install_imports(source)
         value = execute(source, names)
         if _returned is not UNSET:
             value = _returned
@@ -124,9 +132,38 @@ def report(error):
         lines = list(summary.format())
         if stopped and isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
             lines.pop()
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            lines += hint(error.name.partition(".")[0])
         sys.stderr.write("".join(lines))
     except BaseException as failure:
         sys.stderr.write(f"{type(error).__name__} (its report failed: {type(failure).__name__})\n")
+
+
+def hint(module):
+    """Which package to ask for, if a source has it."""
+    if package := _faas_packages.provider(module):
+        yield (
+            f'Package "{package}" provides the module {module}: send "packages": ["{package}"] '
+            f'with the request, or call await micropip.install("{package}")\n'
+        )
+
+
+def install_imports(source):
+    """Install what the program imports and is not there."""
+    try:
+        modules = pyodide.code.find_imports(source)
+    except SyntaxError:
+        return
+    if packages := _faas_packages.missing_packages(modules):
+        _faas_packages.install(packages)
+
+
+def install(requirements):
+    """Make this process one with packages; a text if that fails. Runs in a zygote."""
+    try:
+        _faas_packages.install_and_import([*requirements])
+    except BaseException as error:
+        return "".join(traceback.format_exception_only(error)).rstrip()
 
 
 def strip(summary):
@@ -159,6 +196,8 @@ def close(exit_code):
 def reseed():
     """Give this fork random numbers of its own."""
     random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
 
 
 sys.stdout.reconfigure(line_buffering=True)

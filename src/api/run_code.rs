@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 use super::Service;
 use super::error::ApiError;
-use crate::pool::Limits;
+use crate::pool::Order;
+use crate::pool::PackageSet;
 use crate::pool::PoolStats;
 use crate::pool::Priority;
 use crate::pool::Report;
@@ -36,14 +37,7 @@ struct RawRequest {
     priority: Option<Value>,
     input: Option<Box<RawValue>>,
     ext: Option<Value>,
-}
-
-/// A request that was checked.
-#[derive(Debug)]
-pub struct RunRequest {
-    pub job: Job,
-    pub limits: Limits,
-    pub priority: Priority,
+    packages: Option<Value>,
 }
 
 /// The answer.
@@ -120,12 +114,9 @@ pub async fn run_code(
         ));
     }
     let body = body.map_err(|rejection| unreadable_body(&rejection, &service.settings))?;
-    let request = RunRequest::parse(&body, &service.settings)?;
-    let language = request.job.language;
-    let executed = service
-        .pool
-        .execute(request.job, request.limits, request.priority);
-    let (report, stats) = executed.await?;
+    let order = parse(&body, &service.settings)?;
+    let language = order.job.language;
+    let (report, stats) = service.pool.execute(order).await?;
     Ok(Json(RunResponse::new(language, report, stats)))
 }
 
@@ -143,30 +134,31 @@ fn unreadable_body(rejection: &BytesRejection, settings: &Settings) -> ApiError 
     }
 }
 
-impl RunRequest {
-    /// Checks a request body.
-    ///
-    /// # Errors
-    /// 400 or 413 with the parameter's name and what is allowed.
-    pub fn parse(body: &[u8], settings: &Settings) -> Result<Self, ApiError> {
-        let raw: RawRequest = serde_json::from_slice(body)
-            .map_err(|error| ApiError::bad_request("Invalid JSON format", error.to_string()))?;
-        let language = parse_language(raw.language.as_ref())?;
-        let code = parse_code(raw.code, settings)?;
-        let wall_ms = parse_timeout(raw.timeout.as_ref(), settings)?;
-        let priority = parse_priority(raw.priority.as_ref())?;
-        check_ext(raw.ext.as_ref())?;
-        Ok(Self {
-            job: Job {
-                language,
-                code,
-                input: raw.input.map(|input| input.get().to_owned()),
-                limits: settings.sandbox_limits(),
-            },
-            limits: settings.limits(wall_ms),
-            priority,
-        })
-    }
+/// Checks a request body.
+///
+/// # Errors
+/// 400 or 413 with the parameter's name and what is allowed.
+fn parse(body: &[u8], settings: &Settings) -> Result<Order, ApiError> {
+    let raw: RawRequest = serde_json::from_slice(body)
+        .map_err(|error| ApiError::bad_request("Invalid JSON format", error.to_string()))?;
+    let language = parse_language(raw.language.as_ref())?;
+    let code = parse_code(raw.code, settings)?;
+    let wall_ms = parse_timeout(raw.timeout.as_ref(), settings)?;
+    let priority = parse_priority(raw.priority.as_ref())?;
+    check_ext(raw.ext.as_ref())?;
+    let packages = parse_packages(raw.packages.as_ref(), language)?;
+    Ok(Order {
+        job: Job {
+            language,
+            code,
+            input: raw.input.map(|input| input.get().to_owned()),
+            auto_install: settings.auto_install && settings.packages,
+            limits: settings.sandbox_limits(),
+        },
+        limits: settings.limits(wall_ms),
+        priority,
+        packages,
+    })
 }
 
 fn parse_language(value: Option<&Value>) -> Result<Language, ApiError> {
@@ -258,6 +250,31 @@ fn check_ext(value: Option<&Value>) -> Result<(), ApiError> {
             "Send {\"name\": \"value\", …} or leave it out",
         )),
     }
+}
+
+fn parse_packages(value: Option<&Value>, language: Language) -> Result<PackageSet, ApiError> {
+    let refused = |details: String| {
+        ApiError::bad_request(
+            "Parameter 'packages' must be an array of package names",
+            details,
+        )
+    };
+    let list = match value {
+        None | Some(Value::Null) => &[],
+        Some(Value::Array(list)) => list.as_slice(),
+        Some(_) => {
+            return Err(refused(
+                "Send [\"pydantic\", \"msgpack==1.2.4\"]".to_owned(),
+            ));
+        }
+    };
+    let names: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
+    let names = names.ok_or_else(|| refused("Each package is a string".to_owned()))?;
+    let packages = PackageSet::new(&names).map_err(|error| refused(error.to_string()))?;
+    if !packages.is_empty() && language != Language::Python {
+        return Err(refused("There are packages for Python only".to_owned()));
+    }
+    Ok(packages)
 }
 
 impl RunResponse {

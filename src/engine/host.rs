@@ -14,6 +14,7 @@ use deno_error::JsErrorBox;
 use super::Outcome;
 use super::interrupt;
 use super::platform;
+use crate::protocol::PackageRequest;
 
 /// Which of the two output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,12 @@ pub enum Stream {
 pub trait Host {
     /// Takes output. Never blocks for longer than the supervisor is slow, never fails visibly.
     fn write(&self, stream: Stream, bytes: &[u8]);
+
+    /// Asks for something of a package and waits for it.
+    ///
+    /// # Errors
+    /// A sentence for the program.
+    fn package(&self, request: PackageRequest<'_>) -> Result<Vec<u8>, String>;
 }
 
 /// Throws output away: the host while a zygote boots and warms up.
@@ -33,6 +40,10 @@ pub struct Silent;
 
 impl Host for Silent {
     fn write(&self, _stream: Stream, _bytes: &[u8]) {}
+
+    fn package(&self, _request: PackageRequest<'_>) -> Result<Vec<u8>, String> {
+        Err("there are no packages while the runtime boots".to_owned())
+    }
 }
 
 /// What the ops below need, kept in deno_core's `OpState`.
@@ -178,4 +189,29 @@ pub fn op_faas_decode_utf16<'s>(
 
 fn too_long() -> JsErrorBox {
     JsErrorBox::range_error("the text is longer than a string can be")
+}
+
+/// Asks the supervisor for something of a package; `kind` is one of [`PackageRequest`]'s, in the
+/// names of js/python/packages.py.
+#[op2]
+pub fn op_faas_package(
+    state: Rc<RefCell<OpState>>,
+    #[string] kind: String,
+    #[string] name: String,
+    #[string] file: String,
+) -> Result<Uint8Array, JsErrorBox> {
+    let request = match kind.as_str() {
+        "project" => PackageRequest::Project { name: &name },
+        "file" => PackageRequest::File {
+            project: &name,
+            file: &file,
+        },
+        "distribution" => PackageRequest::DistributionFile { file: &name },
+        "wheelhouse" => PackageRequest::InWheelhouse { name: &name },
+        "provider" => PackageRequest::Provider { module: &name },
+        _ => return Err(JsErrorBox::type_error("no such request")),
+    };
+    let host = state.borrow().borrow::<HostState>().host.clone();
+    let answer = host.package(request);
+    answer.map(Into::into).map_err(JsErrorBox::generic)
 }

@@ -23,6 +23,8 @@ pub struct Program<'a> {
     pub code: &'a str,
     /// JSON text of the request's `input`, if it had one.
     pub input: Option<&'a str>,
+    /// Whether to install what it imports and is not there.
+    pub auto_install: bool,
 }
 
 /// How a program ended by itself.
@@ -52,6 +54,8 @@ pub enum EngineError {
 pub struct BootOptions {
     /// Directory with the pinned Pyodide.
     pub pyodide: PathBuf,
+    /// Lock file of the Pyodide distribution that packages may come from, if there is one.
+    pub lock: Option<PathBuf>,
     /// More flags for V8, for measurements.
     pub v8_flags: String,
 }
@@ -70,6 +74,12 @@ pub trait Engine {
     /// [`EngineError::Terminated`] if V8 was told to stop; [`EngineError::Runner`] if the code
     /// around the program failed, which a program can bring about by tampering with it.
     fn run(&mut self, program: Program<'_>, scratch: bool) -> Result<Outcome, EngineError>;
+
+    /// Installs packages for good and imports them, asking the host for their files.
+    ///
+    /// # Errors
+    /// The reason as a text for the user.
+    fn install(&mut self, packages: &[String]) -> Result<(), String>;
 
     /// Replaces the host that programs see from now on.
     fn set_host(&mut self, host: Rc<dyn Host>);

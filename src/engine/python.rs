@@ -32,6 +32,7 @@ deno_core::extension!(
         host::op_faas_finish,
         host::op_faas_interrupt_buffer,
         host::op_faas_now,
+        host::op_faas_package,
         host::op_faas_pump,
         host::op_faas_random,
         host::op_faas_sleep,
@@ -64,15 +65,25 @@ fn is_kept(name: &str) -> bool {
         )
 }
 
+type Error = Box<dyn std::error::Error>;
+
 const BOOT: &str = include_str!("../../js/python/boot.mjs");
-const LOOP: &str = include_str!("../../js/python/loop.py");
-const RUNNER: &str = include_str!("../../js/python/runner.py");
+/// Our Python modules, in the order in which they are loaded.
+const MODULES: [(&str, &str); 3] = [
+    ("_faas_loop", include_str!("../../js/python/loop.py")),
+    (
+        "_faas_packages",
+        include_str!("../../js/python/packages.py"),
+    ),
+    ("_faas_runner", include_str!("../../js/python/runner.py")),
+];
 
 /// A booted Pyodide.
 pub struct PythonEngine {
     runtime: JsRuntime,
     run: v8::Global<v8::Function>,
     reseed: v8::Global<v8::Function>,
+    install: v8::Global<v8::Function>,
     version: String,
 }
 
@@ -89,24 +100,29 @@ impl PythonEngine {
             .build()
             .map_err(|error| EngineError::Boot(error.to_string()))?;
         reactor
-            .block_on(Self::boot_realm(&options.pyodide))
+            .block_on(Self::boot_realm(options))
             .map_err(|error| EngineError::Boot(error.to_string()))
     }
 
-    async fn boot_realm(directory: &Path) -> Result<Self, Box<dyn std::error::Error>> {
-        let loader = BootLoader::new(directory.to_owned());
+    async fn boot_realm(options: &BootOptions) -> Result<Self, Error> {
+        let directory = &options.pyodide;
+        let loader = BootLoader::new(directory.clone());
         let mut runtime = JsRuntime::try_new(RuntimeOptions {
             extensions: vec![faas_python::init(HostState {
                 host: Rc::new(Silent),
-                boot_files: Some(directory.to_owned()),
+                boot_files: Some(directory.clone()),
                 outcome: None,
                 started: Instant::now(),
             })],
             module_loader: Some(loader.clone()),
             ..Default::default()
         })?;
-        let sources = serde_json::json!({ "loop": LOOP, "runner": RUNNER });
-        runtime.execute_script("<boot>", format!("globalThis.__faasSources = {sources};"))?;
+        let boot = serde_json::json!({
+            "lock": lock_text(options)?,
+            "modules": serde_json::Map::from_iter(MODULES.map(|(name, text)| (name.into(), text.into()))),
+            "wheels": wheels(directory)?,
+        });
+        runtime.execute_script("<boot>", format!("globalThis.__faasBoot = {boot};"))?;
         let main = ModuleSpecifier::parse("pyodide:///boot.mjs")?;
         let id = runtime.load_main_es_module_from_code(&main, BOOT).await?;
         let evaluated = runtime.mod_evaluate(id);
@@ -126,18 +142,18 @@ impl PythonEngine {
     }
 
     /// Takes the runner's functions out of the realm and closes the way back into the host.
-    fn take_over(mut runtime: JsRuntime) -> Result<Self, Box<dyn std::error::Error>> {
-        let (run, reseed, version, stages) = {
+    fn take_over(mut runtime: JsRuntime) -> Result<Self, Error> {
+        let (functions, version, stages) = {
             deno_core::scope!(scope, &mut runtime);
             let global = scope.get_current_context().global(scope);
             let engine = take(scope, global, "__faasEngine").ok_or("boot.mjs left no engine")?;
             let engine = v8::Local::<v8::Object>::try_from(engine)?;
-            let run = v8::Local::<v8::Function>::try_from(
-                take(scope, engine, "run").ok_or("no function run")?,
-            )?;
-            let reseed = v8::Local::<v8::Function>::try_from(
-                take(scope, engine, "reseed").ok_or("no function reseed")?,
-            )?;
+            let mut functions = Vec::new();
+            for name in ["run", "reseed", "install"] {
+                let function = take(scope, engine, name).ok_or("a function is missing")?;
+                let function = v8::Local::<v8::Function>::try_from(function)?;
+                functions.push(v8::Global::new(scope, function));
+            }
             let version = take(scope, engine, "version").ok_or("no version")?;
             let stages = take(scope, engine, "stages").ok_or("no stages")?;
             let stages = v8::json::stringify(scope, stages).ok_or("no stages")?;
@@ -145,20 +161,47 @@ impl PythonEngine {
                 take(scope, global, name);
             }
             (
-                v8::Global::new(scope, run),
-                v8::Global::new(scope, reseed),
+                functions,
                 version.to_rust_string_lossy(scope),
                 stages.to_rust_string_lossy(scope),
             )
         };
         tracing::debug!(stages, "booted Pyodide");
+        let functions = <[_; 3]>::try_from(functions).map_err(|_| "a function is missing")?;
+        let [run, reseed, install] = functions;
         Ok(Self {
             runtime,
             run,
             reseed,
+            install,
             version,
         })
     }
+}
+
+/// The lock file to boot with. Without a distribution to load from, its packages are left out, so
+/// that they are looked for elsewhere.
+fn lock_text(options: &BootOptions) -> Result<String, Error> {
+    if let Some(path) = &options.lock {
+        return Ok(std::fs::read_to_string(path)?);
+    }
+    let bundled = std::fs::read(options.pyodide.join("pyodide-lock.json"))?;
+    let mut lock: serde_json::Value = serde_json::from_slice(&bundled)?;
+    lock["packages"] = serde_json::json!({});
+    Ok(lock.to_string())
+}
+
+/// Names of the wheels beside Pyodide.
+fn wheels(directory: &Path) -> Result<Vec<String>, Error> {
+    let mut wheels = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".whl") {
+            wheels.push(name);
+        }
+    }
+    wheels.sort();
+    Ok(wheels)
 }
 
 /// Reads a property and deletes it.
@@ -190,10 +233,15 @@ impl Engine for PythonEngine {
                 None => v8::undefined(scope).into(),
             };
             let scratch = v8::Boolean::new(scope, scratch);
+            let auto_install = v8::Boolean::new(scope, program.auto_install);
             let this = v8::undefined(scope).into();
             let run = v8::Local::new(scope, run);
             if run
-                .call(scope, this, &[code.into(), input, scratch.into()])
+                .call(
+                    scope,
+                    this,
+                    &[code.into(), input, scratch.into(), auto_install.into()],
+                )
                 .is_none()
             {
                 if scope.has_terminated() {
@@ -212,6 +260,21 @@ impl Engine for PythonEngine {
             .outcome
             .take()
             .ok_or_else(|| EngineError::Runner("it reported no outcome".into()))
+    }
+
+    fn install(&mut self, packages: &[String]) -> Result<(), String> {
+        let install = self.install.clone();
+        deno_core::scope!(scope, &mut self.runtime);
+        v8::tc_scope!(let scope, scope);
+        let list = packages.join("\n");
+        let list = v8::String::new(scope, &list).ok_or("the list is too long")?;
+        let this = v8::undefined(scope).into();
+        let install = v8::Local::new(scope, install);
+        match install.call(scope, this, &[list.into()]) {
+            Some(error) if error.is_string() => Err(error.to_rust_string_lossy(scope)),
+            Some(_) => Ok(()),
+            None => Err("installing broke the interpreter".to_owned()),
+        }
     }
 
     fn set_host(&mut self, host: Rc<dyn Host>) {

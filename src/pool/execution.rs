@@ -5,12 +5,14 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::Instant;
 
+use super::desk::Desk;
 use super::output::Output;
 use super::process::Exit;
 use super::return_value;
 use super::sandbox::Sandbox;
 use super::sandbox::SandboxError;
 use crate::engine::Stream;
+use crate::packages::Packages;
 use crate::protocol;
 use crate::protocol::Job;
 use crate::protocol::SandboxEvent;
@@ -106,17 +108,20 @@ pub async fn execute(
     mut sandbox: Sandbox,
     job: &Job,
     limits: Limits,
+    packages: &Packages,
 ) -> Result<Report, SandboxError> {
     let cpu_before = sandbox.cpu_time();
     let started = Instant::now();
-    sandbox.send(job).await?;
-    match sandbox.receive().await? {
+    sandbox.socket.send(job).await?;
+    match sandbox.socket.receive().await? {
         Some(frame) if matches!(protocol::decode(&frame), Ok(SandboxEvent::Started)) => {}
         Some(_) => return Err(SandboxError::Protocol),
         None => return Err(SandboxError::Ended(sandbox.reap().await)),
     }
     let mut output = Output::with_budget(limits.output_bytes);
-    let (finish, stop) = follow(&mut sandbox, &mut output, started + limits.wall).await;
+    let mut desk = Desk::new(packages);
+    let deadline = started + limits.wall;
+    let (finish, stop) = follow(&mut sandbox, &mut output, &mut desk, deadline).await;
     let usage = Usage {
         wall: started.elapsed(),
         cpu: sandbox.cpu_time().saturating_sub(cpu_before),
@@ -142,6 +147,7 @@ pub async fn execute(
 async fn follow(
     sandbox: &mut Sandbox,
     output: &mut Output,
+    desk: &mut Desk<'_>,
     deadline: Instant,
 ) -> (Option<Finish>, Option<Stop>) {
     let mut stop = None;
@@ -149,7 +155,7 @@ async fn follow(
     loop {
         let frame = tokio::select! {
             biased;
-            frame = sandbox.receive() => frame,
+            frame = sandbox.socket.receive() => frame,
             () = tokio::time::sleep_until(next_measure) => {
                 if stop.is_some() {
                     return (None, stop);
@@ -182,10 +188,40 @@ async fn follow(
                 };
                 return (Some(finish), stop);
             }
+            Ok(SandboxEvent::Package(request)) => {
+                let answered = desk.answer(request, &mut sandbox.socket);
+                // The program waits for the answer and could not heed a soft stop.
+                match tokio::time::timeout_at(next_measure, answered).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return (None, stop),
+                    Err(_) => return (None, Some(Stop::WallTime)),
+                }
+            }
             Ok(SandboxEvent::Ready | SandboxEvent::Started) | Err(_) => return (None, stop),
         }
         if output.is_flood() {
             return (None, Some(Stop::Flood));
+        }
+    }
+}
+
+impl Report {
+    /// The report of a program that did not run because its packages could not be installed.
+    pub fn not_installed(reason: &str, wall: Duration) -> Self {
+        Self {
+            sandbox: "sandbox-none".to_owned(),
+            status: Status::Error,
+            exit_code: 1,
+            stdout: String::new(),
+            stderr: format!(
+                "{reason}\nThe program was not run: its packages could not be installed\n"
+            ),
+            return_value: None,
+            truncated: false,
+            usage: Usage {
+                wall,
+                ..Usage::default()
+            },
         }
     }
 }

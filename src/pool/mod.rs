@@ -1,12 +1,16 @@
 //! The supervisor's side of executing: admission, sandboxes forked ahead of need, the clock.
 //!
-//! The way of a job: [`admission`] gives it a turn, [`shelf`] a waiting sandbox, [`execution`]
-//! follows it to its end. [`zygote`] keeps the zygote alive that fills the shelf.
+//! The way of a job: [`admission`] gives it a turn, a [`lane`]'s [`shelf`] a waiting sandbox,
+//! [`execution`] follows it to its end. [`zygote`] keeps the zygote alive that fills the shelf.
 
 mod admission;
+mod desk;
 mod execution;
+mod job_socket;
+mod lane;
 mod launcher;
 mod output;
+mod package_sets;
 mod process;
 mod return_value;
 mod sandbox;
@@ -15,35 +19,44 @@ mod status;
 mod zygote;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::packages::Packages;
 use crate::protocol::Job;
 use crate::protocol::Language;
 use crate::settings::Settings;
 use crate::zygote::Runtime;
 use admission::Admission;
+use lane::Lane;
+use lane::Shared;
 use launcher::Launcher;
-use shelf::Shelf;
+use package_sets::PackageLanes;
 use shelf::ShelfSize;
-use status::ZygoteStatus;
-use zygote::Keeper;
+use zygote::Origin;
 
 pub use admission::Priority;
 pub use execution::Limits;
 pub use execution::Report;
 pub use execution::Status;
+pub use package_sets::BadRequirement;
+pub use package_sets::PackageSet;
 pub use status::ZygoteState;
 
 /// How many sandboxes may break under a job, before its program starts, until the job is given up.
 const ATTEMPTS: usize = 3;
+
+/// Sandboxes waiting behind a zygote with packages, to begin with; more when more are wanted.
+const PACKAGE_SHELF_START: usize = 2;
 
 /// Why a job was not executed.
 #[derive(Debug, thiserror::Error)]
@@ -89,20 +102,26 @@ pub struct Totals {
 #[derive(Debug)]
 pub struct Pool {
     admission: Arc<Admission>,
-    lanes: BTreeMap<&'static str, Lane>,
-    places: Arc<Semaphore>,
+    /// A zygote per runtime.
+    lanes: BTreeMap<&'static str, Arc<Lane>>,
+    /// A zygote per set of packages, forked from Python's.
+    package_lanes: PackageLanes,
+    packages: Packages,
+    shared: Shared,
     max_instances: usize,
     queue_size: usize,
+    shelf_size: ShelfSize,
     pub totals: Totals,
-    stop: CancellationToken,
-    keepers: TaskTracker,
 }
 
-/// One runtime.
+/// What to execute, and how.
 #[derive(Debug)]
-struct Lane {
-    shelf: Arc<Shelf>,
-    status: Arc<ZygoteStatus>,
+pub struct Order {
+    pub job: Job,
+    pub limits: Limits,
+    pub priority: Priority,
+    /// Packages that have to be installed.
+    pub packages: PackageSet,
 }
 
 impl Runtime {
@@ -131,50 +150,46 @@ impl Pool {
         settings: &Settings,
         runtimes: &[Runtime],
         pyodide: &Path,
+        packages: Packages,
     ) -> std::io::Result<Arc<Self>> {
         let max_instances = settings.max_instances as usize;
-        let places = Arc::new(Semaphore::new(max_instances));
         let launcher = Arc::new(Launcher::start()?);
-        let stop = CancellationToken::new();
-        let keepers = TaskTracker::new();
-        let mut lanes = BTreeMap::new();
-        for &runtime in runtimes {
-            let lane = Lane {
-                shelf: Arc::new(Shelf::new(ShelfSize {
-                    min: settings.pool_min_size() as usize,
-                    start: settings.pool_size() as usize,
-                    max: settings.pool_max_size() as usize,
-                    idle_after: Duration::from_millis(settings.pool_idle_timeout),
-                })),
-                status: Arc::new(ZygoteStatus::new()),
-            };
-            let keeper = Keeper {
-                runtime,
-                pyodide: pyodide.to_owned(),
-                v8_flags: settings.v8_flags.clone(),
-                boot_within: Duration::from_millis(settings.preload_timeout),
-                max_return_bytes: settings.max_return_bytes,
+        let shared = Shared {
+            boot_within: Duration::from_millis(settings.preload_timeout),
+            max_payload_bytes: settings.max_return_bytes as usize,
+            places: Arc::new(Semaphore::new(max_instances)),
+            stop: CancellationToken::new(),
+            keepers: TaskTracker::new(),
+        };
+        let shelf_size = ShelfSize {
+            min: settings.pool_min_size() as usize,
+            start: settings.pool_size() as usize,
+            max: settings.pool_max_size() as usize,
+            idle_after: Duration::from_millis(settings.pool_idle_timeout),
+        };
+        let open = |&runtime: &Runtime| {
+            let origin = Origin::Boot {
                 launcher: launcher.clone(),
-                shelf: lane.shelf.clone(),
-                status: lane.status.clone(),
-                places: places.clone(),
-                stop: stop.clone(),
+                arguments: zygote_arguments(runtime, pyodide, settings),
             };
-            keepers.spawn(keeper.run());
-            lanes.insert(runtime.name(), lane);
-        }
+            let name = runtime.name();
+            let lane = Lane::open(name.to_owned(), origin, shelf_size, &shared);
+            (name, Arc::new(lane))
+        };
+        let lanes = runtimes.iter().map(open).collect();
         Ok(Arc::new(Self {
             admission: Admission::new(
                 settings.worker_count() as usize,
                 settings.queue_size as usize,
             ),
             lanes,
-            places,
+            package_lanes: PackageLanes::new(settings.package_zygotes as usize),
+            packages,
+            shared,
             max_instances,
             queue_size: settings.queue_size as usize,
+            shelf_size,
             totals: Totals::default(),
-            stop,
-            keepers,
         }))
     }
 
@@ -183,33 +198,30 @@ impl Pool {
     ///
     /// # Errors
     /// When the job was not started: too many wait, no zygote, shutting down. A program that fails
-    /// is a [`Report`].
-    pub async fn execute(
-        &self,
-        job: Job,
-        limits: Limits,
-        priority: Priority,
-    ) -> Result<(Report, PoolStats), PoolError> {
-        let runtime = Runtime::of(job.language).name();
-        let lane = self.lanes.get(runtime).ok_or(PoolError::NotReady {
-            runtime,
-            reason: "it is not enabled".to_owned(),
-        })?;
-        if !lane.status.get().was_up {
-            return Err(lane.not_ready(runtime));
-        }
-        let entered = self.admission.enter(priority).await;
+    /// is a [`Report`], also one whose packages cannot be installed.
+    pub async fn execute(&self, order: Order) -> Result<(Report, PoolStats), PoolError> {
+        let asked = Instant::now();
+        let entered = self.admission.enter(order.priority).await;
         let _turn = entered.map_err(|_| PoolError::QueueFull(self.queue_size))?;
         let mut last_error = String::new();
         for _ in 0..ATTEMPTS {
-            if self.stop.is_cancelled() {
+            if self.shared.stop.is_cancelled() {
                 return Err(PoolError::ShuttingDown);
             }
-            self.make_room_for(lane);
-            let taken = lane.shelf.take().await;
-            let sandbox = taken.map_err(|_| lane.not_ready(runtime))?;
+            let lane = self.lane(order.job.language, &order.packages)?;
+            self.make_room_for(&lane);
+            let Ok(sandbox) = lane.shelf.take().await else {
+                if let Some(reason) = lane.status.failure() {
+                    let report = Report::not_installed(&reason, asked.elapsed());
+                    self.count(&report);
+                    return Ok((report, self.stats()));
+                }
+                last_error = lane.status.get().reason;
+                continue;
+            };
             self.totals.started.fetch_add(1, Ordering::Relaxed);
-            match execution::execute(sandbox, &job, limits).await {
+            let executed = execution::execute(sandbox, &order.job, order.limits, &self.packages);
+            match executed.await {
                 Ok(report) => {
                     self.count(&report);
                     return Ok((report, self.stats()));
@@ -223,15 +235,60 @@ impl Pool {
         Err(PoolError::Broken(last_error))
     }
 
+    /// The zygote that a job needs.
+    fn lane(&self, language: Language, packages: &PackageSet) -> Result<Arc<Lane>, PoolError> {
+        let runtime = Runtime::of(language).name();
+        let not_ready = |reason| PoolError::NotReady { runtime, reason };
+        let base = self.lanes.get(runtime);
+        let base = base.ok_or_else(|| not_ready("it is not enabled".to_owned()))?;
+        let state = base.status.get();
+        if !state.was_up {
+            return Err(not_ready(state.reason));
+        }
+        if packages.is_empty() {
+            return Ok(base.clone());
+        }
+        Ok(self.package_lanes.get_or_open(packages, || {
+            let origin = Origin::Fork {
+                base: base.orders.clone(),
+                requirements: packages.requirements().to_vec(),
+                packages: self.packages.clone(),
+            };
+            let size = ShelfSize {
+                min: 1,
+                start: PACKAGE_SHELF_START.min(self.shelf_size.start),
+                ..self.shelf_size
+            };
+            Lane::open(
+                format!("python with {packages}"),
+                origin,
+                size,
+                &self.shared,
+            )
+        }))
+    }
+
+    /// Opens the zygote of a set of packages ahead of need.
+    pub async fn preload(&self, packages: &PackageSet) {
+        self.until_up().await;
+        if let Ok(lane) = self.lane(Language::Python, packages) {
+            lane.status.until_up().await;
+        }
+    }
+
     /// If no place is left for a fork and this lane has no sandbox waiting, takes one from another.
     fn make_room_for(&self, lane: &Lane) {
-        if lane.shelf.idle() > 0 || self.places.available_permits() > 0 {
+        if lane.shelf.idle() > 0 || self.shared.places.available_permits() > 0 {
             return;
         }
-        let others = self.lanes.values().map(|other| &other.shelf);
-        others
-            .filter(|shelf| !Arc::ptr_eq(shelf, &lane.shelf))
-            .any(|shelf| shelf.give_up_one());
+        let mut others = self.all_lanes().into_iter();
+        others.any(|other| !Arc::ptr_eq(&other.shelf, &lane.shelf) && other.shelf.give_up_one());
+    }
+
+    fn all_lanes(&self) -> Vec<Arc<Lane>> {
+        let mut lanes = self.package_lanes.all();
+        lanes.extend(self.lanes.values().cloned());
+        lanes
     }
 
     fn count(&self, report: &Report) {
@@ -247,8 +304,8 @@ impl Pool {
 
     pub fn stats(&self) -> PoolStats {
         PoolStats {
-            total: self.max_instances - self.places.available_permits(),
-            idle: self.lanes.values().map(|lane| lane.shelf.idle()).sum(),
+            total: self.max_instances - self.shared.places.available_permits(),
+            idle: self.all_lanes().iter().map(|lane| lane.shelf.idle()).sum(),
             active: self.admission.executing(),
             queued: self.admission.waiting(),
         }
@@ -262,7 +319,14 @@ impl Pool {
             .collect()
     }
 
-    /// Waits until every zygote serves.
+    /// State of each zygote with packages, by what `/health` calls it.
+    pub fn package_zygotes(&self) -> Vec<(String, ZygoteState)> {
+        let lanes = self.package_lanes.all();
+        let state = |lane: &Arc<Lane>| (lane.status.name().to_owned(), lane.status.get());
+        lanes.iter().map(state).collect()
+    }
+
+    /// Waits until every runtime's zygote serves.
     pub async fn until_up(&self) {
         for lane in self.lanes.values() {
             lane.status.until_up().await;
@@ -271,20 +335,29 @@ impl Pool {
 
     /// Ends the zygotes and every sandbox that waits; executions under way should be over.
     pub async fn shut_down(&self) {
-        self.stop.cancel();
-        self.keepers.close();
-        self.keepers.wait().await;
+        self.shared.stop.cancel();
+        self.package_lanes.clear();
+        self.shared.keepers.close();
+        self.shared.keepers.wait().await;
         // All places are free once the last process was reaped.
         let all = u32::try_from(self.max_instances).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(Duration::from_secs(2), self.places.acquire_many(all)).await;
+        let free = self.shared.places.acquire_many(all);
+        let _ = tokio::time::timeout(Duration::from_secs(2), free).await;
     }
 }
 
-impl Lane {
-    fn not_ready(&self, runtime: &'static str) -> PoolError {
-        PoolError::NotReady {
-            runtime,
-            reason: self.status.get().reason,
-        }
+/// The command line of a zygote that boots a runtime.
+fn zygote_arguments(runtime: Runtime, pyodide: &Path, settings: &Settings) -> Vec<OsString> {
+    let mut arguments = vec![
+        "zygote".into(),
+        "--runtime".into(),
+        runtime.name().into(),
+        "--pyodide".into(),
+        pyodide.as_os_str().to_owned(),
+        format!("--v8-flags={}", settings.v8_flags).into(),
+    ];
+    if let Some(lock) = settings.distribution_lock(pyodide) {
+        arguments.extend(["--lock".into(), lock.into_os_string()]);
     }
+    arguments
 }

@@ -3,21 +3,13 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::SinkExt;
-use futures_util::StreamExt;
 use rustix::process::Signal;
-use tokio::net::UnixStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::codec::Framed;
-use tokio_util::codec::LengthDelimitedCodec;
 
+use super::job_socket::JobSocket;
 use super::process::ChildProcess;
 use super::process::Exit;
 use crate::protocol;
-use crate::protocol::FRAME_SLACK_BYTES;
-use crate::protocol::Job;
-use crate::protocol::MAX_OUTPUT_FRAME_BYTES;
 use crate::protocol::SandboxEvent;
 
 /// A sandbox process and its job socket. Dropping it kills the process, whatever it is doing, and
@@ -25,7 +17,7 @@ use crate::protocol::SandboxEvent;
 #[derive(Debug)]
 pub struct Sandbox {
     id: String,
-    frames: Framed<UnixStream, LengthDelimitedCodec>,
+    pub socket: JobSocket,
     process: ChildProcess<OwnedSemaphorePermit>,
     /// Resident memory before the job, in bytes.
     base_memory_bytes: u64,
@@ -40,6 +32,8 @@ pub enum SandboxError {
     Socket(std::io::Error),
     #[error("it sent something that is not in the protocol")]
     Protocol,
+    #[error("it was not ready in time")]
+    NotReady,
     #[error("it ended: {0}")]
     Ended(Exit),
 }
@@ -53,25 +47,17 @@ impl Sandbox {
         pid: i32,
         socket: OwnedFd,
         place: OwnedSemaphorePermit,
-        max_return_bytes: u64,
+        max_payload_bytes: usize,
     ) -> Result<Self, SandboxError> {
         let process = ChildProcess::adopt(pid, place).map_err(SandboxError::Process)?;
-        let socket = std::os::unix::net::UnixStream::from(socket);
-        socket.set_nonblocking(true).map_err(SandboxError::Socket)?;
-        let socket = UnixStream::from_std(socket).map_err(SandboxError::Socket)?;
-        let longest = max_return_bytes as usize + FRAME_SLACK_BYTES;
-        let frames = LengthDelimitedCodec::builder()
-            .little_endian()
-            .length_field_length(protocol::HEADER_BYTES)
-            .max_frame_length(longest.max(MAX_OUTPUT_FRAME_BYTES))
-            .new_framed(socket);
+        let socket = JobSocket::new(socket, max_payload_bytes).map_err(SandboxError::Socket)?;
         let mut sandbox = Self {
             id: format!("sandbox-{pid}-{:08x}", random_suffix()),
-            frames,
+            socket,
             process,
             base_memory_bytes: 0,
         };
-        match sandbox.receive().await? {
+        match sandbox.socket.receive().await? {
             Some(frame) if matches!(protocol::decode(&frame), Ok(SandboxEvent::Ready)) => {
                 sandbox.base_memory_bytes = sandbox.process.peak_memory_bytes();
                 Ok(sandbox)
@@ -84,33 +70,6 @@ impl Sandbox {
     /// Name of this sandbox in answers and logs.
     pub fn id(&self) -> &str {
         &self.id
-    }
-
-    /// Sends the job.
-    ///
-    /// # Errors
-    /// When the sandbox is gone.
-    pub async fn send(&mut self, job: &Job) -> Result<(), SandboxError> {
-        // A job was built from a request that fits in memory; it always encodes.
-        let message = protocol::encode(job).map_err(|_| SandboxError::Protocol)?;
-        let sent = self.frames.send(Bytes::from(message)).await;
-        sent.map_err(SandboxError::Socket)
-    }
-
-    /// The next frame, undecoded; `None` once the sandbox closed its end.
-    ///
-    /// # Errors
-    /// When a frame is too long or the socket fails.
-    pub async fn receive(&mut self) -> Result<Option<bytes::BytesMut>, SandboxError> {
-        match self.frames.next().await {
-            Some(Ok(frame)) => Ok(Some(frame)),
-            None => Ok(None),
-            Some(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionReset => Ok(None),
-            Some(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
-                Err(SandboxError::Protocol)
-            }
-            Some(Err(error)) => Err(SandboxError::Socket(error)),
-        }
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -38,6 +38,7 @@ struct State {
     waiting: VecDeque<oneshot::Sender<Sandbox>>,
     target: usize,
     last_taken: Instant,
+    closed: bool,
 }
 
 /// The zygote will not bring a sandbox any time soon.
@@ -52,6 +53,7 @@ impl Shelf {
                 waiting: VecDeque::new(),
                 target: size.start,
                 last_taken: Instant::now(),
+                closed: false,
             }),
             size,
             demand: Notify::new(),
@@ -61,7 +63,7 @@ impl Shelf {
     /// Takes a sandbox, waiting for one if need be. Giving up is dropping the future.
     ///
     /// # Errors
-    /// [`NoZygote`] if [`Self::dismiss_waiting`] is called meanwhile.
+    /// [`NoZygote`] if the shelf is closed, or if [`Self::dismiss_waiting`] is called meanwhile.
     pub async fn take(&self) -> Result<Sandbox, NoZygote> {
         let receiver = {
             let mut state = self.lock();
@@ -71,6 +73,9 @@ impl Shelf {
                 return Ok(sandbox);
             }
             state.target = (state.target * 2).min(self.size.max);
+            if state.closed {
+                return Err(NoZygote);
+            }
             let (sender, receiver) = oneshot::channel();
             state.waiting.push_back(sender);
             receiver
@@ -88,7 +93,9 @@ impl Shelf {
                 Err(returned) => sandbox = returned,
             }
         }
-        state.idle.push_back(sandbox);
+        if !state.closed {
+            state.idle.push_back(sandbox);
+        }
     }
 
     /// How many sandboxes are missing, if so many are being prepared.
@@ -105,10 +112,18 @@ impl Shelf {
         sandbox.is_some()
     }
 
-    /// Lets all waiting sandboxes go, as when their zygote was found broken.
-    pub fn clear(&self) {
-        let sandboxes = std::mem::take(&mut self.lock().idle);
+    /// Lets all sandboxes go and takes no more requests: the zygote's keeper ends.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.waiting.clear();
+        let sandboxes = std::mem::take(&mut state.idle);
+        drop(state);
         drop(sandboxes);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Tells those who wait that nothing will come.

@@ -1,4 +1,7 @@
-//! What is known of a zygote, for `/health` and for those who wait for its first boot.
+//! What is known of a zygote, for `/health` and for those who wait for it.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use tokio::sync::watch;
 
@@ -11,6 +14,8 @@ pub struct ZygoteState {
     pub was_up: bool,
     /// Why it is not up.
     pub reason: String,
+    /// Its process id while it is up, else 0.
+    pub pid: i32,
     /// Version of its runtime.
     pub version: String,
     /// Lock-down layers of its sandboxes.
@@ -23,25 +28,46 @@ pub struct ZygoteState {
 
 /// The state, to be read and watched.
 #[derive(Debug)]
-pub struct ZygoteStatus(watch::Sender<ZygoteState>);
+pub struct ZygoteStatus {
+    name: String,
+    state: watch::Sender<ZygoteState>,
+    /// Why it never will be up.
+    failure: Mutex<Option<String>>,
+}
 
 impl ZygoteStatus {
-    pub fn new() -> Self {
-        Self(watch::Sender::new(ZygoteState {
-            reason: "it is booting".to_owned(),
-            ..ZygoteState::default()
-        }))
+    /// `name`: a runtime's, or a package set's.
+    pub fn new(name: String) -> Self {
+        Self {
+            name,
+            state: watch::Sender::new(ZygoteState {
+                reason: "it is booting".to_owned(),
+                ..ZygoteState::default()
+            }),
+            failure: Mutex::new(None),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     pub fn get(&self) -> ZygoteState {
-        self.0.borrow().clone()
+        self.state.borrow().clone()
     }
 
-    pub fn set_up(&self, version: String, layers: Vec<String>, missing_layers: Vec<String>) {
-        self.0.send_modify(|state| {
+    pub fn set_up(
+        &self,
+        pid: i32,
+        version: String,
+        layers: Vec<String>,
+        missing_layers: Vec<String>,
+    ) {
+        self.state.send_modify(|state| {
             state.up = true;
             state.was_up = true;
             state.reason.clear();
+            state.pid = pid;
             state.version = version;
             state.layers = layers;
             state.missing_layers = missing_layers;
@@ -49,16 +75,27 @@ impl ZygoteStatus {
     }
 
     pub fn set_down(&self, reason: String) {
-        self.0.send_modify(|state| {
+        self.state.send_modify(|state| {
             state.restarts += u64::from(state.up);
             state.up = false;
+            state.pid = 0;
             state.reason = reason;
         });
+    }
+
+    /// It will not be tried again.
+    pub fn set_failed(&self, reason: String) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    pub fn failure(&self) -> Option<String> {
+        let failure = self.failure.lock();
+        failure.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until the zygote serves.
     pub async fn until_up(&self) {
         // The sender is this object, so the wait cannot fail.
-        let _ = self.0.subscribe().wait_for(|state| state.up).await;
+        let _ = self.state.subscribe().wait_for(|state| state.up).await;
     }
 }

@@ -14,7 +14,10 @@ use crate::engine::Host;
 use crate::engine::Program;
 use crate::engine::Silent;
 use crate::engine::Stream;
+use crate::protocol;
 use crate::protocol::Job;
+use crate::protocol::PackageAnswer;
+use crate::protocol::PackageRequest;
 use crate::protocol::SandboxEvent;
 use crate::protocol::SandboxLimit;
 
@@ -45,6 +48,17 @@ impl Host for SocketHost {
     fn write(&self, stream: Stream, bytes: &[u8]) {
         output::write(stream, bytes);
     }
+
+    fn package(&self, request: PackageRequest<'_>) -> Result<Vec<u8>, String> {
+        let gone = |_| "the supervisor is gone".to_owned();
+        output::send(&SandboxEvent::Package(request)).map_err(gone)?;
+        let frame = output::receive_frame().map_err(gone)?;
+        match protocol::decode(&frame) {
+            Ok(PackageAnswer::Found(bytes)) => Ok(bytes.to_vec()),
+            Ok(PackageAnswer::Refused(reason)) => Err(reason.to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
 }
 
 /// Runs a program whose effects nobody shall see.
@@ -53,8 +67,38 @@ impl Host for SocketHost {
 /// When the runtime fails, which for a program of ours means that it is broken.
 pub fn rehearse(engine: &mut dyn Engine, code: &str) -> Result<(), EngineError> {
     engine.set_host(Rc::new(Silent));
-    let program = Program { code, input: None };
+    let program = Program {
+        code,
+        input: None,
+        auto_install: false,
+    };
     engine.run(program, true).map(|_| ())
+}
+
+/// Installs packages in this process, which is to become a zygote, over a job socket of its own.
+/// On failure the supervisor is told why.
+///
+/// # Errors
+/// The exit code for this process.
+pub fn install(
+    engine: &mut dyn Engine,
+    packages: &[String],
+    job_socket: OwnedFd,
+) -> Result<(), i32> {
+    output::attach(job_socket);
+    engine.set_host(Rc::new(SocketHost));
+    let installed = engine.install(packages);
+    engine.set_host(Rc::new(Silent));
+    if let Err(reason) = &installed {
+        let event = SandboxEvent::Finished {
+            exit_code: 1,
+            return_value: Some(reason),
+            limit: None,
+        };
+        output::send(&event).map_err(|_| exit::NO_JOB)?;
+    }
+    output::detach();
+    installed.map_err(|_| exit::DONE)
 }
 
 /// The life of a sandbox. Called in the child right after the fork.
@@ -63,7 +107,13 @@ pub fn main(engine: &mut dyn Engine, lockdown: &Lockdown, supervisor: i32, socke
         Ok(()) => exit::DONE,
         Err(status) => status,
     };
-    // SAFETY: _exit ends the process without running destructors; V8 must not be disposed of here.
+    end(status)
+}
+
+/// Ends this process at once.
+pub fn end(status: i32) -> ! {
+    // SAFETY: _exit ends the process without running destructors; V8 must not be disposed of in a
+    // fork, and what is open the kernel closes.
     unsafe { libc::_exit(status) }
 }
 
@@ -90,6 +140,7 @@ fn live(
     let program = Program {
         code: &job.code,
         input: job.input.as_deref(),
+        auto_install: job.auto_install,
     };
     let outcome = engine.run(program, false);
     finish(outcome.as_ref(), &job)

@@ -5,6 +5,7 @@
 //! doing. What a program printed is thus kept even if the next thing that happens is SIGKILL.
 
 use std::cell::UnsafeCell;
+use std::os::fd::FromRawFd;
 use std::os::fd::IntoRawFd;
 use std::os::fd::OwnedFd;
 use std::os::fd::RawFd;
@@ -78,6 +79,15 @@ pub fn attach(socket: OwnedFd) {
     SOCKET.store(socket.into_raw_fd(), Ordering::SeqCst);
 }
 
+/// Closes the job socket, for a process that becomes a zygote.
+pub fn detach() {
+    let socket = SOCKET.swap(-1, Ordering::SeqCst);
+    if socket >= 0 {
+        // SAFETY: `attach` took the descriptor over; nobody else owns it.
+        drop(unsafe { OwnedFd::from_raw_fd(socket) });
+    }
+}
+
 /// Takes output of the program.
 pub fn write(stream: Stream, bytes: &[u8]) {
     for chunk in bytes.chunks(CHUNK_BYTES) {
@@ -120,11 +130,16 @@ pub fn send(event: &SandboxEvent<'_>) -> Result<(), SocketClosed> {
 
 /// Waits for a message.
 pub fn receive<T: DeserializeOwned>() -> Result<T, SocketClosed> {
+    protocol::decode(&receive_frame()?).map_err(|_| SocketClosed)
+}
+
+/// Waits for a message, to be decoded by the caller.
+pub fn receive_frame() -> Result<Vec<u8>, SocketClosed> {
     let mut header = [0; HEADER_BYTES];
     read_exact(&mut header)?;
     let mut frame = vec![0; u32::from_le_bytes(header) as usize];
     read_exact(&mut frame)?;
-    protocol::decode(&frame).map_err(|_| SocketClosed)
+    Ok(frame)
 }
 
 /// Writes out what is buffered, unless the thread is at work on it. Async-signal-safe.

@@ -17,11 +17,14 @@ use crate::protocol::ZygoteEvent;
 
 pub struct Control(OwnedFd);
 
-/// A command and the descriptor that came with it.
+/// A command and the descriptors that came with it.
 pub struct Received {
     pub command: ZygoteCommand,
-    pub descriptor: Option<OwnedFd>,
+    pub descriptors: Vec<OwnedFd>,
 }
+
+/// Most descriptors that come with a command.
+const MAX_DESCRIPTORS: usize = 2;
 
 impl Control {
     /// Moves the socket away from descriptor 0 and puts nothing in its place.
@@ -30,6 +33,10 @@ impl Control {
         // SAFETY: nothing else in this process uses descriptor 0.
         unsafe { rustix::io::close(0) };
         Ok(Self(socket))
+    }
+
+    pub fn from_socket(socket: OwnedFd) -> Self {
+        Self(socket)
     }
 
     pub fn send(&self, event: &ZygoteEvent) -> Result<(), Box<dyn std::error::Error>> {
@@ -41,7 +48,7 @@ impl Control {
     /// The next command; `None` once the supervisor is gone.
     pub fn receive(&self) -> Result<Option<Received>, Box<dyn std::error::Error>> {
         let mut packet = [0; MAX_CONTROL_BYTES];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let received = rustix::io::retry_on_intr(|| {
             rustix::net::recvmsg(
@@ -57,14 +64,16 @@ impl Control {
         if received.flags.contains(ReturnFlags::TRUNC) {
             return Err("a control packet was longer than the protocol allows".into());
         }
-        let descriptor = ancillary.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-            _ => None,
-        });
+        let mut descriptors = Vec::new();
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(received) = message {
+                descriptors.extend(received);
+            }
+        }
         let command = protocol::decode(&packet[..received.bytes])?;
         Ok(Some(Received {
             command,
-            descriptor,
+            descriptors,
         }))
     }
 }

@@ -16,6 +16,7 @@ use crate::protocol::ZygoteEvent;
 use crate::sandbox;
 use crate::sandbox::Lockdown;
 use control::Control;
+use control::Received;
 
 /// Which runtime a zygote boots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
@@ -32,6 +33,9 @@ pub struct ZygoteArgs {
     /// Directory of the pinned Pyodide.
     #[arg(long)]
     pyodide: PathBuf,
+    /// Lock file of the distribution that packages may come from.
+    #[arg(long)]
+    lock: Option<PathBuf>,
     /// More V8 flags.
     #[arg(long, default_value = "")]
     v8_flags: String,
@@ -52,71 +56,130 @@ const WARM_UP: &[&str] = &[
     "1/0",
 ];
 
+type Error = Box<dyn std::error::Error>;
+
 /// Boots, then serves fork requests until the supervisor closes the control socket.
 ///
 /// # Errors
 /// When the runtime does not boot or the control socket breaks.
-pub fn main(args: &ZygoteArgs) -> Result<(), Box<dyn std::error::Error>> {
+pub fn main(args: &ZygoteArgs) -> Result<(), Error> {
     sandbox::die_with(args.supervisor)?;
     sandbox::install_signal_handlers()?;
     let control = Control::from_stdin()?;
     let mut engine = boot(args)?;
     for _ in 0..WARM_UP_ROUNDS {
-        for code in WARM_UP {
-            sandbox::rehearse(engine.as_mut(), code)?;
+        warm_up(engine.as_mut())?;
+    }
+    Zygote::ready(engine.as_mut(), control, args.supervisor)?.serve()
+}
+
+/// A process that is fit for forking.
+struct Zygote<'a> {
+    engine: &'a mut dyn Engine,
+    control: Control,
+    lockdown: Lockdown,
+    supervisor: i32,
+}
+
+impl<'a> Zygote<'a> {
+    /// Prepares this process for forking and tells the supervisor.
+    fn ready(engine: &'a mut dyn Engine, control: Control, supervisor: i32) -> Result<Self, Error> {
+        let lockdown = prepare(engine)?;
+        let zygote = Self {
+            engine,
+            control,
+            lockdown,
+            supervisor,
+        };
+        zygote.announce()?;
+        Ok(zygote)
+    }
+
+    fn announce(&self) -> Result<(), Error> {
+        self.control.send(&ZygoteEvent::Booted {
+            version: self.engine.version().to_owned(),
+            layers: self.lockdown.layers(),
+            missing_layers: self.lockdown.missing_layers(),
+        })
+    }
+
+    fn serve(&mut self) -> Result<(), Error> {
+        while let Some(received) = self.control.receive()? {
+            let event = self.fork(received);
+            self.control.send(&event)?;
+        }
+        Ok(())
+    }
+
+    /// Forks what was asked for; returns only in the parent.
+    fn fork(&mut self, received: Received) -> ZygoteEvent {
+        let mut descriptors = received.descriptors.into_iter();
+        let sockets = (descriptors.next(), descriptors.next());
+        // SAFETY: this process has one thread, so the child finds no lock held by another.
+        match unsafe { fork::fork_sibling() } {
+            Ok(fork::Side::Parent { child }) => ZygoteEvent::Forked { pid: child },
+            Err(errno) => ZygoteEvent::ForkFailed { errno },
+            Ok(fork::Side::Child) => match (received.command, sockets) {
+                (ZygoteCommand::Fork, (Some(job), _)) => {
+                    sandbox::main(self.engine, &self.lockdown, self.supervisor, job)
+                }
+                (ZygoteCommand::ForkZygote { packages }, (Some(job), Some(control))) => {
+                    self.become_package_zygote(&packages, job, control)
+                }
+                _ => sandbox::end(sandbox::exit::NO_JOB),
+            },
         }
     }
+
+    /// The life of a zygote with packages. Called in the child right after the fork.
+    fn become_package_zygote(&mut self, packages: &[String], job: OwnedFd, control: OwnedFd) -> ! {
+        // Closes this process's copy of the base zygote's socket.
+        self.control = Control::from_socket(control);
+        let status = match sandbox::install(self.engine, packages, job) {
+            Err(status) => status,
+            Ok(()) => match self.start_over() {
+                Ok(()) => sandbox::exit::DONE,
+                Err(error) => {
+                    tracing::error!(%error, "a zygote with packages failed");
+                    sandbox::exit::BROKEN
+                }
+            },
+        };
+        sandbox::end(status)
+    }
+
+    /// Serves as a zygote in its own right, after a fork and a change of its memory.
+    fn start_over(&mut self) -> Result<(), Error> {
+        sandbox::die_with(self.supervisor)?;
+        warm_up(self.engine)?;
+        self.lockdown = prepare(self.engine)?;
+        self.announce()?;
+        self.serve()
+    }
+}
+
+fn warm_up(engine: &mut dyn Engine) -> Result<(), engine::EngineError> {
+    for code in WARM_UP {
+        sandbox::rehearse(engine, code)?;
+    }
+    Ok(())
+}
+
+/// Makes this process's memory fit for forking and works out its forks' lock-down.
+fn prepare(engine: &mut dyn Engine) -> Result<Lockdown, Error> {
     engine.collect_garbage();
     memory::make_forkable()?;
     memory::collapse()?;
-    let lockdown = Lockdown::prepare()?;
-    control.send(&ZygoteEvent::Booted {
-        version: engine.version().to_owned(),
-        layers: lockdown.layers(),
-        missing_layers: lockdown.missing_layers(),
-    })?;
-    while let Some(received) = control.receive()? {
-        match (received.command, received.descriptor) {
-            (ZygoteCommand::Fork, Some(socket)) => {
-                fork_sandbox(
-                    &control,
-                    engine.as_mut(),
-                    &lockdown,
-                    args.supervisor,
-                    socket,
-                )?;
-            }
-            (ZygoteCommand::Fork, None) => {
-                control.send(&ZygoteEvent::ForkFailed { errno: libc::EBADF })?;
-            }
-        }
-    }
-    Ok(())
+    Lockdown::prepare()
 }
 
 fn boot(args: &ZygoteArgs) -> Result<Box<dyn Engine>, engine::EngineError> {
     let options = engine::BootOptions {
         pyodide: args.pyodide.clone(),
+        lock: args.lock.clone(),
         v8_flags: args.v8_flags.clone(),
     };
     Ok(match args.runtime {
         Runtime::Python => Box::new(engine::PythonEngine::boot(&options)?),
     })
-}
-
-fn fork_sandbox(
-    control: &Control,
-    engine: &mut dyn Engine,
-    lockdown: &Lockdown,
-    supervisor: i32,
-    job_socket: OwnedFd,
-) -> Result<(), Box<dyn std::error::Error>> {
-    // SAFETY: this process has one thread, so the child finds no lock held by another.
-    let event = match unsafe { fork::fork_sibling() } {
-        Ok(fork::Side::Child) => sandbox::main(engine, lockdown, supervisor, job_socket),
-        Ok(fork::Side::Parent { child }) => ZygoteEvent::Forked { pid: child },
-        Err(errno) => ZygoteEvent::ForkFailed { errno },
-    };
-    drop(job_socket);
-    control.send(&event)
 }

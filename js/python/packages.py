@@ -1,0 +1,189 @@
+"""Packages in a sandbox without a network: micropip's environment layer, and package sets.
+
+micropip itself is the real one. Only the class through which it reaches the world is ours: it asks
+the supervisor, by project and file name.
+"""
+
+import asyncio
+import importlib
+import importlib.metadata
+import importlib.util
+import re
+import sys
+
+import _faas_host
+
+# Addresses of files in the supervisor's index answers (src/packages/listing.rs). micropip accepts
+# a few schemes only; "emfs", for the virtual file system, is the one that means no network.
+FILE_URL_PREFIX = "emfs:/faas-packages/"
+
+# Modules that a package set imports beyond those named like its packages: slow ones, that nearly
+# every program with the package uses.
+ALSO_IMPORT = {"matplotlib": ["matplotlib.pyplot"]}
+
+
+class SourceError(OSError):
+    """The supervisor's reason why a package cannot be had."""
+
+
+_reasons = []
+
+
+def ask(kind, name, file=""):
+    """Ask the supervisor; the answer as bytes."""
+    try:
+        return _faas_host.package(kind, name, file).to_bytes()
+    except Exception as error:
+        reason = str(error).removeprefix("Error: ")
+        _reasons.append(reason)
+        raise SourceError(reason) from None
+
+
+def project_of(url):
+    """The project in the address of an index page: its last part."""
+    return url.rstrip("/").rsplit("/", 1)[-1]
+
+
+class LockedPackages(dict):
+    """The distribution's packages, behind the local wheels."""
+
+    def get(self, name, default=None):
+        if name in self and ask("wheelhouse", name) == b"1":
+            return default
+        return super().get(name, default)
+
+
+def make_layer(base):
+    """The class that micropip takes as its environment."""
+    import pyodide_js
+    from pyodide.ffi import to_js as pyodide_to_js
+
+    class SandboxLayer(base):
+        loadedPackages = pyodide_js.loadedPackages
+        loadPackage = pyodide_js.loadPackage
+        install = pyodide_js._api.install
+        to_js = pyodide_to_js
+        lockfile_info = pyodide_js._api.lockfile_info.to_py()
+        lockfile_packages = LockedPackages(pyodide_js._api.lockfile_packages.to_py())
+        lockfile_base_url = None
+
+        @staticmethod
+        async def fetch_bytes(url, kwargs):
+            if url.startswith(FILE_URL_PREFIX):
+                project, file = url.removeprefix(FILE_URL_PREFIX).split("/", 1)
+                return ask("file", project, file)
+            if url.startswith("emfs:"):
+                with open(url.removeprefix("emfs:"), "rb") as file:
+                    return file.read()
+            raise SourceError(f"the sandbox has no network; ask for packages by name, not by {url}")
+
+        @staticmethod
+        async def fetch_string_and_headers(url, kwargs):
+            text = ask("project", project_of(url)).decode()
+            return text, {"content-type": "application/vnd.pypi.simple.v1+json"}
+
+    return SandboxLayer
+
+
+class LayerFinder:
+    """Stands in for the one module of micropip that reaches the network."""
+
+    NAME = "micropip._compat._compat_in_pyodide"
+
+    def find_spec(self, name, path=None, target=None):
+        if name == self.NAME:
+            return importlib.util.spec_from_loader(name, self)
+        return None
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        from micropip._compat.compatibility_layer import CompatibilityLayer
+
+        module.CompatibilityInPyodide = make_layer(CompatibilityLayer)
+
+
+def with_reasons(install):
+    """micropip.install that tells why a package could not be had: micropip drops the reason."""
+
+    async def install_with_reasons(*args, **kwargs):
+        _reasons.clear()
+        try:
+            return await install(*args, **kwargs)
+        except Exception as error:
+            for reason in dict.fromkeys(_reasons):
+                error.add_note(reason)
+            raise
+
+    return install_with_reasons
+
+
+class MicropipHook:
+    """Wraps micropip.install right after the package was imported."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "micropip":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            run = spec.loader.exec_module
+
+            def exec_module(module):
+                run(module)
+                module.install = with_reasons(module.install)
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+def install(requirements):
+    """Install requirements now, from code that is not asynchronous."""
+    import micropip
+
+    asyncio.run(micropip.install(requirements))
+
+
+def install_and_import(requirements):
+    """Install requirements and import what they bring."""
+    install(requirements)
+    wanted = {normalize(re.split(r"[^A-Za-z0-9._-]", text)[0]) for text in requirements}
+    for module, distributions in importlib.metadata.packages_distributions().items():
+        if wanted.isdisjoint(map(normalize, distributions)) or module.startswith("_"):
+            continue
+        for name in [module, *ALSO_IMPORT.get(module, [])]:
+            try:
+                importlib.import_module(name)
+            except Exception:
+                pass  # The program that needs it will see why.
+
+
+def normalize(name):
+    """A project's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def missing_packages(modules):
+    """The packages to install so that `modules` can be imported, as far as sources have them."""
+    packages = []
+    for module in modules:
+        try:
+            known = module in sys.modules or importlib.util.find_spec(module) is not None
+        except (ImportError, ValueError):
+            known = False
+        if not known and (package := provider(module)):
+            packages.append(package)
+    return packages
+
+
+def provider(module):
+    """The package that provides a module, or None."""
+    try:
+        return ask("provider", module).decode() or None
+    except SourceError:
+        return None
+
+
+sys.meta_path.insert(0, LayerFinder())
+sys.meta_path.insert(0, MicropipHook())

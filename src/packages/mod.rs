@@ -1,0 +1,175 @@
+//! Packages for sandboxes, which have no network of their own.
+//!
+//! A sandbox asks by project and file name, never by address. The answers come from, in order, a
+//! directory of wheels, Pyodide's own distribution and a package index. Every file is checked
+//! against the sha256 that its source named before a byte of it goes on.
+//!
+//! | files | their job |
+//! | --- | --- |
+//! | `settings`, `error`, `stats` | what goes in and out |
+//! | `names`, `policy`, `digest` | what may be asked for |
+//! | `sources`: `wheelhouse`, `distribution` + `lock`, `index` + `parse` + `listing` | who answers |
+//! | `http`, `remote`, `retry` | asking over the network |
+//! | `files`, `flight`, `store`, `weighted` | fetching a file once and keeping it |
+
+mod digest;
+mod distribution;
+mod error;
+mod files;
+mod flight;
+mod http;
+mod index;
+mod listing;
+mod lock;
+mod names;
+mod parse;
+mod policy;
+mod remote;
+mod retry;
+mod settings;
+mod sources;
+mod stats;
+mod store;
+#[cfg(test)]
+mod tests;
+mod weighted;
+mod wheelhouse;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+pub use self::{
+    error::{OpenError, PackageError},
+    settings::PackageSettings,
+    sources::Available,
+    stats::PackageStats,
+};
+use self::{
+    names::{ProjectName, Wanted},
+    sources::Sources,
+};
+
+/// The package sources and their cache. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Packages {
+    /// `None` if packages are turned off.
+    sources: Option<Arc<Sources>>,
+}
+
+impl std::fmt::Debug for Packages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let enabled = self.sources.is_some();
+        f.debug_struct("Packages")
+            .field("enabled", &enabled)
+            .finish()
+    }
+}
+
+impl Packages {
+    /// Sets the sources up and the cache, where it cleans up after a crash.
+    ///
+    /// # Errors
+    /// If a setting makes no sense, the cache directory or a lock file can't be used, or a
+    /// mirror that shall give its lock file doesn't.
+    pub async fn open(settings: &PackageSettings) -> Result<Self, OpenError> {
+        let sources = if settings.enabled {
+            Some(Arc::new(Sources::open(settings).await?))
+        } else {
+            None
+        };
+        Ok(Self { sources })
+    }
+
+    /// The files of a project that may run here, as PEP 691 JSON. Their addresses are symbolic,
+    /// `listing::FILE_URL_PREFIX` with `<project>/<file>`. The wheelhouse answers alone if it has the project.
+    ///
+    /// # Errors
+    /// Any [`PackageError`]; [`PackageError::NoIndex`] if no index is set and the wheelhouse
+    /// doesn't have it.
+    pub async fn project(&self, name: &str) -> Result<Arc<str>, PackageError> {
+        let sources = self.sources()?;
+        let name = sources.allowed(name)?;
+        sources.project(&name).await
+    }
+
+    /// A file that [`Self::project`] named, or its `.metadata`, verified. Asks the index again if
+    /// its answer isn't remembered.
+    ///
+    /// # Errors
+    /// Any [`PackageError`]. Nothing is kept of a file that fails.
+    pub async fn file(&self, project: &str, file: &str) -> Result<Bytes, PackageError> {
+        let sources = self.sources()?;
+        let project = sources.allowed(project)?;
+        let wanted = Wanted::parse(&project, file)?;
+        sources.file(&project, &wanted).await
+    }
+
+    /// A file of Pyodide's distribution, by the name in the lock file, verified.
+    ///
+    /// # Errors
+    /// Any [`PackageError`]; [`PackageError::NotFound`] if the lock doesn't name it.
+    pub async fn distribution_file(&self, file: &str) -> Result<Bytes, PackageError> {
+        self.sources()?.distribution_file(file).await
+    }
+
+    /// The text of the distribution's lock file, for sandboxes to boot with. `None` if there is
+    /// no distribution.
+    #[must_use]
+    pub fn lock(&self) -> Option<&str> {
+        Some(&self.sources.as_ref()?.lock()?.text)
+    }
+
+    /// The normalised names of the distribution's packages that are allowed, in order.
+    #[must_use]
+    pub fn distribution_packages(&self) -> Vec<&str> {
+        let sources = self.sources.iter();
+        sources
+            .flat_map(|sources| sources.distribution_packages())
+            .map(ProjectName::as_str)
+            .collect()
+    }
+
+    /// The package that provides a module which a program failed to import, if a source has it:
+    /// the one that a lock file names for it, or else one of the same name.
+    ///
+    /// # Errors
+    /// [`PackageError::Disabled`], or why the index, asked last, gave no answer.
+    pub async fn availability(&self, module: &str) -> Result<Option<Available>, PackageError> {
+        self.sources()?.availability(module).await
+    }
+
+    /// Whether the wheelhouse has a project.
+    ///
+    /// # Errors
+    /// [`PackageError::Disabled`], a name that is none or not allowed, or an unreadable wheelhouse.
+    pub async fn in_wheelhouse(&self, name: &str) -> Result<bool, PackageError> {
+        let sources = self.sources()?;
+        sources.in_wheelhouse(&sources.allowed(name)?).await
+    }
+
+    /// What happened so far. All zero if packages are turned off.
+    #[must_use]
+    pub fn stats(&self) -> PackageStats {
+        let sources = self.sources.as_ref();
+        sources.map_or_else(PackageStats::default, |sources| sources.stats())
+    }
+
+    fn sources(&self) -> Result<&Sources, PackageError> {
+        self.sources.as_deref().ok_or(PackageError::Disabled)
+    }
+}
+
+/// Runs work on the disk or on much data where it doesn't hold other tasks up.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, PackageError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| PackageError::store("working on packages", &error))
+}
+
+/// Locks a mutex. Nothing here panics while it holds one, so poison would mean nothing.
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
