@@ -10,6 +10,7 @@ build: setup ## Build the server
 	cargo build $(CARGO_FLAGS)
 
 test: setup ## Check format and lints, run every test
+	@scripts/fetch-test-wheels
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	cargo test $(CARGO_FLAGS)

@@ -75,7 +75,7 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
             ..settings.clone()
         };
         let pyodide = settings.pyodide_directory()?;
-        let packages = Packages::open(&settings.package_settings(&pyodide)).await?;
+        let packages = Packages::open(&settings.package_settings(&pyodide))?;
         let pool = Pool::start(&one_sandbox, &[Runtime::of(language)], &pyodide, packages)?;
         let exit_code = execute(&pool, order).await;
         pool.shut_down().await;

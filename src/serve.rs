@@ -48,7 +48,7 @@ async fn serve(settings: Settings, pyodide: std::path::PathBuf) -> Result<ExitCo
         })?;
     let address = listener.local_addr()?;
     tracing::info!(address = %format!("http://{address}"), "booting");
-    let packages = Packages::open(&settings.package_settings(&pyodide)).await?;
+    let packages = Packages::open(&settings.package_settings(&pyodide))?;
     let preload = preload_sets(&settings)?;
     let pool = Pool::start(&settings, &[Runtime::Python], &pyodide, packages)?;
     let stop = CancellationToken::new();

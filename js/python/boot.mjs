@@ -80,8 +80,11 @@ for (const wheel of boot.wheels) {
   pyodide.pyimport("sys").path.append(path);
 }
 
-// Files of the distribution, whose package loader knows names and would read them from a disk.
-pyodide._api.packageManager.downloadPackage = async ({ normalizedName, name }) => {
+// Files of the distribution, whose package loader knows names and would read them from a disk, and
+// would tell the program's output what it does.
+const { packageManager } = pyodide._api;
+packageManager.logStdout = () => {};
+packageManager.downloadPackage = async ({ normalizedName, name }) => {
   const entry = pyodide._api.lockfile_packages[normalizedName];
   if (!entry) throw new Error(`the sandbox has no network; ask for ${name} by its name`);
   return host.package("distribution", entry.file_name, "");

@@ -17,13 +17,55 @@ import _faas_host
 # a few schemes only; "emfs", for the virtual file system, is the one that means no network.
 FILE_URL_PREFIX = "emfs:/faas-packages/"
 
-# Modules that a package set imports beyond those named like its packages: slow ones, that nearly
-# every program with the package uses.
-ALSO_IMPORT = {"matplotlib": ["matplotlib.pyplot"]}
+# What nearly every program does with a package: done once in its zygote, so that forks find the
+# modules imported and the code compiled.
+EXERCISES = {
+    "matplotlib": """
+import io
+import matplotlib.pyplot as plt
+plt.plot([1, 2], [3, 4])
+plt.savefig(io.BytesIO(), format="png")
+plt.close("all")
+""",
+    "numpy": """
+import numpy as np
+a = np.arange(12.0).reshape(3, 4)
+(a @ a.T).sum(), a.mean(axis=0), np.sort(a[::-1]), str(a), np.random.default_rng().random()
+""",
+    "pandas": """
+import io
+import pandas as pd
+frame = pd.read_csv(io.StringIO("a,b\\n1,x\\n2,y\\n2,x"))
+str(frame.groupby("b").a.mean()), frame.describe(), frame.to_json(), str(frame)
+""",
+    "pydantic": """
+from typing import Optional
+from pydantic import BaseModel, Field, ValidationError, field_validator
+class Part(BaseModel):
+    name: str
+    size: Optional[float] = None
+class Model(BaseModel):
+    x: int = Field(ge=0)
+    parts: list[Part] = []
+    @field_validator("x")
+    @classmethod
+    def check(cls, value):
+        return value
+model = Model(x="5", parts=[{"name": "a", "size": 1.5}])
+str(model), repr(model), model.model_dump(), Model.model_validate_json(model.model_dump_json())
+Model.model_json_schema()
+try:
+    Model(x=-1)
+except ValidationError as error:
+    str(error)
+""",
+}
 
 
 class SourceError(OSError):
     """The supervisor's reason why a package cannot be had."""
+
+    __module__ = "micropip"
 
 
 _reasons = []
@@ -113,7 +155,8 @@ def with_reasons(install):
             return await install(*args, **kwargs)
         except Exception as error:
             for reason in dict.fromkeys(_reasons):
-                error.add_note(reason)
+                if reason not in str(error):
+                    error.add_note(reason)
             raise
 
     return install_with_reasons
@@ -149,14 +192,21 @@ def install_and_import(requirements):
     """Install requirements and import what they bring."""
     install(requirements)
     wanted = {normalize(re.split(r"[^A-Za-z0-9._-]", text)[0]) for text in requirements}
-    for module, distributions in importlib.metadata.packages_distributions().items():
-        if wanted.isdisjoint(map(normalize, distributions)) or module.startswith("_"):
+    for name, distributions in importlib.metadata.packages_distributions().items():
+        if wanted.isdisjoint(map(normalize, distributions)) or name.startswith("_"):
             continue
-        for name in [module, *ALSO_IMPORT.get(module, [])]:
-            try:
-                importlib.import_module(name)
-            except Exception:
-                pass  # The program that needs it will see why.
+        try:
+            use(importlib.import_module(name))
+        except Exception:
+            pass  # The program that needs it will see why.
+
+
+def use(module):
+    """Load what a module loads on first use."""
+    for name in getattr(module, "__all__", ()):
+        getattr(module, name, None)
+    if exercise := EXERCISES.get(module.__name__):
+        exec(exercise, {"__name__": "exercise"})
 
 
 def normalize(name):

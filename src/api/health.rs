@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::Service;
 use super::run_code::PoolStatsBody;
+use crate::pool::ZygoteState;
 
 /// The route's handler: 200 while every zygote serves, else 503 with the reasons.
 pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Value>) {
@@ -59,6 +60,8 @@ pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Va
             "queuedTasks": stats.queued,
             "averageExecutionTime": average_ms,
         },
+        "packages": packages(&service),
+        "package_zygotes": package_zygotes(&service),
         "security": {
             "isolation": "process per execution",
             "layers": any.layers,
@@ -71,4 +74,48 @@ pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Va
         StatusCode::SERVICE_UNAVAILABLE
     };
     (status, Json(body))
+}
+
+/// What packages there are, and what their cache did.
+fn packages(service: &Service) -> Value {
+    let packages = service.pool.packages();
+    let stats = packages.stats();
+    json!({
+        "enabled": service.settings.packages,
+        "distribution_packages": packages.distribution_packages().len(),
+        "cache": {
+            "hits": stats.cache_hits,
+            "misses": stats.cache_misses,
+            "downloaded_bytes": stats.downloaded_bytes,
+            "evictions": stats.evictions,
+            "files": stats.cached_files,
+            "bytes": stats.cached_bytes,
+        },
+    })
+}
+
+/// The zygotes with packages, and what each takes of memory.
+fn package_zygotes(service: &Service) -> Vec<Value> {
+    let zygotes = service.pool.package_zygotes().into_iter();
+    let describe = |(name, state): (String, ZygoteState)| {
+        json!({
+            "name": name,
+            "up": state.up,
+            "pid": state.pid,
+            "memory_bytes": resident_bytes(state.pid),
+        })
+    };
+    zygotes.map(describe).collect()
+}
+
+/// Memory that a zygote shares with no other process but its forks, in bytes: the pages that it
+/// does not share with files (`RssAnon`).
+fn resident_bytes(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let kibibytes =
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    kibibytes.unwrap_or(0) * 1024
 }

@@ -12,16 +12,13 @@ use super::{
     digest::Digest,
     error::{OpenError, PackageError},
     files::{Files, LocalFile, RemoteFile},
-    http::{Http, Request},
     lock::Lock,
     names::{ProjectName, invalid, is_file_name},
     remote::Remote,
-    settings::PackageSettings,
 };
 
 const SETTING: &str = "FAAS_PYODIDE_PACKAGES";
 const LOCK_FILE: &str = "pyodide-lock.json";
-const MAX_LOCK: u64 = 16 << 20;
 
 /// Where the files come from.
 enum Source {
@@ -36,22 +33,14 @@ pub(super) struct Distribution {
 
 impl Distribution {
     /// `bundled` is the lock of the Pyodide that this server runs. A directory's own lock goes
-    /// before it, and a mirror's if the settings ask for that.
-    pub(super) async fn open(
-        address: &str,
-        settings: &PackageSettings,
-        bundled: &Arc<Lock>,
-        http: &Http,
-    ) -> Result<Self, OpenError> {
+    /// before it; a mirror serves files only.
+    pub(super) fn open(address: &str, bundled: &Arc<Lock>) -> Result<Self, OpenError> {
         if address.starts_with("http://") || address.starts_with("https://") {
             let remote = Remote::parse(SETTING, address)?;
-            let lock = if settings.lock_from_mirror {
-                Arc::new(fetch_lock(&remote, http).await?)
-            } else {
-                Arc::clone(bundled)
-            };
-            let source = Source::Mirror(Arc::new(remote));
-            return Ok(Self { source, lock });
+            return Ok(Self {
+                source: Source::Mirror(Arc::new(remote)),
+                lock: Arc::clone(bundled),
+            });
         }
         let directory = PathBuf::from(address);
         if !directory.is_dir() {
@@ -136,25 +125,5 @@ pub(super) fn read_lock(path: &Path) -> Result<Lock, OpenError> {
         problem,
     };
     let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    Lock::parse(text).map_err(failed)
-}
-
-async fn fetch_lock(remote: &Remote, http: &Http) -> Result<Lock, OpenError> {
-    let failed = |problem: String| OpenError::Lock {
-        path: format!("of {}", remote.host()),
-        problem,
-    };
-    let request = Request {
-        url: &remote.below(LOCK_FILE),
-        remote,
-        accept: Some("application/json"),
-        limit: MAX_LOCK,
-        what: LOCK_FILE,
-    };
-    let mut body = Vec::new();
-    http.get(&request, &mut body)
-        .await
-        .map_err(|error| failed(error.to_string()))?;
-    let text = String::from_utf8(body).map_err(|error| failed(error.to_string()))?;
-    Lock::parse(text).map_err(failed)
+    Lock::parse(&text).map_err(failed)
 }

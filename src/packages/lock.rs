@@ -1,9 +1,6 @@
 //! `pyodide-lock.json`: what Pyodide's distribution holds, with digests and import names.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
@@ -15,7 +12,6 @@ use super::{
 /// A parsed lock file.
 #[derive(Debug)]
 pub(super) struct Lock {
-    pub(super) text: Arc<str>,
     files: HashMap<String, LockedFile>,
     imports: HashMap<String, ProjectName>,
     /// Versions by project.
@@ -48,10 +44,9 @@ struct PackageJson {
 impl Lock {
     /// Reads a lock file. Entries that are not a plain file with a sha256, such as the free
     /// addresses that `micropip.freeze` writes, are left out: they are never served.
-    pub(super) fn parse(text: String) -> Result<Self, String> {
-        let json: LockJson = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let json: LockJson = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let mut lock = Self {
-            text: text.into(),
             files: HashMap::new(),
             imports: HashMap::new(),
             versions: BTreeMap::new(),
@@ -118,7 +113,7 @@ mod tests {
             "escape": entry("escape", "../escape.zip", &hash),
             "nohash": entry("nohash", "nohash.zip", ""),
         }});
-        let lock = Lock::parse(text.to_string()).unwrap();
+        let lock = Lock::parse(&text.to_string()).unwrap();
         let projects: Vec<_> = lock.projects().map(ProjectName::as_str).collect();
         assert_eq!(projects, ["pillow"]);
         assert!(lock.file("pillow-1.whl").is_some());
@@ -129,7 +124,7 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_text_never_panics(text in ".*") {
-            let _ = Lock::parse(text);
+            let _ = Lock::parse(&text);
         }
     }
 }

@@ -70,11 +70,10 @@ impl Packages {
     /// Sets the sources up and the cache, where it cleans up after a crash.
     ///
     /// # Errors
-    /// If a setting makes no sense, the cache directory or a lock file can't be used, or a
-    /// mirror that shall give its lock file doesn't.
-    pub async fn open(settings: &PackageSettings) -> Result<Self, OpenError> {
+    /// If a setting makes no sense, or the cache directory or a lock file can't be used.
+    pub fn open(settings: &PackageSettings) -> Result<Self, OpenError> {
         let sources = if settings.enabled {
-            Some(Arc::new(Sources::open(settings).await?))
+            Some(Arc::new(Sources::open(settings)?))
         } else {
             None
         };
@@ -111,13 +110,6 @@ impl Packages {
     /// Any [`PackageError`]; [`PackageError::NotFound`] if the lock doesn't name it.
     pub async fn distribution_file(&self, file: &str) -> Result<Bytes, PackageError> {
         self.sources()?.distribution_file(file).await
-    }
-
-    /// The text of the distribution's lock file, for sandboxes to boot with. `None` if there is
-    /// no distribution.
-    #[must_use]
-    pub fn lock(&self) -> Option<&str> {
-        Some(&self.sources.as_ref()?.lock()?.text)
     }
 
     /// The normalised names of the distribution's packages that are allowed, in order.

@@ -12,9 +12,6 @@ pub struct PackageSettings {
     /// Pyodide's distribution: a directory or an http(s) address (`FAAS_PYODIDE_PACKAGES`). A
     /// `pyodide-lock.json` in the directory goes before [`Self::bundled_lock`].
     pub distribution: Option<String>,
-    /// Whether a distribution at an address also gives the lock file, instead of
-    /// [`Self::bundled_lock`]. It is then trusted as it comes.
-    pub lock_from_mirror: bool,
     /// The lock file of the bundled Pyodide.
     pub bundled_lock: PathBuf,
     /// Base address of a package index with a Simple API, in JSON or HTML (`FAAS_PACKAGE_INDEX`).
@@ -48,7 +45,6 @@ impl PackageSettings {
             enabled: true,
             wheelhouse: None,
             distribution: None,
-            lock_from_mirror: false,
             bundled_lock,
             index: None,
             index_fresh_for: Duration::from_mins(5),

@@ -52,7 +52,7 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) async fn open(settings: &PackageSettings) -> Result<Self, OpenError> {
+    pub(super) fn open(settings: &PackageSettings) -> Result<Self, OpenError> {
         let policy = Policy::new(settings.allow.as_deref(), &settings.deny)?;
         let http = Arc::new(Http::new(settings.timeout, settings.retries)?);
         let bundled_lock = Arc::new(read_lock(&settings.bundled_lock)?);
@@ -66,9 +66,7 @@ impl Sources {
             directory => directory.clone().map(Wheelhouse::new),
         };
         let distribution = match &settings.distribution {
-            Some(address) => {
-                Some(Distribution::open(address, settings, &bundled_lock, &http).await?)
-            }
+            Some(address) => Some(Distribution::open(address, &bundled_lock)?),
             None => None,
         };
         let index = match &settings.index {

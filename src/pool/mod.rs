@@ -302,6 +302,10 @@ impl Pool {
         totals.wall_us.fetch_add(wall, Ordering::Relaxed);
     }
 
+    pub fn packages(&self) -> &Packages {
+        &self.packages
+    }
+
     pub fn stats(&self) -> PoolStats {
         PoolStats {
             total: self.max_instances - self.shared.places.available_permits(),

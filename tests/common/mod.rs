@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
+pub mod index;
+
 use std::io::BufRead;
 use std::io::BufReader;
 use std::os::unix::process::CommandExt;

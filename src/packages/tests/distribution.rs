@@ -37,7 +37,6 @@ async fn a_directory_with_its_own_lock() {
     let mut settings = in_directory(&place);
     settings.deny = vec!["libz".into()];
     let packages = open(settings).await;
-    assert!(packages.lock().unwrap().contains("numpy"));
     assert_eq!(packages.distribution_packages(), ["numpy", "pillow"]);
     let numpy = packages.distribution_file(NUMPY).await.unwrap();
     assert_eq!(numpy, "numpy's contents");
@@ -74,7 +73,7 @@ async fn the_bundled_lock_names_packages_for_other_sources() {
     let found = packages.availability("PIL").await.unwrap();
     let (package, source) = ("pillow".to_owned(), Source::Wheelhouse);
     assert_eq!(found, Some(Available { package, source }));
-    assert_eq!(packages.lock(), None);
+    assert!(packages.distribution_packages().is_empty());
     assert_eq!(packages.availability("numpy").await, Ok(None));
 }
 
@@ -97,27 +96,6 @@ async fn a_mirror_with_the_bundled_lock() {
     assert_eq!(mirror.count(&format!("/full/{NUMPY}")), 2);
     assert_eq!(kind(&packages, "pillow-1.0.zip").await, "not_found");
     assert_eq!(kind(&packages, "libz-1.0.zip").await, "wrong_hash");
-    assert_eq!(mirror.count("/full/pyodide-lock.json"), 0, "not asked for");
-}
-
-#[tokio::test]
-async fn a_mirror_that_gives_its_own_lock() {
-    let (place, mirror) = (Place::new(), Server::start().await);
-    let path = place.path("own.json");
-    write_lock(&path, &PACKAGES);
-    let mut settings = place.settings();
-    settings.distribution = Some(mirror.address("/full/"));
-    settings.lock_from_mirror = true;
-    let error = Packages::open(&settings).await.err().unwrap();
-    assert!(error.to_string().contains("404"), "{error}");
-
-    let lock = std::fs::read(path).unwrap();
-    mirror.on("/full/pyodide-lock.json", [Reply::file(lock)]);
-    let packages = open(settings).await;
-    assert_eq!(
-        packages.distribution_packages(),
-        ["libz", "numpy", "pillow"]
-    );
 }
 
 #[tokio::test]
@@ -147,7 +125,7 @@ async fn wrong_settings_are_reported_by_name() {
             },
         ),
     ] {
-        let error = Packages::open(&settings).await.err().unwrap().to_string();
+        let error = Packages::open(&settings).err().unwrap().to_string();
         assert!(error.starts_with(setting), "{error}");
         assert!(!error.contains("s3cret"));
     }

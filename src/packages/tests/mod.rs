@@ -88,7 +88,7 @@ impl Place {
 }
 
 async fn open(settings: PackageSettings) -> Packages {
-    Packages::open(&settings).await.unwrap()
+    Packages::open(&settings).unwrap()
 }
 
 /// Writes a lock file of packages `(name, file, contents, import)`.
