@@ -25,7 +25,12 @@ type Error = Box<dyn std::error::Error>;
 /// When it cannot start: settings, files, the port.
 pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
     settings.check()?;
-    let pyodide = settings.pyodide_directory()?;
+    let pyodide = if settings.runtimes().contains(&Runtime::Python) {
+        settings.pyodide_directory()?
+    } else {
+        // Nobody looks into it.
+        "/".into()
+    };
     log_to_stderr(settings.log_format, &settings.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -44,7 +49,7 @@ async fn serve(settings: Settings, pyodide: std::path::PathBuf) -> Result<ExitCo
             )
         })?;
     let address = listener.local_addr()?;
-    let pool = Pool::start(&settings, &[Runtime::Python], &pyodide)?;
+    let pool = Pool::start(&settings, settings.runtimes(), &pyodide)?;
     let stop = CancellationToken::new();
     watch_signals(&stop)?;
     let service = Arc::new(Service {

@@ -8,11 +8,23 @@ use std::time::Duration;
 use clap::Args;
 use clap::ValueEnum;
 
+use crate::protocol::Language;
+use crate::zygote::Runtime;
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     Human,
     Json,
+}
+
+/// The languages that one server may be confined to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ServedLanguage {
+    Python,
+    /// And TypeScript.
+    #[value(name = "javascript")]
+    JavaScript,
 }
 
 /// Settings of the service.
@@ -35,6 +47,10 @@ pub struct Settings {
         default_value_t = 8000
     )]
     pub port: u16,
+
+    /// Serve only this language; javascript includes TypeScript [default: all]
+    #[arg(long, env = "FAAS_LANGUAGE", value_name = "FAAS_LANGUAGE", value_enum)]
+    pub language: Option<ServedLanguage>,
 
     /// Time limit of an execution that names none, in ms
     #[arg(long, env = "FAAS_TIMEOUT", value_name = "FAAS_TIMEOUT", default_value_t = 30_000,
@@ -234,6 +250,24 @@ impl Settings {
             "FAAS_MAX_EXECUTION_TIME",
             self.max_execution_time,
         )
+    }
+
+    /// Whether programs in this language are accepted.
+    pub fn serves(&self, language: Language) -> bool {
+        match self.language {
+            None => true,
+            Some(ServedLanguage::Python) => language == Language::Python,
+            Some(ServedLanguage::JavaScript) => language != Language::Python,
+        }
+    }
+
+    /// The runtimes to start.
+    pub fn runtimes(&self) -> &'static [Runtime] {
+        match self.language {
+            None => &[Runtime::Python, Runtime::JavaScript],
+            Some(ServedLanguage::Python) => &[Runtime::Python],
+            Some(ServedLanguage::JavaScript) => &[Runtime::JavaScript],
+        }
     }
 
     pub fn worker_count(&self) -> u32 {

@@ -152,7 +152,7 @@ impl RunRequest {
     pub fn parse(body: &[u8], settings: &Settings) -> Result<Self, ApiError> {
         let raw: RawRequest = serde_json::from_slice(body)
             .map_err(|error| ApiError::bad_request("Invalid JSON format", error.to_string()))?;
-        let language = parse_language(raw.language.as_ref())?;
+        let language = parse_language(raw.language.as_ref(), settings)?;
         let code = parse_code(raw.code, settings)?;
         let wall_ms = parse_timeout(raw.timeout.as_ref(), settings)?;
         let priority = parse_priority(raw.priority.as_ref())?;
@@ -178,21 +178,39 @@ impl RunRequest {
     }
 }
 
-fn parse_language(value: Option<&Value>) -> Result<Language, ApiError> {
-    let unsupported = |given: String| {
+/// Names of the languages; the first of each is the one that answers have.
+const LANGUAGES: [(Language, [&str; 2]); 3] = [
+    (Language::Python, ["python", "py"]),
+    (Language::JavaScript, ["javascript", "js"]),
+    (Language::TypeScript, ["typescript", "ts"]),
+];
+
+fn parse_language(value: Option<&Value>, settings: &Settings) -> Result<Language, ApiError> {
+    let served = || {
+        LANGUAGES
+            .iter()
+            .filter(|(language, _)| settings.serves(*language))
+    };
+    let unsupported = |given: &str| {
+        let names: Vec<&str> = served().flat_map(|(_, names)| names).copied().collect();
+        let given: String = given.chars().take(64).collect();
         ApiError::bad_request(
             format!("Unsupported language: {given}"),
-            "Supported languages: python, py",
+            format!("Supported languages: {}", names.join(", ")),
         )
     };
-    match value {
-        None | Some(Value::Null) => Ok(Language::Python),
-        Some(Value::String(name)) => match name.to_ascii_lowercase().as_str() {
-            "python" | "py" => Ok(Language::Python),
-            _ => Err(unsupported(name.chars().take(64).collect())),
-        },
-        Some(_) => Err(unsupported("not a string".to_owned())),
-    }
+    let language = match value {
+        // Today's callers of either service need not name its language.
+        None | Some(Value::Null) => served().next().map(|(language, _)| *language),
+        Some(Value::String(given)) => {
+            let given = given.to_ascii_lowercase();
+            served()
+                .find(|(_, names)| names.contains(&given.as_str()))
+                .map(|(language, _)| *language)
+        }
+        Some(_) => return Err(unsupported("not a string")),
+    };
+    language.ok_or_else(|| unsupported(value.and_then(Value::as_str).unwrap_or_default()))
 }
 
 fn parse_code(value: Option<Value>, settings: &Settings) -> Result<String, ApiError> {

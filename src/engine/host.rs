@@ -26,6 +26,10 @@ pub enum Stream {
 pub trait Host {
     /// Takes output. Never blocks for longer than the supervisor is slow, never fails visibly.
     fn write(&self, stream: Stream, bytes: &[u8]);
+
+    /// Takes note that the program ran out of memory, and ends the process. There may be no memory
+    /// left to do it with.
+    fn out_of_memory(&self) -> !;
 }
 
 /// Throws output away: the host while a zygote boots and warms up.
@@ -33,6 +37,10 @@ pub struct Silent;
 
 impl Host for Silent {
     fn write(&self, _stream: Stream, _bytes: &[u8]) {}
+
+    fn out_of_memory(&self) -> ! {
+        std::process::abort()
+    }
 }
 
 /// What the ops below need, kept in deno_core's `OpState`.
@@ -43,6 +51,13 @@ pub struct HostState {
     /// What the program reported at its end.
     pub outcome: Option<Outcome>,
     pub started: Instant,
+}
+
+impl HostState {
+    /// Monotonic clock in ms since the zygote started, with µs in the fraction.
+    pub fn now(&self) -> f64 {
+        self.started.elapsed().as_secs_f64() * 1000.0
+    }
 }
 
 /// Writes to stdout (1) or stderr (2).
@@ -74,7 +89,7 @@ pub fn op_faas_finish(
 /// Monotonic clock in ms since the zygote started, with µs in the fraction.
 #[op2(fast)]
 pub fn op_faas_now(state: &OpState) -> f64 {
-    state.borrow::<HostState>().started.elapsed().as_secs_f64() * 1000.0
+    state.borrow::<HostState>().now()
 }
 
 /// Fills the buffer from the kernel's random numbers.
@@ -86,18 +101,7 @@ pub fn op_faas_random(#[buffer] bytes: &mut [u8]) -> Result<(), JsErrorBox> {
 /// Sleeps for `milliseconds` or until a stop is requested; tells whether it was the latter.
 #[op2(fast)]
 pub fn op_faas_sleep(milliseconds: f64) -> bool {
-    let nanoseconds = (milliseconds.clamp(0.0, 1e12) * 1e6) as u64;
-    let mut left = libc::timespec {
-        tv_sec: (nanoseconds / 1_000_000_000) as libc::time_t,
-        tv_nsec: (nanoseconds % 1_000_000_000) as libc::c_long,
-    };
-    while !interrupt::stop_requested() {
-        let request = left;
-        // SAFETY: both pointers are to live timespecs; on EINTR the kernel writes what is left.
-        if unsafe { libc::nanosleep(&raw const request, &raw mut left) } == 0 {
-            break;
-        }
-    }
+    interrupt::sleep(milliseconds);
     interrupt::stop_requested()
 }
 

@@ -110,6 +110,7 @@ impl Runtime {
     pub fn name(self) -> &'static str {
         match self {
             Self::Python => "python",
+            Self::JavaScript => "javascript",
         }
     }
 
@@ -117,7 +118,7 @@ impl Runtime {
     fn of(language: Language) -> Self {
         match language {
             Language::Python => Self::Python,
-            Language::JavaScript | Language::TypeScript => Self::Python,
+            Language::JavaScript | Language::TypeScript => Self::JavaScript,
         }
     }
 }
@@ -152,6 +153,7 @@ impl Pool {
                 runtime,
                 pyodide: pyodide.to_owned(),
                 v8_flags: settings.v8_flags.clone(),
+                memory_bytes: settings.memory_limit << 20,
                 boot_within: Duration::from_millis(settings.preload_timeout),
                 max_return_bytes: settings.max_return_bytes,
                 launcher: launcher.clone(),

@@ -53,6 +53,8 @@ pub struct Keeper {
     pub runtime: Runtime,
     pub pyodide: PathBuf,
     pub v8_flags: String,
+    /// Memory limit of a program.
+    pub memory_bytes: u64,
     pub boot_within: Duration,
     pub max_return_bytes: u64,
     pub launcher: Arc<Launcher>,
@@ -132,6 +134,8 @@ impl Keeper {
             "--pyodide".into(),
             self.pyodide.clone().into_os_string(),
             format!("--v8-flags={}", self.v8_flags).into(),
+            "--memory-bytes".into(),
+            self.memory_bytes.to_string().into(),
         ];
         let launched = self.launcher.launch(arguments.into()).await;
         let (process, control) = launched.map_err(Down::NotLaunched)?;

@@ -15,16 +15,13 @@ use crate::engine::Program;
 use crate::engine::Silent;
 use crate::engine::Stream;
 use crate::protocol::Job;
+use crate::protocol::Language;
 use crate::protocol::SandboxEvent;
 use crate::protocol::SandboxLimit;
 
 pub use lockdown::Lockdown;
 pub use lockdown::die_with;
 pub use signals::install_signal_handlers;
-
-/// The program a sandbox rehearses with before it takes a job: pulls in the pages that any program
-/// touches, so that the job does not wait for them.
-const REHEARSAL: &str = "print(1)\n1";
 
 /// Exit codes of a sandbox process that ended itself, for the supervisor.
 pub mod exit {
@@ -45,21 +42,51 @@ impl Host for SocketHost {
     fn write(&self, stream: Stream, bytes: &[u8]) {
         output::write(stream, bytes);
     }
+
+    fn out_of_memory(&self) -> ! {
+        end(1, Some(SandboxLimit::Memory))
+    }
+}
+
+/// Sends the program's end and ends the process, without any memory from the heap.
+fn end(exit_code: i32, limit: Option<SandboxLimit>) -> ! {
+    let status = match output::send_last(exit_code, limit) {
+        Ok(()) => exit::DONE,
+        Err(_) => exit::NO_JOB,
+    };
+    // SAFETY: _exit ends the process without running destructors.
+    unsafe { libc::_exit(status) }
 }
 
 /// Runs a program whose effects nobody shall see.
 ///
 /// # Errors
 /// When the runtime fails, which for a program of ours means that it is broken.
-pub fn rehearse(engine: &mut dyn Engine, code: &str) -> Result<(), EngineError> {
+pub fn rehearse(
+    engine: &mut dyn Engine,
+    language: Language,
+    code: &str,
+) -> Result<(), EngineError> {
     engine.set_host(Rc::new(Silent));
-    let program = Program { code, input: None };
+    let program = Program {
+        language,
+        code,
+        input: None,
+    };
     engine.run(program, true).map(|_| ())
 }
 
 /// The life of a sandbox. Called in the child right after the fork.
-pub fn main(engine: &mut dyn Engine, lockdown: &Lockdown, supervisor: i32, socket: OwnedFd) -> ! {
-    let status = match live(engine, lockdown, supervisor, socket) {
+///
+/// `rehearsal` is a program to run first, whose effects nobody sees.
+pub fn main(
+    engine: &mut dyn Engine,
+    rehearsal: (Language, &str),
+    lockdown: &Lockdown,
+    supervisor: i32,
+    socket: OwnedFd,
+) -> ! {
+    let status = match live(engine, rehearsal, lockdown, supervisor, socket) {
         Ok(()) => exit::DONE,
         Err(status) => status,
     };
@@ -69,6 +96,7 @@ pub fn main(engine: &mut dyn Engine, lockdown: &Lockdown, supervisor: i32, socke
 
 fn live(
     engine: &mut dyn Engine,
+    (language, rehearsal): (Language, &str),
     lockdown: &Lockdown,
     supervisor: i32,
     socket: OwnedFd,
@@ -77,7 +105,7 @@ fn live(
         .apply(supervisor, socket)
         .map_err(|_| exit::NOT_LOCKED_DOWN)?;
     output::attach(socket);
-    rehearse(engine, REHEARSAL).map_err(|_| exit::BROKEN)?;
+    rehearse(engine, language, rehearsal).map_err(|_| exit::BROKEN)?;
     engine.reseed().map_err(|_| exit::BROKEN)?;
     engine.set_host(Rc::new(SocketHost));
     output::send(&SandboxEvent::Ready).map_err(|_| exit::NO_JOB)?;
@@ -88,6 +116,7 @@ fn live(
         .limit(&job.limits)
         .map_err(|_| exit::NOT_LOCKED_DOWN)?;
     let program = Program {
+        language: job.language,
         code: &job.code,
         input: job.input.as_deref(),
     };

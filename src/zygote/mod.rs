@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use crate::engine;
 use crate::engine::Engine;
+use crate::protocol::Language;
 use crate::protocol::ZygoteCommand;
 use crate::protocol::ZygoteEvent;
 use crate::sandbox;
@@ -21,6 +22,9 @@ use control::Control;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Runtime {
     Python,
+    /// And TypeScript.
+    #[value(name = "javascript")]
+    JavaScript,
 }
 
 /// Command line of the hidden `zygote` command.
@@ -32,6 +36,9 @@ pub struct ZygoteArgs {
     /// Directory of the pinned Pyodide.
     #[arg(long)]
     pyodide: PathBuf,
+    /// Memory that a program may use, in bytes.
+    #[arg(long)]
+    memory_bytes: u64,
     /// More V8 flags.
     #[arg(long, default_value = "")]
     v8_flags: String,
@@ -46,11 +53,45 @@ const WARM_UP_ROUNDS: usize = 12;
 
 /// Programs that take the paths most programs take, run before the first fork so that every fork
 /// inherits compiled code and imported modules.
-const WARM_UP: &[&str] = &[
-    include_str!("../../js/python/warmup.py"),
-    "print(1)\n1",
-    "1/0",
+const WARM_UP_PYTHON: &[(Language, &str)] = &[
+    (
+        Language::Python,
+        include_str!("../../js/python/warmup.py"),
+    ),
+    (Language::Python, "print(1)\n1"),
+    (Language::Python, "1/0"),
 ];
+const WARM_UP_JAVASCRIPT: &[(Language, &str)] = &[
+    (
+        Language::JavaScript,
+        include_str!("../../js/javascript/warmup.js"),
+    ),
+    (
+        Language::TypeScript,
+        include_str!("../../js/javascript/warmup.ts"),
+    ),
+    (Language::JavaScript, "console.log('hi')"),
+    (Language::JavaScript, "null.x"),
+    (Language::TypeScript, "const n: number = 1; (n as any).x.y"),
+];
+
+impl Runtime {
+    fn warm_up(self) -> &'static [(Language, &'static str)] {
+        match self {
+            Self::Python => WARM_UP_PYTHON,
+            Self::JavaScript => WARM_UP_JAVASCRIPT,
+        }
+    }
+
+    /// The program a sandbox rehearses with before it takes a job: pulls in the pages that any
+    /// program touches, so that the job does not wait for them.
+    fn rehearsal(self) -> (Language, &'static str) {
+        match self {
+            Self::Python => (Language::Python, "print(1)\n1"),
+            Self::JavaScript => (Language::JavaScript, "console.log(1); return 1"),
+        }
+    }
+}
 
 /// Boots, then serves fork requests until the supervisor closes the control socket.
 ///
@@ -62,8 +103,8 @@ pub fn main(args: &ZygoteArgs) -> Result<(), Box<dyn std::error::Error>> {
     let control = Control::from_stdin()?;
     let mut engine = boot(args)?;
     for _ in 0..WARM_UP_ROUNDS {
-        for code in WARM_UP {
-            sandbox::rehearse(engine.as_mut(), code)?;
+        for &(language, code) in args.runtime.warm_up() {
+            sandbox::rehearse(engine.as_mut(), language, code)?;
         }
     }
     engine.collect_garbage();
@@ -82,7 +123,7 @@ pub fn main(args: &ZygoteArgs) -> Result<(), Box<dyn std::error::Error>> {
                     &control,
                     engine.as_mut(),
                     &lockdown,
-                    args.supervisor,
+                    args,
                     socket,
                 )?;
             }
@@ -97,10 +138,12 @@ pub fn main(args: &ZygoteArgs) -> Result<(), Box<dyn std::error::Error>> {
 fn boot(args: &ZygoteArgs) -> Result<Box<dyn Engine>, engine::EngineError> {
     let options = engine::BootOptions {
         pyodide: args.pyodide.clone(),
+        memory_bytes: args.memory_bytes,
         v8_flags: args.v8_flags.clone(),
     };
     Ok(match args.runtime {
         Runtime::Python => Box::new(engine::PythonEngine::boot(&options)?),
+        Runtime::JavaScript => Box::new(engine::JavaScriptEngine::boot(&options)?),
     })
 }
 
@@ -108,12 +151,15 @@ fn fork_sandbox(
     control: &Control,
     engine: &mut dyn Engine,
     lockdown: &Lockdown,
-    supervisor: i32,
+    args: &ZygoteArgs,
     job_socket: OwnedFd,
 ) -> Result<(), Box<dyn std::error::Error>> {
     // SAFETY: this process has one thread, so the child finds no lock held by another.
     let event = match unsafe { fork::fork_sibling() } {
-        Ok(fork::Side::Child) => sandbox::main(engine, lockdown, supervisor, job_socket),
+        Ok(fork::Side::Child) => {
+            let rehearsal = args.runtime.rehearsal();
+            sandbox::main(engine, rehearsal, lockdown, args.supervisor, job_socket)
+        },
         Ok(fork::Side::Parent { child }) => ZygoteEvent::Forked { pid: child },
         Err(errno) => ZygoteEvent::ForkFailed { errno },
     };
