@@ -1,8 +1,8 @@
-// The global `console`: which method writes where, and how values look, as in Node.js 20
-// (lib/internal/util/inspect.js and lib/internal/console/constructor.js there). The formatting of a
-// single value is deno_web's, which follows the same source.
+// The global `console`: which method writes where, as in Node.js 20
+// (lib/internal/console/constructor.js and lib/internal/cli_table.js there).
 
 import { core, primordials } from "ext:core/mod.js";
+import { format, getStringWidth, inspect } from "ext:faas_javascript/inspect.js";
 
 const {
   ArrayIsArray,
@@ -10,186 +10,32 @@ const {
   ArrayPrototypeMap,
   ArrayPrototypePush,
   ErrorCaptureStackTrace,
-  JSONStringify,
   MathFloor,
   MathMax,
   MapPrototypeForEach,
   Number,
-  NumberParseFloat,
-  NumberParseInt,
   NumberPrototypeToFixed,
   ObjectDefineProperty,
-  ObjectGetOwnPropertyDescriptor,
-  ObjectGetOwnPropertyNames,
-  ObjectGetPrototypeOf,
   ObjectHasOwn,
-  ObjectIs,
   ObjectKeys,
   ReflectApply,
-  RegExpPrototypeTest,
   SafeMap,
-  SafeRegExp,
-  SafeSet,
   SetPrototypeForEach,
-  String,
-  StringPrototypeCharCodeAt,
-  StringPrototypeIncludes,
   StringPrototypePadStart,
   StringPrototypeRepeat,
   StringPrototypeReplaceAll,
   StringPrototypeSlice,
   StringPrototypeSplit,
-  SymbolToPrimitive,
   SymbolToStringTag,
   TypeError,
 } = primordials;
-
-const { formatValue, getStringWidth, inspect: denoInspect } = core.loadExtScript(
-  "ext:deno_web/01_console.js",
-);
-
-// Options of `util.inspect` in Node, and the quotes it prefers.
-const DEFAULTS = {
-  __proto__: null,
-  showHidden: false,
-  depth: 2,
-  colors: false,
-  customInspect: true,
-  showProxy: false,
-  maxArrayLength: 100,
-  maxStringLength: 10000,
-  breakLength: 80,
-  compact: 3,
-  sorted: false,
-  getters: false,
-  quotes: ["'", '"', "`"],
-  trailingComma: false,
-};
-
-export function inspect(value, options) {
-  return formatValue({ __proto__: null, ...DEFAULTS, ...options, inspect: denoInspect }, value, 0);
-}
-
-// Names of the constructors that come with the realm.
-const builtIns = new SafeSet();
-for (const name of ObjectGetOwnPropertyNames(globalThis)) {
-  if (RegExpPrototypeTest(new SafeRegExp("^[A-Z][a-zA-Z0-9]+$"), name)) builtIns.add(name);
-}
-
-// Whether `String(value)` would run a method of the realm's own, so that %s rather inspects it.
-function hasBuiltInToString(value) {
-  const proxied = core.getProxyDetails(value);
-  if (proxied !== null && proxied !== undefined) {
-    value = proxied[0];
-    if (value === null) return true;
-  }
-  const hasToString = typeof value.toString === "function";
-  const hasToPrimitive = typeof value[SymbolToPrimitive] === "function";
-  if (!hasToString && !hasToPrimitive) return true;
-  const isOwner = (object) =>
-    (hasToString && ObjectHasOwn(object, "toString")) ||
-    (hasToPrimitive && ObjectHasOwn(object, SymbolToPrimitive));
-  if (isOwner(value)) return false;
-  let owner = value;
-  do {
-    owner = ObjectGetPrototypeOf(owner);
-  } while (owner !== null && !isOwner(owner));
-  if (owner === null) return true;
-  const descriptor = ObjectGetOwnPropertyDescriptor(owner, "constructor");
-  return descriptor !== undefined && typeof descriptor.value === "function" &&
-    builtIns.has(descriptor.value.name);
-}
-
-function formatNumber(number) {
-  return ObjectIs(number, -0) ? "-0" : `${number}`;
-}
-
-function formatJson(value) {
-  try {
-    return JSONStringify(value);
-  } catch (error) {
-    if (isCircularError(error)) return "[Circular]";
-    throw error;
-  }
-}
-
-function isCircularError(error) {
-  return core.isNativeError(error) && error.name === "TypeError" &&
-    StringPrototypeIncludes(String(error.message), "circular structure");
-}
-
-// What a placeholder stands for; undefined for one that is none.
-function formatPlaceholder(kind, value) {
-  switch (kind) {
-    case "s":
-      if (typeof value === "number") return formatNumber(value);
-      if (typeof value === "bigint") return `${value}n`;
-      if (typeof value !== "object" || value === null || !hasBuiltInToString(value)) {
-        return String(value);
-      }
-      return inspect(value, { depth: 0 });
-    case "j":
-      return formatJson(value);
-    case "d":
-      if (typeof value === "bigint") return `${value}n`;
-      return typeof value === "symbol" ? "NaN" : formatNumber(Number(value));
-    case "i":
-      if (typeof value === "bigint") return `${value}n`;
-      return typeof value === "symbol" ? "NaN" : formatNumber(NumberParseInt(value));
-    case "f":
-      return typeof value === "symbol" ? "NaN" : formatNumber(NumberParseFloat(value));
-    case "O":
-      return inspect(value);
-    case "o":
-      return inspect(value, { showHidden: true, showProxy: true, depth: 4 });
-    case "c":
-      return "";
-  }
-  return undefined;
-}
-
-// `util.format`.
-export function format(args) {
-  const { length } = args;
-  const first = args[0];
-  let used = 0;
-  let text = "";
-  let separator = "";
-  if (typeof first === "string") {
-    if (length === 1) return first;
-    let done = 0;
-    for (let i = 0; i < first.length - 1; i++) {
-      if (StringPrototypeCharCodeAt(first, i) !== 37) continue;
-      const kind = first[++i];
-      if (kind === "%") {
-        text += StringPrototypeSlice(first, done, i);
-        done = i + 1;
-      } else if (used + 1 < length && StringPrototypeIncludes("sjdifOoc", kind)) {
-        const value = `${formatPlaceholder(kind, args[++used])}`;
-        text += StringPrototypeSlice(first, done, i - 1) + value;
-        done = i + 1;
-      }
-    }
-    if (done !== 0) {
-      used++;
-      separator = " ";
-      text += StringPrototypeSlice(first, done);
-    }
-  }
-  for (; used < length; used++) {
-    const value = args[used];
-    text += separator + (typeof value === "string" ? value : inspect(value));
-    separator = " ";
-  }
-  return text;
-}
 
 function renderRow(row, widths) {
   const cells = ArrayPrototypeMap(
     row,
     (cell, i) => cell + StringPrototypeRepeat(" ", widths[i] - getStringWidth(cell)),
   );
-  return `│ ${ArrayPrototypeJoin(cells, " │ ")} │\n`;
+  return `\u2502 ${ArrayPrototypeJoin(cells, " \u2502 ")} \u2502\n`;
 }
 
 function renderTable(head, columns) {
@@ -205,11 +51,11 @@ function renderTable(head, columns) {
       widths[i] = MathMax(widths[i], getStringWidth(cell));
     }
   }
-  const bars = ArrayPrototypeMap(widths, (width) => StringPrototypeRepeat("─", width + 2));
-  let text = `┌${ArrayPrototypeJoin(bars, "┬")}┐\n${renderRow(head, widths)}`;
-  text += `├${ArrayPrototypeJoin(bars, "┼")}┤\n`;
+  const bars = ArrayPrototypeMap(widths, (width) => StringPrototypeRepeat("\u2500", width + 2));
+  let text = `\u250c${ArrayPrototypeJoin(bars, "\u252c")}\u2510\n${renderRow(head, widths)}`;
+  text += `\u251c${ArrayPrototypeJoin(bars, "\u253c")}\u2524\n`;
   for (let j = 0; j < height; j++) text += renderRow(rows[j], widths);
-  return `${text}└${ArrayPrototypeJoin(bars, "┴")}┘`;
+  return `${text}\u2514${ArrayPrototypeJoin(bars, "\u2534")}\u2518`;
 }
 
 function inspectCell(value) {

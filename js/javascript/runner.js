@@ -7,7 +7,7 @@ import {
   op_faas_finish,
   op_faas_print,
 } from "ext:core/ops";
-import { inspect } from "ext:faas_javascript/console.js";
+import { inspect } from "ext:faas_javascript/inspect.js";
 
 const {
   ErrorPrototype,

@@ -9,6 +9,7 @@ const {
   Error,
   ErrorPrototypeToString,
   Number,
+  ObjectGetPrototypeOf,
   ReflectApply,
   RegExpPrototypeExec,
   SafeRegExp,
@@ -41,15 +42,10 @@ const MISSING = {
   window: "it is no browser; use globalThis",
 };
 
-// What a call site says of itself, taken from a real one before user code can tamper with them.
-const { getFileName, toText } = (() => {
-  const before = Error.prepareStackTrace;
-  Error.prepareStackTrace = (_error, sites) => sites;
-  const { stack } = new Error();
-  Error.prepareStackTrace = before;
-  const { getFileName, toString } = Object.getPrototypeOf(stack[0]);
-  return { getFileName, toText: toString };
-})();
+// What a call site says of itself, taken from the first one there is, while the realm warms up:
+// before user code could tamper with it.
+let getFileName;
+let toText;
 
 const position = new Uint32Array(2);
 
@@ -87,6 +83,9 @@ function headerOf(error) {
 // The value of `error.stack`, given V8's call sites. `isMapped` tells whether the code that runs is
 // not the code that was sent.
 export function formatStack(error, sites, isMapped) {
+  if (getFileName === undefined && sites.length > 0) {
+    ({ getFileName, toString: toText } = ObjectGetPrototypeOf(sites[0]));
+  }
   const visible = [];
   const frames = [];
   for (let i = 0; i < sites.length; i++) {

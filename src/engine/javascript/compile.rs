@@ -58,17 +58,24 @@ pub fn compile<'s>(
         let module = compile_module(scope, &plain).map_err(|failure| failure.report(source))?;
         return instantiate(scope, module, source).map(Compiled::Module);
     }
-    // A brace too many or too few shows only behind the end of the program's own text, in ours.
-    // As a module it has no such text around it, but must not have a `return`.
     let failure = if failure.is_within(&plain) {
         failure
     } else {
-        match compile_module(scope, &plain) {
-            Err(other) if other.message != "SyntaxError: Illegal return statement" => other,
-            _ => failure.at_end_of(&plain),
-        }
+        second_opinion(scope, &plain).unwrap_or_else(|| failure.at_end_of(&plain))
     };
     Err(failure.report(source))
+}
+
+/// What is wrong with a program whose error shows only behind the end of its own text, in ours: a
+/// brace too many or too few. Without text of ours around it there is another way to look at it, but
+/// then it must not have a `return` (a module) or an `await` (a function).
+fn second_opinion(scope: &mut v8::PinScope<'_, '_>, code: &str) -> Option<Failure> {
+    let is_telling =
+        |failure: &Failure| !["Illegal return", "await is"].iter().any(|beside| failure.message.contains(beside));
+    compile_module(scope, code)
+        .err()
+        .filter(is_telling)
+        .or_else(|| compile_body(scope, code).err().filter(is_telling))
 }
 
 impl Failure {
@@ -139,6 +146,25 @@ fn compile_module<'s>(
         .and_then(|mut source| script_compiler::compile_module(scope, &mut source));
     match module {
         Some(module) => Ok(module),
+        None => Err(failure_of(scope)),
+    }
+}
+
+/// Compiles `code` as the body of a function that is not async.
+fn compile_body(scope: &mut v8::PinScope<'_, '_>, code: &str) -> Result<(), Failure> {
+    v8::tc_scope!(let scope, scope);
+    let function = script_source(scope, code, 0, false).and_then(|mut source| {
+        script_compiler::compile_function(
+            scope,
+            &mut source,
+            &[],
+            &[],
+            script_compiler::CompileOptions::NoCompileOptions,
+            script_compiler::NoCacheReason::NoReason,
+        )
+    });
+    match function {
+        Some(_) => Ok(()),
         None => Err(failure_of(scope)),
     }
 }

@@ -41,6 +41,7 @@ deno_core::extension!(
         "ext:faas_javascript/realm.js" = "js/javascript/realm.js",
         "ext:faas_javascript/console.js" = "js/javascript/console.js",
         "ext:faas_javascript/crypto.js" = "js/javascript/crypto.js",
+        "ext:faas_javascript/inspect.js" = "js/javascript/inspect.js",
         "ext:faas_javascript/runner.js" = "js/javascript/runner.js",
         "ext:faas_javascript/stack.js" = "js/javascript/stack.js",
         "ext:faas_javascript/random.js" = "js/shared/random.js",
