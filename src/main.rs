@@ -1,5 +1,6 @@
 //! `faas-server`: runs unreviewed programs in fresh sandboxes behind an HTTP API.
 
+mod allocator;
 mod api;
 mod cli;
 mod engine;
@@ -13,6 +14,9 @@ mod zygote;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();

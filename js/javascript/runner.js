@@ -81,14 +81,15 @@ function describe(error) {
   return `${op_faas_excerpt(Number(place[1]), Number(place[2]))}\n${text}`;
 }
 
+const NO_MEMORY = new SafeRegExp(
+  "^(Array buffer allocation failed|WebAssembly\\.Memory\\(\\): could not allocate|Data cannot be cloned, out of memory)",
+);
+
 // Whether V8 could not get memory for a buffer; for its own heap it has other ways to say so.
 function isOutOfMemory(error) {
   try {
-    return core.isNativeError(error) && error.name === "RangeError" &&
-      RegExpPrototypeExec(
-          new SafeRegExp("^(Array buffer allocation failed|WebAssembly\\.Memory\\(\\): could not allocate)"),
-          String(error.message),
-        ) !== null;
+    return ObjectPrototypeIsPrototypeOf(ErrorPrototype, error) &&
+      RegExpPrototypeExec(NO_MEMORY, String(error.message)) !== null;
   } catch {
     return false;
   }

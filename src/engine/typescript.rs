@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use deno_ast::DecoratorsTranspileOption;
 use deno_ast::EmitOptions;
 use deno_ast::MediaType;
+use deno_ast::ModuleKind;
 use deno_ast::ModuleSpecifier;
 use deno_ast::ParseDiagnostic;
 use deno_ast::ParseParams;
@@ -25,8 +26,7 @@ use super::javascript::Place;
 static TRANSLATING: AtomicBool = AtomicBool::new(false);
 
 /// What is said about a source that is nested too deeply for the stack.
-const TOO_DEEP: &str =
-    "RangeError: the program is nested too deeply for the TypeScript compiler\n";
+const TOO_DEEP: &str = "RangeError: the program is nested too deeply for the TypeScript compiler\n";
 
 /// JavaScript that was made from TypeScript.
 pub struct Translated {
@@ -83,13 +83,17 @@ fn translate_unguarded(text: &str) -> Result<Translated, Failure> {
         decorators: decorators_of(text),
         ..TranspileOptions::default()
     };
+    // `import fs = require("fs")` then becomes a call of `require`, whose absence explains itself.
+    let module = TranspileModuleOptions {
+        module_kind: Some(ModuleKind::Cjs),
+    };
     let emit = EmitOptions {
         source_map: SourceMapOption::Separate,
         inline_sources: false,
         ..EmitOptions::default()
     };
     let emitted = parsed
-        .transpile(&options, &TranspileModuleOptions::default(), &emit)
+        .transpile(&options, &module, &emit)
         .map_err(|error| match &error {
             TranspileError::ParseErrors(errors) if !errors.0.is_empty() => {
                 Failure::from_diagnostic(&errors.0[0], text)

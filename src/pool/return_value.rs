@@ -43,7 +43,9 @@ pub fn extract_last_object(stdout: &mut String) -> Option<String> {
     let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).ok()?;
     drop(object);
     let line = line.to_owned();
-    let rest = stdout[end..].find('\n').map_or(stdout.len(), |newline| end + newline + 1);
+    let rest = stdout[end..]
+        .find('\n')
+        .map_or(stdout.len(), |newline| end + newline + 1);
     stdout.replace_range(start..rest, "");
     Some(line)
 }
@@ -111,7 +113,15 @@ mod tests {
 
     #[test]
     fn anything_else_on_the_last_line_stays() {
-        for text in ["", "\n", "1\n", "[1]\n", "{\"a\": 1}\nx\n", "{ a: 1 }\n", "{\"a\": 1} x\n"] {
+        for text in [
+            "",
+            "\n",
+            "1\n",
+            "[1]\n",
+            "{\"a\": 1}\nx\n",
+            "{ a: 1 }\n",
+            "{\"a\": 1} x\n",
+        ] {
             assert_eq!(split_object(text), (text.to_owned(), None));
         }
     }

@@ -3,11 +3,13 @@
 
 mod lockdown;
 mod output;
+mod overflow;
 mod signals;
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use crate::allocator;
 use crate::engine::Engine;
 use crate::engine::EngineError;
 use crate::engine::Host;
@@ -21,6 +23,7 @@ use crate::protocol::SandboxLimit;
 
 pub use lockdown::Lockdown;
 pub use lockdown::die_with;
+pub use overflow::handle_stack_overflow;
 pub use signals::install_signal_handlers;
 
 /// Exit codes of a sandbox process that ended itself, for the supervisor.
@@ -120,6 +123,7 @@ fn live(
         code: &job.code,
         input: job.input.as_deref(),
     };
+    allocator::on_out_of_memory(|| end(1, Some(SandboxLimit::Memory)));
     let outcome = engine.run(program, false);
     finish(outcome.as_ref(), &job)
 }

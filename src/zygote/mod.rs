@@ -54,10 +54,7 @@ const WARM_UP_ROUNDS: usize = 12;
 /// Programs that take the paths most programs take, run before the first fork so that every fork
 /// inherits compiled code and imported modules.
 const WARM_UP_PYTHON: &[(Language, &str)] = &[
-    (
-        Language::Python,
-        include_str!("../../js/python/warmup.py"),
-    ),
+    (Language::Python, include_str!("../../js/python/warmup.py")),
     (Language::Python, "print(1)\n1"),
     (Language::Python, "1/0"),
 ];
@@ -100,6 +97,7 @@ impl Runtime {
 pub fn main(args: &ZygoteArgs) -> Result<(), Box<dyn std::error::Error>> {
     sandbox::die_with(args.supervisor)?;
     sandbox::install_signal_handlers()?;
+    sandbox::handle_stack_overflow()?;
     let control = Control::from_stdin()?;
     let mut engine = boot(args)?;
     for _ in 0..WARM_UP_ROUNDS {
@@ -119,13 +117,7 @@ pub fn main(args: &ZygoteArgs) -> Result<(), Box<dyn std::error::Error>> {
     while let Some(received) = control.receive()? {
         match (received.command, received.descriptor) {
             (ZygoteCommand::Fork, Some(socket)) => {
-                fork_sandbox(
-                    &control,
-                    engine.as_mut(),
-                    &lockdown,
-                    args,
-                    socket,
-                )?;
+                fork_sandbox(&control, engine.as_mut(), &lockdown, args, socket)?;
             }
             (ZygoteCommand::Fork, None) => {
                 control.send(&ZygoteEvent::ForkFailed { errno: libc::EBADF })?;
@@ -159,7 +151,7 @@ fn fork_sandbox(
         Ok(fork::Side::Child) => {
             let rehearsal = args.runtime.rehearsal();
             sandbox::main(engine, rehearsal, lockdown, args.supervisor, job_socket)
-        },
+        }
         Ok(fork::Side::Parent { child }) => ZygoteEvent::Forked { pid: child },
         Err(errno) => ZygoteEvent::ForkFailed { errno },
     };

@@ -26,6 +26,14 @@ pub enum Compiled<'s> {
 #[derive(Debug)]
 pub struct Rejected(pub String);
 
+impl Rejected {
+    /// From where it is (may be empty) and what it is.
+    pub fn new(excerpt: &str, message: &str) -> Self {
+        let gap = if excerpt.is_empty() { "" } else { "\n" };
+        Self(format!("{excerpt}{gap}{message}\n"))
+    }
+}
+
 /// A syntax error.
 struct Failure {
     message: String,
@@ -70,8 +78,11 @@ pub fn compile<'s>(
 /// brace too many or too few. Without text of ours around it there is another way to look at it, but
 /// then it must not have a `return` (a module) or an `await` (a function).
 fn second_opinion(scope: &mut v8::PinScope<'_, '_>, code: &str) -> Option<Failure> {
-    let is_telling =
-        |failure: &Failure| !["Illegal return", "await is"].iter().any(|beside| failure.message.contains(beside));
+    let is_telling = |failure: &Failure| {
+        !["Illegal return", "await is"]
+            .iter()
+            .any(|beside| failure.message.contains(beside))
+    };
     compile_module(scope, code)
         .err()
         .filter(is_telling)
@@ -107,11 +118,7 @@ impl Failure {
 
     fn report(&self, source: &Source) -> Rejected {
         let place = source.original(self.place).unwrap_or(self.place);
-        Rejected(format!(
-            "{}\n{}\n",
-            source.excerpt(place, self.width),
-            self.message
-        ))
+        Rejected::new(&source.excerpt(place, self.width), &self.message)
     }
 }
 
@@ -194,9 +201,7 @@ fn script_source(
 }
 
 /// What the caught exception says.
-fn failure_of(
-    scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, '_, v8::HandleScope<'_>>>,
-) -> Failure {
+fn failure_of(scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, '_, v8::HandleScope<'_>>>) -> Failure {
     let Some(message) = scope.message() else {
         return Failure {
             message: "SyntaxError: the program is too long or too deeply nested".to_owned(),

@@ -191,7 +191,10 @@ impl JavaScriptEngine {
                 let source = Source::with_map(program.code.to_owned(), translated.map_json);
                 (translated.code, source)
             }),
-            _ => Ok((program.code.to_owned(), Source::new(program.code.to_owned()))),
+            _ => Ok((
+                program.code.to_owned(),
+                Source::new(program.code.to_owned()),
+            )),
         };
         let (code, source) = match prepared {
             Ok(prepared) => prepared,
@@ -200,7 +203,7 @@ impl JavaScriptEngine {
                     Source::new(program.code.to_owned()).excerpt(place, failure.width)
                 });
                 let excerpt = excerpt.unwrap_or_default();
-                self.reject(&Rejected(format!("{excerpt}\n{}\n", failure.message)));
+                self.reject(&Rejected::new(&excerpt, &failure.message));
                 return Ok(false);
             }
         };

@@ -162,8 +162,7 @@ fn op_faas_fail(
     state: Rc<RefCell<OpState>>,
     out_of_memory: bool,
 ) {
-    state
-        .borrow_mut().borrow_mut::<HostState>().outcome = Some(Outcome {
+    state.borrow_mut().borrow_mut::<HostState>().outcome = Some(Outcome {
         exit_code: 1,
         return_value: None,
         out_of_memory,
@@ -215,10 +214,7 @@ fn op_faas_original_position(
 
 /// Hashes bytes.
 #[op2]
-fn op_faas_digest(
-    #[string] name: &str,
-    #[buffer] bytes: &[u8],
-) -> Result<Uint8Array, JsErrorBox> {
+fn op_faas_digest(#[string] name: &str, #[buffer] bytes: &[u8]) -> Result<Uint8Array, JsErrorBox> {
     let hash = match name {
         "SHA-1" => Sha1::digest(bytes).to_vec(),
         "SHA-256" => Sha256::digest(bytes).to_vec(),
