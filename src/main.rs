@@ -8,6 +8,7 @@
     clippy::unwrap_used
 )]
 
+mod allocator;
 mod api;
 mod cli;
 mod engine;
@@ -23,6 +24,9 @@ mod zygote;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();

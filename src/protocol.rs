@@ -70,21 +70,29 @@ pub enum Language {
 }
 
 impl Language {
+    pub const ALL: [Self; 3] = [Self::Python, Self::JavaScript, Self::TypeScript];
+
     /// The language that a request means by `name`, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "python" | "py" => Some(Self::Python),
-            _ => None,
+        let means = |language: &Self| {
+            let names = language.names();
+            names.iter().any(|known| known.eq_ignore_ascii_case(name))
+        };
+        Self::ALL.into_iter().find(means)
+    }
+
+    /// Its names in requests, the one of answers and metrics first.
+    pub fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::Python => ["python", "py"],
+            Self::JavaScript => ["javascript", "js"],
+            Self::TypeScript => ["typescript", "ts"],
         }
     }
 
     /// Its name in answers and metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Python => "python",
-            Self::JavaScript => "javascript",
-            Self::TypeScript => "typescript",
-        }
+        self.names()[0]
     }
 }
 

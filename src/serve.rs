@@ -28,7 +28,12 @@ type Error = Box<dyn std::error::Error>;
 /// When it cannot start: settings, files, the port.
 pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
     settings.check()?;
-    let pyodide = settings.pyodide_directory()?;
+    let pyodide = if settings.runtimes().contains(&Runtime::Python) {
+        settings.pyodide_directory()?
+    } else {
+        // Nobody looks into it.
+        "/".into()
+    };
     log_to_stderr(settings.log_format, &settings.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -50,7 +55,7 @@ async fn serve(settings: Settings, pyodide: std::path::PathBuf) -> Result<ExitCo
     tracing::info!(address = %format!("http://{address}"), "booting");
     let packages = Packages::open(&settings.package_settings(&pyodide))?;
     let preload = preload_sets(&settings)?;
-    let pool = Pool::start(&settings, &[Runtime::Python], &pyodide, packages)?;
+    let pool = Pool::start(&settings, settings.runtimes(), &pyodide, packages)?;
     let stop = CancellationToken::new();
     watch_signals(&stop)?;
     let service = Arc::new(Service {

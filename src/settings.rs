@@ -12,7 +12,9 @@ use clap::ValueEnum;
 
 use crate::packages::PackageSettings;
 use crate::pool::Limits;
+use crate::protocol::Language;
 use crate::protocol::SandboxLimits;
+use crate::zygote::Runtime;
 
 /// A day: no execution and no pause of this service is longer.
 const MAX_MILLISECONDS: u64 = 86_400_000;
@@ -24,6 +26,15 @@ const DEFAULT_POOL_SIZE: u32 = 10;
 pub enum LogFormat {
     Human,
     Json,
+}
+
+/// The languages that one server may be confined to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ServedLanguage {
+    Python,
+    /// And TypeScript.
+    #[value(name = "javascript")]
+    JavaScript,
 }
 
 /// Settings of the service.
@@ -45,6 +56,10 @@ pub struct Settings {
         value_name = "FAAS_PORT",
         default_value_t = 8000, value_parser = whole::<u16>(0..=65_535))]
     pub port: u16,
+
+    /// Serve only this language; javascript includes TypeScript [default: all]
+    #[arg(long, env = "FAAS_LANGUAGE", value_name = "FAAS_LANGUAGE", value_enum)]
+    pub language: Option<ServedLanguage>,
 
     /// Time limit of an execution that names none, in ms [default: 30000, or
     /// FAAS_MAX_EXECUTION_TIME if that is less]
@@ -302,6 +317,24 @@ impl Settings {
             "FAAS_MAX_EXECUTION_TIME",
             self.max_execution_time,
         )
+    }
+
+    /// Whether programs in this language are accepted.
+    pub fn serves(&self, language: Language) -> bool {
+        match self.language {
+            None => true,
+            Some(ServedLanguage::Python) => language == Language::Python,
+            Some(ServedLanguage::JavaScript) => language != Language::Python,
+        }
+    }
+
+    /// The runtimes to start.
+    pub fn runtimes(&self) -> &'static [Runtime] {
+        match self.language {
+            None => &[Runtime::Python, Runtime::JavaScript],
+            Some(ServedLanguage::Python) => &[Runtime::Python],
+            Some(ServedLanguage::JavaScript) => &[Runtime::JavaScript],
+        }
     }
 
     /// Time limit of an execution that names none, in ms.

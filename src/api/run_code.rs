@@ -141,7 +141,7 @@ fn unreadable_body(rejection: &BytesRejection, settings: &Settings) -> ApiError 
 fn parse(body: &[u8], settings: &Settings) -> Result<Order, ApiError> {
     let raw: RawRequest = serde_json::from_slice(body)
         .map_err(|error| ApiError::bad_request("Invalid JSON format", error.to_string()))?;
-    let language = parse_language(raw.language.as_ref())?;
+    let language = parse_language(raw.language.as_ref(), settings)?;
     let code = parse_code(raw.code, settings)?;
     let wall_ms = parse_timeout(raw.timeout.as_ref(), settings)?;
     let priority = parse_priority(raw.priority.as_ref())?;
@@ -161,20 +161,29 @@ fn parse(body: &[u8], settings: &Settings) -> Result<Order, ApiError> {
     })
 }
 
-fn parse_language(value: Option<&Value>) -> Result<Language, ApiError> {
-    let unsupported = |given: String| {
-        ApiError::bad_request(
-            format!("Unsupported language: {given}"),
-            "Supported languages: python, py",
-        )
-    };
-    match value {
-        None | Some(Value::Null) => Ok(Language::Python),
+fn parse_language(value: Option<&Value>, settings: &Settings) -> Result<Language, ApiError> {
+    let mut served = Language::ALL
+        .into_iter()
+        .filter(|language| settings.serves(*language));
+    let found = match value {
+        // Callers of a service with one language need not name it.
+        None | Some(Value::Null) => served.next(),
         Some(Value::String(name)) => {
-            Language::from_name(name).ok_or_else(|| unsupported(name.chars().take(64).collect()))
+            Language::from_name(name).filter(|language| settings.serves(*language))
         }
-        Some(_) => Err(unsupported("not a string".to_owned())),
-    }
+        Some(_) => None,
+    };
+    found.ok_or_else(|| {
+        let given = value.and_then(Value::as_str).unwrap_or("not a string");
+        let names: Vec<&str> = served.flat_map(Language::names).collect();
+        ApiError::bad_request(
+            format!(
+                "Unsupported language: {}",
+                given.chars().take(64).collect::<String>()
+            ),
+            format!("Supported languages: {}", names.join(", ")),
+        )
+    })
 }
 
 fn parse_code(value: Option<Value>, settings: &Settings) -> Result<String, ApiError> {

@@ -33,6 +33,10 @@ pub trait Host {
     /// # Errors
     /// A sentence for the program.
     fn package(&self, request: PackageRequest<'_>) -> Result<Vec<u8>, String>;
+
+    /// Takes note that the program ran out of memory, and ends the process. There may be no memory
+    /// left to do it with.
+    fn out_of_memory(&self) -> !;
 }
 
 /// Throws output away: the host while a zygote boots and warms up.
@@ -44,6 +48,10 @@ impl Host for Silent {
     fn package(&self, _request: PackageRequest<'_>) -> Result<Vec<u8>, String> {
         Err("there are no packages while the runtime boots".to_owned())
     }
+
+    fn out_of_memory(&self) -> ! {
+        std::process::abort()
+    }
 }
 
 /// What the ops below need, kept in deno_core's `OpState`.
@@ -54,6 +62,13 @@ pub struct HostState {
     /// What the program reported at its end.
     pub outcome: Option<Outcome>,
     pub started: Instant,
+}
+
+impl HostState {
+    /// Monotonic clock in ms since the zygote started, with µs in the fraction.
+    pub fn now(&self) -> f64 {
+        self.started.elapsed().as_secs_f64() * 1000.0
+    }
 }
 
 /// Writes to stdout (1) or stderr (2).
@@ -85,7 +100,7 @@ pub fn op_faas_finish(
 /// Monotonic clock in ms since the zygote started, with µs in the fraction.
 #[op2(fast)]
 pub fn op_faas_now(state: &OpState) -> f64 {
-    state.borrow::<HostState>().started.elapsed().as_secs_f64() * 1000.0
+    state.borrow::<HostState>().now()
 }
 
 /// Fills the buffer from the kernel's random numbers.
@@ -97,18 +112,7 @@ pub fn op_faas_random(#[buffer] bytes: &mut [u8]) -> Result<(), JsErrorBox> {
 /// Sleeps for `milliseconds` or until a stop is requested; tells whether it was the latter.
 #[op2(fast)]
 pub fn op_faas_sleep(milliseconds: f64) -> bool {
-    let nanoseconds = (milliseconds.clamp(0.0, 1e12) * 1e6) as u64;
-    let mut left = libc::timespec {
-        tv_sec: (nanoseconds / 1_000_000_000) as libc::time_t,
-        tv_nsec: (nanoseconds % 1_000_000_000) as libc::c_long,
-    };
-    while !interrupt::stop_requested() {
-        let request = left;
-        // SAFETY: both pointers are to live timespecs; on EINTR the kernel writes what is left.
-        if unsafe { libc::nanosleep(&raw const request, &raw mut left) } == 0 {
-            break;
-        }
-    }
+    interrupt::sleep(milliseconds);
     interrupt::stop_requested()
 }
 

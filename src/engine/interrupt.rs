@@ -1,7 +1,13 @@
-//! How a running program is asked to stop: words in memory that a signal handler may write.
+//! How a running program is asked to stop: words in memory that a signal handler may write, and an
+//! interrupt of V8 for code that looks at no such word.
 
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering;
+
+use deno_core::v8;
 
 /// Pyodide polls this byte (its "interrupt buffer"); 2 makes CPython raise KeyboardInterrupt.
 /// <https://pyodide.org/en/stable/usage/keyboard-interrupts.html>
@@ -13,10 +19,46 @@ static STOPPING: AtomicU8 = AtomicU8::new(0);
 /// SIGINT's number as Pyodide expects it.
 const SIGINT: u8 = 2;
 
-/// Asks the program to stop. Async-signal-safe: two atomic stores.
+/// V8's type for a function that it calls when it is interrupted.
+pub(super) type InterruptCallback =
+    unsafe extern "C" fn(isolate: v8::UnsafeRawIsolatePtr, data: *mut c_void);
+
+/// The isolate to interrupt, null until [`interrupt_on_stop`].
+static INTERRUPT: AtomicPtr<Interrupt> = AtomicPtr::new(ptr::null_mut());
+
+/// What V8 shall do when a stop is asked for.
+struct Interrupt {
+    isolate: v8::IsolateHandle,
+    callback: InterruptCallback,
+}
+
+/// Asks the program to stop. Called from signal handlers.
+///
+/// The two stores are async-signal-safe; the interrupt is so in practice only: V8 queues it under a
+/// recursive lock, which the interrupted code, on this same thread, may well hold. Should that go
+/// wrong, the supervisor kills the process shortly after, as it does with any that does not heed.
 pub fn request_stop() {
     STOPPING.store(1, Ordering::Relaxed);
     PYTHON_SIGNAL.store(SIGINT, Ordering::Relaxed);
+    // SAFETY: null, or a pointer that `interrupt_on_stop` leaked, so it is valid for ever.
+    if let Some(interrupt) = unsafe { INTERRUPT.load(Ordering::Acquire).as_ref() } {
+        interrupt.request();
+    }
+}
+
+/// From now on a stop makes V8 call `callback` at the next safe place in whatever JavaScript,
+/// WebAssembly or regular expression is running: there the callback may look at the stack, and end
+/// it all with [`v8::Isolate::terminate_execution`]. To be called once per process.
+pub(super) fn interrupt_on_stop(isolate: v8::IsolateHandle, callback: InterruptCallback) {
+    let interrupt = Box::into_raw(Box::new(Interrupt { isolate, callback }));
+    INTERRUPT.store(interrupt, Ordering::Release);
+}
+
+impl Interrupt {
+    fn request(&self) {
+        self.isolate
+            .request_interrupt(self.callback, ptr::null_mut::<c_void>());
+    }
 }
 
 /// Whether a stop was asked for.
@@ -27,6 +69,22 @@ pub fn stop_requested() -> bool {
 /// Takes the request back, so that the code which reports the stop is not stopped itself.
 pub fn acknowledge_stop() {
     PYTHON_SIGNAL.store(0, Ordering::Relaxed);
+}
+
+/// Sleeps for `milliseconds`, or until a stop is requested.
+pub(super) fn sleep(milliseconds: f64) {
+    let nanoseconds = (milliseconds.clamp(0.0, 1e12) * 1e6) as u64;
+    let mut left = libc::timespec {
+        tv_sec: (nanoseconds / 1_000_000_000) as libc::time_t,
+        tv_nsec: (nanoseconds % 1_000_000_000) as libc::c_long,
+    };
+    while !stop_requested() {
+        let request = left;
+        // SAFETY: both pointers are to live timespecs; on EINTR the kernel writes what is left.
+        if unsafe { libc::nanosleep(&raw const request, &raw mut left) } == 0 {
+            break;
+        }
+    }
 }
 
 /// Address of the byte that Pyodide polls.

@@ -4,21 +4,28 @@
 
 mod host;
 pub mod interrupt;
+mod javascript;
 mod loader;
 mod platform;
 mod python;
+mod typescript;
 
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use crate::protocol::Language;
+
 pub use host::Host;
 pub use host::Silent;
 pub use host::Stream;
+pub use javascript::JavaScriptEngine;
 pub use python::PythonEngine;
+pub use typescript::overflow as typescript_overflow;
 
 /// One program, as the request named it.
 #[derive(Clone, Copy, Debug)]
 pub struct Program<'a> {
+    pub language: Language,
     /// Source text.
     pub code: &'a str,
     /// JSON text of the request's `input`, if it had one.
@@ -56,6 +63,8 @@ pub struct BootOptions {
     pub pyodide: PathBuf,
     /// Lock file of the Pyodide distribution that packages may come from, if there is one.
     pub lock: Option<PathBuf>,
+    /// Memory that a program may use over what the engine has after its boot, in bytes.
+    pub memory_bytes: u64,
     /// More flags for V8, for measurements.
     pub v8_flags: String,
 }

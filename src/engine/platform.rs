@@ -24,11 +24,15 @@ pub fn initialize(extra_flags: &str) {
     ));
 }
 
-/// Runs the tasks that V8 posted to its platform, until none is due.
+/// Runs the tasks that V8 posted to its platform, until none is due; tells whether there were any.
 ///
 /// deno_core pumps only a platform that it made itself; with ours, asynchronous WebAssembly
 /// compilation and `FinalizationRegistry` call-backs wait for this.
-pub fn pump(isolate: &v8::Isolate) {
+pub fn pump(isolate: &v8::Isolate) -> bool {
     let platform = v8::V8::get_current_platform();
-    while v8::Platform::pump_message_loop(&platform, isolate, false) {}
+    let mut ran = false;
+    while v8::Platform::pump_message_loop(&platform, isolate, false) {
+        ran = true;
+    }
+    ran
 }

@@ -15,6 +15,7 @@ use crate::engine::Stream;
 use crate::packages::Packages;
 use crate::protocol;
 use crate::protocol::Job;
+use crate::protocol::Language;
 use crate::protocol::SandboxEvent;
 use crate::protocol::SandboxLimit;
 
@@ -272,6 +273,12 @@ impl Ending {
             Some(finish) => (finish.exit_code, finish.return_value),
             None => (KILLED, None),
         };
+        let return_value = printed.or(returned).or_else(|| match job.language {
+            Language::Python => None,
+            Language::JavaScript | Language::TypeScript => {
+                return_value::extract_last_object(&mut stdout)
+            }
+        });
         Report {
             sandbox: sandbox.to_owned(),
             status,
@@ -284,7 +291,7 @@ impl Ending {
             },
             stdout,
             stderr,
-            return_value: printed.or(returned),
+            return_value,
             truncated: output.truncated,
             usage: self.usage,
         }

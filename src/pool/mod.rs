@@ -129,6 +129,7 @@ impl Runtime {
     pub fn name(self) -> &'static str {
         match self {
             Self::Python => "python",
+            Self::JavaScript => "javascript",
         }
     }
 
@@ -136,7 +137,7 @@ impl Runtime {
     pub fn of(language: Language) -> Self {
         match language {
             Language::Python => Self::Python,
-            Language::JavaScript | Language::TypeScript => Self::Python,
+            Language::JavaScript | Language::TypeScript => Self::JavaScript,
         }
     }
 }
@@ -359,6 +360,8 @@ fn zygote_arguments(runtime: Runtime, pyodide: &Path, settings: &Settings) -> Ve
         "--pyodide".into(),
         pyodide.as_os_str().to_owned(),
         format!("--v8-flags={}", settings.v8_flags).into(),
+        "--memory-bytes".into(),
+        (settings.memory_limit << 20).to_string().into(),
     ];
     if let Some(lock) = settings.distribution_lock(pyodide) {
         arguments.extend(["--lock".into(), lock.into_os_string()]);

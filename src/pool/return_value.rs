@@ -1,5 +1,5 @@
 //! The return value that a program prints: text between two marker lines on stdout, as today's
-//! callers have their own `return_val` do.
+//! callers have their own `return_val` do; or, for JavaScript, a JSON object on the last line.
 
 const START: &str = "__COZE_RETURN_VAL_START__";
 const END: &str = "__COZE_RETURN_VAL_END__";
@@ -33,6 +33,21 @@ pub fn extract(stdout: &mut String) -> Option<String> {
     }
     *stdout = rest;
     value
+}
+
+/// Takes the last line that is not blank out of `stdout` if it is a JSON object, and returns it.
+pub fn extract_last_object(stdout: &mut String) -> Option<String> {
+    let end = stdout.trim_end().len();
+    let start = stdout[..end].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = stdout[start..end].trim();
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).ok()?;
+    drop(object);
+    let line = line.to_owned();
+    let rest = stdout[end..]
+        .find('\n')
+        .map_or(stdout.len(), |newline| end + newline + 1);
+    stdout.replace_range(start..rest, "");
+    Some(line)
 }
 
 #[cfg(test)]
@@ -77,6 +92,38 @@ mod tests {
     fn markers_within_a_line_are_output() {
         let text = format!("x{START}\n1\n{END}\n");
         assert_eq!(split(&text), (text.clone(), None));
+    }
+
+    fn split_object(stdout: &str) -> (String, Option<String>) {
+        let mut text = stdout.to_owned();
+        let value = extract_last_object(&mut text);
+        (text, value)
+    }
+
+    #[test]
+    fn an_object_on_the_last_line_leaves_it() {
+        let (stdout, value) = split_object("a\n {\"x\": [1, {}]} \n\n");
+        assert_eq!(
+            (stdout.as_str(), value.as_deref()),
+            ("a\n\n", Some("{\"x\": [1, {}]}"))
+        );
+        let (stdout, value) = split_object("{}");
+        assert_eq!((stdout.as_str(), value.as_deref()), ("", Some("{}")));
+    }
+
+    #[test]
+    fn anything_else_on_the_last_line_stays() {
+        for text in [
+            "",
+            "\n",
+            "1\n",
+            "[1]\n",
+            "{\"a\": 1}\nx\n",
+            "{ a: 1 }\n",
+            "{\"a\": 1} x\n",
+        ] {
+            assert_eq!(split_object(text), (text.to_owned(), None));
+        }
     }
 
     proptest! {

@@ -234,7 +234,9 @@ fn data_bytes() -> Result<u64, Error> {
 
 /// The system calls a running program needs: memory, its socket, clocks, entropy, its end. All
 /// others fail with EPERM. `prlimit64` is allowed on the process itself, to lower its limits once
-/// the job is known; `mmap` and `mprotect` may make memory executable, since V8 compiles.
+/// the job is known; `mmap` and `mprotect` may make memory executable, since V8 compiles; V8 takes
+/// its handler for faults of WebAssembly away (`rt_sigaction`) when it meets one of another kind,
+/// which would otherwise fault for ever.
 fn filter() -> Result<BpfProgram, Error> {
     let always = [
         libc::SYS_brk,
@@ -260,6 +262,7 @@ fn filter() -> Result<BpfProgram, Error> {
         libc::SYS_pkey_mprotect,
         libc::SYS_read,
         libc::SYS_restart_syscall,
+        libc::SYS_rt_sigaction,
         libc::SYS_rt_sigprocmask,
         libc::SYS_rt_sigreturn,
         libc::SYS_sched_yield,

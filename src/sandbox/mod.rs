@@ -3,11 +3,13 @@
 
 mod lockdown;
 mod output;
+mod overflow;
 mod signals;
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use crate::allocator;
 use crate::engine::Engine;
 use crate::engine::EngineError;
 use crate::engine::Host;
@@ -16,6 +18,7 @@ use crate::engine::Silent;
 use crate::engine::Stream;
 use crate::protocol;
 use crate::protocol::Job;
+use crate::protocol::Language;
 use crate::protocol::PackageAnswer;
 use crate::protocol::PackageRequest;
 use crate::protocol::SandboxEvent;
@@ -23,11 +26,8 @@ use crate::protocol::SandboxLimit;
 
 pub use lockdown::Lockdown;
 pub use lockdown::die_with;
+pub use overflow::handle_stack_overflow;
 pub use signals::install_signal_handlers;
-
-/// The program a sandbox rehearses with before it takes a job: pulls in the pages that any program
-/// touches, so that the job does not wait for them.
-const REHEARSAL: &str = "print(1)\n1";
 
 /// Exit codes of a sandbox process that ended itself, for the supervisor.
 pub mod exit {
@@ -59,15 +59,32 @@ impl Host for SocketHost {
             Err(error) => Err(error.to_string()),
         }
     }
+
+    fn out_of_memory(&self) -> ! {
+        finish_now(1, Some(SandboxLimit::Memory))
+    }
+}
+
+/// Sends the program's end and ends the process, without any memory from the heap.
+fn finish_now(exit_code: i32, limit: Option<SandboxLimit>) -> ! {
+    end(match output::send_last(exit_code, limit) {
+        Ok(()) => exit::DONE,
+        Err(_) => exit::NO_JOB,
+    })
 }
 
 /// Runs a program whose effects nobody shall see.
 ///
 /// # Errors
 /// When the runtime fails, which for a program of ours means that it is broken.
-pub fn rehearse(engine: &mut dyn Engine, code: &str) -> Result<(), EngineError> {
+pub fn rehearse(
+    engine: &mut dyn Engine,
+    language: Language,
+    code: &str,
+) -> Result<(), EngineError> {
     engine.set_host(Rc::new(Silent));
     let program = Program {
+        language,
         code,
         input: None,
         auto_install: false,
@@ -102,8 +119,16 @@ pub fn install(
 }
 
 /// The life of a sandbox. Called in the child right after the fork.
-pub fn main(engine: &mut dyn Engine, lockdown: &Lockdown, supervisor: i32, socket: OwnedFd) -> ! {
-    let status = match live(engine, lockdown, supervisor, socket) {
+///
+/// `rehearsal` is a program to run first, whose effects nobody sees.
+pub fn main(
+    engine: &mut dyn Engine,
+    rehearsal: (Language, &str),
+    lockdown: &Lockdown,
+    supervisor: i32,
+    socket: OwnedFd,
+) -> ! {
+    let status = match live(engine, rehearsal, lockdown, supervisor, socket) {
         Ok(()) => exit::DONE,
         Err(status) => status,
     };
@@ -119,6 +144,7 @@ pub fn end(status: i32) -> ! {
 
 fn live(
     engine: &mut dyn Engine,
+    (language, rehearsal): (Language, &str),
     lockdown: &Lockdown,
     supervisor: i32,
     socket: OwnedFd,
@@ -127,7 +153,7 @@ fn live(
         .apply(supervisor, socket)
         .map_err(|_| exit::NOT_LOCKED_DOWN)?;
     output::attach(socket);
-    rehearse(engine, REHEARSAL).map_err(|_| exit::BROKEN)?;
+    rehearse(engine, language, rehearsal).map_err(|_| exit::BROKEN)?;
     engine.reseed().map_err(|_| exit::BROKEN)?;
     engine.set_host(Rc::new(SocketHost));
     output::send(&SandboxEvent::Ready).map_err(|_| exit::NO_JOB)?;
@@ -138,10 +164,12 @@ fn live(
         .limit(&job.limits)
         .map_err(|_| exit::NOT_LOCKED_DOWN)?;
     let program = Program {
+        language: job.language,
         code: &job.code,
         input: job.input.as_deref(),
         auto_install: job.auto_install,
     };
+    allocator::on_out_of_memory(|| finish_now(1, Some(SandboxLimit::Memory)));
     let outcome = engine.run(program, false);
     finish(outcome.as_ref(), &job)
 }

@@ -22,6 +22,7 @@ use crate::protocol::FRAME_SLACK_BYTES;
 use crate::protocol::HEADER_BYTES;
 use crate::protocol::MAX_OUTPUT_FRAME_BYTES;
 use crate::protocol::SandboxEvent;
+use crate::protocol::SandboxLimit;
 
 /// How long output may wait in the buffer, in ms.
 const FLUSH_AFTER_MS: u64 = 2;
@@ -125,6 +126,22 @@ pub fn send(event: &SandboxEvent<'_>) -> Result<(), SocketClosed> {
             write_all(&buffer[..pending])?;
             write_all(&frame)
         }
+    })
+}
+
+/// Sends the program's end, after all output before it, without any memory from the heap: for when
+/// there is none. Callable wherever [`flush_from_handler`] is.
+pub fn send_last(exit_code: i32, limit: Option<SandboxLimit>) -> Result<(), SocketClosed> {
+    let event = SandboxEvent::Finished {
+        exit_code,
+        return_value: None,
+        limit,
+    };
+    BUFFER.with(|buffer, length| {
+        let pending = std::mem::take(length);
+        write_all(&buffer[..pending])?;
+        let end = put_frame(buffer, &event);
+        write_all(&buffer[..end])
     })
 }
 

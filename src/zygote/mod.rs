@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use crate::engine;
 use crate::engine::Engine;
+use crate::protocol::Language;
 use crate::protocol::ZygoteCommand;
 use crate::protocol::ZygoteEvent;
 use crate::sandbox;
@@ -22,6 +23,9 @@ use control::Received;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Runtime {
     Python,
+    /// And TypeScript.
+    #[value(name = "javascript")]
+    JavaScript,
 }
 
 /// Command line of the hidden `zygote` command.
@@ -36,6 +40,9 @@ pub struct ZygoteArgs {
     /// Lock file of the distribution that packages may come from.
     #[arg(long)]
     lock: Option<PathBuf>,
+    /// Memory that a program may use, in bytes.
+    #[arg(long)]
+    memory_bytes: u64,
     /// More V8 flags.
     #[arg(long, default_value = "")]
     v8_flags: String,
@@ -50,11 +57,42 @@ const WARM_UP_ROUNDS: usize = 12;
 
 /// Programs that take the paths most programs take, run before the first fork so that every fork
 /// inherits compiled code and imported modules.
-const WARM_UP: &[&str] = &[
-    include_str!("../../js/python/warmup.py"),
-    "print(1)\n1",
-    "1/0",
+const WARM_UP_PYTHON: &[(Language, &str)] = &[
+    (Language::Python, include_str!("../../js/python/warmup.py")),
+    (Language::Python, "print(1)\n1"),
+    (Language::Python, "1/0"),
 ];
+const WARM_UP_JAVASCRIPT: &[(Language, &str)] = &[
+    (
+        Language::JavaScript,
+        include_str!("../../js/javascript/warmup.js"),
+    ),
+    (
+        Language::TypeScript,
+        include_str!("../../js/javascript/warmup.ts"),
+    ),
+    (Language::JavaScript, "console.log('hi')"),
+    (Language::JavaScript, "null.x"),
+    (Language::TypeScript, "const n: number = 1; (n as any).x.y"),
+];
+
+impl Runtime {
+    fn warm_up(self) -> &'static [(Language, &'static str)] {
+        match self {
+            Self::Python => WARM_UP_PYTHON,
+            Self::JavaScript => WARM_UP_JAVASCRIPT,
+        }
+    }
+
+    /// The program a sandbox rehearses with before it takes a job: pulls in the pages that any
+    /// program touches, so that the job does not wait for them.
+    fn rehearsal(self) -> (Language, &'static str) {
+        match self {
+            Self::Python => (Language::Python, "print(1)\n1"),
+            Self::JavaScript => (Language::JavaScript, "console.log(1); return 1"),
+        }
+    }
+}
 
 type Error = Box<dyn std::error::Error>;
 
@@ -65,17 +103,19 @@ type Error = Box<dyn std::error::Error>;
 pub fn main(args: &ZygoteArgs) -> Result<(), Error> {
     sandbox::die_with(args.supervisor)?;
     sandbox::install_signal_handlers()?;
+    sandbox::handle_stack_overflow()?;
     let control = Control::from_stdin()?;
     let mut engine = boot(args)?;
     for _ in 0..WARM_UP_ROUNDS {
-        warm_up(engine.as_mut())?;
+        warm_up(engine.as_mut(), args.runtime)?;
     }
-    Zygote::ready(engine.as_mut(), control, args.supervisor)?.serve()
+    Zygote::ready(engine.as_mut(), args.runtime, control, args.supervisor)?.serve()
 }
 
 /// A process that is fit for forking.
 struct Zygote<'a> {
     engine: &'a mut dyn Engine,
+    runtime: Runtime,
     control: Control,
     lockdown: Lockdown,
     supervisor: i32,
@@ -83,10 +123,16 @@ struct Zygote<'a> {
 
 impl<'a> Zygote<'a> {
     /// Prepares this process for forking and tells the supervisor.
-    fn ready(engine: &'a mut dyn Engine, control: Control, supervisor: i32) -> Result<Self, Error> {
+    fn ready(
+        engine: &'a mut dyn Engine,
+        runtime: Runtime,
+        control: Control,
+        supervisor: i32,
+    ) -> Result<Self, Error> {
         let lockdown = prepare(engine)?;
         let zygote = Self {
             engine,
+            runtime,
             control,
             lockdown,
             supervisor,
@@ -121,7 +167,8 @@ impl<'a> Zygote<'a> {
             Err(errno) => ZygoteEvent::ForkFailed { errno },
             Ok(fork::Side::Child) => match (received.command, sockets) {
                 (ZygoteCommand::Fork, (Some(job), _)) => {
-                    sandbox::main(self.engine, &self.lockdown, self.supervisor, job)
+                    let rehearsal = self.runtime.rehearsal();
+                    sandbox::main(self.engine, rehearsal, &self.lockdown, self.supervisor, job)
                 }
                 (ZygoteCommand::ForkZygote { packages }, (Some(job), Some(control))) => {
                     self.become_package_zygote(&packages, job, control)
@@ -151,16 +198,16 @@ impl<'a> Zygote<'a> {
     /// Serves as a zygote in its own right, after a fork and a change of its memory.
     fn start_over(&mut self) -> Result<(), Error> {
         sandbox::die_with(self.supervisor)?;
-        warm_up(self.engine)?;
+        warm_up(self.engine, self.runtime)?;
         self.lockdown = prepare(self.engine)?;
         self.announce()?;
         self.serve()
     }
 }
 
-fn warm_up(engine: &mut dyn Engine) -> Result<(), engine::EngineError> {
-    for code in WARM_UP {
-        sandbox::rehearse(engine, code)?;
+fn warm_up(engine: &mut dyn Engine, runtime: Runtime) -> Result<(), engine::EngineError> {
+    for &(language, code) in runtime.warm_up() {
+        sandbox::rehearse(engine, language, code)?;
     }
     Ok(())
 }
@@ -177,9 +224,11 @@ fn boot(args: &ZygoteArgs) -> Result<Box<dyn Engine>, engine::EngineError> {
     let options = engine::BootOptions {
         pyodide: args.pyodide.clone(),
         lock: args.lock.clone(),
+        memory_bytes: args.memory_bytes,
         v8_flags: args.v8_flags.clone(),
     };
     Ok(match args.runtime {
         Runtime::Python => Box::new(engine::PythonEngine::boot(&options)?),
+        Runtime::JavaScript => Box::new(engine::JavaScriptEngine::boot(&options)?),
     })
 }

@@ -1,0 +1,163 @@
+// The globals of a JavaScript program: what ECMAScript lacks and both browsers and Node.js have, by
+// way of deno_web. Everything is loaded while the zygote boots; what runs later is user code.
+
+import { core, primordials } from "ext:core/mod.js";
+import { op_faas_now, op_faas_print, op_faas_random } from "ext:core/ops";
+import { createConsole } from "ext:faas_javascript/console.js";
+import { Crypto, crypto, SubtleCrypto } from "ext:faas_javascript/crypto.js";
+import { createRandom } from "ext:faas_javascript/random.js";
+import { begin, fail, finish, returnVal, watch } from "ext:faas_javascript/runner.js";
+import { formatStack } from "ext:faas_javascript/stack.js";
+
+const { ReflectApply, TypeError, Uint8Array } = primordials;
+
+const load = (name) => core.loadExtScript(`ext:deno_web/${name}.js`);
+const base64 = load("05_base64");
+const compression = load("14_compression");
+const abort = load("03_abort_signal");
+const domException = load("01_dom_exception");
+const encoding = load("08_text_encoding");
+const event = load("02_event");
+const file = load("09_file");
+const fileReader = load("10_filereader");
+const messagePort = load("13_message_port");
+const performance = load("15_performance");
+const streams = load("06_streams");
+const timers = load("02_timers");
+const url = load("00_url");
+const urlPattern = load("01_urlpattern");
+load("00_infra");
+load("01_console");
+load("01_mimesniff");
+load("02_structured_clone");
+
+const { random, reseed } = createRandom((array) => {
+  op_faas_random(new Uint8Array(array.buffer));
+  return array;
+});
+
+class Immediate {
+  constructor(callback, args) {
+    this._idleNext = null;
+    this._idlePrev = null;
+    this._onImmediate = () => ReflectApply(callback, globalThis, args);
+    this._argv = undefined;
+    this._destroyed = false;
+    this[core.kRefed] = true;
+    core.immediateRefCount(true);
+    core.queueImmediate(this);
+  }
+}
+
+// As in Node.js, which has them beside the timers of the web.
+function setImmediate(callback, ...args) {
+  if (typeof callback !== "function") {
+    throw new TypeError('The "callback" argument must be of type function');
+  }
+  return new Immediate(callback, args);
+}
+function clearImmediate(immediate) {
+  core.clearImmediate(immediate);
+}
+
+const globals = {
+  AbortController: abort.AbortController,
+  AbortSignal: abort.AbortSignal,
+  Blob: file.Blob,
+  ByteLengthQueuingStrategy: streams.ByteLengthQueuingStrategy,
+  CompressionStream: compression.CompressionStream,
+  CountQueuingStrategy: streams.CountQueuingStrategy,
+  Crypto,
+  CustomEvent: event.CustomEvent,
+  DOMException: domException.DOMException,
+  DecompressionStream: compression.DecompressionStream,
+  ErrorEvent: event.ErrorEvent,
+  Event: event.Event,
+  EventTarget: event.EventTarget,
+  File: file.File,
+  FileReader: fileReader.FileReader,
+  MessageChannel: messagePort.MessageChannel,
+  MessageEvent: event.MessageEvent,
+  MessagePort: messagePort.MessagePort,
+  Performance: performance.Performance,
+  PerformanceEntry: performance.PerformanceEntry,
+  PerformanceMark: performance.PerformanceMark,
+  PerformanceMeasure: performance.PerformanceMeasure,
+  PerformanceObserver: performance.PerformanceObserver,
+  PerformanceObserverEntryList: performance.PerformanceObserverEntryList,
+  ProgressEvent: event.ProgressEvent,
+  ReadableByteStreamController: streams.ReadableByteStreamController,
+  ReadableStream: streams.ReadableStream,
+  ReadableStreamBYOBReader: streams.ReadableStreamBYOBReader,
+  ReadableStreamBYOBRequest: streams.ReadableStreamBYOBRequest,
+  ReadableStreamDefaultController: streams.ReadableStreamDefaultController,
+  ReadableStreamDefaultReader: streams.ReadableStreamDefaultReader,
+  SubtleCrypto,
+  TextDecoder: encoding.TextDecoder,
+  TextDecoderStream: encoding.TextDecoderStream,
+  TextEncoder: encoding.TextEncoder,
+  TextEncoderStream: encoding.TextEncoderStream,
+  TransformStream: streams.TransformStream,
+  TransformStreamDefaultController: streams.TransformStreamDefaultController,
+  URL: url.URL,
+  URLPattern: urlPattern.URLPattern,
+  URLSearchParams: url.URLSearchParams,
+  WritableStream: streams.WritableStream,
+  WritableStreamDefaultController: streams.WritableStreamDefaultController,
+  WritableStreamDefaultWriter: streams.WritableStreamDefaultWriter,
+  atob: base64.atob,
+  btoa: base64.btoa,
+  clearImmediate,
+  clearInterval: timers.clearInterval,
+  clearTimeout: timers.clearTimeout,
+  console: createConsole(op_faas_print, op_faas_now),
+  crypto,
+  performance: performance.performance,
+  queueMicrotask: globalThis.queueMicrotask,
+  return_val: returnVal,
+  setImmediate,
+  setInterval: timers.setInterval,
+  setTimeout: timers.setTimeout,
+  structuredClone: messagePort.structuredClone,
+};
+for (const [name, value] of Object.entries(globals)) {
+  if (value === undefined) throw new TypeError(`deno_web has no ${name}`);
+  Object.defineProperty(globalThis, name, {
+    value,
+    writable: true,
+    configurable: true,
+    enumerable: false,
+  });
+}
+Object.defineProperty(Math, "random", {
+  value: random,
+  writable: true,
+  configurable: true,
+  enumerable: false,
+});
+
+// Whatever is left unhandled ends the program, wherever it comes from.
+core.setUnhandledPromiseRejectionHandler((_promise, reason) => {
+  fail(reason);
+  return true;
+});
+core.setReportExceptionCallback(fail);
+event.saveGlobalThisReference({
+  // The event that would go to the global object's listeners, if it could have any.
+  dispatchEvent(event) {
+    fail(event.error);
+    return false;
+  },
+});
+
+// For the engine, which takes it away again.
+globalThis.__faasEngine = {
+  begin,
+  fail,
+  finish,
+  fireTimers: core.__processTimers,
+  formatStack,
+  reseed,
+  resetClock: performance.setTimeOrigin,
+  watch,
+};

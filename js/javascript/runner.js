@@ -1,0 +1,130 @@
+// Runs one program: starts it, takes what it leaves unhandled, and puts its end into words.
+
+import { core, primordials } from "ext:core/mod.js";
+import {
+  op_faas_excerpt,
+  op_faas_fail,
+  op_faas_finish,
+  op_faas_print,
+} from "ext:core/ops";
+import { inspect } from "ext:faas_javascript/inspect.js";
+
+const {
+  ErrorPrototype,
+  JSONParse,
+  JSONStringify,
+  Number,
+  ObjectDefineProperty,
+  ObjectPrototypeIsPrototypeOf,
+  PromisePrototypeThen,
+  RegExpPrototypeExec,
+  SafeRegExp,
+  String,
+  StringPrototypeEndsWith,
+} = primordials;
+
+const STDERR = 2;
+// As Node.js: the program ended while its top-level await was still waiting.
+const EXIT_UNSETTLED = 13;
+
+let isSettled = false;
+let returned;
+let isReturnValueSet = false;
+let returnValue;
+
+export function returnVal(value) {
+  isReturnValueSet = true;
+  returnValue = value;
+}
+
+// Makes ready for a program, whose input is JSON text or undefined.
+export function begin(input) {
+  isSettled = false;
+  returned = undefined;
+  isReturnValueSet = false;
+  returnValue = undefined;
+  ObjectDefineProperty(globalThis, "input_data", {
+    __proto__: null,
+    value: input === undefined ? null : JSONParse(input),
+    writable: true,
+    configurable: true,
+    enumerable: false,
+  });
+}
+
+// Waits for what the program's top level returns.
+export function watch(promise) {
+  PromisePrototypeThen(promise, (value) => {
+    isSettled = true;
+    returned = value;
+  }, fail);
+}
+
+// Reports an error that nobody caught, and ends the program.
+export function fail(error) {
+  let report;
+  try {
+    report = describe(error);
+  } catch {
+    report = "Uncaught error whose report failed";
+  }
+  op_faas_print(STDERR, StringPrototypeEndsWith(report, "\n") ? report : `${report}\n`);
+  op_faas_fail(isOutOfMemory(error));
+}
+
+function describe(error) {
+  const isError = core.isNativeError(error) || ObjectPrototypeIsPrototypeOf(ErrorPrototype, error);
+  const text = inspect(error);
+  if (!isError) return `Uncaught ${text}\n(no Error was thrown, so there is no stack)`;
+  const place = RegExpPrototypeExec(new SafeRegExp("<code>:(\\d+):(\\d+)"), text);
+  if (place === null) return `Uncaught ${text}`;
+  return `${op_faas_excerpt(Number(place[1]), Number(place[2]))}\n${text}`;
+}
+
+const NO_MEMORY = new SafeRegExp(
+  "^(Array buffer allocation failed|WebAssembly\\.Memory\\(\\): could not allocate|Data cannot be cloned, out of memory)",
+);
+
+// Whether V8 could not get memory for a buffer; for its own heap it has other ways to say so.
+function isOutOfMemory(error) {
+  try {
+    return ObjectPrototypeIsPrototypeOf(ErrorPrototype, error) &&
+      RegExpPrototypeExec(NO_MEMORY, String(error.message)) !== null;
+  } catch {
+    return false;
+  }
+}
+
+// Called when nothing is left to do.
+export function finish() {
+  if (!isSettled) {
+    op_faas_print(
+      STDERR,
+      "The program ended while its top-level await was waiting for a promise that nothing was left to settle\n",
+    );
+    op_faas_finish(EXIT_UNSETTLED, null, false);
+    return;
+  }
+  const value = isReturnValueSet ? returnValue : returned;
+  let text;
+  try {
+    text = encode(value);
+  } catch (error) {
+    fail(error);
+    return;
+  }
+  op_faas_finish(0, text, false);
+}
+
+// A return value as text: strings as they are, JSON where it fits, else as console.log shows it.
+function encode(value) {
+  if (value === undefined) return null;
+  if (typeof value === "string") return value;
+  try {
+    const json = JSONStringify(value);
+    if (json !== undefined) return json;
+  } catch (error) {
+    if (!core.isNativeError(error) || error.name !== "TypeError") throw error;
+  }
+  return inspect(value);
+}

@@ -1,0 +1,110 @@
+//! Runs a program from the end of its first turn to the end of its last.
+//!
+//! deno_core's event loop is polled for what it is good at (promises, rejections, asynchronous ops),
+//! with a waker that only takes note. Waiting is done here, in one system call that the signal for
+//! a stop interrupts: a sleep until the next timer is due. Nothing but a timer can become ready by
+//! itself in a sandbox.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Wake;
+use std::task::Waker;
+
+use deno_core::PollEventLoopOptions;
+
+use super::JavaScriptEngine;
+use super::memory;
+use crate::engine::Stream;
+use crate::engine::host::HostState;
+use crate::engine::interrupt;
+use crate::engine::platform;
+
+/// Remembers that something is ready.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl JavaScriptEngine {
+    /// Runs until the program has an outcome, or was stopped.
+    pub(super) fn run_to_end(&mut self) {
+        let flag = Arc::new(Flag::default());
+        let waker = Waker::from(flag.clone());
+        while !self.is_over() {
+            flag.0.store(false, Ordering::Relaxed);
+            self.turn(&waker);
+            if self.is_over() {
+                return;
+            }
+            let ran_tasks = platform::pump(self.runtime.v8_isolate());
+            if self.fire_timers() || ran_tasks || flag.0.load(Ordering::Relaxed) {
+                continue;
+            }
+            if !self.realm.timers_hold.get() {
+                self.call(|functions| &functions.finish, None);
+                return;
+            }
+            interrupt::sleep(self.realm.timer_due.get() - self.now());
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.has_outcome() || interrupt::stop_requested() || memory::limit_reached()
+    }
+
+    /// Lets deno_core do what is ready.
+    fn turn(&mut self, waker: &Waker) {
+        let _guard = self.reactor.enter();
+        let mut context = Context::from_waker(waker);
+        let polled = self
+            .runtime
+            .poll_event_loop(&mut context, PollEventLoopOptions::default());
+        // Errors of the program go through the handlers of js/javascript/runner.js; what comes here
+        // is the end of one that they ended, or something deno_core could not hand to them.
+        if let Poll::Ready(Err(error)) = polled
+            && !self.is_over()
+        {
+            let state = self.runtime.op_state();
+            let mut state = state.borrow_mut();
+            let state = state.borrow_mut::<HostState>();
+            let text = format!("Uncaught {error}\n");
+            state.host.write(Stream::Stderr, text.as_bytes());
+            state.outcome = Some(super::Outcome {
+                exit_code: 1,
+                return_value: None,
+                out_of_memory: false,
+            });
+        }
+    }
+
+    /// Fires the timers that are due; tells whether there were any.
+    fn fire_timers(&mut self) -> bool {
+        let now = self.now();
+        if self.realm.timer_due.get() > now {
+            return false;
+        }
+        self.realm.timer_due.set(f64::INFINITY);
+        // The time of the next timer, negative if the program's end need not wait for it; 0 for none.
+        let next = self.call(|functions| &functions.fire_timers, Some(now));
+        if let Some(next) = next
+            && next != 0.0
+        {
+            let due = self.realm.timer_due.get().min(next.abs());
+            self.realm.timer_due.set(due);
+        }
+        true
+    }
+
+    fn now(&self) -> f64 {
+        let state = self.runtime.op_state();
+        let state = state.borrow();
+        state.borrow::<HostState>().now()
+    }
+}

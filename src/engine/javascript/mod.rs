@@ -1,0 +1,333 @@
+//! JavaScript (and, once translated, TypeScript): V8 with the globals of the web.
+
+mod callbacks;
+mod compile;
+mod event_loop;
+mod memory;
+mod realm;
+mod source;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use deno_core::JsRuntime;
+use deno_core::RuntimeOptions;
+use deno_core::v8;
+use deno_web::BlobStore;
+use deno_web::InMemoryBroadcastChannel;
+use deno_web::StartTime;
+
+use super::BootOptions;
+use super::Engine;
+use super::EngineError;
+use super::Host;
+use super::Outcome;
+use super::Program;
+use super::Silent;
+use super::Stream;
+use super::host::HostState;
+use super::interrupt;
+use super::platform;
+use super::typescript;
+use crate::protocol::Language;
+use compile::Compiled;
+use compile::Rejected;
+use realm::Realm;
+use source::Source;
+
+pub use source::Place;
+
+/// More flags for V8: what was compiled while warming up shall not be thrown away by the collection
+/// of garbage that follows.
+const FLAGS: &str = "--no-flush-bytecode";
+
+/// A booted realm.
+pub struct JavaScriptEngine {
+    runtime: JsRuntime,
+    realm: Rc<Realm>,
+    functions: Functions,
+    /// Only for the clock of the ops that ask tokio for one.
+    reactor: tokio::runtime::Runtime,
+    version: String,
+}
+
+/// Functions of js/javascript/runner.js and others that the engine calls.
+struct Functions {
+    begin: v8::Global<v8::Function>,
+    watch: v8::Global<v8::Function>,
+    fail: v8::Global<v8::Function>,
+    finish: v8::Global<v8::Function>,
+    fire_timers: v8::Global<v8::Function>,
+    reset_clock: v8::Global<v8::Function>,
+    reseed: v8::Global<v8::Function>,
+}
+
+impl JavaScriptEngine {
+    /// Boots a realm. To be called once per process, on its only thread.
+    ///
+    /// # Errors
+    /// [`EngineError::Boot`] with the reason; there is none but mistakes of ours.
+    pub fn boot(options: &BootOptions) -> Result<Self, EngineError> {
+        platform::initialize(&format!("{FLAGS} {}", options.v8_flags));
+        Self::boot_realm(options.memory_bytes).map_err(|error| EngineError::Boot(error.to_string()))
+    }
+
+    fn boot_realm(memory_bytes: u64) -> Result<Self, Box<dyn std::error::Error>> {
+        // No I/O driver: an epoll descriptor would be shared with every fork.
+        let reactor = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        let realm = Realm::new();
+        let host: Rc<dyn Host> = Rc::new(Silent);
+        memory::set_host(host.clone());
+        let mut runtime = JsRuntime::try_new(RuntimeOptions {
+            create_params: Some(memory::create_params(memory_bytes)),
+            extensions: vec![
+                deno_webidl::deno_webidl::init(),
+                deno_web::deno_web::init(
+                    Arc::new(BlobStore::default()),
+                    None,
+                    false,
+                    InMemoryBroadcastChannel::default(),
+                ),
+                realm::faas_javascript::init(
+                    HostState {
+                        host,
+                        boot_files: None,
+                        outcome: None,
+                        started: Instant::now(),
+                    },
+                    realm.clone(),
+                ),
+            ],
+            ..Default::default()
+        })?;
+        let functions = take_over(&mut runtime, &realm)?;
+        callbacks::install(runtime.v8_isolate(), &realm);
+        memory::watch(runtime.v8_isolate(), memory_bytes);
+        interrupt::interrupt_on_stop(
+            runtime.v8_isolate().thread_safe_handle(),
+            callbacks::stop_here,
+        );
+        Ok(Self {
+            runtime,
+            realm,
+            functions,
+            reactor,
+            version: v8::V8::get_version().to_owned(),
+        })
+    }
+}
+
+/// Takes the realm's functions out of it and closes the way back into the host.
+fn take_over(
+    runtime: &mut JsRuntime,
+    realm: &Realm,
+) -> Result<Functions, Box<dyn std::error::Error>> {
+    deno_core::scope!(scope, runtime);
+    let context = scope.get_current_context();
+    *realm.context.borrow_mut() = Some(v8::Global::new(scope, context));
+    let global = context.global(scope);
+    let engine = take(scope, global, "__faasEngine").ok_or("realm.js left no engine")?;
+    let engine = v8::Local::<v8::Object>::try_from(engine)?;
+    let mut function = |name: &str| -> Result<_, Box<dyn std::error::Error>> {
+        let value = take(scope, engine, name).ok_or_else(|| format!("no function {name}"))?;
+        let value = v8::Local::<v8::Function>::try_from(value)?;
+        Ok(v8::Global::new(scope, value))
+    };
+    let functions = Functions {
+        begin: function("begin")?,
+        watch: function("watch")?,
+        fail: function("fail")?,
+        finish: function("finish")?,
+        fire_timers: function("fireTimers")?,
+        reset_clock: function("resetClock")?,
+        reseed: function("reseed")?,
+    };
+    *realm.format_stack.borrow_mut() = Some(function("formatStack")?);
+    for name in ["Deno", "__bootstrap"] {
+        take(scope, global, name);
+    }
+    Ok(functions)
+}
+
+/// Reads a property and deletes it.
+fn take<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    object: v8::Local<'s, v8::Object>,
+    name: &str,
+) -> Option<v8::Local<'s, v8::Value>> {
+    let key = v8::String::new(scope, name)?;
+    let value = object.get(scope, key.into())?;
+    object.delete(scope, key.into());
+    (!value.is_undefined()).then_some(value)
+}
+
+impl JavaScriptEngine {
+    /// Calls one of the realm's functions. `None` if it threw or was ended.
+    fn call(
+        &mut self,
+        which: impl Fn(&Functions) -> &v8::Global<v8::Function>,
+        argument: Option<f64>,
+    ) -> Option<f64> {
+        deno_core::scope!(scope, &mut self.runtime);
+        v8::tc_scope!(let scope, scope);
+        let function = v8::Local::new(scope, which(&self.functions));
+        let this = v8::undefined(scope).into();
+        let arguments: Vec<v8::Local<v8::Value>> = argument
+            .map(|number| v8::Number::new(scope, number).into())
+            .into_iter()
+            .collect();
+        let result = function.call(scope, this, &arguments)?;
+        Some(result.number_value(scope).unwrap_or(f64::NAN))
+    }
+
+    /// Compiles and starts the program; false if it did not compile, which is then reported.
+    fn start(&mut self, program: Program<'_>) -> Result<bool, EngineError> {
+        let prepared = match program.language {
+            Language::TypeScript => typescript::translate(program.code).map(|translated| {
+                let source = Source::with_map(program.code.to_owned(), translated.map_json);
+                (translated.code, source)
+            }),
+            _ => Ok((
+                program.code.to_owned(),
+                Source::new(program.code.to_owned()),
+            )),
+        };
+        let (code, source) = match prepared {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                let excerpt = failure.place.map(|place| {
+                    Source::new(program.code.to_owned()).excerpt(place, failure.width)
+                });
+                let excerpt = excerpt.unwrap_or_default();
+                self.reject(&Rejected::new(&excerpt, &failure.message));
+                return Ok(false);
+            }
+        };
+        let source = Rc::new(source);
+        *self.realm.source.borrow_mut() = source.clone();
+        let rejected = {
+            let begin = self.functions.begin.clone();
+            let watch = self.functions.watch.clone();
+            let fail = self.functions.fail.clone();
+            deno_core::scope!(scope, &mut self.runtime);
+            v8::tc_scope!(let scope, scope);
+            let undefined: v8::Local<v8::Value> = v8::undefined(scope).into();
+            let input = match program.input {
+                Some(input) => v8::String::new(scope, input)
+                    .ok_or_else(|| EngineError::Runner("the input is too long".into()))?
+                    .into(),
+                None => undefined,
+            };
+            let begin = v8::Local::new(scope, begin);
+            if begin.call(scope, undefined, &[input]).is_none() {
+                return Err(EngineError::Runner("it could not begin".into()));
+            }
+            match compile::compile(scope, &code, &source) {
+                Ok(compiled) => {
+                    let promise = match compiled {
+                        Compiled::Function(main) => main.call(scope, undefined, &[]),
+                        Compiled::Module(module) => module.evaluate(scope),
+                    };
+                    match (promise, scope.exception()) {
+                        (Some(promise), _) => {
+                            let watch = v8::Local::new(scope, watch);
+                            watch.call(scope, undefined, &[promise]);
+                        }
+                        (None, Some(error)) if !scope.has_terminated() => {
+                            scope.reset();
+                            let fail = v8::Local::new(scope, fail);
+                            fail.call(scope, undefined, &[error]);
+                        }
+                        (None, _) => {}
+                    }
+                    None
+                }
+                Err(rejected) => Some(rejected),
+            }
+        };
+        if let Some(rejected) = &rejected {
+            self.reject(rejected);
+        }
+        Ok(rejected.is_none())
+    }
+
+    /// Reports a program that does not compile.
+    fn reject(&mut self, rejected: &Rejected) {
+        let state = self.runtime.op_state();
+        let mut state = state.borrow_mut();
+        let state = state.borrow_mut::<HostState>();
+        state.host.write(Stream::Stderr, rejected.0.as_bytes());
+        state.outcome = Some(Outcome {
+            exit_code: 1,
+            return_value: None,
+            out_of_memory: false,
+        });
+    }
+
+    fn has_outcome(&self) -> bool {
+        let state = self.runtime.op_state();
+        let state = state.borrow();
+        state.borrow::<HostState>().outcome.is_some()
+    }
+
+    fn take_outcome(&self) -> Option<Outcome> {
+        let state = self.runtime.op_state();
+        let mut state = state.borrow_mut();
+        state.borrow_mut::<HostState>().outcome.take()
+    }
+}
+
+impl Engine for JavaScriptEngine {
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn run(&mut self, program: Program<'_>, _scratch: bool) -> Result<Outcome, EngineError> {
+        self.runtime
+            .op_state()
+            .borrow_mut()
+            .put(StartTime::default());
+        self.call(|functions| &functions.reset_clock, None);
+        if self.start(program)? {
+            self.run_to_end();
+        }
+        // Whatever ended the program must not end what the engine does next.
+        self.runtime.v8_isolate().cancel_terminate_execution();
+        let outcome = self.take_outcome();
+        if memory::limit_reached() {
+            return Ok(Outcome {
+                exit_code: 1,
+                return_value: None,
+                out_of_memory: true,
+            });
+        }
+        match outcome {
+            Some(outcome) => Ok(outcome),
+            None if interrupt::stop_requested() => Err(EngineError::Terminated),
+            None => Err(EngineError::Runner("it reported no outcome".into())),
+        }
+    }
+
+    fn install(&mut self, _packages: &[String]) -> Result<(), String> {
+        Err("there are packages for Python only".to_owned())
+    }
+
+    fn set_host(&mut self, host: Rc<dyn Host>) {
+        memory::set_host(host.clone());
+        let state = self.runtime.op_state();
+        state.borrow_mut().borrow_mut::<HostState>().host = host;
+    }
+
+    fn reseed(&mut self) -> Result<(), EngineError> {
+        self.call(|functions| &functions.reseed, None)
+            .map(|_| ())
+            .ok_or_else(|| EngineError::Runner("reseeding failed".into()))
+    }
+
+    fn collect_garbage(&mut self) {
+        self.runtime.v8_isolate().low_memory_notification();
+    }
+}
