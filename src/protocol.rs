@@ -106,6 +106,8 @@ pub struct SandboxLimits {
     pub memory_bytes: u64,
     /// Size of the return value as text, in bytes.
     pub return_bytes: u64,
+    /// Files handed back, together, in bytes.
+    pub files_bytes: u64,
 }
 
 /// Supervisor → sandbox, once.
@@ -118,7 +120,29 @@ pub struct Job {
     pub input: Option<String>,
     /// Whether to install packages that the program imports.
     pub auto_install: bool,
+    /// What it finds in its working directory.
+    pub files: Vec<JobFile>,
     pub limits: SandboxLimits,
+}
+
+/// A file that goes into a sandbox.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct JobFile {
+    /// A name that [`is_file_name`] accepts.
+    pub name: String,
+    #[serde(with = "serde_bytes")]
+    pub contents: Vec<u8>,
+}
+
+/// Longest name of a file, in bytes.
+pub const MAX_FILE_NAME_BYTES: usize = 255;
+
+/// Whether a name stays within the directory that it is relative to: parts with `/` between, none
+/// of them empty, `.` or `..`, and no control characters.
+pub fn is_file_name(name: &str) -> bool {
+    name.len() <= MAX_FILE_NAME_BYTES
+        && !name.contains(|c: char| c.is_control() || c == '\\')
+        && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// What a program without a network asks the supervisor for. Names only, never addresses.
@@ -164,6 +188,15 @@ pub enum SandboxEvent<'a> {
     Stderr(#[serde(borrow)] &'a [u8]),
     /// The program wants something of a package; it waits for the answer.
     Package(#[serde(borrow)] PackageRequest<'a>),
+    /// A file that the program hands back.
+    File {
+        /// Relative to the output directory.
+        name: &'a str,
+        /// For what was made on the program's behalf, such as a plot: its media type.
+        media_type: Option<&'a str>,
+        #[serde(borrow)]
+        contents: &'a [u8],
+    },
     /// The program ended.
     Finished {
         exit_code: i32,
@@ -242,6 +275,19 @@ mod tests {
         assert!(decode::<SandboxEvent>(&[2, 0xff, 0xff, 0xff, 0xff, 0x0f, 1]).is_err());
     }
 
+    #[test]
+    fn file_names_stay_in_their_directory() {
+        for name in ["a", "a.txt", "dir/a b.txt", "é", "..a", "a/.hidden"] {
+            assert!(is_file_name(name), "{name}");
+        }
+        let long = "x".repeat(256);
+        for name in [
+            "", "/a", "a/", "..", "a/../b", "./a", "a//b", "a\0", "a\nb", "a\\b", &long,
+        ] {
+            assert!(!is_file_name(name), "{name:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn garbage_from_a_sandbox_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
@@ -257,7 +303,8 @@ mod tests {
                 code,
                 input,
                 auto_install: false,
-                limits: SandboxLimits { cpu_ms, memory_bytes: 1, return_bytes: 2 },
+                files: Vec::new(),
+                limits: SandboxLimits { cpu_ms, memory_bytes: 1, return_bytes: 2, files_bytes: 3 },
             };
             prop_assert_eq!(decode::<Job>(&encode(&job).unwrap()).unwrap(), job);
         }

@@ -56,6 +56,7 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         code,
         input: arguments.input.clone(),
         auto_install: settings.auto_install,
+        files: Vec::new(),
         limits: settings.sandbox_limits(),
     };
     let order = Order {

@@ -92,6 +92,11 @@ pub struct Settings {
           default_value_t = 2 << 20, value_parser = whole::<u64>(1..=1 << 28))]
     pub max_return_bytes: u64,
 
+    /// Most that an execution hands back in files, in bytes
+    #[arg(long, env = "FAAS_MAX_FILES_BYTES", value_name = "FAAS_MAX_FILES_BYTES",
+          default_value_t = 8 << 20, value_parser = whole::<u64>(0..=1 << 30))]
+    pub max_files_bytes: u64,
+
     /// Longest program, in bytes
     #[arg(long, env = "FAAS_MAX_CODE_BYTES", value_name = "FAAS_MAX_CODE_BYTES",
           default_value_t = 1 << 20, value_parser = whole::<u64>(1..=1 << 28))]
@@ -371,6 +376,7 @@ impl Settings {
             cpu_ms: self.max_cpu_time.unwrap_or(self.max_execution_time),
             memory_bytes: self.memory_limit << 20,
             return_bytes: self.max_return_bytes,
+            files_bytes: self.max_files_bytes,
         }
     }
 

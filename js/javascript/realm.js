@@ -5,6 +5,7 @@ import { core, primordials } from "ext:core/mod.js";
 import { op_faas_now, op_faas_print, op_faas_random } from "ext:core/ops";
 import { createConsole } from "ext:faas_javascript/console.js";
 import { Crypto, crypto, SubtleCrypto } from "ext:faas_javascript/crypto.js";
+import { createFiles } from "ext:faas_javascript/files.js";
 import { createRandom } from "ext:faas_javascript/random.js";
 import { begin, fail, finish, returnVal, watch } from "ext:faas_javascript/runner.js";
 import { formatStack } from "ext:faas_javascript/stack.js";
@@ -112,6 +113,7 @@ const globals = {
   clearTimeout: timers.clearTimeout,
   console: createConsole(op_faas_print, op_faas_now),
   crypto,
+  files: createFiles(),
   performance: performance.performance,
   queueMicrotask: globalThis.queueMicrotask,
   return_val: returnVal,

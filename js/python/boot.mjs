@@ -66,6 +66,7 @@ pyodide.registerJsModule("_faas_host", {
   acknowledge_stop: host.acknowledgeStop,
   finish: host.finish,
   package: host.package,
+  put_file: host.putFile,
   pump: host.pump,
   sleep: host.sleep,
   stop_requested: host.stopRequested,
@@ -105,6 +106,13 @@ const { run, reseed, install } = runner;
 const pythonVersion = runner.PYTHON_VERSION;
 stage("runner");
 
+// Puts a file that came with the program into its working directory.
+function placeFile(name, contents) {
+  const path = `${pyodide.FS.cwd()}/${name}`;
+  pyodide.FS.mkdirTree(path.slice(0, path.lastIndexOf("/")));
+  pyodide.FS.writeFile(path, contents);
+}
+
 // The program ended the interpreter itself: with os._exit, or by breaking it.
 function endOfInterpreter(error) {
   if (typeof error?.status === "number") {
@@ -121,6 +129,7 @@ globalThis.__faasEngine = {
   version: `${version} ${pythonVersion}`,
   run(code, input, scratch, autoInstall) {
     try {
+      for (const { name, contents } of host.inputFiles()) placeFile(name, contents);
       run(code, input, scratch, autoInstall);
     } catch (error) {
       endOfInterpreter(error);

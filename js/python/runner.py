@@ -4,14 +4,17 @@ import ast
 import asyncio
 import atexit
 import builtins
+import io
 import json
 import linecache
+import os
 import random
 import sys
 import traceback
 import types
 
 import pyodide.code
+import pyodide.ffi
 
 import _faas_host
 import _faas_packages
@@ -20,6 +23,8 @@ FILE_NAME = "<code>"
 PYTHON_VERSION = sys.version.split()[0]
 # Frames of these are the host's or the standard library's, not the user's.
 HIDDEN_FRAMES = ("<sandbox>", "<frozen ", "/lib/python314.zip/", "/lib/wheels/")
+# What a program leaves here is handed back with the answer.
+OUTPUT_DIRECTORY = "/home/pyodide/output"
 FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 CO_COROUTINE = 0x80
 UNSET = object()
@@ -71,6 +76,7 @@ def run(source, input_json, scratch, auto_install):
         out_of_memory = isinstance(error, MemoryError)
         report(error)
     exit_code = close(exit_code)
+    hand_back_files()
     _faas_host.finish(exit_code, result, out_of_memory)
 
 
@@ -193,6 +199,34 @@ def close(exit_code):
     return exit_code
 
 
+def hand_back_files():
+    """Hand back what the program left in its output directory, and figures that it left open."""
+    try:
+        if "matplotlib.pyplot" in sys.modules:
+            hand_back_figures(sys.modules["matplotlib.pyplot"])
+        for directory, _, names in os.walk(OUTPUT_DIRECTORY):
+            for name in sorted(names):
+                path = os.path.join(directory, name)
+                with open(path, "rb") as file:
+                    put_file(os.path.relpath(path, OUTPUT_DIRECTORY), None, file.read())
+    except BaseException as error:
+        report(error)
+
+
+def hand_back_figures(pyplot):
+    for number in pyplot.get_fignums():
+        picture = io.BytesIO()
+        pyplot.figure(number).savefig(picture, format="png")
+        put_file(f"figure-{number}.png", "image/png", picture.getvalue())
+
+
+def put_file(name, media_type, contents):
+    try:
+        _faas_host.put_file(name, media_type, pyodide.ffi.to_js(contents))
+    except Exception as error:
+        sys.stderr.write(f"Output file not handed back: {error}\n")
+
+
 def reseed():
     """Give this fork random numbers of its own."""
     random.seed()
@@ -203,6 +237,7 @@ def reseed():
 sys.stdout.reconfigure(line_buffering=True)
 # Pyodide's own start left this name in the module that programs run as.
 sys.modules["__main__"].__dict__.pop("_pyodide_core", None)
+os.makedirs(OUTPUT_DIRECTORY)
 _input = builtins.input
 builtins.input = input
 builtins.return_val = return_val

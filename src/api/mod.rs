@@ -1,7 +1,9 @@
 //! The HTTP API: routes, wire types, errors.
 
 mod error;
+mod files;
 mod health;
+mod limits;
 mod run_code;
 mod server;
 

@@ -9,6 +9,8 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
@@ -17,7 +19,10 @@ use uuid::Uuid;
 
 use super::Service;
 use super::error::ApiError;
+use super::files;
+use super::limits;
 use crate::pool::Order;
+use crate::pool::OutputFile;
 use crate::pool::PackageSet;
 use crate::pool::PoolStats;
 use crate::pool::Priority;
@@ -38,6 +43,8 @@ struct RawRequest {
     input: Option<Box<RawValue>>,
     ext: Option<Value>,
     packages: Option<Value>,
+    files: Option<Value>,
+    limits: Option<Value>,
 }
 
 /// The answer.
@@ -53,6 +60,31 @@ struct OutputBody {
     stdout: String,
     stderr: String,
     ret_val: String,
+    /// What the program left in its output directory.
+    files: Vec<FileBody>,
+    /// What was made on the program's behalf: plots.
+    artifacts: Vec<FileBody>,
+}
+
+#[derive(Debug, Serialize)]
+struct FileBody {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mime: Option<String>,
+    /// In bytes.
+    size: usize,
+    content_base64: String,
+}
+
+impl From<OutputFile> for FileBody {
+    fn from(file: OutputFile) -> Self {
+        Self {
+            name: file.name,
+            mime: file.media_type,
+            size: file.contents.len(),
+            content_base64: BASE64.encode(&file.contents),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -147,15 +179,19 @@ fn parse(body: &[u8], settings: &Settings) -> Result<Order, ApiError> {
     let priority = parse_priority(raw.priority.as_ref())?;
     check_ext(raw.ext.as_ref())?;
     let packages = parse_packages(raw.packages.as_ref(), language)?;
+    let mut limits = settings.limits(wall_ms);
+    let mut sandbox_limits = settings.sandbox_limits();
+    limits::lower(raw.limits, &mut limits, &mut sandbox_limits)?;
     Ok(Order {
         job: Job {
             language,
             code,
             input: raw.input.map(|input| input.get().to_owned()),
             auto_install: settings.auto_install && settings.packages,
-            limits: settings.sandbox_limits(),
+            files: files::parse(raw.files)?,
+            limits: sandbox_limits,
         },
-        limits: settings.limits(wall_ms),
+        limits,
         priority,
         packages,
     })
@@ -294,11 +330,16 @@ impl RunResponse {
         };
         let milliseconds =
             |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let files = report.files.into_iter();
+        let (artifacts, files): (Vec<_>, Vec<_>) =
+            files.partition(|file| file.media_type.is_some());
         Self {
             output: OutputBody {
                 stdout: report.stdout,
                 stderr: report.stderr,
                 ret_val: report.return_value.unwrap_or_default(),
+                files: files.into_iter().map(Into::into).collect(),
+                artifacts: artifacts.into_iter().map(Into::into).collect(),
             },
             workload_info: WorkloadInfo {
                 id: report.sandbox.clone(),

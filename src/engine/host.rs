@@ -12,9 +12,12 @@ use deno_core::v8;
 use deno_error::JsErrorBox;
 
 use super::Outcome;
+use super::Program;
 use super::interrupt;
 use super::platform;
+use crate::protocol::JobFile;
 use crate::protocol::PackageRequest;
+use crate::protocol::is_file_name;
 
 /// Which of the two output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,9 @@ pub trait Host {
     /// A sentence for the program.
     fn package(&self, request: PackageRequest<'_>) -> Result<Vec<u8>, String>;
 
+    /// Takes a file that the program hands back.
+    fn put_file(&self, name: &str, media_type: Option<&str>, contents: &[u8]);
+
     /// Takes note that the program ran out of memory, and ends the process. There may be no memory
     /// left to do it with.
     fn out_of_memory(&self) -> !;
@@ -42,12 +48,35 @@ pub trait Host {
 /// Throws output away: the host while a zygote boots and warms up.
 pub struct Silent;
 
+impl HostState {
+    /// The state of a realm that boots.
+    pub fn new(host: Rc<dyn Host>, boot_files: Option<PathBuf>) -> Self {
+        Self {
+            host,
+            boot_files,
+            files: Vec::new(),
+            files_left: 0,
+            outcome: None,
+            started: Instant::now(),
+        }
+    }
+
+    /// Makes ready for a program.
+    pub fn begin(&mut self, program: &Program<'_>) {
+        self.files = program.files.to_vec();
+        self.files_left = program.files_bytes;
+        self.outcome = None;
+    }
+}
+
 impl Host for Silent {
     fn write(&self, _stream: Stream, _bytes: &[u8]) {}
 
     fn package(&self, _request: PackageRequest<'_>) -> Result<Vec<u8>, String> {
         Err("there are no packages while the runtime boots".to_owned())
     }
+
+    fn put_file(&self, _name: &str, _media_type: Option<&str>, _contents: &[u8]) {}
 
     fn out_of_memory(&self) -> ! {
         std::process::abort()
@@ -59,6 +88,10 @@ pub struct HostState {
     pub host: Rc<dyn Host>,
     /// Directory whose files the boot code may read; `None` from the moment the boot is over.
     pub boot_files: Option<PathBuf>,
+    /// What the program finds in its working directory.
+    pub files: Vec<JobFile>,
+    /// How much more the program may hand back in files, in bytes.
+    pub files_left: u64,
     /// What the program reported at its end.
     pub outcome: Option<Outcome>,
     pub started: Instant,
@@ -218,4 +251,50 @@ pub fn op_faas_package(
     let host = state.borrow().borrow::<HostState>().host.clone();
     let answer = host.package(request);
     answer.map(Into::into).map_err(JsErrorBox::generic)
+}
+
+/// A file as JavaScript sees it.
+#[derive(serde::Serialize)]
+struct InputFile {
+    name: String,
+    contents: serde_v8::ToJsBuffer,
+}
+
+/// The files that came with the program. They are gone after the first call.
+#[op2]
+#[serde]
+pub fn op_faas_input_files(state: &mut OpState) -> Vec<InputFile> {
+    let files = std::mem::take(&mut state.borrow_mut::<HostState>().files);
+    let into_js = |file: JobFile| InputFile {
+        name: file.name,
+        contents: file.contents.into(),
+    };
+    files.into_iter().map(into_js).collect()
+}
+
+/// Hands a file back, made by the program or, with a media type, on its behalf.
+#[op2]
+pub fn op_faas_put_file(
+    state: &mut OpState,
+    #[string] name: &str,
+    #[string] media_type: Option<String>,
+    #[buffer] contents: &[u8],
+) -> Result<(), JsErrorBox> {
+    if !is_file_name(name) {
+        return Err(JsErrorBox::type_error(format!(
+            "\"{name}\" is not a name of a file in the output directory"
+        )));
+    }
+    let state = state.borrow_mut::<HostState>();
+    match state.files_left.checked_sub(contents.len() as u64) {
+        Some(left) => state.files_left = left,
+        None => {
+            return Err(JsErrorBox::range_error(format!(
+                "{name} ({} bytes) is more than the program may hand back (FAAS_MAX_FILES_BYTES)",
+                contents.len()
+            )));
+        }
+    }
+    state.host.put_file(name, media_type.as_deref(), contents);
+    Ok(())
 }

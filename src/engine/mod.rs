@@ -13,6 +13,7 @@ mod typescript;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use crate::protocol::JobFile;
 use crate::protocol::Language;
 
 pub use host::Host;
@@ -32,6 +33,10 @@ pub struct Program<'a> {
     pub input: Option<&'a str>,
     /// Whether to install what it imports and is not there.
     pub auto_install: bool,
+    /// What it finds in its working directory.
+    pub files: &'a [JobFile],
+    /// Most that it may hand back in files, in bytes.
+    pub files_bytes: u64,
 }
 
 /// How a program ended by itself.

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Instant;
 
 use deno_core::JsRuntime;
 use deno_core::ModuleSpecifier;
@@ -30,10 +29,12 @@ deno_core::extension!(
         host::op_faas_decode_latin1,
         host::op_faas_decode_utf16,
         host::op_faas_finish,
+        host::op_faas_input_files,
         host::op_faas_interrupt_buffer,
         host::op_faas_now,
         host::op_faas_package,
         host::op_faas_pump,
+        host::op_faas_put_file,
         host::op_faas_random,
         host::op_faas_sleep,
         host::op_faas_stop_requested,
@@ -108,12 +109,10 @@ impl PythonEngine {
         let directory = &options.pyodide;
         let loader = BootLoader::new(directory.clone());
         let mut runtime = JsRuntime::try_new(RuntimeOptions {
-            extensions: vec![faas_python::init(HostState {
-                host: Rc::new(Silent),
-                boot_files: Some(directory.clone()),
-                outcome: None,
-                started: Instant::now(),
-            })],
+            extensions: vec![faas_python::init(HostState::new(
+                Rc::new(Silent),
+                Some(directory.clone()),
+            ))],
             module_loader: Some(loader.clone()),
             ..Default::default()
         })?;
@@ -222,6 +221,11 @@ impl Engine for PythonEngine {
     }
 
     fn run(&mut self, program: Program<'_>, scratch: bool) -> Result<Outcome, EngineError> {
+        self.runtime
+            .op_state()
+            .borrow_mut()
+            .borrow_mut::<HostState>()
+            .begin(&program);
         {
             let run = self.run.clone();
             deno_core::scope!(scope, &mut self.runtime);

@@ -18,6 +18,7 @@ use crate::protocol::Job;
 use crate::protocol::Language;
 use crate::protocol::SandboxEvent;
 use crate::protocol::SandboxLimit;
+use crate::protocol::is_file_name;
 
 /// How long a program has to report where it was, after it was asked to stop, before it is killed.
 const SOFT_STOP_GRACE: Duration = Duration::from_millis(100);
@@ -83,8 +84,18 @@ pub struct Report {
     pub stdout: String,
     pub stderr: String,
     pub return_value: Option<String>,
+    pub files: Vec<OutputFile>,
     pub truncated: bool,
     pub usage: Usage,
+}
+
+/// A file that a program handed back.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OutputFile {
+    pub name: String,
+    /// For what was made on the program's behalf, such as a plot.
+    pub media_type: Option<String>,
+    pub contents: Vec<u8>,
 }
 
 /// Why the supervisor ended a program.
@@ -122,7 +133,11 @@ pub async fn execute(
     let mut output = Output::with_budget(limits.output_bytes);
     let mut desk = Desk::new(packages);
     let deadline = started + limits.wall;
-    let (finish, stop) = follow(&mut sandbox, &mut output, &mut desk, deadline).await;
+    let mut files = Files::new(job.limits.files_bytes);
+    let (finish, stop) = {
+        let followed = follow(&mut sandbox, &mut output, &mut files, &mut desk, deadline);
+        followed.await
+    };
     let usage = Usage {
         wall: started.elapsed(),
         cpu: sandbox.cpu_time().saturating_sub(cpu_before),
@@ -140,14 +155,49 @@ pub async fn execute(
         stop,
         exit,
         usage,
+        files: files.taken,
     };
     Ok(ending.into_report(sandbox.id(), output, job, limits))
+}
+
+/// Most files of one execution.
+const MAX_FILES: usize = 100;
+
+/// Files as they come; what is too much or has no proper name is dropped, since an honest sandbox
+/// sends none such.
+struct Files {
+    taken: Vec<OutputFile>,
+    left: u64,
+}
+
+impl Files {
+    fn new(budget: u64) -> Self {
+        Self {
+            taken: Vec::new(),
+            left: budget,
+        }
+    }
+
+    fn take(&mut self, name: &str, media_type: Option<&str>, contents: &[u8]) {
+        let Some(left) = self.left.checked_sub(contents.len() as u64) else {
+            return;
+        };
+        if self.taken.len() < MAX_FILES && is_file_name(name) {
+            self.left = left;
+            self.taken.push(OutputFile {
+                name: name.to_owned(),
+                media_type: media_type.map(|text| text.chars().take(100).collect()),
+                contents: contents.to_vec(),
+            });
+        }
+    }
 }
 
 /// Takes the sandbox's frames until it has finished, broke off, or was stopped.
 async fn follow(
     sandbox: &mut Sandbox,
     output: &mut Output,
+    files: &mut Files,
     desk: &mut Desk<'_>,
     deadline: Instant,
 ) -> (Option<Finish>, Option<Stop>) {
@@ -189,6 +239,11 @@ async fn follow(
                 };
                 return (Some(finish), stop);
             }
+            Ok(SandboxEvent::File {
+                name,
+                media_type,
+                contents,
+            }) => files.take(name, media_type, contents),
             Ok(SandboxEvent::Package(request)) => {
                 let answered = desk.answer(request, &mut sandbox.socket);
                 // The program waits for the answer and could not heed a soft stop.
@@ -218,6 +273,7 @@ impl Report {
                 "{reason}\nThe program was not run: its packages could not be installed\n"
             ),
             return_value: None,
+            files: Vec::new(),
             truncated: false,
             usage: Usage {
                 wall,
@@ -234,6 +290,7 @@ struct Ending {
     /// How the process ended, if it did not finish.
     exit: Option<Exit>,
     usage: Usage,
+    files: Vec<OutputFile>,
 }
 
 impl Ending {
@@ -292,6 +349,7 @@ impl Ending {
             stdout,
             stderr,
             return_value,
+            files: self.files,
             truncated: output.truncated,
             usage: self.usage,
         }

@@ -46,6 +46,7 @@ use zygote::Origin;
 
 pub use admission::Priority;
 pub use execution::Limits;
+pub use execution::OutputFile;
 pub use execution::Report;
 pub use execution::Status;
 pub use package_sets::BadRequirement;
@@ -157,7 +158,7 @@ impl Pool {
         let launcher = Arc::new(Launcher::start()?);
         let shared = Shared {
             boot_within: Duration::from_millis(settings.preload_timeout),
-            max_payload_bytes: settings.max_return_bytes as usize,
+            max_payload_bytes: settings.max_return_bytes.max(settings.max_files_bytes) as usize,
             places: Arc::new(Semaphore::new(max_instances)),
             stop: CancellationToken::new(),
             keepers: TaskTracker::new(),

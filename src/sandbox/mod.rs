@@ -60,6 +60,15 @@ impl Host for SocketHost {
         }
     }
 
+    fn put_file(&self, name: &str, media_type: Option<&str>, contents: &[u8]) {
+        // A supervisor that is gone is noticed at the end.
+        let _ = output::send(&SandboxEvent::File {
+            name,
+            media_type,
+            contents,
+        });
+    }
+
     fn out_of_memory(&self) -> ! {
         finish_now(1, Some(SandboxLimit::Memory))
     }
@@ -88,6 +97,8 @@ pub fn rehearse(
         code,
         input: None,
         auto_install: false,
+        files: &[],
+        files_bytes: 0,
     };
     engine.run(program, true).map(|_| ())
 }
@@ -168,6 +179,8 @@ fn live(
         code: &job.code,
         input: job.input.as_deref(),
         auto_install: job.auto_install,
+        files: &job.files,
+        files_bytes: job.limits.files_bytes,
     };
     allocator::on_out_of_memory(|| finish_now(1, Some(SandboxLimit::Memory)));
     let outcome = engine.run(program, false);

@@ -9,7 +9,6 @@ mod source;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use deno_core::JsRuntime;
 use deno_core::RuntimeOptions;
@@ -91,15 +90,7 @@ impl JavaScriptEngine {
                     false,
                     InMemoryBroadcastChannel::default(),
                 ),
-                realm::faas_javascript::init(
-                    HostState {
-                        host,
-                        boot_files: None,
-                        outcome: None,
-                        started: Instant::now(),
-                    },
-                    realm.clone(),
-                ),
+                realm::faas_javascript::init(HostState::new(host, None), realm.clone()),
             ],
             ..Default::default()
         })?;
@@ -290,6 +281,11 @@ impl Engine for JavaScriptEngine {
             .op_state()
             .borrow_mut()
             .put(StartTime::default());
+        self.runtime
+            .op_state()
+            .borrow_mut()
+            .borrow_mut::<HostState>()
+            .begin(&program);
         self.call(|functions| &functions.reset_clock, None);
         if self.start(program)? {
             self.run_to_end();

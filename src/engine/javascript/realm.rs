@@ -27,7 +27,9 @@ deno_core::extension!(
     deps = [deno_web, deno_webidl],
     ops = [
         host::op_faas_finish,
+        host::op_faas_input_files,
         host::op_faas_now,
+        host::op_faas_put_file,
         host::op_faas_random,
         op_faas_digest,
         op_faas_excerpt,
@@ -41,6 +43,7 @@ deno_core::extension!(
         "ext:faas_javascript/realm.js" = "js/javascript/realm.js",
         "ext:faas_javascript/console.js" = "js/javascript/console.js",
         "ext:faas_javascript/crypto.js" = "js/javascript/crypto.js",
+        "ext:faas_javascript/files.js" = "js/javascript/files.js",
         "ext:faas_javascript/inspect.js" = "js/javascript/inspect.js",
         "ext:faas_javascript/runner.js" = "js/javascript/runner.js",
         "ext:faas_javascript/stack.js" = "js/javascript/stack.js",

@@ -1,0 +1,63 @@
+// Files of a program: those that came with the request, and those that go back with the answer.
+
+import { core, primordials } from "ext:core/mod.js";
+import { op_faas_input_files, op_faas_put_file } from "ext:core/ops";
+
+const {
+  ArrayBufferIsView,
+  DataViewPrototypeGetBuffer,
+  Error,
+  ObjectFreeze,
+  SafeMap,
+  String,
+  TypedArrayPrototypeGetBuffer,
+  TypedArrayPrototypeGetByteLength,
+  TypedArrayPrototypeGetByteOffset,
+  TypedArrayPrototypeGetSymbolToStringTag,
+  TypedArrayPrototypeSlice,
+  Uint8Array,
+} = primordials;
+
+// Bytes of a string, an ArrayBuffer or a view of one.
+function bytesOf(data) {
+  if (!ArrayBufferIsView(data)) {
+    return core.isAnyArrayBuffer(data) ? new Uint8Array(data) : core.encode(String(data));
+  }
+  if (TypedArrayPrototypeGetSymbolToStringTag(data) === undefined) {
+    return new Uint8Array(DataViewPrototypeGetBuffer(data), data.byteOffset, data.byteLength);
+  }
+  return new Uint8Array(
+    TypedArrayPrototypeGetBuffer(data),
+    TypedArrayPrototypeGetByteOffset(data),
+    TypedArrayPrototypeGetByteLength(data),
+  );
+}
+
+export function createFiles() {
+  let files;
+
+  function all() {
+    if (files === undefined) {
+      files = new SafeMap();
+      const given = op_faas_input_files();
+      for (let i = 0; i < given.length; i++) files.set(given[i].name, given[i].contents);
+    }
+    return files;
+  }
+
+  function get(name) {
+    const contents = all().get(String(name));
+    if (contents === undefined) throw new Error(`No file "${name}" came with the request`);
+    return contents;
+  }
+
+  return ObjectFreeze({
+    // Names of the files that came with the request.
+    list: () => [...new SafeMap(all()).keys()],
+    // A file's bytes, or its text.
+    read: (name) => TypedArrayPrototypeSlice(get(name)),
+    text: (name) => core.decode(get(name)),
+    // Hands a file back with the answer.
+    write: (name, data) => op_faas_put_file(String(name), null, bytesOf(data)),
+  });
+}
