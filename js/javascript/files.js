@@ -5,6 +5,8 @@ import { op_faas_input_files, op_faas_put_file } from "ext:core/ops";
 
 const {
   ArrayBufferIsView,
+  ArrayPrototypePush,
+  ArrayPrototypeSlice,
   DataViewPrototypeGetBuffer,
   Error,
   ObjectFreeze,
@@ -35,12 +37,16 @@ function bytesOf(data) {
 
 export function createFiles() {
   let files;
+  const names = [];
 
   function all() {
     if (files === undefined) {
       files = new SafeMap();
       const given = op_faas_input_files();
-      for (let i = 0; i < given.length; i++) files.set(given[i].name, given[i].contents);
+      for (let i = 0; i < given.length; i++) {
+        files.set(given[i].name, given[i].contents);
+        ArrayPrototypePush(names, given[i].name);
+      }
     }
     return files;
   }
@@ -53,7 +59,7 @@ export function createFiles() {
 
   return ObjectFreeze({
     // Names of the files that came with the request.
-    list: () => [...new SafeMap(all()).keys()],
+    list: () => (all(), ArrayPrototypeSlice(names)),
     // A file's bytes, or its text.
     read: (name) => TypedArrayPrototypeSlice(get(name)),
     text: (name) => core.decode(get(name)),
