@@ -5,6 +5,9 @@ import { op_faas_digest, op_faas_random } from "ext:core/ops";
 
 const {
   ArrayBufferIsView,
+  DataViewPrototypeGetBuffer,
+  DataViewPrototypeGetByteLength,
+  DataViewPrototypeGetByteOffset,
   ObjectDefineProperty,
   PromiseReject,
   PromiseResolve,
@@ -49,6 +52,14 @@ function tag(constructor, name) {
   });
 }
 
+// Of a typed array or a DataView.
+function accessor(ofTypedArray, ofDataView) {
+  return (view) => core.isDataView(view) ? ofDataView(view) : ofTypedArray(view);
+}
+const bufferOf = accessor(TypedArrayPrototypeGetBuffer, DataViewPrototypeGetBuffer);
+const offsetOf = accessor(TypedArrayPrototypeGetByteOffset, DataViewPrototypeGetByteOffset);
+const lengthOf = accessor(TypedArrayPrototypeGetByteLength, DataViewPrototypeGetByteLength);
+
 function digest(algorithm, data) {
   const prefix = "Failed to execute 'digest' on 'SubtleCrypto'";
   webidl.requiredArguments(arguments.length, 2, prefix);
@@ -58,7 +69,9 @@ function digest(algorithm, data) {
   if (!DIGESTS.has(hash)) {
     throw new DOMException(`Unrecognized algorithm name: ${hash}`, "NotSupportedError");
   }
-  const bytes = ArrayBufferIsView(source) ? source : new Uint8Array(source);
+  const bytes = ArrayBufferIsView(source)
+    ? new Uint8Array(bufferOf(source), offsetOf(source), lengthOf(source))
+    : new Uint8Array(source);
   return TypedArrayPrototypeGetBuffer(op_faas_digest(hash, bytes));
 }
 

@@ -72,6 +72,8 @@ const {
   NumberPrototypeToString,
   NumberPrototypeValueOf,
   Object,
+  ObjectCreate,
+  ObjectDefineProperty,
   ObjectGetOwnPropertyDescriptor,
   ObjectGetOwnPropertyNames,
   ObjectGetOwnPropertySymbols,
@@ -124,7 +126,7 @@ const {
   Uint8Array,
 } = primordials;
 
-const { URL } = core.loadExtScript("ext:deno_web/00_url.js");
+const { URL, URLPrototype } = core.loadExtScript("ext:deno_web/00_url.js");
 
 const customInspectSymbol = SymbolFor('nodejs.util.inspect.custom');
 const webInspectSymbol = SymbolFor('Deno.privateCustomInspect');
@@ -173,8 +175,17 @@ function formatWebObject(ctx, value, recurseTimes) {
   if (ctx.depth !== null && recurseTimes > ctx.depth) return undefined;
   let result;
   if (isInstanceof(value, URL)) {
-    result = { __proto__: { constructor: URL } };
-    for (let i = 0; i < urlKeys.length; i++) result[urlKeys[i]] = value[urlKeys[i]];
+    result = ObjectCreate(URLPrototype, {
+      [webInspectSymbol]: { __proto__: null, value: undefined },
+      [customInspectSymbol]: { __proto__: null, value: undefined },
+    });
+    for (let i = 0; i < urlKeys.length; i++) {
+      ObjectDefineProperty(result, urlKeys[i], {
+        __proto__: null,
+        value: value[urlKeys[i]],
+        enumerable: true,
+      });
+    }
     return formatValue(ctx, result, recurseTimes);
   }
   // What they hand over is mostly an object that stands for them, sometimes a prefix is added to
@@ -731,6 +742,11 @@ function formatValue(ctx, value, recurseTimes, typedArray) {
     }
   }
 
+  if (ctx.customInspect) {
+    const webObject = formatWebObject(ctx, value, recurseTimes);
+    if (webObject !== undefined) return webObject;
+  }
+
   // Provide a hook for user-specified inspect functions.
   // Check that value is an object with an inspect function on it.
   if (ctx.customInspect) {
@@ -761,8 +777,6 @@ function formatValue(ctx, value, recurseTimes, typedArray) {
         return StringPrototypeReplaceAll(ret, '\n', `\n${StringPrototypeRepeat(' ', ctx.indentationLvl)}`);
       }
     }
-    const webObject = formatWebObject(ctx, value, recurseTimes);
-    if (webObject !== undefined) return webObject;
   }
 
   // Using an array here is actually better for the average case than using

@@ -138,6 +138,17 @@ Object.defineProperty(Math, "random", {
   enumerable: false,
 });
 
+// Errors of ops that are to be DOMExceptions, as deno_web names them.
+for (const name of [
+  "AbortError", "DataError", "IndexSizeError", "InvalidCharacterError", "InvalidStateError",
+  "NetworkError", "NotSupportedError", "OperationError", "QuotaExceededError", "SyntaxError",
+]) {
+  core.registerErrorBuilder(
+    `DOMException${name}`,
+    (message) => new domException.DOMException(message, name),
+  );
+}
+
 // Whatever is left unhandled ends the program, wherever it comes from.
 core.setUnhandledPromiseRejectionHandler((_promise, reason) => {
   fail(reason);

@@ -29,6 +29,7 @@ static TRANSLATING: AtomicBool = AtomicBool::new(false);
 const TOO_DEEP: &str = "RangeError: the program is nested too deeply for the TypeScript compiler\n";
 
 /// JavaScript that was made from TypeScript.
+#[derive(Debug)]
 pub struct Translated {
     pub code: String,
     /// JSON text of the source map back.
@@ -84,8 +85,9 @@ fn translate_unguarded(text: &str) -> Result<Translated, Failure> {
         ..TranspileOptions::default()
     };
     // `import fs = require("fs")` then becomes a call of `require`, whose absence explains itself.
+    let is_commonjs = text.contains("= require(");
     let module = TranspileModuleOptions {
-        module_kind: Some(ModuleKind::Cjs),
+        module_kind: is_commonjs.then_some(ModuleKind::Cjs),
     };
     let emit = EmitOptions {
         source_map: SourceMapOption::Separate,

@@ -61,11 +61,14 @@ impl JavaScriptEngine {
 
     /// Lets deno_core do what is ready.
     fn turn(&mut self, waker: &Waker) {
-        let _guard = self.reactor.enter();
-        let mut context = Context::from_waker(waker);
-        let polled = self
-            .runtime
-            .poll_event_loop(&mut context, PollEventLoopOptions::default());
+        let runtime = &mut self.runtime;
+        let polled = self.reactor.block_on(async {
+            let mut context = Context::from_waker(waker);
+            let polled = runtime.poll_event_loop(&mut context, PollEventLoopOptions::default());
+            // deno_core polls asynchronous ops in a task of their own: this is that task's turn.
+            tokio::task::yield_now().await;
+            polled
+        });
         // Errors of the program go through the handlers of js/javascript/runner.js; what comes here
         // is the end of one that they ended, or something deno_core could not hand to them.
         if let Poll::Ready(Err(error)) = polled

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use deno_core::JsRuntime;
 use deno_core::RuntimeOptions;
+use deno_core::SharedArrayBufferStore;
 use deno_core::v8;
 use deno_web::BlobStore;
 use deno_web::InMemoryBroadcastChannel;
@@ -46,7 +47,7 @@ pub struct JavaScriptEngine {
     runtime: JsRuntime,
     realm: Rc<Realm>,
     functions: Functions,
-    /// Only for the clock of the ops that ask tokio for one.
+    /// Only for ops that look for one.
     reactor: tokio::runtime::Runtime,
     version: String,
 }
@@ -82,6 +83,8 @@ impl JavaScriptEngine {
         memory::set_host(host.clone());
         let mut runtime = JsRuntime::try_new(RuntimeOptions {
             create_params: Some(memory::create_params(memory_bytes)),
+            // Without it `structuredClone` copies what it should transfer.
+            shared_array_buffer_store: Some(SharedArrayBufferStore::default()),
             extensions: vec![
                 deno_webidl::deno_webidl::init(),
                 deno_web::deno_web::init(
@@ -277,6 +280,9 @@ impl Engine for JavaScriptEngine {
     }
 
     fn run(&mut self, program: Program<'_>, _scratch: bool) -> Result<Outcome, EngineError> {
+        // Some of deno_web's ops want a tokio runtime around them, though none needs its reactor.
+        let reactor = self.reactor.handle().clone();
+        let _guard = reactor.enter();
         self.runtime
             .op_state()
             .borrow_mut()

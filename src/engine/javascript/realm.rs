@@ -95,6 +95,7 @@ fn choose(op: deno_core::OpDecl) -> deno_core::OpDecl {
         "op_timer_schedule" => op.with_implementation_from(&op_faas_timer_schedule()),
         "op_timer_now" => op.with_implementation_from(&host::op_faas_now()),
         "op_add_main_module_handler"
+        | "op_close"
         | "op_decode"
         | "op_destructure_error"
         | "op_dispatch_exception"
@@ -118,6 +119,7 @@ fn choose(op: deno_core::OpDecl) -> deno_core::OpDecl {
         | "op_structured_clone"
         | "op_timer_track"
         | "op_timer_untrack"
+        | "op_try_close"
         | "op_unref_op"
         | "op_void_async_deferred"
         | "op_now"

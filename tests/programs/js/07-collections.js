@@ -1,0 +1,18 @@
+const words = 'the quick brown fox jumps over the lazy dog the end'.split(' ');
+const counts = words.reduce((m, w) => m.set(w, (m.get(w) ?? 0) + 1), new Map());
+console.log(counts, [...counts].sort(([a, x], [b, y]) => y - x || a.localeCompare(b)).slice(0, 3));
+console.log(Object.fromEntries(counts));
+const s = new Set(words); s.delete('the'); console.log(s, s.size, s.has('fox'), [...s].join());
+const a = [5, 1, 4, 2, 3];
+console.log(a.toSorted(), a.toReversed(), a.with(0, 9), a.toSpliced(1, 2, 'x'), a.at(-1), a.findLast((x) => x > 3), a.findLastIndex((x) => x > 9));
+console.log([3, 20, 100].sort(), ['b', undefined, 'a'].sort(), [1, [2, [3, [4]]]].flat(Infinity), [1, 2].flatMap((x) => [x, x * 2]));
+console.log(Array.from('héllo😀'), [...'👨‍👩‍👧'].length, Array.of(7), Array(3).fill().map((_, i) => i), [1, 2, 3].includes(NaN), [NaN].includes(NaN), [NaN].indexOf(NaN));
+const sparse = [1, , 3]; sparse[6] = 7; console.log(sparse, sparse.length, 1 in sparse, Object.keys(sparse), sparse.map((x) => x));
+console.log([1, 2, 3, 4, 5].copyWithin(0, 3), [..."abc"].entries().next(), [1, 2, 3].reduceRight((x, y) => x + '-' + y), [[1, 2], [3]].join(';'));
+const wm = new WeakMap(); const k = {}; wm.set(k, 1); console.log(wm.get(k), wm.has({}), new WeakRef(k).deref() === k);
+console.log(new Map([[NaN, 1]]).get(NaN), new Map([[0, 'z']]).get(-0), new Set([1, '1', 1]).size);
+const grid = Array.from({ length: 3 }, (_, y) => Array.from({ length: 4 }, (_, x) => x * y)); console.log(grid);
+console.log(structuredClone({ a: [1, { b: new Date(5) }], m: new Map([['x', new Set([1])]]), r: /x/g, e: new RangeError('q').message, n: null, u: undefined, big: 5n, ta: new Uint8Array([1, 2]) }));
+const typed = new Float32Array([1.5, 2.25]); console.log(typed, new Uint8Array(typed.buffer), new Uint8ClampedArray([300, -5, 1.5]), new Int16Array(3).fill(7), Uint8Array.from([1, 2, 3], (x) => x * 2).subarray(1));
+const dv = new DataView(new ArrayBuffer(8)); dv.setFloat64(0, Math.PI); console.log(dv.getUint8(0), dv.getInt32(4, true), dv.byteLength);
+console.log(new ArrayBuffer(8, { maxByteLength: 16 }).resizable, [10, 9, 8].keys().next().value, Object.entries({ b: 1, a: 2, 1: 'n' }));

@@ -1,0 +1,12 @@
+console.log(0.1 + 0.2, 1 / 3, 1e21, 123456789012345680000, 1e-7, -1e-7, 5e-324, 1.7976931348623157e308, 2 ** 53 + 1, -0 === 0, Object.is(-0, 0));
+console.log((1234.5678).toFixed(2), (0.000001234).toPrecision(2), (255).toString(16), (255).toString(2), (1e21).toLocaleString('en-US'), (25).toExponential(), (0.5).toString(3), parseInt('z', 36), parseFloat('3.14abc'), Number('0b101'), Number('0x1f'), Number(null), Number([5]), Number({}));
+console.log(Math.max(), Math.min(1, '0'), Math.hypot(3, 4), Math.sign(-3), Math.trunc(-4.7), Math.round(-0.5), Math.round(2.5), Math.cbrt(27), Math.log2(8), Math.fround(5.5), Math.clz32(1), Math.imul(3, 4), Math.expm1(0), Math.atan2(1, 1));
+console.log(2n ** 100n, -7n / 2n, -7n % 2n, BigInt('0xff'), BigInt.asUintN(8, 257n), typeof 1n, 1n < 2, 2n == 2, 10n > 9, 5n & 3n, ~5n, 1n << 70n, (123n).toString(36), BigInt(Number.MAX_SAFE_INTEGER) + 2n, 12345678901234567890n.toLocaleString('en-US'));
+console.log(5 / 0, -5 / 0, 0 / 0, 5 % -3, -5 % 3, 2 ** -1, 7 >> 1, -7 >>> 28, 5 & 3, 5 | 3, 5 ^ 3, ~5, 1 << 31, NaN !== NaN, [1, 2, 3] + '', [] + {}, true + true, '5' * '2', null + 1, undefined + 1);
+console.log(Number.EPSILON > 0, Number.MAX_SAFE_INTEGER, Number.isInteger(5.0), Number.isSafeInteger(2 ** 53), isNaN('x'), Number.isNaN('x'), (25).toString(36), 1_000_000, 0o17, 0b11, .5 + 5.);
+const primes = []; for (let n = 2; primes.length < 20; n++) if (primes.every((p) => n % p)) primes.push(n); console.log(primes);
+let [x, y] = [0n, 1n]; for (let i = 0; i < 200; i++) [x, y] = [y, x + y]; console.log(x, String(x).length);
+const mean = (v) => v.reduce((a, b) => a + b) / v.length; const sd = (v) => Math.sqrt(mean(v.map((n) => (n - mean(v)) ** 2))); console.log(mean([1, 2, 3, 4]), sd([2, 4, 4, 4, 5, 5, 7, 9]));
+const gcd = (a, b) => (b ? gcd(b, a % b) : a); console.log(gcd(1071, 462), [1, 2, 3, 4, 5].reduce((a, b) => a * b), Array.from({ length: 10 }, (_, i) => i ** 3));
+let seed = 12345; const lcg = () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff; let inside = 0; for (let i = 0; i < 100000; i++) if (lcg() ** 2 + lcg() ** 2 <= 1) inside++; console.log((4 * inside) / 100000);
+console.log(Array.from({ length: 5 }, () => Math.random()).every((n) => n >= 0 && n < 1), new Set(Array.from({ length: 100 }, Math.random)).size);

@@ -1,0 +1,6 @@
+const u = new URL('https://user:p%40ss@Example.COM:8443/a/../b/./c%20d?x=1&y=a+b&x=2#frag'); console.log(u.href, u.origin, u.host, u.hostname, u.port, u.pathname, u.search, u.hash, u.username, u.password, u.protocol);
+console.log(u); u.searchParams.append('z', 'ü&'); u.searchParams.delete('x'); u.hash = ''; u.port = '443'; u.pathname = '/new path'; console.log(String(u), u.searchParams.get('y'), [...u.searchParams], u.searchParams.size);
+console.log(new URL('../x?q#h', 'http://h/a/b/c').href, new URL('//other/p', 'https://h').href, new URL('data:text/plain,hi').pathname, URL.canParse('nope'), URL.canParse('a:b'), new URL('http://日本.jp/ü').href, new URL('file:///C:/x').pathname, new URL('HTTP://[::1]:80/').host);
+const sp = new URLSearchParams({ b: '2', a: '1' }); sp.append('c', 'x y'); sp.sort(); sp.set('a', '9'); console.log(sp.toString(), sp, sp.has('c'), [...sp.keys()], new URLSearchParams([['k', 'v'], ['k', 'w']]).getAll('k'), new URLSearchParams('?q=%E2%9C%93&e').get('q'), Object.fromEntries(new URLSearchParams('a=1&b=2')));
+for (const bad of ['', 'http://', '/rel', 'http://a b/', 'http://x:99999/']) { try { new URL(bad); console.log('ok', bad); } catch (e) { console.log(e.name, e instanceof TypeError); } }
+console.log(JSON.stringify({ u: new URL('http://x/') }), { nested: { url: new URL('http://y/?a=1') } }, [new URLSearchParams('a=1')]);

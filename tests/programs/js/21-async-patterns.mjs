@@ -1,0 +1,14 @@
+const sleep = (ms, v) => new Promise((r) => setTimeout(r, ms, v));
+async function pool(tasks, limit) { const out = []; let next = 0, running = 0, peak = 0; await Promise.all(Array.from({ length: limit }, async () => { while (next < tasks.length) { const i = next++; running++; peak = Math.max(peak, running); out[i] = await tasks[i](); running--; } })); return { out, peak }; }
+console.log(await pool([5, 1, 3, 2].map((n) => () => sleep(n * 3, n * n)), 2));
+async function retry(f, times, delay = 1) { for (let i = 1; ; i++) try { return await f(i); } catch (e) { if (i >= times) throw e; console.log('attempt', i, e.message); await sleep(delay * 2 ** i); } }
+console.log(await retry(async (n) => { if (n < 3) throw new Error('flaky ' + n); return 'ok after ' + n; }, 5)); await retry(() => Promise.reject(new Error('always')), 2).catch((e) => console.log('gave up:', e.message));
+class Semaphore { #q = []; constructor(n) { this.n = n; } async acquire() { if (this.n > 0) this.n--; else await new Promise((r) => this.#q.push(r)); return () => { const r = this.#q.shift(); r ? r() : this.n++; }; } }
+const sem = new Semaphore(1), order = []; await Promise.all([1, 2, 3].map(async (i) => { const release = await sem.acquire(); order.push('in' + i); await sleep(2); order.push('out' + i); release(); })); console.log(order.join(' '));
+const timeout = (p, ms) => Promise.race([p, sleep(ms).then(() => { throw new Error('timed out'); })]); await timeout(sleep(50), 5).catch((e) => console.log(e.message)); console.log(await timeout(sleep(1, 'quick'), 50));
+const debounce = (f, ms) => { let t; return (...a) => { clearTimeout(t); t = setTimeout(f, ms, ...a); }; }; const d = debounce((x) => console.log('debounced', x), 10); d(1); d(2); d(3); await sleep(30);
+async function* merge(...its) { const m = new Map(its.map((it) => [it, it.next().then((r) => ({ it, r }))])); while (m.size) { const { it, r } = await Promise.race(m.values()); if (r.done) m.delete(it); else { m.set(it, it.next().then((r) => ({ it, r }))); yield r.value; } } }
+async function* every(ms, n, tag) { for (let i = 0; i < n; i++) { await sleep(ms); yield tag + i; } } const got = []; for await (const x of merge(every(20, 2, 'a'), every(31, 2, 'b'))) got.push(x); console.log(got);
+const { promise, resolve, reject } = (() => { let a, b; const promise = new Promise((x, y) => { a = x; b = y; }); return { promise, resolve: a, reject: b }; })(); setTimeout(resolve, 1, 'external'); console.log(await promise, await { then: (r) => r('thenable') }, await Promise.resolve(sleep(1, 'nested')));
+try { await Promise.all([sleep(1), Promise.reject(new RangeError('first')), sleep(2)]); } catch (e) { console.log(e.name, e.message); } finally { console.log('done'); }
+console.log((await Promise.allSettled([1, Promise.reject(2)])).map(({ status, value, reason }) => [status, value ?? reason])); export const answer = 42;

@@ -1,0 +1,9 @@
+const log: string[] = [];
+function logged<This, Args extends any[], R>(target: (this: This, ...args: Args) => R, context: ClassMethodDecoratorContext<This, (this: This, ...args: Args) => R>) { const name = String(context.name); log.push(`${context.kind} ${name} static=${context.static} private=${context.private}`); return function (this: This, ...args: Args): R { log.push(`-> ${name}`); return target.apply(this, args); }; }
+function bound(_: Function, context: ClassMethodDecoratorContext) { context.addInitializer(function (this: any) { this[context.name] = this[context.name].bind(this); }); }
+function times(n: number) { return (_: undefined, context: ClassFieldDecoratorContext) => function (v: number) { log.push(`init ${String(context.name)}`); return v * n; }; }
+function counted<V>(target: ClassAccessorDecoratorTarget<any, V>, _: ClassAccessorDecoratorContext): ClassAccessorDecoratorResult<any, V> { let sets = 0; return { get() { return target.get.call(this); }, set(v) { sets++; log.push(`set #${sets}`); target.set.call(this, v); }, init: (v) => v }; }
+function upper(target: () => string, context: ClassGetterDecoratorContext) { return function (this: any) { return target.call(this).toUpperCase() + (context.kind === 'getter'); }; }
+function register<T extends new (...a: any[]) => object>(target: T, context: ClassDecoratorContext) { log.push(`class ${context.name}`); return class extends target { registered = true; }; }
+@register class Widget { @times(10) size = 2; @counted accessor hits = 0; #label = 'w'; @logged draw(x: number) { return x + this.size; } @bound label() { return this.#label; } @upper get title() { return this.#label; } @logged static make() { return new this(); } }
+const w = Widget.make(); const { label } = w; w.hits = 5; w.hits++; console.log(w.draw(1), label(), w.title, w.hits, w, Widget.name); console.log(log);
