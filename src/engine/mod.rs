@@ -5,6 +5,7 @@
 mod host;
 pub mod interrupt;
 mod loader;
+mod no_import;
 mod platform;
 mod python;
 

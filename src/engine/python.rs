@@ -20,6 +20,7 @@ use super::Silent;
 use super::host;
 use super::host::HostState;
 use super::loader::BootLoader;
+use super::no_import;
 use super::platform;
 
 deno_core::extension!(
@@ -131,6 +132,7 @@ impl PythonEngine {
             .await?;
         evaluated.await?;
         loader.close();
+        no_import::install(runtime.v8_isolate());
         let engine = Self::take_over(runtime)?;
         engine
             .runtime
