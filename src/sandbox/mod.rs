@@ -1,6 +1,7 @@
 //! The sandbox: a fork of a zygote that locks itself down, takes one job from its socket, runs it
 //! and ends.
 
+mod filter;
 mod lockdown;
 mod output;
 mod signals;
@@ -21,8 +22,10 @@ use crate::protocol::PackageRequest;
 use crate::protocol::SandboxEvent;
 use crate::protocol::SandboxLimit;
 
+pub use lockdown::Layers;
 pub use lockdown::Lockdown;
 pub use lockdown::die_with;
+pub use lockdown::narrow_zygote;
 pub use signals::install_signal_handlers;
 
 /// The program a sandbox rehearses with before it takes a job: pulls in the pages that any program
