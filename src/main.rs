@@ -13,6 +13,7 @@ mod cli;
 mod engine;
 mod packages;
 mod pool;
+mod probe;
 mod protocol;
 mod run_file;
 mod sandbox;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
             );
             zygote::main(&arguments).map(|()| ExitCode::SUCCESS)
         }
+        Some(cli::Command::SandboxProbe) => probe::main().map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         eprintln!("faas-server: {error}");
