@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
+pub mod corpus;
+pub mod figures;
 pub mod index;
 
 use std::io::BufRead;
@@ -80,7 +82,12 @@ pub fn shared() -> &'static Server {
 impl Server {
     /// Starts a server on a free port and waits until it is ready.
     pub fn start(environment: &[(&str, &str)]) -> Self {
-        let mut server = Self::start_unready(environment);
+        Self::start_unready(environment).until_ready()
+    }
+
+    /// Waits until the server says that it is ready.
+    pub fn until_ready(self) -> Self {
+        let mut server = self;
         let deadline = Instant::now() + Duration::from_secs(60);
         while !server.log.lock().unwrap().contains(" ready ") {
             assert!(Instant::now() < deadline, "not ready: {}", server.log());
@@ -95,11 +102,16 @@ impl Server {
     /// Starts a server and waits only until it listens.
     pub fn start_unready(environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(PROGRAM);
+        command.envs(environment.iter().copied());
+        Self::start_command(command)
+    }
+
+    /// Starts a server by a prepared command and waits only until it listens.
+    pub fn start_command(mut command: Command) -> Self {
         command
             .env_remove("FAAS_PORT")
             .env("FAAS_HOST", "127.0.0.1")
             .args(["--port", "0"])
-            .envs(environment.iter().copied())
             .stderr(Stdio::piped());
         let mut child = spawn_on_lasting_thread(command);
         let log = Arc::new(Mutex::new(String::new()));
@@ -191,6 +203,22 @@ impl Server {
         };
         let children = self.children();
         children.into_iter().find(is_zygote).expect("no zygote")
+    }
+
+    /// Process ids of all zygotes, those of package sets, too. A zygote has put one filter on
+    /// itself, a sandbox a second one; to be called while no sandbox is just being made.
+    pub fn zygotes(&self) -> Vec<i32> {
+        let filters = |pid: &str| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("Seccomp_filters:"));
+            line.and_then(|count| count.trim().parse::<u32>().ok())
+        };
+        let own = filters("self").unwrap_or(0);
+        let mut zygotes = self.children();
+        zygotes.retain(|pid| filters(&pid.to_string()) == Some(own + 1));
+        zygotes
     }
 
     fn url(&self, path: &str) -> String {
