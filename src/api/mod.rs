@@ -2,6 +2,7 @@
 
 mod error;
 mod health;
+mod playground;
 mod run_code;
 mod server;
 
@@ -31,8 +32,12 @@ pub struct Service {
 /// All routes.
 pub fn router(service: Arc<Service>) -> Router {
     let body_limit = usize::try_from(service.settings.max_body_bytes).unwrap_or(usize::MAX);
-    Router::new()
-        .route("/run_code", post(run_code::run_code))
+    let page = if service.settings.playground {
+        playground::routes()
+    } else {
+        Router::new()
+    };
+    page.route("/run_code", post(run_code::run_code))
         .route("/health", get(health::health))
         .fallback(async || ApiError::no_route())
         .method_not_allowed_fallback(async || ApiError::wrong_method())
