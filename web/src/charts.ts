@@ -16,6 +16,8 @@ export interface ChartLooks {
   format: (value: number) => string;
   /** Whether x is seconds before now, or a running number. */
   x: "time" | "count";
+  /** Steps between the lines of the y axis. */
+  steps?: number[];
 }
 
 /** A chart that follows its box and the colour scheme. */
@@ -62,14 +64,21 @@ export class Chart {
     const colour = (name: string) => style.getPropertyValue(name).trim();
     const font = `11px ${colour("--sans")}`;
     const axis = { stroke: colour("--muted"), font, ticks: { show: false } };
-    const { series, format, x } = this.#looks;
+    const { series, format, x, steps } = this.#looks;
     return {
       ...size,
       legend: { show: false },
       cursor: { show: false },
-      padding: [8, 8, 0, 0],
+      padding: [8, 16, 0, 0],
       scales: {
-        x: { time: false },
+        x: {
+          time: false,
+          // A few samples take a part of the width, not all of it.
+          range: (_plot, min, max) =>
+            x === "time"
+              ? [Math.min(min ?? 0, -30), 0]
+              : [min ?? 1, Math.max(max ?? 1, (min ?? 1) + 9)],
+        },
         y: { range: (_plot, _min, max) => [0, Math.max(max || 0, 1) * 1.1] },
       },
       axes: [
@@ -94,6 +103,7 @@ export class Chart {
           size: 48,
           space: 24,
           grid: { stroke: colour("--line"), width: 1 },
+          ...(steps ? { incrs: steps } : {}),
           values: (_plot, values) => values.map(format),
         },
       ],

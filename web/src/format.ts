@@ -1,7 +1,8 @@
 // Figures as people read them.
 
-/** 0.4 ms, 12 ms, 1.25 s */
+/** 0, 0.4 ms, 12 ms, 1.25 s */
 export function formatMs(ms: number): string {
+  if (ms === 0) return "0";
   if (ms < 1) return `${ms.toFixed(1)} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;
   return `${(ms / 1000).toFixed(2)} s`;

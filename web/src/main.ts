@@ -28,8 +28,7 @@ const latency = new LatencyMonitor();
 
 let language: Language = "python";
 let running: AbortController | undefined;
-/** What was last put into the editor by the page itself. */
-let untouched = "";
+let runs = 0;
 
 function setLanguage(next: Language): void {
   language = next;
@@ -44,14 +43,14 @@ function setLanguage(next: Language): void {
 
 function load(program: Example | (Shared & { language: Language })): void {
   setLanguage(program.language);
-  untouched = program.code;
   editor.load(program.language, program.code);
   options.set(program.input ?? "", program.packages ?? "");
 }
 
 /** A new language starts with its first example, unless there is something to lose. */
 function switchLanguage(next: Language): void {
-  if (editor.text === untouched || editor.text.trim() === "") {
+  const text = editor.text;
+  if (text.trim() === "" || examples.some(({ code }) => code === text)) {
     load(firstExample(next));
   } else {
     setLanguage(next);
@@ -114,6 +113,8 @@ async function execute(program: Program): Promise<void> {
   } finally {
     running = undefined;
     setRunning(false);
+    // For tests and scripts that wait for the end.
+    document.body.dataset["runs"] = String(++runs);
     pool.refresh();
   }
 }

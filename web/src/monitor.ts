@@ -22,7 +22,8 @@ export class PoolMonitor {
   readonly #samples: Sample[] = [];
   readonly #chart = new Chart(byId("pool-chart"), {
     x: "time",
-    format: (value) => (Number.isInteger(value) ? `${value}` : ""),
+    format: String,
+    steps: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000],
     series: [
       { label: "Idle", colour: "--idle", fill: true },
       { label: "Active", colour: "--accent" },
@@ -123,6 +124,7 @@ export class LatencyMonitor {
     const quantile = (share: number) =>
       formatMs(sorted[Math.ceil(share * sorted.length) - 1] ?? roundTrip);
     byId("latency-last").textContent = formatMs(roundTrip);
+    byId("latency-wall").textContent = formatMs(wall);
     byId("latency-p50").textContent = quantile(0.5);
     byId("latency-p95").textContent = quantile(0.95);
     byId("latency-count").textContent = this.#count.toLocaleString();

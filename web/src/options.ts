@@ -41,7 +41,7 @@ export class Options {
     this.input.text = input;
     this.#packages.value = packages;
     this.#summarise();
-    if (input !== "" || packages !== "") this.#part.open = true;
+    this.#part.open = input !== "" || packages !== "";
   }
 
   get packages(): string[] {

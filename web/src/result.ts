@@ -36,8 +36,11 @@ export class ResultView {
     this.#status.dataset["tone"] = tone;
   }
 
+  /** Empties everything for the next execution, and comes into view if it is below the screen. */
   clear(): void {
     this.#section.classList.remove("empty");
+    const box = this.#section.getBoundingClientRect();
+    if (box.top > innerHeight - 160) this.#section.scrollIntoView({ block: "start" });
     this.#figures.replaceChildren();
     this.#value.replaceChildren();
     this.#files.replaceChildren();
