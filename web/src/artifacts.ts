@@ -58,7 +58,9 @@ function saveFile(name: string, binary: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** All files of an answer. */
+/** All files of an answer, pictures first. */
 export function figuresOf(artifacts: Artifact[]): HTMLElement[] {
-  return artifacts.map(figureOf);
+  const figures = artifacts.map(figureOf);
+  const isPicture = (figure: HTMLElement) => figure.classList.contains("picture");
+  return [...figures.filter(isPicture), ...figures.filter((figure) => !isPicture(figure))];
 }
