@@ -113,6 +113,13 @@ class Compose(unittest.TestCase):
                 targets = [entry.split(":")[0] for entry in service["tmpfs"]]
                 self.assertIn(workspace, targets)
 
+    def test_the_package_cache_fits_the_workspace(self):
+        for name, service in self.services.items():
+            with self.subTest(name):
+                cache = re.search(r"\d+", service["environment"]["FAAS_PACKAGE_CACHE"])[0]
+                size = re.search(r"size=(\d+)m", service["tmpfs"][0])[1]
+                self.assertLess(int(cache), int(size))
+
     def test_settings_exist(self):
         known = settings_of_the_program() | COMING_SETTINGS
         for name, service in self.services.items():
@@ -210,6 +217,12 @@ class Kubernetes(unittest.TestCase):
         self.assertLessEqual(environment.keys(), settings_of_the_program() | COMING_SETTINGS)
         mounts = [mount["mountPath"] for mount in self.container["volumeMounts"]]
         self.assertIn(environment["FAAS_WORKSPACE"], mounts)
+
+    def test_the_package_cache_fits_the_workspace(self):
+        environment = {entry["name"]: entry.get("value") for entry in self.container["env"]}
+        [workspace] = [volume["emptyDir"]["sizeLimit"] for volume in self.pod["volumes"]]
+        self.assertEqual(workspace, "1Gi")
+        self.assertLess(int(environment["FAAS_PACKAGE_CACHE"]), 1024)
 
     def test_everything_selects_the_pods(self):
         labels = self.manifests["Deployment"]["spec"]["template"]["metadata"]["labels"]
