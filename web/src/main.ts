@@ -78,7 +78,8 @@ function run(): void {
     language,
     code: editor.text,
     input: options.input.text,
-    packages: options.packages,
+    // There are packages for Python only.
+    packages: language === "python" ? options.packages : [],
     timeout: options.timeout,
     priority: options.priority,
   };

@@ -136,6 +136,7 @@ test("a phone shows everything without scrolling sideways", needsServer, async (
     isMobile: true,
     hasTouch: true,
   });
+  await page.getByRole("radio", { name: "Python" }).waitFor({ state: "attached" });
   await page.locator("#examples").selectOption({ label: "Exception with traceback" });
   await execute(page, () => page.locator("#run").tap());
   await page.locator("#options summary").tap();
