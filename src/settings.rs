@@ -245,6 +245,11 @@ pub struct Settings {
           default_value = "0", value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub require_sandbox: bool,
 
+    /// Show a page at `/` for trying programs (1 or 0)
+    #[arg(long, env = "FAAS_PLAYGROUND", value_name = "FAAS_PLAYGROUND",
+          default_value = "1", value_parser = parse_switch, action = clap::ArgAction::Set)]
+    pub playground: bool,
+
     /// Format of log lines
     #[arg(long, env = "FAAS_LOG_FORMAT", value_name = "FAAS_LOG_FORMAT", value_enum,
           default_value_t = LogFormat::Human)]

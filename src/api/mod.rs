@@ -6,6 +6,7 @@ mod files;
 mod health;
 mod limits;
 mod openapi;
+mod playground;
 mod run_code;
 mod server;
 
@@ -37,8 +38,12 @@ pub struct Service {
 /// All routes.
 pub fn router(service: Arc<Service>) -> Router {
     let body_limit = usize::try_from(service.settings.max_body_bytes).unwrap_or(usize::MAX);
-    Router::new()
-        .route("/run_code", post(run_code::run_code))
+    let page = if service.settings.playground {
+        playground::routes()
+    } else {
+        Router::new()
+    };
+    page.route("/run_code", post(run_code::run_code))
         .route("/health", get(health::health))
         .route("/openapi.json", get(openapi::openapi))
         .fallback(async || ApiError::no_route())

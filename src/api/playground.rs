@@ -1,0 +1,225 @@
+//! The page at `/` and its files, which `scripts/build-web` makes of `web/` before this is compiled.
+
+use std::sync::LazyLock;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::RawQuery;
+use axum::http::HeaderMap;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use uuid::Uuid;
+
+use super::error::ApiError;
+
+const PAGE: &str = include_str!("../../web/dist/index.html"); // `make setup` builds it
+const VERSION: &str = include_str!("../../web/dist/version.txt");
+const POLICY: &str = include_str!("../../web/csp.txt");
+/// What the page and its policy have where an answer has a nonce of its own.
+const NONCE: &str = "{nonce}";
+
+/// A file that the page loads.
+struct Asset {
+    name: &'static str,
+    content_type: &'static str,
+    plain: &'static [u8],
+    gzip: &'static [u8],
+}
+
+macro_rules! asset {
+    ($name:literal, $content_type:literal) => {
+        Asset {
+            name: $name,
+            content_type: $content_type,
+            plain: include_bytes!(concat!("../../web/dist/", $name)),
+            gzip: include_bytes!(concat!("../../web/dist/", $name, ".gz")),
+        }
+    };
+}
+
+static ASSETS: [Asset; 4] = [
+    asset!("app.js", "text/javascript; charset=utf-8"),
+    asset!("style.css", "text/css; charset=utf-8"),
+    asset!("icon.svg", "image/svg+xml"),
+    asset!("licenses.txt", "text/plain; charset=utf-8"),
+];
+
+/// The query with which the page names its files.
+static VERSION_QUERY: LazyLock<String> = LazyLock::new(|| format!("v={VERSION}"));
+/// Weak, since the packed and the plain form share it.
+static ENTITY_TAG: LazyLock<String> = LazyLock::new(|| format!("W/\"{VERSION}\""));
+
+/// The routes of the page.
+pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .route("/", get(page))
+        .route("/assets/{name}", get(asset))
+}
+
+/// The page, with a nonce for the styles that its editor adds.
+async fn page() -> Response {
+    let nonce = Uuid::new_v4().simple().to_string();
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            POLICY.trim_end().replace(NONCE, &nonce),
+        ),
+        (header::X_FRAME_OPTIONS, "DENY".to_owned()),
+        (header::REFERRER_POLICY, "no-referrer".to_owned()),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin".to_owned(),
+        ),
+    ];
+    (headers, PAGE.replace(NONCE, &nonce)).into_response()
+}
+
+/// A file of the page: kept for ever by whoever asks for it by version, else checked every time.
+async fn asset(
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    request: HeaderMap,
+) -> Response {
+    let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
+        return ApiError::no_route().into_response();
+    };
+    let caching = if query.as_ref() == Some(&VERSION_QUERY) {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
+    let common = [
+        (header::CACHE_CONTROL, caching),
+        (header::ETAG, ENTITY_TAG.as_str()),
+        (header::VARY, "Accept-Encoding"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    if has_token(&request, &header::IF_NONE_MATCH, &ENTITY_TAG) {
+        return (StatusCode::NOT_MODIFIED, common).into_response();
+    }
+    let content_type = [(header::CONTENT_TYPE, asset.content_type)];
+    if has_token(&request, &header::ACCEPT_ENCODING, "gzip") {
+        let encoding = [(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))];
+        (common, content_type, encoding, asset.gzip).into_response()
+    } else {
+        (common, content_type, asset.plain).into_response()
+    }
+}
+
+/// Whether a header lists `token`, unless it does so with a quality of zero.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|entry| {
+            let (listed, parameters) = entry.split_once(';').unwrap_or((entry, ""));
+            let quality = parameters.trim().strip_prefix("q=").unwrap_or("1");
+            listed.trim() == token && quality.parse() != Ok(0.0)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::body::to_bytes;
+    use axum::http::Request;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn ask(
+        address: &str,
+        headers: &[(HeaderName, &str)],
+    ) -> (HeaderMap, StatusCode, Vec<u8>) {
+        let mut request = Request::get(address);
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        let response = routes::<()>()
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        (parts.headers, parts.status, body.to_vec())
+    }
+
+    #[tokio::test]
+    async fn each_page_has_a_nonce_of_its_own_and_names_files_that_exist() {
+        let (headers, status, body) = ask("/", &[]).await;
+        assert_eq!(status, StatusCode::OK);
+        let body = String::from_utf8(body).unwrap();
+        let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        let (_, rest) = policy.split_once("'nonce-").unwrap();
+        let nonce = rest.split('\'').next().unwrap();
+        assert!(body.contains(&format!("content=\"{nonce}\"")));
+        assert!(!body.contains(NONCE) && !policy.contains(NONCE));
+        assert!(!policy.contains("unsafe"));
+        assert_ne!(ask("/", &[]).await.2, body.as_bytes());
+
+        let files: Vec<&str> = body
+            .split(['"', '\''])
+            .filter(|text| text.starts_with("/assets/"))
+            .collect();
+        assert!(files.len() >= 3);
+        for file in files {
+            let (headers, status, _) = ask(file, &[]).await;
+            assert_eq!(status, StatusCode::OK, "{file}");
+            let caching = headers[header::CACHE_CONTROL].to_str().unwrap();
+            assert!(caching.ends_with("immutable"), "{file}: {caching}");
+        }
+    }
+
+    #[tokio::test]
+    async fn files_come_packed_to_those_who_take_it() {
+        let plain = ask("/assets/app.js", &[]).await;
+        assert!(!plain.0.contains_key(header::CONTENT_ENCODING));
+        assert_eq!(plain.0[header::CACHE_CONTROL], "no-cache");
+        let packed = ask(
+            "/assets/app.js",
+            &[(header::ACCEPT_ENCODING, "br, gzip;q=0.8")],
+        )
+        .await;
+        assert_eq!(packed.0[header::CONTENT_ENCODING], "gzip");
+        assert_eq!(
+            packed.0[header::CONTENT_TYPE],
+            plain.0[header::CONTENT_TYPE]
+        );
+        assert!(packed.2.len() < plain.2.len());
+        let refused = ask("/assets/app.js", &[(header::ACCEPT_ENCODING, "gzip;q=0")]).await;
+        assert_eq!(refused.2, plain.2);
+    }
+
+    #[tokio::test]
+    async fn a_known_file_is_not_sent_again() {
+        let (headers, _, _) = ask("/assets/style.css", &[]).await;
+        let tag = headers[header::ETAG].to_str().unwrap();
+        let (_, status, body) = ask("/assets/style.css", &[(header::IF_NONE_MATCH, tag)]).await;
+        assert_eq!((status, body.len()), (StatusCode::NOT_MODIFIED, 0));
+    }
+
+    #[tokio::test]
+    async fn nothing_else_is_a_file() {
+        for address in [
+            "/assets/index.html",
+            "/assets/..%2fcsp.txt",
+            "/assets/app.js.gz",
+        ] {
+            assert_eq!(
+                ask(address, &[]).await.1,
+                StatusCode::NOT_FOUND,
+                "{address}"
+            );
+        }
+    }
+}

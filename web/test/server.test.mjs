@@ -1,0 +1,203 @@
+// The page in Chromium against a real server, whose address is in FAAS_URL.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { clickRun, execute, launch, openPage, runByKeyboard, type } from "./browser.mjs";
+
+const url = process.env.FAAS_URL;
+const shots = process.env.SCREENSHOTS;
+const needsServer = { skip: url ? false : "FAAS_URL names no server" };
+
+let browser;
+before(async () => {
+  browser = url && (await launch());
+});
+after(() => browser?.close());
+afterEach(async () => {
+  for (const context of browser?.contexts() ?? []) await context.close();
+});
+
+const text = (page, id) => page.locator(`#${id}`).textContent();
+
+async function shoot(page, name) {
+  if (shots) await page.screenshot({ path: `${shots}/page-${name}.png` });
+}
+
+test("a program runs with Ctrl-Enter", needsServer, async () => {
+  const page = await openPage(browser, url);
+  await type(
+    page,
+    "import sys\nprint('sum', sum(range(10)))\nprint('oops', file=sys.stderr)\n{'a': [1, 2]}",
+  );
+  await runByKeyboard(page);
+  assert.equal(await text(page, "status"), "Success");
+  assert.equal(await page.locator("#output .stdout").textContent(), "sum 45\n");
+  assert.equal(await page.locator("#output .stderr").textContent(), "oops\n");
+  assert.deepEqual(JSON.parse(await text(page, "value")), { a: [1, 2] });
+  assert.equal(await text(page, "latency-count"), "1");
+  assert.deepEqual(page.faults, []);
+});
+
+test("a line in a traceback leads to the editor", needsServer, async () => {
+  const page = await openPage(browser, url);
+  const code = `${"x = 0\n".repeat(60)}def f():\n    return 1 / x\n\nf()\n`;
+  await type(page, code);
+  await runByKeyboard(page);
+  assert.equal(await text(page, "status"), "Program failed");
+  const link = page.locator("#output a", { hasText: "line 62" });
+  assert.equal(await link.textContent(), 'File "<code>", line 62');
+  await link.click();
+  const line = page.locator("#editor .cm-activeLine");
+  assert.equal((await line.textContent()).trim(), "return 1 / x");
+  assert.ok(await line.isVisible());
+  assert.ok(
+    await page.locator("#editor .cm-content").evaluate((it) => it === document.activeElement),
+  );
+  assert.equal(await page.locator("#editor .cm-lintRange-error").textContent(), "return 1 / x");
+  assert.ok(page.url().endsWith("/"), "the address must stay as it is");
+});
+
+test("hostile output is text", needsServer, async () => {
+  const page = await openPage(browser, url);
+  await type(page, `print("<img src=x onerror=owned=1><script>owned=1</script>"); "<b>bold</b>"`);
+  await runByKeyboard(page);
+  assert.equal(await page.locator("#output img, #output script, #value b").count(), 0);
+  assert.match(await text(page, "output"), /^<img src=x/);
+  assert.equal(await text(page, "value"), "<b>bold</b>");
+  assert.equal(await page.evaluate(() => window.owned), undefined);
+});
+
+test("stop frees the sandbox", needsServer, async () => {
+  const page = await openPage(browser, url);
+  await type(page, "while True: pass");
+  await page.keyboard.press("ControlOrMeta+Enter");
+  await page.locator("#status[data-tone=busy]").waitFor();
+  await execute(page, () => page.locator("#stop").click());
+  assert.equal(await text(page, "status"), "Stopped");
+  await page.waitForFunction(async () => {
+    const { pool } = await (await fetch("/health")).json();
+    return pool.activeInstances === 0;
+  });
+});
+
+test("every example does what it is there for", needsServer, async () => {
+  const page = await openPage(browser, url);
+  const titles = await page.locator("#examples option").allTextContents();
+  const outcomes = {};
+  for (const title of titles.slice(1)) {
+    if (title.startsWith("Plot")) continue; // needs the package index
+    await page.locator("#examples").selectOption({ label: title });
+    await clickRun(page);
+    outcomes[title] = await text(page, "status");
+  }
+  assert.deepEqual(outcomes, {
+    Hello: "Success",
+    "JSON evaluator": "Success",
+    "Top-level await, streaming": "Success",
+    "Exception with traceback": "Program failed",
+    "Random and statistics": "Success",
+    Files: "Success",
+  });
+});
+
+test("the keyboard reaches everything in order", needsServer, async () => {
+  const page = await openPage(browser, url);
+  const order = [];
+  for (let step = 0; step < 40; step++) {
+    await page.keyboard.press("Tab");
+    const at = await page.evaluate(() => {
+      const it = document.activeElement;
+      return it === document.body ? "" : it.id || it.className || it.tagName;
+    });
+    if (at === "") break;
+    order.push(at.includes("cm-content") ? "editor" : at);
+    if (at.includes("cm-content")) await page.keyboard.press("Escape");
+  }
+  const wanted = ["skip", "share", "language-python", "examples", "run", "editor", "SUMMARY"];
+  assert.deepEqual(order.slice(0, wanted.length), wanted);
+  assert.ok(order.includes("output"));
+  assert.deepEqual(
+    await page
+      .locator("button, input, select")
+      .evaluateAll((all) =>
+        all
+          .filter((it) => !it.labels?.length && !it.ariaLabel && !it.textContent.trim())
+          .map((it) => it.id),
+      ),
+    [],
+    "controls without a name",
+  );
+});
+
+test("a phone shows everything without scrolling sideways", needsServer, async () => {
+  const page = await openPage(browser, url, {
+    viewport: { width: 360, height: 740 },
+    deviceScaleFactor: 2,
+    isMobile: true,
+    hasTouch: true,
+  });
+  await page.getByRole("radio", { name: "Python" }).waitFor({ state: "attached" });
+  await page.locator("#examples").selectOption({ label: "Exception with traceback" });
+  await execute(page, () => page.locator("#run").tap());
+  await page.locator("#options summary").tap();
+  const sizes = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.deepEqual(sizes, [360, 360]);
+  assert.ok(await page.locator("#run").isVisible());
+  await shoot(page, "phone-options");
+  await page.locator("#options summary").tap();
+  await page.evaluate(() => scrollTo(0, 0));
+  await shoot(page, "phone");
+  await page.locator("#result").scrollIntoViewIfNeeded();
+  await page.locator("#output a").last().scrollIntoViewIfNeeded();
+  await shoot(page, "phone-result");
+  await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  await shoot(page, "phone-end");
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`${colorScheme} mode has colours that can be read`, needsServer, async () => {
+    const page = await openPage(browser, url, { colorScheme });
+    await shoot(page, `desktop-${colorScheme}-start`);
+    await page.locator("#examples").selectOption({ label: "JSON evaluator" });
+    for (let run = 0; run < 12; run++) {
+      await clickRun(page);
+    }
+    await page.waitForTimeout(2200);
+    await shoot(page, `desktop-${colorScheme}`);
+    await page.locator("#examples").selectOption({ label: "Exception with traceback" });
+    await clickRun(page);
+    await shoot(page, `desktop-${colorScheme}-error`);
+    const contrasts = await page.evaluate(() => {
+      const luminance = (colour) => {
+        const parts = colour.match(/[\d.]+/g).slice(0, 3);
+        const [r, g, b] = parts.map((part) => {
+          const c = part / 255;
+          return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      const ground = (it) => {
+        for (; it; it = it.parentElement) {
+          const colour = getComputedStyle(it).backgroundColor;
+          if (!/, 0\)$/.test(colour)) return colour;
+        }
+        return "rgb(255, 255, 255)";
+      };
+      const bad = {};
+      for (const it of document.querySelectorAll("body *")) {
+        const own = [...it.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+        if (!own || !it.checkVisibility() || it.matches(":disabled, .unseen, .skip")) continue;
+        const [a, b] = [getComputedStyle(it).color, ground(it)].map(luminance);
+        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        if (contrast < 4.5) bad[it.textContent.trim().slice(0, 30)] = contrast.toFixed(2);
+      }
+      return {
+        bad,
+        dark: luminance(getComputedStyle(document.documentElement).backgroundColor) < 0.1,
+      };
+    });
+    assert.equal(contrasts.dark, colorScheme === "dark");
+    assert.deepEqual(contrasts.bad, {});
+    assert.deepEqual(page.faults, []);
+  });
+}
