@@ -1,7 +1,7 @@
 # One flavour of build (release) for everything, so that nothing is compiled twice.
 CARGO_FLAGS := --release --locked
 
-.PHONY: run build test setup
+.PHONY: run build test setup bench bench-quick
 
 run: build ## Start the server on port 8000
 	./target/release/faas-server
@@ -14,6 +14,14 @@ test: setup ## Check format and lints, run every test
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	cargo test $(CARGO_FLAGS)
+
+bench: setup ## Measure against the alternatives, in under 15 minutes
+	@scripts/setup-bench
+	cargo bench --locked --bench compare
+
+bench-quick: setup ## The same with fewer samples, in under 2 minutes
+	@scripts/setup-bench
+	cargo bench --locked --bench compare -- --quick
 
 setup: ## Get what the build needs: V8 and Pyodide, verified
 	@scripts/setup
