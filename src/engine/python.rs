@@ -126,10 +126,8 @@ impl PythonEngine {
     async fn boot_realm(options: &BootOptions) -> Result<Self, Error> {
         let directory = &options.pyodide;
         let loader = BootLoader::new(directory.clone());
-        let mut extension = faas_python::init(HostState::new(
-            Rc::new(Silent),
-            Some(directory.clone()),
-        ));
+        let mut extension =
+            faas_python::init(HostState::new(Rc::new(Silent), Some(directory.clone())));
         extension.esm_files = scripts();
         let mut runtime = JsRuntime::try_new(RuntimeOptions {
             extensions: vec![extension],

@@ -29,6 +29,7 @@ const LIMITS: SandboxLimits = SandboxLimits {
     cpu_ms: 10_000,
     memory_bytes: 16 << 20,
     return_bytes: 0,
+    files_bytes: 1 << 20,
 };
 
 /// System call numbers tried one by one; the kernel's own end below 500.

@@ -1,7 +1,7 @@
 //! Pyodide's own distribution, from a directory and from a mirror.
 
 use super::{
-    super::{Available, PackageSettings, Packages, Source},
+    super::{Available, PackageSettings, Packages, sources::Source},
     Place, open,
     server::{Reply, Server},
     write_lock,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::{Available, FILE_URL_PREFIX, Packages, Source, digest::Digest},
+    super::{Available, Packages, digest::Digest, listing::FILE_URL_PREFIX, sources::Source},
     Place, SIX, SIX_PATH, open,
     server::{Reply, Server, named},
 };
