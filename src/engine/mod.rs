@@ -6,6 +6,7 @@ mod host;
 pub mod interrupt;
 mod javascript;
 mod loader;
+mod no_import;
 mod platform;
 mod python;
 mod typescript;

@@ -19,6 +19,7 @@ use super::Silent;
 use super::host;
 use super::host::HostState;
 use super::loader::BootLoader;
+use super::no_import;
 use super::platform;
 
 deno_core::extension!(
@@ -130,6 +131,7 @@ impl PythonEngine {
             .await?;
         evaluated.await?;
         loader.close();
+        no_import::install(runtime.v8_isolate());
         let engine = Self::take_over(runtime)?;
         engine
             .runtime
