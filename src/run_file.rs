@@ -12,6 +12,7 @@ use crate::pool::Pool;
 use crate::pool::Priority;
 use crate::protocol::Job;
 use crate::protocol::Language;
+use crate::sandbox::Layers;
 use crate::serve;
 use crate::settings::Settings;
 use crate::zygote::Runtime;
@@ -43,6 +44,7 @@ pub struct RunArgs {
 /// When the file cannot be read or the sandbox cannot be had.
 pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> {
     settings.check()?;
+    Layers::probe().require(settings.require_sandbox)?;
     serve::log_to_stderr(settings.log_format, "warn");
     let language = arguments.language()?;
     let code = std::fs::read_to_string(&arguments.file)

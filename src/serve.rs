@@ -16,6 +16,7 @@ use crate::packages::Packages;
 use crate::pool::BadRequirement;
 use crate::pool::PackageSet;
 use crate::pool::Pool;
+use crate::sandbox::Layers;
 use crate::settings::LogFormat;
 use crate::settings::Settings;
 use crate::zygote::Runtime;
@@ -28,6 +29,7 @@ type Error = Box<dyn std::error::Error>;
 /// When it cannot start: settings, files, the port.
 pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
     settings.check()?;
+    Layers::probe().require(settings.require_sandbox)?;
     let pyodide = if settings.runtimes().contains(&Runtime::Python) {
         settings.pyodide_directory()?
     } else {

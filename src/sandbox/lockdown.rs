@@ -5,10 +5,13 @@
 //! |---|---|
 //! | descriptors | everything open but the job socket |
 //! | limits | memory over the zygote's, CPU time, files, processes, core dumps |
+//! | capabilities | what root could do, raising those limits again among it |
 //! | Landlock | the file system, TCP, signals and abstract sockets outside (where the kernel has it) |
 //! | seccomp | every system call but those on the list |
+//!
+//! A zygote narrows itself, too, once it has booted ([`narrow_zygote`]): it may be asked to install
+//! packages, which runs code of others. Sandboxes inherit that and narrow further.
 
-use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 use std::os::fd::FromRawFd;
 use std::os::fd::OwnedFd;
@@ -16,35 +19,84 @@ use std::os::fd::OwnedFd;
 use landlock::Access;
 use landlock::AccessFs;
 use landlock::AccessNet;
+use landlock::PathBeneath;
+use landlock::PathFd;
 use landlock::Ruleset;
 use landlock::RulesetAttr;
+use landlock::RulesetCreated;
+use landlock::RulesetCreatedAttr;
 use landlock::RulesetStatus;
 use landlock::Scope;
 use rustix::process::Resource;
 use rustix::process::Rlimit;
 use rustix::process::Signal;
+use rustix::thread::CapabilitySet;
+use rustix::thread::CapabilitySets;
 use seccompiler::BpfProgram;
-use seccompiler::SeccompAction;
-use seccompiler::SeccompCmpArgLen;
-use seccompiler::SeccompCmpOp;
-use seccompiler::SeccompCondition;
-use seccompiler::SeccompFilter;
-use seccompiler::SeccompRule;
 
+use super::filter;
 use crate::protocol::SandboxLimits;
 
 /// Descriptor of the job socket in a sandbox. Not 0 to 2: what a library prints for itself must not
 /// end up among the frames.
-const JOB_SOCKET: i32 = 3;
+pub(super) const JOB_SOCKET: i32 = 3;
 
 type Error = Box<dyn std::error::Error>;
+
+/// Lock-down layers of this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layers {
+    /// Those that are in force in every sandbox.
+    pub present: Vec<&'static str>,
+    /// Those that this machine does not offer.
+    pub missing: Vec<&'static str>,
+}
+
+impl Layers {
+    /// Asks the kernel. Changes nothing, so the supervisor may ask, too.
+    pub fn probe() -> Self {
+        let mut layers = Self {
+            present: vec!["no_new_privs", "descriptors", "rlimits", "capabilities"],
+            missing: Vec::new(),
+        };
+        for (name, available) in [
+            ("seccomp", filter::is_available()),
+            ("landlock", landlock_is_enabled()),
+        ] {
+            if available {
+                layers.present.push(name);
+            } else {
+                layers.missing.push(name);
+            }
+        }
+        layers
+    }
+
+    /// Checks that nothing is missing if `required`.
+    ///
+    /// # Errors
+    /// Names what is missing and what to do.
+    pub fn require(&self, required: bool) -> Result<(), String> {
+        if !required || self.missing.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "this machine lacks these lock-down layers: {}; use a kernel that has them (a container runtime may hide them), or set FAAS_REQUIRE_SANDBOX=0 to do without",
+            self.missing.join(", ")
+        ))
+    }
+
+    fn have(&self, name: &str) -> bool {
+        self.present.contains(&name)
+    }
+}
 
 /// A lock-down worked out once in the zygote, applied in each fork.
 pub struct Lockdown {
     filter: BpfProgram,
     /// Private writable memory that a fork starts with, in bytes: what RLIMIT_DATA counts.
     base_data_bytes: u64,
-    landlock: bool,
+    layers: Layers,
 }
 
 impl Lockdown {
@@ -55,28 +107,15 @@ impl Lockdown {
     /// When `/proc/self/status` cannot be read or the architecture has no filter.
     pub fn prepare() -> Result<Self, Error> {
         Ok(Self {
-            filter: filter()?,
+            filter: filter::for_sandbox(JOB_SOCKET)?,
             base_data_bytes: data_bytes()?,
-            landlock: ruleset().and_then(|set| Ok(set.create()?)).is_ok() && landlock_is_enabled(),
+            layers: Layers::probe(),
         })
     }
 
-    /// Names of the layers that are in force, for `/health`.
-    pub fn layers(&self) -> Vec<String> {
-        let mut layers = vec!["no_new_privs", "rlimits", "seccomp"];
-        if self.landlock {
-            layers.push("landlock");
-        }
-        layers.into_iter().map(String::from).collect()
-    }
-
-    /// Names of the layers that this machine lacks.
-    pub fn missing_layers(&self) -> Vec<String> {
-        if self.landlock {
-            Vec::new()
-        } else {
-            vec!["landlock".to_owned()]
-        }
+    /// The layers in force.
+    pub fn layers(&self) -> &Layers {
+        &self.layers
     }
 
     /// Locks this process down for good. Returns the job socket, moved to its fixed place.
@@ -88,13 +127,13 @@ impl Lockdown {
         let socket = keep_only(socket)?;
         self.set_limits()?;
         rustix::thread::set_no_new_privs(true)?;
-        if self.landlock {
-            let status = ruleset()?.create()?.restrict_self()?;
-            if status.ruleset == RulesetStatus::NotEnforced {
-                return Err("Landlock was not enforced".into());
-            }
+        drop_capabilities()?;
+        if self.layers.have("landlock") {
+            restrict(ruleset()?.create()?)?;
         }
-        seccompiler::apply_filter(&self.filter)?;
+        if self.layers.have("seccomp") {
+            seccompiler::apply_filter(&self.filter)?;
+        }
         Ok(socket)
     }
 
@@ -124,6 +163,46 @@ impl Lockdown {
         // is for a program that does not heed it.
         limit(Resource::Cpu, limits.cpu_ms.div_ceil(1000) + 1)?;
         arm_cpu_timer(limits.cpu_ms)
+    }
+}
+
+/// Takes from this process, a zygote that has booted, what it needs no longer: privileges, writing
+/// to files, reading any outside `/proc`, executing programs, making sockets. It can still fork, and
+/// its forks can lock themselves down.
+///
+/// # Errors
+/// When a layer that this machine offers cannot be applied.
+pub fn narrow_zygote(layers: &Layers) -> Result<(), Error> {
+    rustix::thread::set_no_new_privs(true)?;
+    drop_capabilities()?;
+    if layers.have("landlock") {
+        // Its memory map, before every fork.
+        let proc = PathBeneath::new(PathFd::new("/proc")?, AccessFs::ReadFile);
+        restrict(ruleset()?.create()?.add_rule(proc)?)?;
+    }
+    if layers.have("seccomp") {
+        seccompiler::apply_filter(&filter::for_zygote()?)?;
+    }
+    Ok(())
+}
+
+/// Gives up root's powers; nobody else has any. Limits are final only without CAP_SYS_RESOURCE.
+fn drop_capabilities() -> rustix::io::Result<()> {
+    let none = CapabilitySet::empty();
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
+    )
+}
+
+fn restrict(ruleset: RulesetCreated) -> Result<(), Error> {
+    match ruleset.restrict_self()?.ruleset {
+        RulesetStatus::NotEnforced => Err("Landlock was not enforced".into()),
+        RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
     }
 }
 
@@ -230,55 +309,4 @@ fn data_bytes() -> Result<u64, Error> {
         .trim()
         .parse()?;
     Ok(kibibytes * 1024)
-}
-
-/// The system calls a running program needs: memory, its socket, clocks, entropy, its end. All
-/// others fail with EPERM. `prlimit64` is allowed on the process itself, to lower its limits once
-/// the job is known; `mmap` and `mprotect` may make memory executable, since V8 compiles; V8 takes
-/// its handler for faults of WebAssembly away (`rt_sigaction`) when it meets one of another kind,
-/// which would otherwise fault for ever.
-fn filter() -> Result<BpfProgram, Error> {
-    let always = [
-        libc::SYS_brk,
-        libc::SYS_clock_getres,
-        libc::SYS_clock_gettime,
-        libc::SYS_clock_nanosleep,
-        libc::SYS_exit,
-        libc::SYS_exit_group,
-        libc::SYS_futex,
-        libc::SYS_getpid,
-        libc::SYS_getrandom,
-        libc::SYS_getrusage,
-        libc::SYS_gettid,
-        libc::SYS_gettimeofday,
-        libc::SYS_madvise,
-        libc::SYS_mmap,
-        libc::SYS_mprotect,
-        libc::SYS_mremap,
-        libc::SYS_munmap,
-        libc::SYS_nanosleep,
-        libc::SYS_pkey_alloc,
-        libc::SYS_pkey_free,
-        libc::SYS_pkey_mprotect,
-        libc::SYS_read,
-        libc::SYS_restart_syscall,
-        libc::SYS_rt_sigaction,
-        libc::SYS_rt_sigprocmask,
-        libc::SYS_rt_sigreturn,
-        libc::SYS_sched_yield,
-        libc::SYS_setitimer,
-        libc::SYS_sigaltstack,
-        libc::SYS_write,
-    ];
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        always.into_iter().map(|call| (call, Vec::new())).collect();
-    let itself = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 0)?;
-    rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![itself])?]);
-    let filter = SeccompFilter::new(
-        rules,
-        SeccompAction::Errno(libc::EPERM as u32),
-        SeccompAction::Allow,
-        std::env::consts::ARCH.try_into()?,
-    )?;
-    Ok(filter.try_into()?)
 }

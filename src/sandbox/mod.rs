@@ -1,6 +1,7 @@
 //! The sandbox: a fork of a zygote that locks itself down, takes one job from its socket, runs it
 //! and ends.
 
+mod filter;
 mod lockdown;
 mod output;
 mod overflow;
@@ -24,8 +25,10 @@ use crate::protocol::PackageRequest;
 use crate::protocol::SandboxEvent;
 use crate::protocol::SandboxLimit;
 
+pub use lockdown::Layers;
 pub use lockdown::Lockdown;
 pub use lockdown::die_with;
+pub use lockdown::narrow_zygote;
 pub use overflow::handle_stack_overflow;
 pub use signals::install_signal_handlers;
 

@@ -130,6 +130,8 @@ impl<'a> Zygote<'a> {
         supervisor: i32,
     ) -> Result<Self, Error> {
         let lockdown = prepare(engine)?;
+        // Zygotes with packages, which run code of others, are forks of this one and inherit it.
+        sandbox::narrow_zygote(lockdown.layers())?;
         let zygote = Self {
             engine,
             runtime,
@@ -142,10 +144,12 @@ impl<'a> Zygote<'a> {
     }
 
     fn announce(&self) -> Result<(), Error> {
+        let layers = self.lockdown.layers();
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         self.control.send(&ZygoteEvent::Booted {
             version: self.engine.version().to_owned(),
-            layers: self.lockdown.layers(),
-            missing_layers: self.lockdown.missing_layers(),
+            layers: names(&layers.present),
+            missing_layers: names(&layers.missing),
         })
     }
 
