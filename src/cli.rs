@@ -29,4 +29,7 @@ pub enum Command {
     /// Boot a runtime and fork sandboxes; started by `serve`
     #[command(hide = true)]
     Zygote(ZygoteArgs),
+    /// Try raw system calls in a locked-down process and print how each ended; for tests
+    #[command(hide = true)]
+    SandboxProbe,
 }

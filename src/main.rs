@@ -14,6 +14,7 @@ mod cli;
 mod engine;
 mod packages;
 mod pool;
+mod probe;
 mod protocol;
 mod run_file;
 mod sandbox;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
             );
             zygote::main(&arguments).map(|()| ExitCode::SUCCESS)
         }
+        Some(cli::Command::SandboxProbe) => probe::main().map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         eprintln!("faas-server: {error}");

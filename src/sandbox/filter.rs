@@ -39,6 +39,15 @@ pub fn is_available() -> bool {
 /// # Errors
 /// When the architecture has no filter.
 pub fn for_sandbox(job_socket: i32) -> Result<BpfProgram, Error> {
+    compile(sandbox_rules(job_socket)?)
+}
+
+/// Numbers of the calls that a sandbox may make at all, for the probe.
+pub fn sandbox_calls() -> Vec<i64> {
+    sandbox_rules(0).unwrap_or_default().into_keys().collect()
+}
+
+fn sandbox_rules(job_socket: i32) -> Result<Rules, Error> {
     let mut rules = common()?;
     let socket = || equal(0, job_socket as u64);
     rules.insert(libc::SYS_read, vec![rule([socket()?])?]);
@@ -50,7 +59,7 @@ pub fn for_sandbox(job_socket: i32) -> Result<BpfProgram, Error> {
         libc::SYS_rt_sigaction,
         one_of(0, [libc::SIGSEGV, libc::SIGBUS].map(|signal| signal as u64))?,
     );
-    compile(rules)
+    Ok(rules)
 }
 
 /// What a zygote needs once it has booted: to fork, to lock its forks down, to talk over sockets

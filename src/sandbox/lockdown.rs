@@ -173,6 +173,7 @@ impl Lockdown {
 /// # Errors
 /// When a layer that this machine offers cannot be applied.
 pub fn narrow_zygote(layers: &Layers) -> Result<(), Error> {
+    limit(Resource::Core, 0)?;
     rustix::thread::set_no_new_privs(true)?;
     drop_capabilities()?;
     if layers.have("landlock") {

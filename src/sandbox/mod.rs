@@ -25,6 +25,7 @@ use crate::protocol::PackageRequest;
 use crate::protocol::SandboxEvent;
 use crate::protocol::SandboxLimit;
 
+pub use filter::sandbox_calls;
 pub use lockdown::Layers;
 pub use lockdown::Lockdown;
 pub use lockdown::die_with;

@@ -80,7 +80,12 @@ pub fn shared() -> &'static Server {
 impl Server {
     /// Starts a server on a free port and waits until it is ready.
     pub fn start(environment: &[(&str, &str)]) -> Self {
-        let mut server = Self::start_unready(environment);
+        Self::start_unready(environment).until_ready()
+    }
+
+    /// Waits until the server says that it is ready.
+    pub fn until_ready(self) -> Self {
+        let mut server = self;
         let deadline = Instant::now() + Duration::from_secs(60);
         while !server.log.lock().unwrap().contains(" ready ") {
             assert!(Instant::now() < deadline, "not ready: {}", server.log());
@@ -95,11 +100,16 @@ impl Server {
     /// Starts a server and waits only until it listens.
     pub fn start_unready(environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(PROGRAM);
+        command.envs(environment.iter().copied());
+        Self::start_command(command)
+    }
+
+    /// Starts a server by a prepared command and waits only until it listens.
+    pub fn start_command(mut command: Command) -> Self {
         command
             .env_remove("FAAS_PORT")
             .env("FAAS_HOST", "127.0.0.1")
             .args(["--port", "0"])
-            .envs(environment.iter().copied())
             .stderr(Stdio::piped());
         let mut child = spawn_on_lasting_thread(command);
         let log = Arc::new(Mutex::new(String::new()));
