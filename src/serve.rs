@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustix::process::Resource;
 use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
@@ -37,10 +38,21 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
         "/".into()
     };
     log_to_stderr(settings.log_format, &settings.log);
+    raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(serve(settings.clone(), pyodide))
+}
+
+/// Lets this process have as many descriptors as it may: every connection takes one, every sandbox
+/// two. Sandboxes lower theirs again.
+fn raise_descriptor_limit() {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the number of open files");
+    }
 }
 
 async fn serve(settings: Settings, pyodide: std::path::PathBuf) -> Result<ExitCode, Error> {

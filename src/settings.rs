@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::ValueEnum;
 
+use crate::api::ApiToken;
 use crate::packages::PackageSettings;
 use crate::pool::Limits;
 use crate::protocol::Language;
@@ -101,6 +102,16 @@ pub struct Settings {
     #[arg(long, env = "FAAS_MAX_CODE_BYTES", value_name = "FAAS_MAX_CODE_BYTES",
           default_value_t = 1 << 20, value_parser = whole::<u64>(1..=1 << 28))]
     pub max_code_bytes: u64,
+
+    /// If set, what callers must send as `Authorization: Bearer …`, for all but /health
+    #[arg(long, env = "FAAS_API_TOKEN", value_name = "FAAS_API_TOKEN",
+          value_parser = ApiToken::parse, hide_env_values = true)]
+    pub api_token: Option<ApiToken>,
+
+    /// Time that a client has to send the head of a request, and again its body, in ms
+    #[arg(long, env = "FAAS_CLIENT_TIMEOUT", value_name = "FAAS_CLIENT_TIMEOUT",
+          default_value_t = 30_000, value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
+    pub client_timeout: u64,
 
     /// Longest request body, in bytes
     #[arg(long, env = "FAAS_MAX_BODY_BYTES", value_name = "FAAS_MAX_BODY_BYTES",

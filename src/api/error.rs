@@ -42,6 +42,16 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, error, details)
     }
 
+    /// 401.
+    pub fn unauthorized(details: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", details)
+    }
+
+    /// 408: the client was too slow.
+    pub fn too_slow(details: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "Request timeout", details)
+    }
+
     /// 413.
     pub fn too_large(error: impl Into<String>, details: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, error, details)
@@ -60,7 +70,7 @@ impl ApiError {
         Self::new(
             StatusCode::NOT_FOUND,
             "Not found",
-            "There are POST /run_code and GET /health",
+            "There are POST /run_code, GET /health and GET /openapi.json",
         )
     }
 
@@ -99,6 +109,12 @@ impl IntoResponse for ApiError {
         ) {
             let seconds = HeaderValue::from(RETRY_AFTER_SECONDS);
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
         }
         response
     }

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::body::HttpBody;
+use axum::extract::FromRequest;
+use axum::extract::Request;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
@@ -138,29 +141,49 @@ impl From<PoolStats> for PoolStatsBody {
 /// The route's handler.
 pub async fn run_code(
     State(service): State<Arc<Service>>,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Json<RunResponse>, ApiError> {
     if service.draining.load(Ordering::Relaxed) {
         return Err(ApiError::unavailable(
             "The service is shutting down; send the request to another instance",
         ));
     }
-    let body = body.map_err(|rejection| unreadable_body(&rejection, &service.settings))?;
+    let body = read_body(request, &service.settings).await?;
     let order = parse(&body, &service.settings)?;
     let language = order.job.language;
     let (report, stats) = service.pool.execute(order).await?;
     Ok(Json(RunResponse::new(language, report, stats)))
 }
 
+/// Reads the body, within the time that a client has for it.
+async fn read_body(request: Request, settings: &Settings) -> Result<Bytes, ApiError> {
+    // Said by the Content-Length, before anything of it came.
+    if request.body().size_hint().lower() > settings.max_body_bytes {
+        return Err(body_too_large(settings));
+    }
+    let limit = Duration::from_millis(settings.client_timeout);
+    match tokio::time::timeout(limit, Bytes::from_request(request, &())).await {
+        Ok(body) => body.map_err(|rejection| unreadable_body(&rejection, settings)),
+        Err(_) => Err(ApiError::too_slow(format!(
+            "The request body did not arrive within {} ms (FAAS_CLIENT_TIMEOUT)",
+            settings.client_timeout
+        ))),
+    }
+}
+
+fn body_too_large(settings: &Settings) -> ApiError {
+    ApiError::too_large(
+        "Request body too large",
+        format!(
+            "At most {} bytes are accepted (FAAS_MAX_BODY_BYTES)",
+            settings.max_body_bytes
+        ),
+    )
+}
+
 fn unreadable_body(rejection: &BytesRejection, settings: &Settings) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        ApiError::too_large(
-            "Request body too large",
-            format!(
-                "At most {} bytes are accepted (FAAS_MAX_BODY_BYTES)",
-                settings.max_body_bytes
-            ),
-        )
+        body_too_large(settings)
     } else {
         ApiError::bad_request("Unreadable request body", rejection.body_text())
     }

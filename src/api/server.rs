@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Service;
 
-/// A client has this long to send the head of a request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest head of a request, in bytes; a longer one is answered with 431.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Pause after the system refused to accept, as when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -29,10 +29,13 @@ pub async fn serve(
     service: Arc<Service>,
     stop: CancellationToken,
 ) {
-    let mut http = Builder::new(TokioExecutor::new());
+    // Not HTTP/2: telling the two apart waits for the first bytes, for which there is no timeout.
+    let mut http = Builder::new(TokioExecutor::new()).http1_only();
+    let client_timeout = Duration::from_millis(service.settings.client_timeout);
     http.http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
+        .header_read_timeout(client_timeout)
+        .max_buf_size(MAX_HEAD_BYTES);
     let connections = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -50,7 +53,7 @@ pub async fn serve(
         // Answers are small and complete; waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
         let handler = TowerToHyperService::new(router.clone());
-        let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), handler);
+        let connection = http.serve_connection(TokioIo::new(stream), handler);
         let connection = connections.watch(connection.into_owned());
         tokio::spawn(async move {
             // A client that breaks off is no event of ours.
