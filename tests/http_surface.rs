@@ -1,0 +1,509 @@
+//! The HTTP surface under clients that are slow, many, huge or wrong.
+
+mod common;
+
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::Duration;
+use std::time::Instant;
+
+use common::PROGRAM;
+use common::Server;
+use common::shared;
+use serde_json::Value;
+use serde_json::json;
+
+/// FAAS_CLIENT_TIMEOUT of servers that slow clients are tried on, in ms.
+const CLIENT_TIMEOUT_MS: u64 = 600;
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(&server.address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    stream
+}
+
+/// Sends raw bytes and reads until the server hangs up.
+fn raw(server: &Server, bytes: &[u8]) -> String {
+    let mut stream = connect(server);
+    // A server that has enough may hang up while we still write.
+    let _ = stream.write_all(bytes);
+    read_all(stream)
+}
+
+fn read_all(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    while let Ok(length @ 1..) = stream.read(&mut piece) {
+        answer.extend_from_slice(&piece[..length]);
+    }
+    String::from_utf8(answer).expect("an answer is text")
+}
+
+fn post(body: &[u8], headers: &str) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{headers}Connection: close\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn still_serves(server: &Server) {
+    assert_eq!(server.python("print(1)").stdout(), "1\n");
+}
+
+fn slow_server() -> Server {
+    let timeout = CLIENT_TIMEOUT_MS.to_string();
+    Server::start(&[("FAAS_CLIENT_TIMEOUT", timeout.as_str())])
+}
+
+#[test]
+fn a_client_that_dawdles_over_its_head_is_hung_up_on() {
+    let server = slow_server();
+    for start in [
+        "",
+        "P",
+        "POST /run_code HTTP/1.1\r\nHost: x\r\nX: ",
+        "PRI * HTTP/2.0\r\n",
+    ] {
+        let mut stream = connect(&server);
+        stream.write_all(start.as_bytes()).unwrap();
+        let started = Instant::now();
+        // A byte now and then must not keep the connection alive.
+        let mut stream_too = stream.try_clone().unwrap();
+        let dripping = std::thread::spawn(move || {
+            for _ in 0..60 {
+                std::thread::sleep(Duration::from_millis(100));
+                if start.len() > 1 && stream_too.write_all(b"a").is_err() {
+                    break;
+                }
+            }
+        });
+        let answer = read_all(stream);
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "{start:?} was waited for {:?}",
+            started.elapsed()
+        );
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{answer}"
+        );
+        dripping.join().unwrap();
+    }
+    still_serves(&server);
+}
+
+#[test]
+fn a_client_that_dawdles_over_its_body_is_told_so() {
+    let server = slow_server();
+    let mut stream = connect(&server);
+    let head = "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut stream_too = stream.try_clone().unwrap();
+    std::thread::spawn(move || {
+        while stream_too.write_all(b" ").is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let started = Instant::now();
+    let answer = read_all(stream);
+    assert!(started.elapsed() < Duration::from_secs(5), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("FAAS_CLIENT_TIMEOUT"), "{answer}");
+    still_serves(&server);
+}
+
+#[test]
+fn a_slow_program_is_not_a_slow_client() {
+    let server = slow_server();
+    let code = "import time\ntime.sleep(1.5)\nprint('done')";
+    assert_eq!(server.python(code).stdout(), "done\n");
+}
+
+#[test]
+fn a_body_in_chunks_is_as_good_as_one_with_a_length_and_as_limited() {
+    let server = Server::start(&[("FAAS_MAX_BODY_BYTES", "1000")]);
+    let body = json!({ "code": "print(7)" }).to_string();
+    let chunked = |body: &str| {
+        let (start, end) = body.split_at(5);
+        format!(
+            "POST /run_code HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{:x}\r\n{start}\r\n{:x}\r\n{end}\r\n0\r\n\r\n",
+            start.len(),
+            end.len(),
+        )
+    };
+    let answer = raw(&server, chunked(&body).as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let long = json!({ "code": "#".repeat(2000) }).to_string();
+    let answer = raw(&server, chunked(&long).as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    still_serves(&server);
+}
+
+#[test]
+fn huge_heads_are_refused() {
+    let server = &slow_server();
+    let huge = "x".repeat(1 << 20);
+    let many: String = (0..5000).map(|n| format!("X-{n}: {n}\r\n")).collect();
+    for head in [
+        format!("GET /health HTTP/1.1\r\nHost: x\r\nX-Huge: {huge}\r\n\r\n"),
+        format!("GET /health HTTP/1.1\r\nHost: x\r\n{many}\r\n"),
+        format!("GET /{huge} HTTP/1.1\r\nHost: x\r\n\r\n"),
+        format!("GET /health?{huge} HTTP/1.1\r\nHost: x\r\n\r\n"),
+        format!("{huge} /health HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ] {
+        let answer = raw(server, head.as_bytes());
+        // The server may hang up before all was sent, and the answer get lost with that.
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{answer}"
+        );
+    }
+    still_serves(server);
+}
+
+#[test]
+fn huge_bodies_are_refused_without_being_read() {
+    let server = shared();
+    let head = "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\nConnection: close\r\n\r\n";
+    let started = Instant::now();
+    let answer = raw(server, head.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(started.elapsed() < Duration::from_secs(5));
+    let body = vec![b' '; 11 << 20];
+    let answer = raw(server, &post(&body, ""));
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 413 "),
+        "{answer}"
+    );
+    still_serves(server);
+}
+
+#[test]
+fn bytes_that_are_no_http_are_refused() {
+    let server = &slow_server();
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"\0\0\0\0\0\0\0\0",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n X: folded\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+        b"POST /run_code HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /run_code HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        let answer = raw(server, bytes);
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.0 4"),
+            "{bytes:?}: {answer}"
+        );
+    }
+    still_serves(server);
+}
+
+#[test]
+fn a_length_and_chunks_together_cannot_smuggle_a_request() {
+    let smuggled = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+    let request = format!(
+        "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"
+    );
+    let answer = raw(&slow_server(), request.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+}
+
+#[test]
+fn bodies_that_are_no_text_are_400() {
+    let server = shared();
+    for body in [
+        &b"\xff\xfe\xfd"[..],
+        b"{\"code\": \"\xff\"}",
+        b"{\"code\": \"\xed\xa0\x80\"}",
+        b"{\"code\": \"\\ud800\"}",
+        b"\xef\xbb\xbf{\"code\": \"1\"}",
+        b"{\"code\": \"1\", \"code\": \"2\"}",
+        b"{\"code\": \"a\tb\"}",
+        b"",
+        b"null",
+        b"[]",
+        b"\"code\"",
+        b"{\"code\": \"1\"} trailing",
+    ] {
+        let answer = server.post("/run_code", body);
+        assert_eq!(answer.status, 400, "{body:?}: {}", answer.body);
+        assert!(answer.body["error"].is_string(), "{}", answer.body);
+        assert!(answer.body["details"].is_string(), "{}", answer.body);
+    }
+}
+
+#[test]
+fn deeply_nested_json_overflows_no_stack() {
+    let server = shared();
+    for depth in [200, 100_000, 1_000_000] {
+        for field in ["input", "ext", "language", "unknown"] {
+            let nested = "[".repeat(depth) + &"]".repeat(depth);
+            let body = format!("{{\"code\": \"print(1)\", \"{field}\": {nested}}}");
+            let answer = server.post("/run_code", body);
+            assert!(
+                [200, 400].contains(&answer.status),
+                "{field}: {}",
+                answer.status
+            );
+        }
+    }
+    still_serves(server);
+}
+
+#[test]
+fn a_thousand_idle_connections_keep_nobody_waiting() {
+    let server = Server::start(&[]);
+    let mut idle: Vec<TcpStream> = (0..1000).map(|_| connect(&server)).collect();
+    for stream in idle.iter_mut().step_by(2) {
+        stream.write_all(b"GET /health HTTP/1.1\r\n").unwrap();
+    }
+    let started = Instant::now();
+    for _ in 0..20 {
+        still_serves(&server);
+    }
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
+    drop(idle);
+    common::eventually("connections are left open", || {
+        common::figures::Figures::of(server.pid()).descriptors < 200
+    });
+}
+
+#[test]
+fn thousands_of_short_connections_leave_nothing_behind() {
+    let server = Server::start(&[]);
+    still_serves(&server);
+    let before = common::figures::Figures::of(server.pid());
+    std::thread::scope(|scope| {
+        for worker in 0..8 {
+            let server = &server;
+            scope.spawn(move || {
+                for round in 0..400 {
+                    match (worker + round) % 4 {
+                        0 => drop(connect(server)),
+                        1 => {
+                            let _ =
+                                connect(server).write_all(b"POST /run_code HTTP/1.1\r\nContent-L");
+                        }
+                        2 => {
+                            let answer = raw(
+                                server,
+                                b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                            );
+                            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+                        }
+                        _ => {
+                            let answer = raw(server, &post(b"{", ""));
+                            assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+                        }
+                    }
+                }
+            });
+        }
+    });
+    still_serves(&server);
+    common::eventually("descriptors are left open", || {
+        common::figures::Figures::of(server.pid()).descriptors <= before.descriptors + 12
+    });
+}
+
+#[test]
+fn requests_in_a_row_on_one_connection_are_all_answered() {
+    let request = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n".repeat(49)
+        + "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answer = raw(shared(), request.as_bytes());
+    assert_eq!(answer.matches("HTTP/1.1 200 ").count(), 50);
+}
+
+#[test]
+fn the_description_names_every_route_and_only_those() {
+    let server = shared();
+    let answer = server.get("/openapi.json");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["content-type"], "application/json");
+    let description = &answer.body;
+    assert_eq!(description["openapi"], "3.1.0");
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for method in ["get", "post", "put", "delete"] {
+            let status = server.method(&method.to_uppercase(), path).status;
+            let described = methods.get(method).is_some();
+            assert_eq!(status != 405, described, "{method} {path} is {status}");
+        }
+    }
+    assert_eq!(
+        description["info"]["version"].as_str(),
+        Some(env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn answers_are_as_described() {
+    let description = shared().get("/openapi.json").body;
+    let schemas = &description["components"]["schemas"];
+    for (answer, schema) in [
+        (shared().python("print(1)").body, "RunResponse"),
+        (shared().python("1/0").body, "RunResponse"),
+        (shared().get("/health").body, "Health"),
+        (shared().get("/nowhere").body, "Error"),
+        (shared().run(json!({})).body, "Error"),
+    ] {
+        check(&answer, &schemas[schema], schemas);
+    }
+}
+
+/// A small part of JSON Schema: what `openapi.json` uses.
+fn check(value: &Value, schema: &Value, schemas: &Value) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap();
+        return check(value, &schemas[name], schemas);
+    }
+    if let Some(allowed) = schema["enum"].as_array() {
+        assert!(allowed.contains(value), "{value} is none of {allowed:?}");
+    }
+    let right = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("integer") => value.is_i64() || value.is_u64(),
+        Some("boolean") => value.is_boolean(),
+        _ => true,
+    };
+    assert!(right, "{value} is not as {schema}");
+    for name in schema["required"].as_array().into_iter().flatten() {
+        assert!(
+            value.get(name.as_str().unwrap()).is_some(),
+            "no {name} in {value}"
+        );
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        if let Some(inner) = value.get(name) {
+            check(inner, property, schemas);
+        }
+    }
+}
+
+const TOKEN: &str = "correct-horse-battery-staple";
+
+fn with_token(server: &Server, path: &str, authorization: Option<&str>) -> String {
+    let body = json!({ "code": "print(1)" }).to_string();
+    let header = authorization
+        .map(|value| format!("Authorization: {value}\r\n"))
+        .unwrap_or_default();
+    if path == "/run_code" {
+        raw(server, &post(body.as_bytes(), &header))
+    } else {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n");
+        raw(server, request.as_bytes())
+    }
+}
+
+#[test]
+fn with_a_token_everything_but_health_needs_it() {
+    let server = Server::start(&[("FAAS_API_TOKEN", TOKEN)]);
+    let right = format!("Bearer {TOKEN}");
+    for path in [
+        "/run_code",
+        "/openapi.json",
+        "/",
+        "/nowhere",
+        "/health/",
+        "//health",
+        "/HEALTH",
+    ] {
+        for wrong in [
+            None,
+            Some("Bearer"),
+            Some("Bearer "),
+            Some("Bearer wrong"),
+            Some(TOKEN),
+            Some("Basic Y29ycmVjdA=="),
+            Some("Bearer correct-horse-battery-stapl"),
+            Some("Bearer correct-horse-battery-staple2"),
+        ] {
+            let answer = with_token(&server, path, wrong);
+            assert!(
+                answer.starts_with("HTTP/1.1 401 "),
+                "{path} {wrong:?}: {answer}"
+            );
+            assert!(
+                answer
+                    .to_lowercase()
+                    .contains("\r\nwww-authenticate: bearer\r\n"),
+                "{answer}"
+            );
+            assert!(answer.contains(r#"{"error":"Unauthorized","#), "{answer}");
+        }
+        let answer = with_token(&server, path, Some(&right));
+        assert!(!answer.starts_with("HTTP/1.1 401 "), "{path}: {answer}");
+    }
+    let answer = with_token(&server, "/run_code", Some(&right));
+    assert!(answer.contains(r#""stdout":"1\n""#), "{answer}");
+    let answer = with_token(&server, "/health", None);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(!server.log().contains(TOKEN), "the token is in the log");
+    assert!(!answer.contains(TOKEN), "the token is in /health");
+}
+
+#[test]
+fn a_refused_caller_does_not_have_its_body_read() {
+    let server = Server::start(&[("FAAS_API_TOKEN", TOKEN)]);
+    let head = "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\nConnection: close\r\n\r\n";
+    let mut stream = connect(&server);
+    stream.write_all(head.as_bytes()).unwrap();
+    let answer = read_all(stream);
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+}
+
+#[test]
+fn a_token_that_makes_no_sense_stops_the_start_without_being_shown() {
+    for token in ["", "with space", "tab\there"] {
+        let output = Command::new(PROGRAM)
+            .env("FAAS_API_TOKEN", token)
+            .args(["--port", "0"])
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{token:?}");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains("visible ASCII"), "{error}");
+    }
+    let help = Command::new(PROGRAM)
+        .arg("--help")
+        .env("FAAS_API_TOKEN", TOKEN)
+        .output()
+        .unwrap();
+    assert!(!String::from_utf8_lossy(&help.stdout).contains(TOKEN));
+}
+
+/// Found by schemathesis (4.32) with /openapi.json: requests beyond what the description then said.
+#[test]
+fn what_schemathesis_found_stays_fixed() {
+    // A time limit beyond any that makes sense is cut, not refused.
+    for timeout in [
+        json!(9_000_000_000_000_001_u64),
+        json!(u64::MAX),
+        json!(96_429_806_579_697.0),
+    ] {
+        let answer = shared().run(json!({ "code": "print(1)", "timeout": timeout }));
+        assert_eq!(answer.status, 200, "{timeout}");
+    }
+    // A name of no language, in letters of many alphabets, is 400 and is named.
+    let answer =
+        shared().run(json!({ "code": "\u{96}", "language": "æœÆŒﬀʤʨß", "": null, "𐷎è": [{}] }));
+    assert_eq!(answer.status, 400);
+    assert!(answer.error().contains("æœÆŒﬀʤʨß"), "{}", answer.error());
+}
