@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
+pub mod corpus;
+pub mod figures;
 pub mod index;
 
 use std::io::BufRead;
@@ -201,6 +203,22 @@ impl Server {
         };
         let children = self.children();
         children.into_iter().find(is_zygote).expect("no zygote")
+    }
+
+    /// Process ids of all zygotes, those of package sets, too. A zygote has put one filter on
+    /// itself, a sandbox a second one; to be called while no sandbox is just being made.
+    pub fn zygotes(&self) -> Vec<i32> {
+        let filters = |pid: &str| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("Seccomp_filters:"));
+            line.and_then(|count| count.trim().parse::<u32>().ok())
+        };
+        let own = filters("self").unwrap_or(0);
+        let mut zygotes = self.children();
+        zygotes.retain(|pid| filters(&pid.to_string()) == Some(own + 1));
+        zygotes
     }
 
     fn url(&self, path: &str) -> String {

@@ -1,0 +1,56 @@
+//! What a server's processes hold: for telling whether something is left behind.
+
+use std::collections::BTreeMap;
+
+use super::Server;
+
+/// Of one process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    pub descriptors: usize,
+    pub threads: usize,
+    /// Private memory, in KiB.
+    pub memory_kib: u64,
+}
+
+impl Figures {
+    pub fn of(pid: i32) -> Self {
+        let count = |what: &str| {
+            std::fs::read_dir(format!("/proc/{pid}/{what}")).map_or(0, Iterator::count)
+        };
+        let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"));
+        let memory_kib = rollup
+            .unwrap_or_default()
+            .lines()
+            .filter(|line| line.starts_with("Private_"))
+            .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+            .sum();
+        Self {
+            descriptors: count("fd"),
+            threads: count("task"),
+            memory_kib,
+        }
+    }
+}
+
+/// The supervisor, and each of its children by process id, zygotes and waiting sandboxes alike.
+#[derive(Debug)]
+pub struct Census {
+    pub supervisor: Figures,
+    pub zygotes: BTreeMap<i32, Figures>,
+    pub children: usize,
+}
+
+impl Census {
+    pub fn take(server: &Server) -> Self {
+        let zygotes = server.zygotes();
+        Self {
+            supervisor: Figures::of(server.pid()),
+            zygotes: zygotes
+                .into_iter()
+                .map(|pid| (pid, Figures::of(pid)))
+                .collect(),
+            children: server.children().len(),
+        }
+    }
+}
