@@ -268,7 +268,9 @@ fn an_unprivileged_server_works_and_is_locked_down() {
         return;
     }
     let copy = PublicCopy::make("server");
-    let server = Server::start_command(copy.command()).until_ready();
+    let mut command = copy.command();
+    command.env("FAAS_WORKSPACE", format!("/tmp/faas-unprivileged-{}", std::process::id()));
+    let server = Server::start_command(command).until_ready();
     assert_eq!(server.python("print(6 * 7)").stdout(), "42\n");
     let security = &server.get("/health").body["security"];
     assert_eq!(security["missing_layers"], serde_json::json!([]));

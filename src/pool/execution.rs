@@ -22,6 +22,11 @@ use crate::protocol::is_file_name;
 
 /// How long a program has to report where it was, after it was asked to stop, before it is killed.
 const SOFT_STOP_GRACE: Duration = Duration::from_millis(100);
+/// On a busy machine a sandbox may not have run at all by then. It is given as much again until it
+/// had this much CPU time since it was asked,
+const SOFT_STOP_CPU: Duration = Duration::from_millis(40);
+/// or this much time went by.
+const LONGEST_GRACE: Duration = Duration::from_secs(1);
 
 /// Exit codes as a shell would give them: timeout(1), 128 + SIGKILL, 128 + SIGXCPU.
 const TIMED_OUT: i32 = 124;
@@ -203,16 +208,21 @@ async fn follow(
 ) -> (Option<Finish>, Option<Stop>) {
     let mut stop = None;
     let mut next_measure = deadline;
+    let mut cpu_at_stop = Duration::ZERO;
     loop {
         let frame = tokio::select! {
             biased;
             frame = sandbox.socket.receive() => frame,
             () = tokio::time::sleep_until(next_measure) => {
-                if stop.is_some() {
+                if stop.is_none() {
+                    stop = Some(Stop::WallTime);
+                    cpu_at_stop = sandbox.cpu_time();
+                    sandbox.signal(Signal::USR1);
+                } else if sandbox.cpu_time().saturating_sub(cpu_at_stop) >= SOFT_STOP_CPU
+                    || Instant::now() >= deadline + LONGEST_GRACE
+                {
                     return (None, stop);
                 }
-                stop = Some(Stop::WallTime);
-                sandbox.signal(Signal::USR1);
                 next_measure = Instant::now() + SOFT_STOP_GRACE;
                 continue;
             }

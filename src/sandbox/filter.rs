@@ -53,6 +53,12 @@ fn sandbox_rules(job_socket: i32) -> Result<Rules, Error> {
     rules.insert(libc::SYS_read, vec![rule([socket()?])?]);
     rules.insert(libc::SYS_write, vec![rule([socket()?])?]);
     rules.insert(libc::SYS_prlimit64, own_limits()?);
+    // A handler for faults takes itself away when it meets one that is not its own; otherwise the
+    // instruction would fault again for ever.
+    rules.insert(
+        libc::SYS_rt_sigaction,
+        one_of(0, [libc::SIGSEGV, libc::SIGBUS].map(|signal| signal as u64))?,
+    );
     Ok(rules)
 }
 
@@ -81,6 +87,7 @@ pub fn for_zygote() -> Result<BpfProgram, Error> {
             libc::SYS_read,
             libc::SYS_recvfrom,
             libc::SYS_recvmsg,
+            libc::SYS_rt_sigaction,
             libc::SYS_seccomp,
             libc::SYS_sendmsg,
             libc::SYS_sendto,
@@ -139,9 +146,6 @@ fn common() -> Result<Rules, Error> {
             libc::SYS_pkey_alloc,
             libc::SYS_pkey_free,
             libc::SYS_restart_syscall,
-            // V8 takes its handler for faults of WebAssembly away when it meets one of another
-            // kind, which would otherwise fault for ever.
-            libc::SYS_rt_sigaction,
             libc::SYS_rt_sigprocmask,
             libc::SYS_rt_sigreturn,
             libc::SYS_sched_yield,
