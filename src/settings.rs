@@ -423,7 +423,7 @@ impl Settings {
             names.filter(|name| !name.is_empty()).collect()
         };
         PackageSettings {
-            enabled: self.packages,
+            enabled: self.packages && self.serves(Language::Python),
             wheelhouse: self.wheelhouse.clone(),
             distribution: self.pyodide_packages.clone(),
             index: self.package_index.clone(),

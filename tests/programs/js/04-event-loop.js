@@ -7,8 +7,10 @@ setTimeout(() => log('timeout 5'), 5);
 Promise.resolve().then(() => log('micro 1')).then(() => log('micro 2'));
 queueMicrotask(() => log('queueMicrotask'));
 (async () => { log('async start'); await null; log('after await'); await 1; log('after second await'); })();
-const interval = setInterval(() => { count++; log('interval', count); if (count === 3) clearInterval(interval); }, 20);
 let count = 0;
+setTimeout(() => {
+  const interval = setInterval(() => { count++; log('interval', count); if (count === 3) clearInterval(interval); }, 20);
+}, 300);
 const cancelled = setTimeout(() => log('never'), 1);
 clearTimeout(cancelled);
 setTimeout((a, b) => log('args', a, b), 100, 'x', { y: 1 });

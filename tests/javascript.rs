@@ -1,0 +1,563 @@
+//! What a JavaScript or TypeScript program may do and what its caller sees.
+
+mod common;
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::LazyLock;
+
+use common::Answer;
+use common::Server;
+use serde_json::Value;
+use serde_json::json;
+
+/// A server for JavaScript only, which boots in a fraction of a second.
+fn server() -> &'static Server {
+    static SHARED: LazyLock<Server> =
+        LazyLock::new(|| Server::start(&[("FAAS_LANGUAGE", "javascript")]));
+    &SHARED
+}
+
+fn run(language: &str, code: &str) -> Answer {
+    server().run(json!({ "language": language, "code": code }))
+}
+
+fn javascript(code: &str) -> Answer {
+    run("javascript", code)
+}
+
+/// Runs a program that must succeed; its stdout.
+fn stdout(code: &str) -> String {
+    let answer = javascript(code);
+    assert_eq!(answer.outcome(), "success", "{code}\n{}", answer.stderr());
+    answer.stdout().to_owned()
+}
+
+fn ret_val(code: &str) -> String {
+    let answer = javascript(code);
+    assert_eq!(answer.outcome(), "success", "{code}\n{}", answer.stderr());
+    answer.ret_val().to_owned()
+}
+
+/// Runs a program that must fail with exit code 1; its stderr.
+fn failure(language: &str, code: &str) -> String {
+    let answer = run(language, code);
+    let outcome = (answer.status, answer.outcome(), answer.exit_code());
+    assert_eq!(outcome, (200, "error", 1), "{code}\n{}", answer.body);
+    answer.stderr().to_owned()
+}
+
+fn programs(directory: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/programs")
+        .join(directory);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension != "out"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn programs_print_what_node_prints() {
+    let version = Command::new("node").arg("--version").output();
+    let is_node_20 = version.is_ok_and(|output| output.stdout.starts_with(b"v20."));
+    let programs = programs("js");
+    assert!(programs.len() >= 30);
+    for path in programs {
+        let expected = std::fs::read_to_string(path.with_extension("out")).unwrap();
+        if is_node_20 {
+            let node = Command::new("node").arg(&path).output().unwrap();
+            let printed = String::from_utf8(node.stdout).unwrap();
+            assert_eq!(printed, expected, "Node itself, {}", path.display());
+        }
+        let code = std::fs::read_to_string(&path).unwrap();
+        let answer = javascript(&code);
+        let name = path.display();
+        assert_eq!(answer.outcome(), "success", "{name}: {}", answer.stderr());
+        assert_eq!(answer.stdout(), expected, "{name}");
+    }
+}
+
+#[test]
+fn typescript_programs_print_what_they_must() {
+    for path in programs("ts") {
+        let expected = std::fs::read_to_string(path.with_extension("out")).unwrap();
+        let code = std::fs::read_to_string(&path).unwrap();
+        let answer = run("typescript", &code);
+        let name = path.display();
+        assert_eq!(answer.outcome(), "success", "{name}: {}", answer.stderr());
+        assert_eq!(answer.stdout(), expected, "{name}");
+    }
+}
+
+#[test]
+fn languages_have_short_names_and_answers_their_long_ones() {
+    for (given, long) in [
+        ("javascript", "javascript"),
+        ("js", "javascript"),
+        ("JS", "javascript"),
+        ("typescript", "typescript"),
+        ("ts", "typescript"),
+    ] {
+        let answer = run(given, "console.log(1)");
+        assert_eq!(answer.stdout(), "1\n");
+        assert_eq!(answer.body["metadata"]["language"], long);
+    }
+}
+
+#[test]
+fn a_server_for_one_language_refuses_the_other() {
+    let answer = run("python", "print(1)");
+    assert_eq!(answer.status, 400);
+    let details = "Supported languages: javascript, js, typescript, ts";
+    assert_eq!(answer.body["details"], details);
+    let answer = server().run(json!({ "code": "console.log('no language named')" }));
+    assert_eq!(answer.stdout(), "no language named\n");
+}
+
+#[test]
+fn the_top_level_may_await_and_return() {
+    let code = "const x = await new Promise((r) => setTimeout(r, 5, 20));\nreturn { x: x + 1 };";
+    assert_eq!(ret_val(code), r#"{"x":21}"#);
+    assert_eq!(ret_val("return 'as it is'"), "as it is");
+    assert_eq!(ret_val("return null"), "null");
+    assert_eq!(ret_val("return [1, undefined]"), "[1,null]");
+    assert_eq!(ret_val("return 10n ** 20n"), "100000000000000000000n");
+    assert_eq!(
+        ret_val("const o = {}; o.o = o; return o"),
+        "<ref *1> { o: [Circular *1] }"
+    );
+    assert_eq!(ret_val("return undefined"), "");
+    assert_eq!(ret_val("1 + 1"), "");
+}
+
+#[test]
+fn the_built_in_comes_before_what_the_top_level_returns() {
+    let answer = javascript("return_val({ a: 1 }); console.log('{\"b\": 2}'); return 3;");
+    assert_eq!(
+        (answer.ret_val(), answer.stdout()),
+        (r#"{"a":1}"#, "{\"b\": 2}\n")
+    );
+    assert_eq!(ret_val("return_val('text'); return_val('later')"), "later");
+}
+
+#[test]
+fn a_json_object_on_the_last_line_becomes_the_value_and_leaves_stdout() {
+    let code = "function return_val(v) { console.log(JSON.stringify(v)); }\nconsole.log('before');\nreturn_val({ z: [1] });";
+    let answer = javascript(code);
+    assert_eq!(
+        (answer.ret_val(), answer.stdout()),
+        (r#"{"z":[1]}"#, "before\n")
+    );
+    for kept in ["[1]", "5", "\"{}\"", "{ a: 1 }"] {
+        let answer = javascript(&format!("console.log({})", json!(kept)));
+        assert_eq!(
+            (answer.ret_val(), answer.stdout()),
+            ("", format!("{kept}\n").as_str())
+        );
+    }
+}
+
+#[test]
+fn input_is_at_hand() {
+    let request =
+        |input: Value| json!({ "language": "js", "code": "return input_data", "input": input });
+    for (input, expected) in [
+        (json!({ "a": [1, null, "é"] }), r#"{"a":[1,null,"é"]}"#),
+        (json!("text"), "text"),
+        (json!(0), "0"),
+    ] {
+        assert_eq!(server().run(request(input)).ret_val(), expected);
+    }
+    assert_eq!(ret_val("return input_data === null"), "true");
+}
+
+#[test]
+fn methods_of_the_console_go_where_they_should() {
+    let code = "for (const m of ['log', 'info', 'debug', 'warn', 'error', 'trace']) console[m](m);";
+    let answer = javascript(code);
+    assert_eq!(answer.stdout(), "log\ninfo\ndebug\n");
+    assert_eq!(
+        answer.stderr(),
+        "warn\nerror\nTrace: trace\n    at <code>:1:79\n"
+    );
+}
+
+#[test]
+fn an_error_shows_the_users_frames_lines_and_columns() {
+    let code = "function inner() {\n\tthrow new TypeError('boom');\n}\nconst outer = () => [1].map(inner);\nouter();";
+    let expected = "<code>:2\n\tthrow new TypeError('boom');\n\t      ^\n\nTypeError: boom\n    at inner (<code>:2:8)\n    at Array.map (<anonymous>)\n    at outer (<code>:4:25)\n    at <code>:5:1\n";
+    assert_eq!(failure("js", code), expected);
+    // The same in other ways to fail, none of which shows a frame of ours.
+    for code in [
+        "await null;\nnull.x",
+        "setTimeout(() => {\nnull.x }, 1)",
+        "queueMicrotask(() => {\nnull.x })",
+        "Promise.resolve().then(() => {\nnull.x })",
+        "new Promise(() => {\nnull.x })",
+        "new EventTarget().addEventListener('x', 1);\nnull.x",
+        "const t = new EventTarget(); t.addEventListener('x', () => {\nnull.x }); t.dispatchEvent(new Event('x'))",
+        "setImmediate(() => {\nnull.x })",
+        "export {};\nnull.x",
+        "const c = new AbortController(); c.signal.onabort = () => {\nnull.x }; c.abort()",
+    ] {
+        let stderr = failure("js", code);
+        let start = "<code>:2\nnull.x";
+        assert!(stderr.starts_with(start), "{code}\n{stderr}");
+        assert!(
+            stderr.contains("(reading 'x')\n    at "),
+            "{code}\n{stderr}"
+        );
+        assert!(stderr.contains("<code>:2:6"), "{code}\n{stderr}");
+        assert!(!stderr.contains("ext:"), "{code}\n{stderr}");
+    }
+}
+
+#[test]
+fn an_unhandled_rejection_is_an_error_and_a_handled_one_is_none() {
+    let stderr = failure("js", "Promise.reject(new RangeError('nobody cares'));");
+    assert!(stderr.contains("RangeError: nobody cares\n    at <code>:1:16"));
+    assert_eq!(
+        stdout("const p = Promise.reject(1); await null; p.catch(() => console.log('ok'))"),
+        "ok\n"
+    );
+    assert_eq!(
+        failure("js", "throw { not: 'an error' }"),
+        "Uncaught { not: 'an error' }\n(no Error was thrown, so there is no stack)\n"
+    );
+}
+
+#[test]
+fn an_error_is_shown_with_what_hangs_on_it() {
+    let stderr = failure(
+        "js",
+        "throw Object.assign(new Error('outer', { cause: new TypeError('inner') }), { code: 'E1' })",
+    );
+    assert!(
+        stderr.contains(
+            "Error: outer\n    at <code>:1:21 {\n  code: 'E1',\n  [cause]: TypeError: inner"
+        ),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn an_await_that_nothing_can_settle_ends_the_program() {
+    let answer = javascript("console.log('x'); await new Promise(() => {});");
+    assert_eq!((answer.outcome(), answer.exit_code()), ("error", 13));
+    assert!(answer.stderr().contains("nothing was left to settle"));
+}
+
+#[test]
+fn syntax_errors_show_line_column_and_a_caret() {
+    for (language, code, expected) in [
+        (
+            "js",
+            "let a = 1;\nlet x = ;",
+            "<code>:2\nlet x = ;\n        ^\n\nSyntaxError: Unexpected token ';'\n",
+        ),
+        (
+            "js",
+            "foo();\n}",
+            "<code>:2\n}\n^\n\nSyntaxError: Unexpected token '}'\n",
+        ),
+        (
+            "js",
+            "return 1; }",
+            "<code>:1\nreturn 1; }\n          ^\n\nSyntaxError: Unexpected token '}'\n",
+        ),
+        (
+            "js",
+            "function f() {",
+            "<code>:1\nfunction f() {\n              ^\n\nSyntaxError: Unexpected end of input\n",
+        ),
+        (
+            "js",
+            "let a; let a;",
+            "<code>:1\nlet a; let a;\n           ^\n\nSyntaxError: Identifier 'a' has already been declared\n",
+        ),
+        (
+            "ts",
+            "let a: number = 1;\n\tlet b: = 2;",
+            "<code>:2\n\tlet b: = 2;\n\t       ^\n\nSyntaxError: Unexpected token `=`.",
+        ),
+        (
+            "ts",
+            "interface X {}\nlet a; let a: X;",
+            "<code>:2\nlet a; let a: X;\n           ^\n\nSyntaxError: Identifier 'a' has already been declared\n",
+        ),
+        ("ts", "enum E {", "<code>:1\nenum E {\n"),
+    ] {
+        let stderr = failure(language, code);
+        assert!(stderr.starts_with(expected), "{code}\n{stderr}");
+    }
+}
+
+#[test]
+fn errors_of_typescript_are_at_the_places_of_the_source_that_was_sent() {
+    let code = "interface A {\n  x: number;\n}\nenum E { One }\n\nclass C {\n  constructor(private readonly a: A) {}\n  run(): never { throw new Error(`at ${E[0]}`); }\n}\nfunction call(c: C): void { c.run(); }\ncall(new C({ x: 1 } as A));";
+    let expected = "<code>:8\n  run(): never { throw new Error(`at ${E[0]}`); }\n                       ^\n\nError: at One\n    at C.run (<code>:8:24)\n    at call (<code>:10:31)\n    at <code>:11:1\n";
+    assert_eq!(failure("ts", code), expected);
+    let code = "type T = {\n a: 1 }\nconst s: string = new Error('x').stack as string;\nconsole.log(s.split('\\n')[1]);";
+    assert_eq!(run("ts", code).stdout(), "    at <code>:3:19\n");
+}
+
+#[test]
+fn no_module_can_be_imported() {
+    for code in [
+        "import fs from 'node:fs';",
+        "console.log(1);\nexport * from 'node:fs';",
+        "await import('node:fs')",
+        "eval('import(\"node:fs\")')",
+    ] {
+        let stderr = failure("js", code);
+        assert!(
+            stderr
+                .contains("TypeError: Cannot import \"node:fs\": the sandbox has no module loader"),
+            "{code}\n{stderr}"
+        );
+    }
+    for address in [
+        "ext:core/mod.js",
+        "file:///etc/passwd",
+        "data:text/javascript,1",
+        "./x.js",
+    ] {
+        let code = format!("await import('{address}').catch((e) => console.log(e.message))");
+        assert!(stdout(&code).starts_with("Cannot import"), "{address}");
+    }
+    // What types alone need is gone before anybody looks for it.
+    assert_eq!(
+        run(
+            "ts",
+            "import type { A } from 'nowhere';\nexport const a: A = 1;\nconsole.log(a)"
+        )
+        .stdout(),
+        "1\n"
+    );
+}
+
+#[test]
+fn what_is_missing_says_so() {
+    for (code, expected) in [
+        (
+            "fetch('http://x')",
+            "the sandbox has no fetch; it has no network",
+        ),
+        ("Deno.cwd()", "the sandbox has no Deno"),
+        ("process.exit(1)", "the sandbox has no process"),
+        ("const fs = require('fs')", "the sandbox has no require"),
+        ("module.exports = {}", "the sandbox has no module"),
+        ("Buffer.from('x')", "the sandbox has no Buffer"),
+    ] {
+        let stderr = failure("js", code);
+        assert!(stderr.contains(" is not defined: "), "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
+    }
+    let code = "console.log(typeof fetch, typeof process, typeof Deno, typeof require)";
+    assert_eq!(stdout(code), "undefined undefined undefined undefined\n");
+    let stderr = failure("js", "let mine; notThere");
+    assert!(
+        stderr.contains("ReferenceError: notThere is not defined\n"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn nothing_of_the_host_is_in_reach() {
+    let code = "return Object.getOwnPropertyNames(globalThis).concat(Object.getOwnPropertySymbols(globalThis).map(String)).filter((n) => /deno|bootstrap|core|op_|faas|ext:/i.test(n))";
+    assert_eq!(ret_val(code), "[]");
+    // Call sites give no function of ours away.
+    let code = "Error.prepareStackTrace = (e, sites) => sites; const all = []; const see = () => all.push(...new Error('x').stack);
+        const t = new EventTarget(); t.addEventListener('x', see); t.dispatchEvent(new Event('x')); queueMicrotask(see); setTimeout(() => { see(); console.log(all.map((s) => s.getFileName())) }, 1)";
+    assert!(!stdout(code).contains("ext:"));
+}
+
+#[test]
+fn eval_and_new_function_work() {
+    assert_eq!(
+        stdout(
+            "console.log(eval('1 + 1'), new Function('a', 'return a * 2')(4), (0, eval)('typeof input_data'))"
+        ),
+        "2 8 object\n"
+    );
+    assert_eq!(
+        stdout("try { new Function('return (') } catch (e) { console.log(e.name) }"),
+        "SyntaxError\n"
+    );
+}
+
+#[test]
+fn a_program_is_a_sloppy_script_unless_it_says_otherwise() {
+    assert_eq!(
+        stdout("x = 5; with ({ q: 1 }) console.log(q, x, 010, this === globalThis)"),
+        "1 5 8 true\n"
+    );
+    assert!(failure("js", "'use strict'; y = 5").contains("y is not defined"));
+    assert!(failure("js", "export {}; y = 5").contains("y is not defined"));
+    assert_eq!(
+        stdout("#!/usr/bin/env node\nconsole.log(1) // no line after this"),
+        "1\n"
+    );
+    assert_eq!(stdout("\u{feff}console.log(2)"), "2\n");
+}
+
+#[test]
+fn pending_timers_keep_the_program_alive() {
+    let code = "setTimeout(() => console.log('late'), 150); console.log('early')";
+    let answer = javascript(code);
+    assert_eq!(answer.stdout(), "early\nlate\n");
+    assert!(answer.body["metadata"]["duration"].as_u64().unwrap() >= 150);
+    assert_eq!(
+        stdout("const t = setInterval(() => { console.log(1); clearInterval(t) }, 1)"),
+        "1\n"
+    );
+}
+
+#[test]
+fn whatever_does_not_end_is_stopped_and_keeps_its_output() {
+    for (code, place) in [
+        ("console.log('kept'); while (true) {}", "    at <code>:1:22"),
+        (
+            "console.log('kept'); const f = () => Promise.resolve().then(f); f(); for (;;) await null",
+            "",
+        ),
+        (
+            "console.log('kept');\n/^(a+)+$/.test('a'.repeat(50) + 'b')",
+            "    at <code>:2:11",
+        ),
+        (
+            "console.log('kept'); await new Promise((r) => setTimeout(r, 60000))",
+            "",
+        ),
+        ("console.log('kept'); setInterval(() => {}, 1)", ""),
+        (
+            "console.log('kept'); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)",
+            "    at <code>:1:30",
+        ),
+        (
+            "console.log('kept'); throw Object.defineProperty(new Error(), 'message', { get() { for (;;); } })",
+            "    at get (<code>:1:",
+        ),
+        (
+            "console.log('kept'); return { toJSON() { for (;;); } }",
+            "    at toJSON (<code>:1:",
+        ),
+    ] {
+        let request = json!({ "language": "js", "code": code, "timeout": 400 });
+        let answer = server().run(request);
+        let outcome = (answer.outcome(), answer.exit_code(), answer.stdout());
+        assert_eq!(
+            outcome,
+            ("timeout", 124, "kept\n"),
+            "{code}\n{}",
+            answer.body
+        );
+        assert!(
+            answer.stderr().contains(place),
+            "{code}\n{}",
+            answer.stderr()
+        );
+        assert_eq!(
+            answer.last_stderr_line(),
+            "Execution stopped: time limit of 400 ms reached"
+        );
+    }
+}
+
+#[test]
+fn whatever_eats_the_memory_is_stopped_and_keeps_its_output() {
+    for code in [
+        "const a = []; for (;;) a.push({ n: a.length })",
+        "const a = []; for (;;) a.push(new Uint8Array(1e6).fill(1))",
+        "const a = []; for (;;) a.push('x'.repeat(1e6) + a.length)",
+        "const m = new Map(); for (let i = 0; ; i++) m.set(i, { i })",
+        "let a = [1]; for (;;) a = a.concat(a)",
+        "new Uint8Array(2 ** 31)",
+        "new WebAssembly.Memory({ initial: 10000 })",
+        "let x = 'x'.repeat(2 ** 27); JSON.stringify(x + x)",
+        "console.log('x'.repeat(2 ** 28))",
+        "new TextEncoder().encode('x'.repeat(2 ** 28))",
+    ] {
+        let code = format!("console.log('kept');\n{code}");
+        let request = json!({ "language": "js", "code": code, "timeout": 60_000 });
+        let answer = server().run(request);
+        let outcome = (answer.outcome(), answer.exit_code(), answer.stdout());
+        assert_eq!(
+            outcome,
+            ("memory_limit", 137, "kept\n"),
+            "{code}\n{}",
+            answer.body
+        );
+        assert_eq!(
+            answer.last_stderr_line(),
+            "Execution stopped: memory limit of 256 MiB reached"
+        );
+    }
+    assert_eq!(stdout("console.log('unharmed')"), "unharmed\n");
+}
+
+#[test]
+fn a_source_nested_too_deeply_is_the_programs_failure() {
+    let brackets = format!("let x = {}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let sum = format!("let x = 1{}", "+1".repeat(200_000));
+    let stderr = failure("js", &brackets);
+    assert!(
+        stderr.contains("RangeError: Maximum call stack size exceeded"),
+        "{stderr}"
+    );
+    for code in [brackets, sum, format!("let x = {}1", "!".repeat(400_000))] {
+        let stderr = failure("ts", &code);
+        assert_eq!(
+            stderr,
+            "RangeError: the program is nested too deeply for the TypeScript compiler\n"
+        );
+    }
+    let fine = format!("let x: number = 1{}; console.log(x)", "+1".repeat(3_000));
+    assert_eq!(run("ts", &fine).stdout(), "3001\n");
+    let recursion = "const f = () => f(); try { f() } catch (e) { console.log(e.name, e.message) }";
+    assert_eq!(
+        stdout(recursion),
+        "RangeError Maximum call stack size exceeded\n"
+    );
+}
+
+#[test]
+fn tampering_breaks_the_program_alone() {
+    for code in [
+        "Array.prototype[Symbol.iterator] = null; Array.prototype.push = null; console.log('a', [1], { b: 2 })",
+        "Promise.prototype.then = () => {}; String.prototype.replace = RegExp.prototype.exec = null; console.log('a', [1], { b: 2 })",
+        "Object.defineProperty(Object.prototype, 'get', { value: 1 }); Object.prototype.value = 2; console.log('a', [1], { b: 2 })",
+        "globalThis.Error = globalThis.Object = globalThis.Symbol = JSON.stringify = null; console.log('a', [1], { b: 2 })",
+    ] {
+        assert_eq!(stdout(code), "a [ 1 ] { b: 2 }\n", "{code}");
+        let stderr = failure("js", &format!("{code}\nnull.x"));
+        assert!(
+            stderr.contains("TypeError: Cannot read properties of null"),
+            "{code}\n{stderr}"
+        );
+    }
+    for code in [
+        "Error.prepareStackTrace = () => { throw 1 }; throw new Error('seen')",
+        "Error.stackTraceLimit = 0; throw new Error('seen')",
+        "for (const k of Object.getOwnPropertyNames(globalThis)) delete globalThis[k]; throw 'seen'",
+    ] {
+        assert!(failure("js", code).contains("seen"), "{code}");
+    }
+}
+
+#[test]
+fn random_numbers_are_fresh_in_every_sandbox() {
+    let draw = || stdout("console.log(Math.random(), crypto.randomUUID())");
+    assert_ne!(draw(), draw());
+}
+
+#[test]
+fn the_clock_starts_with_the_program() {
+    let code = "return performance.now() < 1000 && Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 100";
+    assert_eq!(ret_val(code), "true");
+}
