@@ -269,7 +269,10 @@ fn an_unprivileged_server_works_and_is_locked_down() {
     }
     let copy = PublicCopy::make("server");
     let mut command = copy.command();
-    command.env("FAAS_WORKSPACE", format!("/tmp/faas-unprivileged-{}", std::process::id()));
+    command.env(
+        "FAAS_WORKSPACE",
+        format!("/tmp/faas-unprivileged-{}", std::process::id()),
+    );
     let server = Server::start_command(command).until_ready();
     assert_eq!(server.python("print(6 * 7)").stdout(), "42\n");
     let security = &server.get("/health").body["security"];

@@ -89,7 +89,7 @@ fn settings_table() -> String {
         let Some((text, after)) = entry.split_once("[env: ") else {
             continue;
         };
-        let name = after.split('=').next().unwrap();
+        let name = after.split(['=', ']']).next().unwrap();
         let default = after.split("\n          [default: ").nth(1);
         let default = default.map_or("", |rest| rest.split(']').next().unwrap());
         let text = text.split_once('\n').unwrap().1.split_whitespace();

@@ -12,6 +12,11 @@ use common::eventually;
 use common::is_alive;
 use serde_json::json;
 
+/// A server with one runtime, so that its processes are easily counted.
+fn start(environment: &[(&str, &str)]) -> Server {
+    Server::start(&[environment, &[("FAAS_LANGUAGE", "python")]].concat())
+}
+
 fn sleep_code(seconds: f64) -> serde_json::Value {
     json!({ "code": format!("import time\nprint('begin', flush=True)\ntime.sleep({seconds})\nprint('end')") })
 }
@@ -30,7 +35,7 @@ fn idle(server: &Server) -> u64 {
 
 #[test]
 fn the_pool_keeps_its_size_and_a_sandbox_is_used_once() {
-    let server = Server::start(&[("FAAS_POOL_SIZE", "3")]);
+    let server = start(&[("FAAS_POOL_SIZE", "3")]);
     eventually("the pool does not fill", || idle(&server) == 3);
     let ids: std::collections::HashSet<String> = (0..8)
         .map(|_| server.python("1").body["metadata"]["instance_id"].to_string())
@@ -43,7 +48,7 @@ fn the_pool_keeps_its_size_and_a_sandbox_is_used_once() {
 
 #[test]
 fn executions_run_side_by_side() {
-    let server = Server::start(&[]);
+    let server = start(&[]);
     let started = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..20 {
@@ -60,7 +65,7 @@ fn executions_run_side_by_side() {
 
 #[test]
 fn no_more_sandboxes_live_than_allowed() {
-    let server = Server::start(&[("FAAS_MAX_INSTANCES", "4"), ("FAAS_POOL_SIZE", "2")]);
+    let server = start(&[("FAAS_MAX_INSTANCES", "4"), ("FAAS_POOL_SIZE", "2")]);
     std::thread::scope(|scope| {
         for _ in 0..12 {
             scope.spawn(|| assert_eq!(server.run(sleep_code(0.2)).stdout(), "begin\nend\n"));
@@ -75,7 +80,7 @@ fn no_more_sandboxes_live_than_allowed() {
 
 #[test]
 fn a_full_queue_is_429_and_says_when_to_come_again() {
-    let server = Server::start(&[("FAAS_WORKER_COUNT", "1"), ("FAAS_QUEUE_SIZE", "1")]);
+    let server = start(&[("FAAS_WORKER_COUNT", "1"), ("FAAS_QUEUE_SIZE", "1")]);
     std::thread::scope(|scope| {
         let running = scope.spawn(|| server.run(sleep_code(1.5)));
         eventually("the first does not start", || active(&server) == 1);
@@ -99,7 +104,7 @@ fn a_full_queue_is_429_and_says_when_to_come_again() {
 
 #[test]
 fn a_higher_priority_is_executed_first() {
-    let server = Server::start(&[("FAAS_WORKER_COUNT", "1")]);
+    let server = start(&[("FAAS_WORKER_COUNT", "1")]);
     let order = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         scope.spawn(|| server.run(sleep_code(1.0)));
@@ -127,7 +132,7 @@ fn a_higher_priority_is_executed_first() {
 
 #[test]
 fn before_the_first_sandbox_is_ready_the_service_is_unavailable() {
-    let server = Server::start_unready(&[]);
+    let server = Server::start_unready(&[("FAAS_LANGUAGE", "python")]);
     let answer = server.python("1");
     assert_eq!(answer.status, 503);
     assert!(
@@ -149,7 +154,7 @@ fn before_the_first_sandbox_is_ready_the_service_is_unavailable() {
 
 #[test]
 fn a_killed_sandbox_is_one_failed_execution() {
-    let server = Server::start(&[("FAAS_POOL_SIZE", "2")]);
+    let server = start(&[("FAAS_POOL_SIZE", "2")]);
     std::thread::scope(|scope| {
         let running = scope.spawn(|| server.run(sleep_code(20.0)));
         eventually("it does not start", || active(&server) == 1);
@@ -175,7 +180,7 @@ fn a_killed_sandbox_is_one_failed_execution() {
 
 #[test]
 fn a_killed_zygote_is_replaced_while_requests_wait() {
-    let server = Server::start(&[("FAAS_POOL_SIZE", "1")]);
+    let server = start(&[("FAAS_POOL_SIZE", "1")]);
     let zygote = server.zygote();
     // SAFETY: kill takes two numbers; this is the zygote of our own server.
     unsafe { libc::kill(zygote, libc::SIGKILL) };
@@ -195,7 +200,7 @@ fn a_killed_zygote_is_replaced_while_requests_wait() {
 
 #[test]
 fn a_client_that_hangs_up_frees_its_sandbox() {
-    let server = Server::start(&[]);
+    let server = start(&[]);
     let body = sleep_code(60.0).to_string();
     let mut stream = TcpStream::connect(&server.address).unwrap();
     write!(
@@ -212,7 +217,7 @@ fn a_client_that_hangs_up_frees_its_sandbox() {
 
 #[test]
 fn sigterm_finishes_what_runs_and_leaves_no_process() {
-    let mut server = Server::start(&[]);
+    let mut server = start(&[]);
     let children = server.children();
     let (answer, address) = std::thread::scope(|scope| {
         let running = scope.spawn(|| server.run(sleep_code(1.0)));
@@ -231,7 +236,7 @@ fn sigterm_finishes_what_runs_and_leaves_no_process() {
 
 #[test]
 fn the_grace_period_ends_what_runs_longer() {
-    let mut server = Server::start(&[("FAAS_SHUTDOWN_GRACE", "300")]);
+    let mut server = start(&[("FAAS_SHUTDOWN_GRACE", "300")]);
     let body = sleep_code(60.0).to_string();
     let mut stream = TcpStream::connect(&server.address).unwrap();
     write!(
@@ -251,7 +256,7 @@ fn the_grace_period_ends_what_runs_longer() {
 
 #[test]
 fn a_supervisor_killed_outright_leaves_no_process() {
-    let mut server = Server::start(&[]);
+    let mut server = start(&[]);
     let body = json!({ "code": "while True: pass" }).to_string();
     let mut stream = TcpStream::connect(&server.address).unwrap();
     write!(
@@ -271,7 +276,7 @@ fn a_supervisor_killed_outright_leaves_no_process() {
 
 #[test]
 fn a_pool_grows_when_needed_and_shrinks_when_not() {
-    let server = Server::start(&[
+    let server = start(&[
         ("FAAS_POOL_MIN_SIZE", "1"),
         ("FAAS_POOL_SIZE", "2"),
         ("FAAS_POOL_MAX_SIZE", "8"),

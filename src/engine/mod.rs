@@ -9,6 +9,7 @@ mod loader;
 mod no_import;
 mod platform;
 mod python;
+mod scripts;
 mod typescript;
 
 use std::path::PathBuf;

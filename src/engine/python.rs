@@ -1,15 +1,12 @@
 //! Python: the official Pyodide, booted in a bare V8.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::rc::Rc;
 
-use deno_core::ExtensionFileSource;
 use deno_core::JsRuntime;
 use deno_core::ModuleSpecifier;
 use deno_core::PollEventLoopOptions;
 use deno_core::RuntimeOptions;
-use deno_core::ascii_str_include;
 use deno_core::v8;
 
 use super::BootOptions;
@@ -24,6 +21,7 @@ use super::host::HostState;
 use super::loader::BootLoader;
 use super::no_import;
 use super::platform;
+use super::scripts;
 
 deno_core::extension!(
     faas_python,
@@ -45,29 +43,15 @@ deno_core::extension!(
         host::op_faas_write,
     ],
     esm_entry_point = "ext:faas_python/realm.js",
+    esm = [
+        "ext:faas_python/realm.js" = "js/python/realm.js",
+        "ext:faas_python/random.js" = "js/shared/random.js",
+        "ext:faas_python/timers.js" = "js/shared/timers.js",
+    ],
     options = { host_state: HostState },
     middleware = |op| if is_kept(op.name) { op } else { op.disable() },
     state = |state, options| state.put(options.host_state),
 );
-
-/// The realm's scripts, part of the program. Named in the macro above, they would be read from the
-/// directory that this was built in, which a container does not have.
-fn scripts() -> Cow<'static, [ExtensionFileSource]> {
-    Cow::Owned(vec![
-        ExtensionFileSource::new(
-            "ext:faas_python/realm.js",
-            ascii_str_include!("../../js/python/realm.js"),
-        ),
-        ExtensionFileSource::new(
-            "ext:faas_python/random.js",
-            ascii_str_include!("../../js/shared/random.js"),
-        ),
-        ExtensionFileSource::new(
-            "ext:faas_python/timers.js",
-            ascii_str_include!("../../js/shared/timers.js"),
-        ),
-    ])
-}
 
 /// Ops of deno_core that its own start-up code and the realm use. All others are disabled: among
 /// them is one that panics the process (`op_panic`) and some that write to the host's streams.
@@ -126,11 +110,11 @@ impl PythonEngine {
     async fn boot_realm(options: &BootOptions) -> Result<Self, Error> {
         let directory = &options.pyodide;
         let loader = BootLoader::new(directory.clone());
-        let mut extension =
-            faas_python::init(HostState::new(Rc::new(Silent), Some(directory.clone())));
-        extension.esm_files = scripts();
         let mut runtime = JsRuntime::try_new(RuntimeOptions {
-            extensions: vec![extension],
+            extensions: scripts::carried(vec![faas_python::init(HostState::new(
+                Rc::new(Silent),
+                Some(directory.clone()),
+            ))])?,
             module_loader: Some(loader.clone()),
             ..Default::default()
         })?;

@@ -80,24 +80,63 @@ test("stop frees the sandbox", needsServer, async () => {
   });
 });
 
-test("every example does what it is there for", needsServer, async () => {
-  const page = await openPage(browser, url);
-  const titles = await page.locator("#examples option").allTextContents();
-  const outcomes = {};
-  for (const title of titles.slice(1)) {
-    if (title.startsWith("Plot")) continue; // needs the package index
-    await page.locator("#examples").selectOption({ label: title });
-    await clickRun(page);
-    outcomes[title] = await text(page, "status");
-  }
-  assert.deepEqual(outcomes, {
+const outcomes = {
+  Python: {
     Hello: "Success",
     "JSON evaluator": "Success",
     "Top-level await, streaming": "Success",
     "Exception with traceback": "Program failed",
     "Random and statistics": "Success",
     Files: "Success",
+  },
+  JavaScript: {
+    Hello: "Success",
+    "JSON evaluator": "Success",
+    "Top-level await, streaming": "Success",
+    "Error with stack": "Program failed",
+  },
+  TypeScript: { "Types and generics": "Success", Simulation: "Success" },
+};
+
+for (const [language, wanted] of Object.entries(outcomes)) {
+  test(`every example in ${language} does what it is there for`, needsServer, async () => {
+    const page = await openPage(browser, url);
+    await page.locator(`label[for=language-${language.toLowerCase()}]`).click();
+    const titles = await page.locator("#examples option").allTextContents();
+    const seen = {};
+    for (const title of titles.slice(1)) {
+      if (title.startsWith("Plot")) continue; // needs the package index
+      await page.locator("#examples").selectOption({ label: title });
+      await clickRun(page);
+      seen[title] = await text(page, "status");
+      await shoot(page, `example-${language}-${title.replaceAll(/\W/g, "")}`);
+    }
+    assert.deepEqual(seen, wanted);
   });
+}
+
+test("a place in a JavaScript stack leads to the editor", needsServer, async () => {
+  const page = await openPage(browser, url);
+  await page.locator("label[for=language-javascript]").click();
+  await page.locator("#examples").selectOption({ label: "Error with stack" });
+  await clickRun(page);
+  await page.locator("#output a").first().click();
+  const line = await page.locator("#editor .cm-activeLine").textContent();
+  assert.equal(line.trim(), 'throw new RangeError("the stack is empty");');
+  assert.ok((await page.locator("#editor .cm-lintRange-error").count()) > 0);
+});
+
+test("files that a program leaves are shown", needsServer, async () => {
+  const page = await openPage(browser, url);
+  await page.locator("#examples").selectOption({ label: "Files" });
+  await clickRun(page);
+  assert.deepEqual(await page.locator("#files .file-name").allTextContents(), [
+    "wave.svg",
+    "waves.csv",
+  ]);
+  const picture = page.locator("#files img");
+  await page.waitForFunction(() => document.querySelector("#files img").naturalWidth > 0);
+  assert.equal(await picture.count(), 1);
 });
 
 test("the keyboard reaches everything in order", needsServer, async () => {

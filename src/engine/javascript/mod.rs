@@ -29,6 +29,7 @@ use super::Stream;
 use super::host::HostState;
 use super::interrupt;
 use super::platform;
+use super::scripts;
 use super::typescript;
 use crate::protocol::Language;
 use compile::Compiled;
@@ -85,7 +86,7 @@ impl JavaScriptEngine {
             create_params: Some(memory::create_params(memory_bytes)),
             // Without it `structuredClone` copies what it should transfer.
             shared_array_buffer_store: Some(SharedArrayBufferStore::default()),
-            extensions: vec![
+            extensions: scripts::carried(vec![
                 deno_webidl::deno_webidl::init(),
                 deno_web::deno_web::init(
                     Arc::new(BlobStore::default()),
@@ -94,7 +95,7 @@ impl JavaScriptEngine {
                     InMemoryBroadcastChannel::default(),
                 ),
                 realm::faas_javascript::init(HostState::new(host, None), realm.clone()),
-            ],
+            ])?,
             ..Default::default()
         })?;
         let functions = take_over(&mut runtime, &realm)?;

@@ -1,4 +1,4 @@
-# A plot, with the package matplotlib (see the packages under Options).
+# A plot with the package matplotlib, named under Options. Figures left open come back as pictures.
 import random
 
 import matplotlib
@@ -17,4 +17,3 @@ axes.set_title("Six random walks")
 axes.set_xlabel("step")
 axes.grid(alpha=0.3)
 figure.tight_layout()
-figure.savefig("walks.png", dpi=120)
