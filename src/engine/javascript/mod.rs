@@ -331,6 +331,9 @@ impl Engine for JavaScriptEngine {
     }
 
     fn collect_garbage(&mut self) {
-        self.runtime.v8_isolate().low_memory_notification();
+        let isolate = self.runtime.v8_isolate();
+        isolate.low_memory_notification();
+        // The rest of it (sweeping) waits in tasks; every fork would have to do it.
+        platform::pump(isolate);
     }
 }
