@@ -168,9 +168,11 @@ def report_stop():
     try:
         stack = traceback.StackSummary.extract(traceback.walk_stack(sys._getframe(1)))
         stack = [frame for frame in reversed(stack) if not frame.filename.startswith(HIDDEN_FRAMES)]
-        text = "".join(traceback.format_list(stack))
-        if text:
+        if stack:
+            text = "".join(traceback.format_list(stack))
             sys.stderr.write(f"Traceback (most recent call last):\n{text}")
+        elif error := sys.exception():
+            report(error)  # It was being reported when the time was over.
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

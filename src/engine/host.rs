@@ -163,7 +163,7 @@ pub fn op_faas_random(#[buffer] bytes: &mut [u8]) -> Result<(), JsErrorBox> {
 #[op2(fast)]
 pub fn op_faas_sleep(milliseconds: f64) -> bool {
     interrupt::sleep(milliseconds);
-    interrupt::stop_requested()
+    interrupt::take_stop()
 }
 
 /// Runs microtasks and V8's own pending tasks; the way on for promises while Python is on the stack.
@@ -173,10 +173,10 @@ pub fn op_faas_pump(scope: &mut v8::PinScope<'_, '_>) {
     scope.perform_microtask_checkpoint();
 }
 
-/// Whether a stop was requested.
+/// Whether a stop was requested; the caller then raises KeyboardInterrupt.
 #[op2(fast)]
 pub fn op_faas_stop_requested() -> bool {
-    interrupt::stop_requested()
+    interrupt::take_stop()
 }
 
 /// Lets the code that reports a stop run undisturbed.
