@@ -20,6 +20,7 @@ mod run_file;
 mod sandbox;
 mod serve;
 mod settings;
+mod telemetry;
 mod zygote;
 
 use std::process::ExitCode;

@@ -15,6 +15,7 @@ use crate::protocol::Language;
 use crate::sandbox::Layers;
 use crate::serve;
 use crate::settings::Settings;
+use crate::telemetry::Metrics;
 use crate::zygote::Runtime;
 
 type Error = Box<dyn std::error::Error>;
@@ -79,7 +80,9 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         };
         let pyodide = settings.pyodide_directory()?;
         let packages = Packages::open(&settings.package_settings(&pyodide))?;
-        let pool = Pool::start(&one_sandbox, &[Runtime::of(language)], &pyodide, packages)?;
+        let runtimes = [Runtime::of(language)];
+        let metrics = Arc::new(Metrics::new(std::iter::once(language), &runtimes));
+        let pool = Pool::start(&one_sandbox, &runtimes, &pyodide, packages, metrics)?;
         let exit_code = execute(&pool, order).await;
         pool.shut_down().await;
         exit_code

@@ -20,6 +20,7 @@ use crate::pool::Pool;
 use crate::sandbox::Layers;
 use crate::settings::LogFormat;
 use crate::settings::Settings;
+use crate::telemetry::Metrics;
 use crate::zygote::Runtime;
 
 type Error = Box<dyn std::error::Error>;
@@ -69,14 +70,17 @@ async fn serve(settings: Settings, pyodide: std::path::PathBuf) -> Result<ExitCo
     tracing::info!(address = %format!("http://{address}"), "booting");
     let packages = Packages::open(&settings.package_settings(&pyodide))?;
     let preload = preload_sets(&settings)?;
-    let pool = Pool::start(&settings, settings.runtimes(), &pyodide, packages)?;
+    let metrics = Arc::new(Metrics::new(settings.languages(), settings.runtimes()));
+    let pool = Pool::start(
+        &settings,
+        settings.runtimes(),
+        &pyodide,
+        packages,
+        metrics.clone(),
+    )?;
     let stop = CancellationToken::new();
     watch_signals(&stop)?;
-    let service = Arc::new(Service {
-        pool: pool.clone(),
-        settings,
-        draining: false.into(),
-    });
+    let service = Arc::new(Service::new(pool.clone(), settings, metrics));
     let announcement = tokio::spawn(announce(pool.clone(), preload, address, started));
     let router = api::router(service.clone());
     api::serve(listener, router, service, stop).await;

@@ -349,6 +349,13 @@ impl Settings {
         }
     }
 
+    /// The languages whose programs are accepted.
+    pub fn languages(&self) -> impl Iterator<Item = Language> {
+        Language::ALL
+            .into_iter()
+            .filter(|language| self.serves(*language))
+    }
+
     /// The runtimes to start.
     pub fn runtimes(&self) -> &'static [Runtime] {
         match self.language {

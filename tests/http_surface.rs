@@ -358,6 +358,12 @@ fn answers_are_as_described() {
         (shared().python("print(1)").body, "RunResponse"),
         (shared().python("1/0").body, "RunResponse"),
         (shared().get("/health").body, "Health"),
+        (
+            shared()
+                .send("GET", "/metrics", &[("accept", "application/json")], "")
+                .body,
+            "Metrics",
+        ),
         (shared().get("/nowhere").body, "Error"),
         (shared().run(json!({})).body, "Error"),
     ] {

@@ -70,7 +70,7 @@ impl ApiError {
         Self::new(
             StatusCode::NOT_FOUND,
             "Not found",
-            "There are POST /run_code, GET /health and GET /openapi.json",
+            "There are POST /run_code, GET /health, GET /metrics and GET /openapi.json",
         )
     }
 

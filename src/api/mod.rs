@@ -5,13 +5,17 @@ mod error;
 mod files;
 mod health;
 mod limits;
+mod metrics;
+mod observe;
 mod openapi;
 mod playground;
+mod record;
 mod run_code;
 mod server;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -21,7 +25,9 @@ use axum::routing::post;
 
 use crate::pool::Pool;
 use crate::settings::Settings;
+use crate::telemetry::Metrics;
 use error::ApiError;
+use metrics::Exposition;
 
 pub use auth::ApiToken;
 pub use server::serve;
@@ -33,6 +39,22 @@ pub struct Service {
     pub settings: Settings,
     /// Set when no new work is taken.
     pub draining: AtomicBool,
+    metrics: Arc<Metrics>,
+    exposition: Exposition,
+    started: Instant,
+}
+
+impl Service {
+    pub fn new(pool: Arc<Pool>, settings: Settings, metrics: Arc<Metrics>) -> Self {
+        Self {
+            exposition: Exposition::new(&metrics, &pool),
+            pool,
+            settings,
+            draining: AtomicBool::new(false),
+            metrics,
+            started: Instant::now(),
+        }
+    }
 }
 
 /// All routes.
@@ -45,6 +67,7 @@ pub fn router(service: Arc<Service>) -> Router {
     };
     page.route("/run_code", post(run_code::run_code))
         .route("/health", get(health::health))
+        .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(openapi::openapi))
         .fallback(async || ApiError::no_route())
         .method_not_allowed_fallback(async || ApiError::wrong_method())
@@ -52,6 +75,10 @@ pub fn router(service: Arc<Service>) -> Router {
         .layer(middleware::from_fn_with_state(
             service.clone(),
             auth::authorize,
+        ))
+        .layer(middleware::from_fn_with_state(
+            service.clone(),
+            observe::observe,
         ))
         .with_state(service)
 }

@@ -18,12 +18,12 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
 use super::Service;
 use super::error::ApiError;
 use super::files;
 use super::limits;
+use super::record::Record;
 use crate::pool::Order;
 use crate::pool::OutputFile;
 use crate::pool::PackageSet;
@@ -151,8 +151,12 @@ pub async fn run_code(
     let body = read_body(request, &service.settings).await?;
     let order = parse(&body, &service.settings)?;
     let language = order.job.language;
-    let (report, stats) = service.pool.execute(order).await?;
-    Ok(Json(RunResponse::new(language, report, stats)))
+    let mut record = Record::begin(&service, &order);
+    let result = service.pool.execute(order).await;
+    record.end(&result);
+    let (report, stats) = result?;
+    let task_id = record.task_id.clone();
+    Ok(Json(RunResponse::new(task_id, language, report, stats)))
 }
 
 /// Reads the body, within the time that a client has for it.
@@ -346,7 +350,7 @@ fn parse_packages(value: Option<&Value>, language: Language) -> Result<PackageSe
 }
 
 impl RunResponse {
-    fn new(language: Language, report: Report, stats: PoolStats) -> Self {
+    fn new(task_id: String, language: Language, report: Report, stats: PoolStats) -> Self {
         let runtime = match language {
             Language::Python => "pyodide-webassembly",
             Language::JavaScript | Language::TypeScript => "v8",
@@ -369,7 +373,7 @@ impl RunResponse {
                 status: "Used",
             },
             metadata: Metadata {
-                task_id: format!("task-{}", Uuid::new_v4()),
+                task_id,
                 instance_id: report.sandbox,
                 language: language.name(),
                 runtime,

@@ -56,6 +56,17 @@ pub enum Status {
 }
 
 impl Status {
+    pub const ALL: [Self; 8] = [
+        Self::Success,
+        Self::Error,
+        Self::Timeout,
+        Self::CpuLimit,
+        Self::MemoryLimit,
+        Self::OutputLimit,
+        Self::ReturnLimit,
+        Self::Killed,
+    ];
+
     /// Its name in answers and metrics.
     pub fn name(self) -> &'static str {
         match self {

@@ -35,6 +35,9 @@ use crate::packages::Packages;
 use crate::protocol::Job;
 use crate::protocol::Language;
 use crate::settings::Settings;
+use crate::telemetry::Limit;
+use crate::telemetry::Metrics;
+use crate::telemetry::SandboxKind;
 use crate::zygote::Runtime;
 use admission::Admission;
 use lane::Lane;
@@ -153,6 +156,7 @@ impl Pool {
         runtimes: &[Runtime],
         pyodide: &Path,
         packages: Packages,
+        metrics: Arc<Metrics>,
     ) -> std::io::Result<Arc<Self>> {
         let max_instances = settings.max_instances as usize;
         let launcher = Arc::new(Launcher::start()?);
@@ -162,6 +166,7 @@ impl Pool {
             places: Arc::new(Semaphore::new(max_instances)),
             stop: CancellationToken::new(),
             keepers: TaskTracker::new(),
+            metrics,
         };
         let shelf_size = ShelfSize {
             min: settings.pool_min_size() as usize,
@@ -171,6 +176,7 @@ impl Pool {
         };
         let open = |&runtime: &Runtime| {
             let origin = Origin::Boot {
+                runtime,
                 launcher: launcher.clone(),
                 arguments: zygote_arguments(runtime, pyodide, settings),
             };
@@ -204,7 +210,10 @@ impl Pool {
     pub async fn execute(&self, order: Order) -> Result<(Report, PoolStats), PoolError> {
         let asked = Instant::now();
         let entered = self.admission.enter(order.priority).await;
-        let _turn = entered.map_err(|_| PoolError::QueueFull(self.queue_size))?;
+        let _turn = entered.map_err(|_| {
+            self.shared.metrics.hit(Limit::Queue);
+            PoolError::QueueFull(self.queue_size)
+        })?;
         let mut last_error = String::new();
         for _ in 0..ATTEMPTS {
             if self.shared.stop.is_cancelled() {
@@ -222,6 +231,8 @@ impl Pool {
                 continue;
             };
             self.totals.started.fetch_add(1, Ordering::Relaxed);
+            self.shared.metrics.waited(asked.elapsed());
+            let _active = lane.meter.active();
             let executed = execution::execute(sandbox, &order.job, order.limits, &self.packages);
             match executed.await {
                 Ok(report) => {
@@ -315,6 +326,13 @@ impl Pool {
             active: self.admission.executing(),
             queued: self.admission.waiting(),
         }
+    }
+
+    /// Sandboxes of a kind that wait for a job.
+    pub fn idle(&self, kind: SandboxKind) -> usize {
+        let lanes = self.all_lanes();
+        let same_kind = lanes.iter().filter(|lane| lane.meter.kind() == kind);
+        same_kind.map(|lane| lane.shelf.idle()).sum()
     }
 
     /// State of each zygote by its runtime's name.
