@@ -12,6 +12,7 @@ mod allocator;
 mod api;
 mod cli;
 mod engine;
+mod healthcheck;
 mod packages;
 mod pool;
 mod probe;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         None | Some(cli::Command::Serve) => serve::run(&cli.settings),
         Some(cli::Command::Run(arguments)) => run_file::run(&cli.settings, &arguments),
+        Some(cli::Command::Healthcheck) => healthcheck::run(&cli.settings),
         Some(cli::Command::Zygote(arguments)) => {
             serve::log_to_stderr(
                 settings::LogFormat::Human,
