@@ -364,6 +364,11 @@ fn answers_are_as_described() {
                 .body,
             "Metrics",
         ),
+        (shared().get("/executions").body, "ExecutionList"),
+        (
+            shared().get("/executions").body["executions"][0].clone(),
+            "Execution",
+        ),
         (shared().get("/nowhere").body, "Error"),
         (shared().run(json!({})).body, "Error"),
     ] {

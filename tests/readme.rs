@@ -40,6 +40,11 @@ fn matches(expected: &Value, actual: &Value) -> bool {
         (Value::Object(expected), Value::Object(actual)) => expected
             .iter()
             .all(|(key, value)| actual.get(key).is_some_and(|actual| matches(value, actual))),
+        (Value::Array(expected), Value::Array(actual)) => {
+            let mut pairs = expected.iter().zip(actual);
+            expected.len() == actual.len()
+                && pairs.all(|(expected, actual)| matches(expected, actual))
+        }
         // A number in an example is a sample; its type is what counts, but for small codes.
         (Value::Number(expected), Value::Number(actual)) => {
             expected.is_f64() == actual.is_f64()

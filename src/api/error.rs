@@ -42,6 +42,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, error, details)
     }
 
+    /// 404: there is nothing by that name.
+    pub fn not_found(error: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, error, details)
+    }
+
     /// 401.
     pub fn unauthorized(details: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", details)
@@ -67,10 +72,10 @@ impl ApiError {
     }
 
     pub fn no_route() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
+        Self::not_found(
             "Not found",
-            "There are POST /run_code, GET /health, GET /metrics and GET /openapi.json",
+            "There are POST /run_code, GET /health, GET /metrics, GET /executions and \
+             GET /openapi.json",
         )
     }
 

@@ -13,6 +13,9 @@ use serde_json::json;
 use super::Service;
 use super::run_code::PoolStatsBody;
 use crate::pool::ZygoteState;
+use crate::telemetry::AuditLog;
+use crate::telemetry::Failures;
+use crate::telemetry::History;
 
 /// What answers call the runtime of this service, as today's callers know it.
 pub const RUNTIME: &str = "pyodide-webassembly";
@@ -49,6 +52,8 @@ pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Va
         "scheduler": scheduler(&service),
         "packages": packages(&service),
         "package_zygotes": package_zygotes(&service),
+        "audit": writer(service.audit.as_ref().map(AuditLog::failures)),
+        "history": writer(service.history.as_ref().map(History::failures)),
         "security": {
             "isolation": "process per execution",
             "layers": any.layers,
@@ -104,6 +109,13 @@ pub fn packages(service: &Service) -> Value {
             "bytes": stats.cached_bytes,
         },
     })
+}
+
+/// Whether something is written, what is missing in it, and why it cannot be written now.
+fn writer(failures: Option<&Failures>) -> Value {
+    let mut state = failures.map_or_else(|| json!({}), Failures::state);
+    state["enabled"] = failures.is_some().into();
+    state
 }
 
 /// The zygotes with packages, and what each takes of memory.

@@ -2,6 +2,7 @@
 
 mod auth;
 mod error;
+mod executions;
 mod files;
 mod health;
 mod limits;
@@ -25,6 +26,8 @@ use axum::routing::post;
 
 use crate::pool::Pool;
 use crate::settings::Settings;
+use crate::telemetry::AuditLog;
+use crate::telemetry::History;
 use crate::telemetry::Metrics;
 use error::ApiError;
 use metrics::Exposition;
@@ -42,10 +45,18 @@ pub struct Service {
     metrics: Arc<Metrics>,
     exposition: Exposition,
     started: Instant,
+    pub audit: Option<AuditLog>,
+    pub history: Option<History>,
 }
 
 impl Service {
-    pub fn new(pool: Arc<Pool>, settings: Settings, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        pool: Arc<Pool>,
+        settings: Settings,
+        metrics: Arc<Metrics>,
+        audit: Option<AuditLog>,
+        history: Option<History>,
+    ) -> Self {
         Self {
             exposition: Exposition::new(&metrics, &pool),
             pool,
@@ -53,6 +64,8 @@ impl Service {
             draining: AtomicBool::new(false),
             metrics,
             started: Instant::now(),
+            audit,
+            history,
         }
     }
 }
@@ -68,6 +81,8 @@ pub fn router(service: Arc<Service>) -> Router {
     page.route("/run_code", post(run_code::run_code))
         .route("/health", get(health::health))
         .route("/metrics", get(metrics::metrics))
+        .route("/executions", get(executions::list))
+        .route("/executions/{task_id}", get(executions::find))
         .route("/openapi.json", get(openapi::openapi))
         .fallback(async || ApiError::no_route())
         .method_not_allowed_fallback(async || ApiError::wrong_method())

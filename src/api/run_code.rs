@@ -23,6 +23,7 @@ use super::Service;
 use super::error::ApiError;
 use super::files;
 use super::limits;
+use super::observe::Caller;
 use super::record::Record;
 use crate::pool::Order;
 use crate::pool::OutputFile;
@@ -148,10 +149,11 @@ pub async fn run_code(
             "The service is shutting down; send the request to another instance",
         ));
     }
+    let caller = Caller::of(&request);
     let body = read_body(request, &service.settings).await?;
     let order = parse(&body, &service.settings)?;
     let language = order.job.language;
-    let mut record = Record::begin(&service, &order);
+    let mut record = Record::begin(&service, &caller, &order);
     let result = service.pool.execute(order).await;
     record.end(&result);
     let (report, stats) = result?;
