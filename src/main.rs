@@ -38,10 +38,8 @@ fn main() -> ExitCode {
         Some(cli::Command::Run(arguments)) => run_file::run(&cli.settings, &arguments),
         Some(cli::Command::Healthcheck) => healthcheck::run(&cli.settings),
         Some(cli::Command::Zygote(arguments)) => {
-            serve::log_to_stderr(
-                settings::LogFormat::Human,
-                &std::env::var("FAAS_LOG").unwrap_or_default(),
-            );
+            let filter = std::env::var("FAAS_LOG").unwrap_or_default();
+            telemetry::start_logging(settings::LogFormat::Human, &filter, None);
             zygote::main(&arguments).map(|()| ExitCode::SUCCESS)
         }
         Some(cli::Command::SandboxProbe) => probe::main().map(|()| ExitCode::SUCCESS),

@@ -13,9 +13,9 @@ use crate::pool::Priority;
 use crate::protocol::Job;
 use crate::protocol::Language;
 use crate::sandbox::Layers;
-use crate::serve;
 use crate::settings::Settings;
 use crate::telemetry::Metrics;
+use crate::telemetry::start_logging;
 use crate::zygote::Runtime;
 
 type Error = Box<dyn std::error::Error>;
@@ -46,7 +46,7 @@ pub struct RunArgs {
 pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> {
     settings.check()?;
     Layers::probe().require(settings.require_sandbox)?;
-    serve::log_to_stderr(settings.log_format, "warn");
+    start_logging(settings.log_format, "warn", None);
     let language = arguments.language()?;
     let code = std::fs::read_to_string(&arguments.file)
         .map_err(|error| format!("cannot read {}: {error}", arguments.file.display()))?;

@@ -10,7 +10,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use crate::api;
 use crate::api::Service;
@@ -19,12 +18,13 @@ use crate::pool::BadRequirement;
 use crate::pool::PackageSet;
 use crate::pool::Pool;
 use crate::sandbox::Layers;
-use crate::settings::LogFormat;
 use crate::settings::Settings;
 use crate::telemetry::AuditLog;
 use crate::telemetry::Failures;
 use crate::telemetry::History;
 use crate::telemetry::Metrics;
+use crate::telemetry::Traces;
+use crate::telemetry::start_logging;
 use crate::zygote::Runtime;
 
 /// Time for writing what is left at the end.
@@ -45,12 +45,17 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
         // Nobody looks into it.
         "/".into()
     };
-    log_to_stderr(settings.log_format, &settings.log);
-    raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(settings.clone(), pyodide))
+    let traces = Traces::from_environment(runtime.handle())?;
+    start_logging(settings.log_format, &settings.log, traces.as_ref());
+    raise_descriptor_limit();
+    let result = runtime.block_on(serve(settings.clone(), pyodide));
+    if let Some(traces) = traces {
+        traces.flush(FLUSH_WITHIN);
+    }
+    result
 }
 
 /// Lets this process have as many descriptors as it may: every connection takes one, every sandbox
@@ -220,17 +225,4 @@ fn watch_signals(stop: &CancellationToken) -> std::io::Result<()> {
         }
     });
     Ok(())
-}
-
-/// Sends log lines to stderr. `filter` is in the syntax of the tracing crate; an invalid one
-/// becomes `info`.
-pub fn log_to_stderr(format: LogFormat, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Human => subscriber.init(),
-        LogFormat::Json => subscriber.json().init(),
-    }
 }

@@ -21,6 +21,7 @@ use tracing::Span;
 use uuid::Uuid;
 
 use super::Service;
+use crate::telemetry::continue_trace;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer ids are not taken over, in bytes.
@@ -93,6 +94,7 @@ pub async fn observe(
     let method = method_name(request.method());
     // An error's level, so that lines keep their context whatever FAAS_LOG leaves out.
     let span = tracing::error_span!("request", request_id = caller.request_id(), method, route);
+    continue_trace(&span, request.headers());
     request.extensions_mut().insert(caller);
     let mut end = End {
         service,

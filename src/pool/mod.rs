@@ -30,6 +30,8 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+use tracing::field;
 
 use crate::packages::Packages;
 use crate::protocol::Job;
@@ -209,7 +211,9 @@ impl Pool {
     /// is a [`Report`], also one whose packages cannot be installed.
     pub async fn execute(&self, order: Order) -> Result<(Report, PoolStats), PoolError> {
         let asked = Instant::now();
-        let entered = self.admission.enter(order.priority).await;
+        let queue = tracing::info_span!("queue");
+        let entered = self.admission.enter(order.priority).instrument(queue);
+        let entered = entered.await;
         let _turn = entered.map_err(|_| {
             self.shared.metrics.hit(Limit::Queue);
             PoolError::QueueFull(self.queue_size)
@@ -221,7 +225,8 @@ impl Pool {
             }
             let lane = self.lane(order.job.language, &order.packages)?;
             self.make_room_for(&lane);
-            let Ok(sandbox) = lane.shelf.take().await else {
+            let fork = tracing::info_span!("fork");
+            let Ok(sandbox) = lane.shelf.take().instrument(fork).await else {
                 if let Some(reason) = lane.status.failure() {
                     let report = Report::not_installed(&reason, asked.elapsed());
                     self.count(&report);
@@ -234,8 +239,11 @@ impl Pool {
             self.shared.metrics.waited(asked.elapsed());
             let _active = lane.meter.active();
             let executed = execution::execute(sandbox, &order.job, order.limits, &self.packages);
-            match executed.await {
+            let language = order.job.language.name();
+            let run = tracing::info_span!("run", language, status = field::Empty);
+            match executed.instrument(run.clone()).await {
                 Ok(report) => {
+                    run.record("status", report.status.name());
                     self.count(&report);
                     return Ok((report, self.stats()));
                 }

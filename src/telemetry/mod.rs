@@ -1,11 +1,13 @@
-//! What operators see of the service: metrics, audit log, history of executions.
+//! What operators see of the service: logs, traces, metrics, audit log, history of executions.
 
 mod audit;
 mod execution;
 mod failures;
 mod history;
+mod logging;
 mod meter;
 mod metrics;
+mod traces;
 
 pub use audit::AuditLog;
 pub use execution::Bodies;
@@ -20,6 +22,7 @@ pub use history::Filter;
 pub use history::History;
 pub use history::HistoryError;
 pub use history::HistorySettings;
+pub use logging::start_logging;
 pub use meter::Gauged;
 pub use meter::Meter;
 pub use metrics::Limit;
@@ -27,3 +30,5 @@ pub use metrics::Metrics;
 pub use metrics::Outcome;
 pub use metrics::SandboxKind;
 pub use metrics::SandboxState;
+pub use traces::Traces;
+pub use traces::continue_trace;
