@@ -158,6 +158,18 @@ fn what_was_refused_or_broken_off_has_a_line_too() {
 }
 
 #[test]
+fn a_program_that_is_too_complex_has_a_line() {
+    let audited = Audited::start(&[("FAAS_MAX_NESTING", "1")]);
+    let code = "for (const a of [1]) { for (const b of [2]) console.log(a, b) }";
+    assert_eq!(audited.server.run(json!({ "code": code })).status, 422);
+    let lines = audited.lines(1);
+    assert_eq!(
+        (&lines[0]["status"], &lines[0]["reason"]),
+        (&json!("refused"), &json!("too_complex"))
+    );
+}
+
+#[test]
 fn before_the_runtime_is_up_it_says_not_ready() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit");

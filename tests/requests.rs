@@ -131,6 +131,31 @@ fn lines_that_come_up_during_an_execution_have_its_id() {
 }
 
 #[test]
+fn a_stream_ends_with_its_last_event() {
+    let request =
+        json!({ "code": "await new Promise(done => setTimeout(done, 400)); console.log(1)" });
+    let headers = [
+        ("accept", "text/event-stream"),
+        ("x-request-id", "streamed"),
+    ];
+    let answer = server().send("POST", "/run_code", &headers, request.to_string());
+    assert_eq!(answer.headers["x-request-id"], "streamed");
+    let events = answer.body.as_str().unwrap();
+    let result = events.split("event: result\ndata: ").nth(1).unwrap();
+    let result: Value = serde_json::from_str(result.trim()).unwrap();
+    let task_id = result["metadata"]["task_id"].as_str().unwrap();
+    let entry = server().get(&format!("/executions/{task_id}")).body;
+    assert_eq!(entry["request_id"], "streamed");
+    common::eventually("no line", || {
+        let lines = lines_of(server(), "streamed");
+        let end = lines
+            .iter()
+            .find(|line| line["fields"]["message"] == "answered");
+        end.is_some_and(|line| line["fields"]["duration_ms"].as_f64() >= Some(400.0))
+    });
+}
+
+#[test]
 fn human_lines_have_the_id_too() {
     let server = Server::start(&[("FAAS_LANGUAGE", "javascript")]);
     server.send("GET", "/nowhere", &[("x-request-id", "for-people")], "");

@@ -37,6 +37,10 @@ impl ApiError {
         }
     }
 
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// 400: the caller must change the request.
     pub fn bad_request(error: impl Into<String>, details: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error, details)
@@ -62,6 +66,25 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, error, details)
     }
 
+    /// 422: understood, but not executed.
+    pub fn refused(error: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, error, details)
+    }
+
+    /// 500: a program could not be looked at.
+    pub fn failed(details: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Execution failed",
+            details,
+        )
+    }
+
+    /// The body, for where there is no status any more.
+    pub fn body(&self) -> &impl Serialize {
+        &self.body
+    }
+
     /// 503.
     pub fn unavailable(details: impl Into<String>) -> Self {
         Self::new(
@@ -74,8 +97,8 @@ impl ApiError {
     pub fn no_route() -> Self {
         Self::not_found(
             "Not found",
-            "There are POST /run_code, GET /health, GET /metrics, GET /executions and \
-             GET /openapi.json",
+            "There are POST /run_code, POST /check_code, GET /health, GET /metrics, GET /executions \
+             and GET /openapi.json",
         )
     }
 
@@ -96,11 +119,7 @@ impl From<PoolError> for ApiError {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", details)
             }
             PoolError::NotReady { .. } | PoolError::ShuttingDown => Self::unavailable(details),
-            PoolError::Broken(_) => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Execution failed",
-                details,
-            ),
+            PoolError::Broken(_) => Self::failed(details),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP API: routes, wire types, errors.
 
 mod auth;
+mod check_code;
 mod error;
 mod executions;
 mod files;
@@ -11,11 +12,15 @@ mod observe;
 mod openapi;
 mod playground;
 mod record;
+mod request;
+mod response;
 mod run_code;
 mod server;
+mod stream;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use axum::Router;
@@ -70,6 +75,19 @@ impl Service {
     }
 }
 
+impl Service {
+    /// # Errors
+    /// 503 while the service is shutting down.
+    fn refuse_if_draining(&self) -> Result<(), ApiError> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(ApiError::unavailable(
+                "The service is shutting down; send the request to another instance",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// All routes.
 pub fn router(service: Arc<Service>) -> Router {
     let body_limit = usize::try_from(service.settings.max_body_bytes).unwrap_or(usize::MAX);
@@ -79,6 +97,7 @@ pub fn router(service: Arc<Service>) -> Router {
         Router::new()
     };
     page.route("/run_code", post(run_code::run_code))
+        .route("/check_code", post(check_code::check_code))
         .route("/health", get(health::health))
         .route("/metrics", get(metrics::metrics))
         .route("/executions", get(executions::list))

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use axum::http::StatusCode;
 use sha2::Digest;
 use sha2::Sha256;
 use uuid::Uuid;
 
 use super::Service;
+use super::error::ApiError;
 use super::observe::Caller;
 use crate::pool::Order;
 use crate::pool::PoolError;
@@ -71,13 +73,25 @@ impl Record {
                     self.keep(kept);
                 }
             }
-            Err(error) => {
-                if let (Some(mut kept), Some(audit)) = (self.kept.take(), &self.service.audit) {
-                    kept.status = "refused";
-                    kept.reason = Some(refusal(error));
-                    audit.write(&Arc::new(kept));
-                }
-            }
+            Err(error) => self.refuse_for(refusal(error)),
+        }
+    }
+
+    /// Records that it was refused before the pool had it.
+    pub fn refuse(&mut self, error: &ApiError) {
+        let reason = match error.status() {
+            StatusCode::UNPROCESSABLE_ENTITY => "too_complex",
+            _ => "not_checked",
+        };
+        self.refuse_for(reason);
+    }
+
+    fn refuse_for(&mut self, reason: &'static str) {
+        self.ended = true;
+        if let (Some(mut kept), Some(audit)) = (self.kept.take(), &self.service.audit) {
+            kept.status = "refused";
+            kept.reason = Some(reason);
+            audit.write(&Arc::new(kept));
         }
     }
 

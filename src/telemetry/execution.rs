@@ -48,6 +48,7 @@ pub struct EffectiveLimits {
     output_bytes: u64,
     return_bytes: u64,
     files_bytes: u64,
+    storage_bytes: u64,
 }
 
 impl EffectiveLimits {
@@ -59,6 +60,7 @@ impl EffectiveLimits {
             output_bytes: limits.output_bytes,
             return_bytes: sandbox.return_bytes,
             files_bytes: sandbox.files_bytes,
+            storage_bytes: sandbox.storage_bytes,
         }
     }
 }

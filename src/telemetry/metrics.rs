@@ -62,17 +62,20 @@ pub enum Limit {
     /// More was written than is kept, whether or not that ended the program.
     Output,
     ReturnValue,
+    /// Files in the program's virtual file system.
+    Storage,
     /// Too many requests waited already.
     Queue,
 }
 
 impl Limit {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::WallTime,
         Self::CpuTime,
         Self::Memory,
         Self::Output,
         Self::ReturnValue,
+        Self::Storage,
         Self::Queue,
     ];
 
@@ -83,6 +86,7 @@ impl Limit {
             Self::Memory => "memory",
             Self::Output => "output",
             Self::ReturnValue => "return_value",
+            Self::Storage => "storage",
             Self::Queue => "queue",
         }
     }
@@ -95,6 +99,7 @@ impl Limit {
             Status::MemoryLimit => Some(Self::Memory),
             Status::OutputLimit => Some(Self::Output),
             Status::ReturnLimit => Some(Self::ReturnValue),
+            Status::StorageLimit => Some(Self::Storage),
             Status::Success | Status::Error | Status::Killed => truncated.then_some(Self::Output),
         }
     }

@@ -79,11 +79,7 @@ impl JavaScriptEngine {
             let state = state.borrow_mut::<HostState>();
             let text = format!("Uncaught {error}\n");
             state.host.write(Stream::Stderr, text.as_bytes());
-            state.outcome = Some(super::Outcome {
-                exit_code: 1,
-                return_value: None,
-                out_of_memory: false,
-            });
+            state.outcome = Some(super::Outcome::failed(None));
         }
     }
 
