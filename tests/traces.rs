@@ -15,10 +15,13 @@ use common::Server;
 use common::eventually;
 use serde_json::json;
 
+/// Head and body of a request.
+type Request = (String, Vec<u8>);
+
 /// Takes what is posted to it.
 struct Collector {
     address: String,
-    received: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    received: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Collector {
@@ -53,7 +56,7 @@ impl Collector {
 }
 
 /// Takes one request and answers it.
-fn take(mut stream: &TcpStream, received: &Mutex<Vec<(String, Vec<u8>)>>) -> Option<()> {
+fn take(mut stream: &TcpStream, received: &Mutex<Vec<Request>>) -> Option<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
