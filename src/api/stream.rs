@@ -21,9 +21,11 @@ use futures_util::stream;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tracing::Instrument;
 
 use super::Service;
 use super::error::ApiError;
+use super::observe::Caller;
 use super::request::RunRequest;
 use super::response::RunResponse;
 use super::run_code::execute;
@@ -47,11 +49,17 @@ struct Following {
 ///
 /// # Errors
 /// [`ApiError`] for a program that was not executed.
-pub async fn run(service: Arc<Service>, mut request: RunRequest) -> Result<Response, ApiError> {
+pub async fn run(
+    service: Arc<Service>,
+    caller: Caller,
+    mut request: RunRequest,
+) -> Result<Response, ApiError> {
     let (live, events) = mpsc::unbounded_channel();
     request.order.live = Some(live);
+    let execution = async move { execute(&service, &caller, request).await };
     let mut following = Following {
-        execution: Box::pin(async move { execute(&service, request).await }),
+        // Most of it runs after the handler has returned.
+        execution: Box::pin(execution.in_current_span()),
         events,
         answer: None,
         stdout: Utf8Pieces::default(),

@@ -64,6 +64,18 @@ pub enum Status {
 }
 
 impl Status {
+    pub const ALL: [Self; 9] = [
+        Self::Success,
+        Self::Error,
+        Self::Timeout,
+        Self::CpuLimit,
+        Self::MemoryLimit,
+        Self::OutputLimit,
+        Self::ReturnLimit,
+        Self::StorageLimit,
+        Self::Killed,
+    ];
+
     /// Its name in answers and metrics.
     pub fn name(self) -> &'static str {
         match self {
