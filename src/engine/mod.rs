@@ -6,9 +6,9 @@ mod host;
 pub mod interrupt;
 mod javascript;
 mod loader;
-mod no_import;
 mod platform;
 mod python;
+mod refusals;
 mod scripts;
 mod typescript;
 
@@ -39,6 +39,8 @@ pub struct Program<'a> {
     pub files: &'a [JobFile],
     /// Most that it may hand back in files, in bytes.
     pub files_bytes: u64,
+    /// Memory that it may use, in bytes: at most what the engine was booted for.
+    pub memory_bytes: u64,
 }
 
 /// How a program ended by itself.

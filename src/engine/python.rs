@@ -19,8 +19,8 @@ use super::Silent;
 use super::host;
 use super::host::HostState;
 use super::loader::BootLoader;
-use super::no_import;
 use super::platform;
+use super::refusals;
 use super::scripts;
 
 deno_core::extension!(
@@ -132,7 +132,7 @@ impl PythonEngine {
             .await?;
         evaluated.await?;
         loader.close();
-        no_import::install(runtime.v8_isolate());
+        refusals::install(runtime.v8_isolate());
         let engine = Self::take_over(runtime)?;
         engine
             .runtime

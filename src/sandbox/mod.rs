@@ -6,6 +6,7 @@ mod lockdown;
 mod output;
 mod overflow;
 mod signals;
+mod trap;
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -32,6 +33,7 @@ pub use lockdown::die_with;
 pub use lockdown::narrow_zygote;
 pub use overflow::handle_stack_overflow;
 pub use signals::install_signal_handlers;
+pub use trap::handle_traps;
 
 /// Exit codes of a sandbox process that ended itself, for the supervisor.
 pub mod exit {
@@ -103,6 +105,7 @@ pub fn rehearse(
         auto_install: false,
         files: &[],
         files_bytes: 0,
+        memory_bytes: u64::MAX,
     };
     engine.run(program, true).map(|_| ())
 }
@@ -185,6 +188,7 @@ fn live(
         auto_install: job.auto_install,
         files: &job.files,
         files_bytes: job.limits.files_bytes,
+        memory_bytes: job.limits.memory_bytes,
     };
     allocator::on_out_of_memory(|| finish_now(1, Some(SandboxLimit::Memory)));
     let outcome = engine.run(program, false);
