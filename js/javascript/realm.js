@@ -13,9 +13,7 @@ import { formatStack } from "ext:faas_javascript/stack.js";
 const {
   FunctionPrototypeToString,
   ObjectDefineProperty,
-  ObjectSetPrototypeOf,
   ObjectValues,
-  Proxy,
   ReflectApply,
   StringPrototypeIncludes,
   TypeError,
@@ -169,16 +167,6 @@ event.saveGlobalThisReference({
     return false;
   },
 });
-
-// Whoever is a cloned object of the host says so under a symbol that programs can get, too, and names
-// its kind; deno_core panics when it knows none of that name. So there is an answer for every name.
-const noSuchKind = () => {
-  throw new domException.DOMException("The object can not be cloned", "DataCloneError");
-};
-ObjectSetPrototypeOf(
-  core.getCloneableDeserializers(),
-  new Proxy({ __proto__: null }, { __proto__: null, get: () => noSuchKind }),
-);
 
 // deno_core's stubs of asynchronous ops say `originalOp.call(…)`, and so look `call` up on a prototype
 // that is the program's to change, with the op as `this`. Each such op gets a `call` of its own. Its
