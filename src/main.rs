@@ -11,7 +11,9 @@
 mod allocator;
 mod api;
 mod cli;
+mod clock;
 mod engine;
+mod findings;
 mod packages;
 mod pool;
 mod probe;

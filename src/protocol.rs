@@ -108,11 +108,22 @@ pub struct SandboxLimits {
     pub return_bytes: u64,
     /// Files handed back, together, in bytes.
     pub files_bytes: u64,
+    /// Files in Python's virtual file system, over those of the zygote, in bytes.
+    pub storage_bytes: u64,
+}
+
+/// What is to be done with a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Task {
+    Run,
+    /// Look at it without running any of it; the findings, as JSON, are the return value.
+    Check,
 }
 
 /// Supervisor → sandbox, once.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Job {
+    pub task: Task,
     pub language: Language,
     /// Source text.
     pub code: String,
@@ -174,6 +185,20 @@ pub enum SandboxLimit {
     Cpu,
     Memory,
     ReturnValue,
+    Storage,
+}
+
+/// How long a sandbox took for the parts of a job, by its own clock, in µs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stages {
+    /// When it had taken the job, by [`crate::clock`].
+    pub taken_at_us: u64,
+    /// From taking the job to the program: limits, input, files.
+    pub prepare_us: u32,
+    /// Of source text.
+    pub compile_us: u32,
+    /// The program itself, and what it left for its end.
+    pub run_us: u32,
 }
 
 /// Sandbox → supervisor.
@@ -202,6 +227,7 @@ pub enum SandboxEvent<'a> {
         exit_code: i32,
         return_value: Option<&'a str>,
         limit: Option<SandboxLimit>,
+        stages: Stages,
     },
 }
 
@@ -299,12 +325,13 @@ mod tests {
         #[test]
         fn what_is_encoded_is_decoded(code in ".*", input in proptest::option::of(".*"), cpu_ms: u64) {
             let job = Job {
+                task: Task::Run,
                 language: Language::Python,
                 code,
                 input,
                 auto_install: false,
                 files: Vec::new(),
-                limits: SandboxLimits { cpu_ms, memory_bytes: 1, return_bytes: 2, files_bytes: 3 },
+                limits: SandboxLimits { cpu_ms, memory_bytes: 1, return_bytes: 2, files_bytes: 3, storage_bytes: 4 },
             };
             prop_assert_eq!(decode::<Job>(&encode(&job).unwrap()).unwrap(), job);
         }

@@ -12,6 +12,7 @@ use crate::pool::Pool;
 use crate::pool::Priority;
 use crate::protocol::Job;
 use crate::protocol::Language;
+use crate::protocol::Task;
 use crate::sandbox::Layers;
 use crate::serve;
 use crate::settings::Settings;
@@ -54,6 +55,7 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
             .map_err(|error| format!("--input is not JSON: {error}"))?;
     }
     let job = Job {
+        task: Task::Run,
         language,
         code,
         input: arguments.input.clone(),
@@ -66,6 +68,7 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         limits: settings.limits(arguments.timeout.unwrap_or(settings.timeout())),
         priority: Priority::Normal,
         packages: PackageSet::new(&arguments.packages)?,
+        live: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -98,6 +98,22 @@ pub struct Settings {
           default_value_t = 8 << 20, value_parser = whole::<u64>(0..=1 << 30))]
     pub max_files_bytes: u64,
 
+    /// Highest cyclomatic complexity of a function of a program; one above is refused with 422
+    /// [default: any]
+    #[arg(long, env = "FAAS_MAX_COMPLEXITY", value_name = "FAAS_MAX_COMPLEXITY",
+          value_parser = whole::<u32>(1..=1_000_000))]
+    pub max_complexity: Option<u32>,
+
+    /// Deepest nesting of a program's control structures; one above is refused with 422 [default: any]
+    #[arg(long, env = "FAAS_MAX_NESTING", value_name = "FAAS_MAX_NESTING",
+          value_parser = whole::<u32>(1..=1_000_000))]
+    pub max_nesting: Option<u32>,
+
+    /// Most that a Python program's files may take in its virtual file system, in MiB
+    #[arg(long, env = "FAAS_MAX_STORAGE", value_name = "FAAS_MAX_STORAGE",
+          default_value_t = 64, value_parser = whole::<u64>(1..=1 << 20))]
+    pub max_storage: u64,
+
     /// Longest program, in bytes
     #[arg(long, env = "FAAS_MAX_CODE_BYTES", value_name = "FAAS_MAX_CODE_BYTES",
           default_value_t = 1 << 20, value_parser = whole::<u64>(1..=1 << 28))]
@@ -393,6 +409,7 @@ impl Settings {
             memory_bytes: self.memory_limit << 20,
             return_bytes: self.max_return_bytes,
             files_bytes: self.max_files_bytes,
+            storage_bytes: self.max_storage << 20,
         }
     }
 

@@ -242,3 +242,30 @@ fn health_says_what_there_is() {
         assert!(layers.contains(&json!(layer)), "{layers:?}");
     }
 }
+
+#[test]
+fn timings_are_told_when_asked_for_and_add_up() {
+    let code = "import time\ntime.sleep(0.3)";
+    let answer = shared().run(json!({ "code": code, "timings": true }));
+    let timings = answer.body["metadata"]["timings"].as_object().unwrap();
+    let mut names: Vec<_> = timings.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    let expected = [
+        "collect", "compile", "dispatch", "prepare", "queue", "run", "sandbox",
+    ];
+    assert_eq!(names, expected);
+    let micros = |name: &str| timings[name].as_u64().unwrap();
+    assert!(micros("run") >= 300_000, "{timings:?}");
+    let inside = ["dispatch", "prepare", "compile", "run", "collect"].map(micros);
+    let wall_ms = answer.body["metadata"]["usage"]["wall_ms"]
+        .as_u64()
+        .unwrap();
+    assert_eq!(inside.iter().sum::<u64>() / 1000, wall_ms);
+    let answer = shared().run(json!({ "code": code }));
+    assert!(answer.body["metadata"]["timings"].is_null());
+    let answer = shared().run(json!({ "code": "1", "timings": "yes" }));
+    assert_eq!(
+        (answer.status, answer.error()),
+        (400, "Parameter 'timings' must be true or false")
+    );
+}

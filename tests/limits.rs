@@ -50,6 +50,128 @@ fn a_request_may_not_raise_them() {
 }
 
 #[test]
+fn files_beyond_the_limit_are_an_error_that_can_be_caught() {
+    let limits = json!({ "storage_bytes": 1 << 20 });
+    let code = r#"
+print("begin")
+try:
+    with open("big", "wb") as file:
+        file.write(bytes(2 << 20))
+except OSError as error:
+    print(error.strerror)
+with open("small", "wb") as file:
+    file.write(bytes(500_000))
+print("written")
+"#;
+    let answer = shared().run(json!({ "code": code, "limits": limits }));
+    assert_eq!(answer.outcome(), "success", "{}", answer.stderr());
+    assert_eq!(answer.stdout(), "begin\nNo space left on device\nwritten\n");
+    let code = r#"
+print("begin")
+for number in range(100):
+    with open(f"/tmp/{number}", "wb") as file:
+        file.write(bytes(100_000))
+"#;
+    let answer = shared().run(json!({ "code": code, "limits": limits }));
+    assert_eq!(
+        (answer.outcome(), answer.exit_code(), answer.stdout()),
+        ("storage_limit", 1, "begin\n")
+    );
+    assert!(answer.stderr().contains("No space left on device"));
+    assert_eq!(
+        answer.last_stderr_line(),
+        "Execution stopped: storage limit of 1048576 bytes reached"
+    );
+}
+
+#[test]
+fn files_that_are_gone_no_longer_count() {
+    let code = r#"
+import os
+for number in range(40):
+    with open("file", "wb") as file:
+        file.write(bytes(400_000))
+    os.remove("file")
+with open("file", "wb") as file:
+    for number in range(40):
+        file.write(bytes(400_000))
+        file.truncate(0)
+        file.seek(0)
+print("done")
+"#;
+    let limits = json!({ "storage_bytes": 1 << 20 });
+    let answer = shared().run(json!({ "code": code, "limits": limits }));
+    assert_eq!(answer.stdout(), "done\n", "{}", answer.stderr());
+}
+
+/// Programs that look at no signal, or swallow what it raises, and the line where they are.
+const DEAF: [(&str, &str); 5] = [
+    ("sum(range(10**12))", "sum(range(10**12))"),
+    ("x = 10**7\nx **= x", "x **= x"),
+    (
+        "import itertools\ndef spin():\n    any(itertools.repeat(0))\nspin()",
+        "any(itertools.repeat(0))",
+    ),
+    (
+        "while True:\n    try:\n        while True: pass\n    except BaseException:\n        pass",
+        "while True: pass",
+    ),
+    (
+        "from pyodide.code import run_js\nrun_js('while (true) {}')",
+        "run_js('while (true) {}')",
+    ),
+];
+
+#[test]
+fn a_program_that_hears_no_signal_still_says_where_it_was() {
+    for (code, place) in DEAF {
+        let code = format!("print('partial', end='')\n{code}");
+        let answer = shared().run(json!({ "code": code, "timeout": 500 }));
+        assert_eq!((answer.outcome(), answer.exit_code()), ("timeout", 124));
+        assert_eq!(answer.stdout(), "partial", "{code}: {}", answer.stderr());
+        assert!(
+            answer.stderr().contains(place),
+            "{code}: {}",
+            answer.stderr()
+        );
+        assert_eq!(
+            answer.last_stderr_line(),
+            "Execution stopped: time limit of 500 ms reached"
+        );
+    }
+}
+
+#[test]
+fn a_program_that_hears_no_signal_is_stopped_by_its_cpu_limit_too() {
+    let code = "print('partial', end='')\nsum(range(10**12))";
+    let limits = json!({ "cpu_ms": 300 });
+    let answer = shared().run(json!({ "code": code, "limits": limits, "timeout": 20_000 }));
+    assert_eq!(
+        (answer.outcome(), answer.stdout()),
+        ("cpu_limit", "partial"),
+        "{}",
+        answer.stderr()
+    );
+}
+
+#[test]
+fn an_error_whose_text_never_comes_is_stopped() {
+    let code = r#"
+class Endless(Exception):
+    def __str__(self):
+        while True:
+            pass
+print("begin", end="")
+raise Endless
+"#;
+    let answer = shared().run(json!({ "code": code, "timeout": 500 }));
+    assert_eq!((answer.outcome(), answer.stdout()), ("timeout", "begin"));
+    let code = "console.log('begin'); const error = new Error('x'); Object.defineProperty(error, 'stack', { get() { for (;;); } }); throw error";
+    let answer = shared().run(json!({ "language": "javascript", "code": code, "timeout": 500 }));
+    assert_eq!((answer.outcome(), answer.stdout()), ("timeout", "begin\n"));
+}
+
+#[test]
 fn limits_that_make_no_sense_are_refused() {
     for limits in [
         json!({ "cpu_ms": 0 }),

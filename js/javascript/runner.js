@@ -93,7 +93,7 @@ export function finish(isSettled, returned) {
       STDERR,
       "The program ended while its top-level await was waiting for a promise that nothing was left to settle\n",
     );
-    op_faas_finish(EXIT_UNSETTLED, null, false);
+    op_faas_finish(EXIT_UNSETTLED, null, null);
     return;
   }
   const value = isReturnValueSet ? returnValue : returned;
@@ -104,7 +104,7 @@ export function finish(isSettled, returned) {
     fail(error);
     return;
   }
-  op_faas_finish(0, text, false);
+  op_faas_finish(0, text, null);
 }
 
 // A return value as text: strings as they are, JSON where it fits, else as console.log shows it.

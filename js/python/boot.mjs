@@ -64,6 +64,7 @@ pyodide.setStderr(output(2));
 pyodide.setInterruptBuffer(host.interruptBuffer());
 pyodide.registerJsModule("_faas_host", {
   acknowledge_stop: host.acknowledgeStop,
+  compiled: host.compiled,
   finish: host.finish,
   package: host.package,
   put_file: host.putFile,
@@ -102,7 +103,10 @@ load`,
 );
 for (const [name, source] of Object.entries(boot.modules)) loadModule(name, source);
 const runner = pyodide.pyimport("_faas_runner");
-const { run, reseed, install } = runner;
+const { run, reseed, install, report_stop: reportStop } = runner;
+const check = pyodide.pyimport("_faas_check").check;
+const storage = limitStorage(pyodide.FS);
+storage.setBase();
 const pythonVersion = runner.PYTHON_VERSION;
 stage("runner");
 
@@ -113,21 +117,74 @@ function placeFile(name, contents) {
   pyodide.FS.writeFile(path, contents);
 }
 
+// Bounds what programs may put into files. Emscripten's MEMFS keeps them in memory of JavaScript's;
+// its files grow by being written or truncated (to more).
+function limitStorage(FS) {
+  const { MEMFS } = FS.filesystems;
+  const ENOSPC = 51; // Emscripten's number
+  let base = 0;
+  let used = 0;
+  let limit = Infinity;
+
+  function measure(node) {
+    if (!FS.isDir(node.mode)) return node.usedBytes ?? 0;
+    let bytes = 0;
+    for (const child of Object.values(node.contents)) {
+      if (!FS.isMountpoint(child)) bytes += measure(child);
+    }
+    return bytes;
+  }
+
+  // Files that are gone are not counted off one by one: all are counted anew when it matters.
+  function claim(bytes) {
+    if (used + bytes <= limit) {
+      used += bytes;
+      return;
+    }
+    used = measure(FS.root) - base;
+    if (used + bytes > limit) throw new FS.ErrnoError(ENOSPC);
+    used += bytes;
+  }
+
+  const operations = MEMFS.ops_table.file.stream;
+  const { write } = operations;
+  operations.write = (stream, buffer, offset, length, position, canOwn) => {
+    const growth = position + length - stream.node.usedBytes;
+    if (growth > 0) claim(growth);
+    return write(stream, buffer, offset, length, position, canOwn);
+  };
+  const resize = MEMFS.resizeFileStorage;
+  MEMFS.resizeFileStorage = (node, size) => {
+    if (size > node.usedBytes) claim(size - node.usedBytes);
+    resize(node, size);
+  };
+  return {
+    setBase() {
+      base = measure(FS.root);
+      used = 0;
+    },
+    setLimit(bytes) {
+      limit = bytes;
+    },
+  };
+}
+
 // The program ended the interpreter itself: with os._exit, or by breaking it.
 function endOfInterpreter(error) {
   if (typeof error?.status === "number") {
-    host.finish(error.status, null, false);
+    host.finish(error.status, null, null);
     return;
   }
   const text = new TextEncoder().encode(`The Python interpreter broke: ${error}\n`);
   host.write(2, text);
-  host.finish(134, null, false);
+  host.finish(134, null, null);
 }
 
 globalThis.__faasEngine = {
   stages,
   version: `${version} ${pythonVersion}`,
-  run(code, input, scratch, autoInstall) {
+  run(code, input, scratch, autoInstall, storageBytes) {
+    storage.setLimit(storageBytes);
     try {
       for (const { name, contents } of host.inputFiles()) placeFile(name, contents);
       run(code, input, scratch, autoInstall);
@@ -141,6 +198,19 @@ globalThis.__faasEngine = {
   },
   // Returns what went wrong, or undefined.
   install(packages) {
-    return install(packages.split("\n"));
+    try {
+      return install(packages.split("\n"));
+    } finally {
+      storage.setBase();
+    }
+  },
+  check,
+  // Called after V8 stopped the program in the middle of something that looks at no signal.
+  reportStop() {
+    try {
+      reportStop();
+    } catch {
+      // The interpreter was in no state to say anything.
+    }
   },
 };

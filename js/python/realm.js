@@ -6,6 +6,7 @@ import { core } from "ext:core/mod.js";
 import {
   op_faas_acknowledge_stop,
   op_faas_boot_file,
+  op_faas_compiled,
   op_faas_decode_latin1,
   op_faas_decode_utf16,
   op_faas_finish,
@@ -131,8 +132,9 @@ function wait(limit) {
 // For the boot module, which takes it away again.
 define("__faas", {
   acknowledgeStop: () => op_faas_acknowledge_stop(),
-  finish: (exitCode, returnValue, outOfMemory) =>
-    op_faas_finish(exitCode, returnValue ?? null, outOfMemory),
+  compiled: () => op_faas_compiled(),
+  finish: (exitCode, returnValue, limit) =>
+    op_faas_finish(exitCode, returnValue ?? null, limit ?? null),
   inputFiles: () => op_faas_input_files(),
   interruptBuffer: () => new Uint8Array(op_faas_interrupt_buffer()),
   now: () => op_faas_now(),

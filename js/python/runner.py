@@ -4,6 +4,7 @@ import ast
 import asyncio
 import atexit
 import builtins
+import errno
 import io
 import json
 import linecache
@@ -56,7 +57,7 @@ def run(source, input_json, scratch, auto_install):
     """
     module = types.ModuleType("__main__") if scratch else sys.modules["__main__"]
     names = module.__dict__
-    exit_code, result, out_of_memory = 0, None, False
+    exit_code, result, limit = 0, None, None
     try:
         names["input_data"] = None if input_json is None else json.loads(input_json)
         if auto_install:
@@ -73,11 +74,11 @@ def run(source, input_json, scratch, auto_install):
             result = encode(_returned)
     except BaseException as error:
         exit_code = 1
-        out_of_memory = isinstance(error, MemoryError)
+        limit = lacking(error)
         report(error)
     exit_code = close(exit_code)
     hand_back_files()
-    _faas_host.finish(exit_code, result, out_of_memory)
+    _faas_host.finish(exit_code, result, limit)
 
 
 def execute(source, names):
@@ -88,10 +89,12 @@ def execute(source, names):
     last = None
     if tree.body and isinstance(tree.body[-1], ast.Expr):
         last = ast.Expression(tree.body.pop().value)
-    evaluate(compile(tree, FILE_NAME, "exec", FLAGS, True), names)
-    if last is None:
-        return None
-    return evaluate(compile(last, FILE_NAME, "eval", FLAGS, True), names)
+    body = compile(tree, FILE_NAME, "exec", FLAGS, True)
+    if last is not None:
+        last = compile(last, FILE_NAME, "eval", FLAGS, True)
+    _faas_host.compiled()
+    evaluate(body, names)
+    return None if last is None else evaluate(last, names)
 
 
 def evaluate(code, names):
@@ -105,6 +108,15 @@ def evaluate(code, names):
                 value.throw(KeyboardInterrupt())
             raise
     return value
+
+
+def lacking(error):
+    """What a program lacked that ended with this error: memory, room for files, or None."""
+    if isinstance(error, MemoryError):
+        return "memory"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "storage"
+    return None
 
 
 def encode(value):
@@ -143,6 +155,24 @@ def report(error):
         sys.stderr.write("".join(lines))
     except BaseException as failure:
         sys.stderr.write(f"{type(error).__name__} (its report failed: {type(failure).__name__})\n")
+
+
+def report_stop():
+    """Say where the program was when V8 stopped it: in C code that looks at no signal.
+
+    The interpreter is as it was in the middle of that. Its frames are still linked, and nothing but
+    this runs in it any more.
+    """
+    _faas_host.acknowledge_stop()
+    try:
+        stack = traceback.StackSummary.extract(traceback.walk_stack(sys._getframe(1)))
+        stack = [frame for frame in reversed(stack) if not frame.filename.startswith(HIDDEN_FRAMES)]
+        text = "".join(traceback.format_list(stack))
+        if text:
+            sys.stderr.write(f"Traceback (most recent call last):\n{text}")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
 
 
 def hint(module):

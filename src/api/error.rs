@@ -57,6 +57,25 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, error, details)
     }
 
+    /// 422: understood, but not executed.
+    pub fn refused(error: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, error, details)
+    }
+
+    /// 500: a program could not be looked at.
+    pub fn failed(details: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Execution failed",
+            details,
+        )
+    }
+
+    /// The body, for where there is no status any more.
+    pub fn body(&self) -> &impl Serialize {
+        &self.body
+    }
+
     /// 503.
     pub fn unavailable(details: impl Into<String>) -> Self {
         Self::new(
@@ -70,7 +89,7 @@ impl ApiError {
         Self::new(
             StatusCode::NOT_FOUND,
             "Not found",
-            "There are POST /run_code, GET /health and GET /openapi.json",
+            "There are POST /run_code, POST /check_code, GET /health and GET /openapi.json",
         )
     }
 
@@ -91,11 +110,7 @@ impl From<PoolError> for ApiError {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", details)
             }
             PoolError::NotReady { .. } | PoolError::ShuttingDown => Self::unavailable(details),
-            PoolError::Broken(_) => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Execution failed",
-                details,
-            ),
+            PoolError::Broken(_) => Self::failed(details),
         }
     }
 }

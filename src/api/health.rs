@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::Service;
-use super::run_code::PoolStatsBody;
+use super::response::PoolStatsBody;
 use crate::pool::ZygoteState;
 
 /// The route's handler: 200 while every zygote serves, else 503 with the reasons.

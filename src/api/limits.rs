@@ -19,6 +19,7 @@ struct RawLimits {
     output_bytes: Option<u64>,
     return_bytes: Option<u64>,
     files_bytes: Option<u64>,
+    storage_bytes: Option<u64>,
 }
 
 /// Lowers limits to what the request asks for.
@@ -37,7 +38,7 @@ pub fn lower(
         None | Some(Value::Null) => return Ok(()),
         Some(value) => serde_json::from_value(value).map_err(|error| {
             refused(format!(
-                "{error}; there are cpu_ms, memory_bytes, output_bytes, return_bytes, files_bytes"
+                "{error}; there are cpu_ms, memory_bytes, output_bytes, return_bytes, files_bytes, storage_bytes"
             ))
         })?,
     };
@@ -47,6 +48,11 @@ pub fn lower(
         ("output_bytes", raw.output_bytes, &mut limits.output_bytes),
         ("return_bytes", raw.return_bytes, &mut sandbox.return_bytes),
         ("files_bytes", raw.files_bytes, &mut sandbox.files_bytes),
+        (
+            "storage_bytes",
+            raw.storage_bytes,
+            &mut sandbox.storage_bytes,
+        ),
     ] {
         match wanted {
             Some(0) => return Err(refused(format!("{name} must be at least 1"))),

@@ -17,6 +17,7 @@ use super::interrupt;
 use super::platform;
 use crate::protocol::JobFile;
 use crate::protocol::PackageRequest;
+use crate::protocol::SandboxLimit;
 use crate::protocol::is_file_name;
 
 /// Which of the two output streams.
@@ -57,6 +58,7 @@ impl HostState {
             files: Vec::new(),
             files_left: 0,
             outcome: None,
+            compiled: None,
             started: Instant::now(),
         }
     }
@@ -66,6 +68,7 @@ impl HostState {
         self.files = program.files.to_vec();
         self.files_left = program.files_bytes;
         self.outcome = None;
+        self.compiled = None;
     }
 }
 
@@ -94,6 +97,8 @@ pub struct HostState {
     pub files_left: u64,
     /// What the program reported at its end.
     pub outcome: Option<Outcome>,
+    /// When the program's source was compiled.
+    pub compiled: Option<Instant>,
     pub started: Instant,
 }
 
@@ -115,19 +120,31 @@ pub fn op_faas_write(state: &OpState, #[smi] descriptor: i32, #[buffer] bytes: &
     state.borrow::<HostState>().host.write(stream, bytes);
 }
 
-/// Takes the program's end: its exit code, whether it succeeded, and its return value.
+/// Takes the program's end: its exit code, its return value, and what it ran out of.
 #[op2]
 pub fn op_faas_finish(
     state: &mut OpState,
     #[smi] exit_code: i32,
     #[string] return_value: Option<String>,
-    out_of_memory: bool,
+    #[string] limit: Option<String>,
 ) {
-    state.borrow_mut::<HostState>().outcome = Some(Outcome {
+    let state = state.borrow_mut::<HostState>();
+    state.outcome = Some(Outcome {
         exit_code,
         return_value,
-        out_of_memory,
+        limit: match limit.as_deref() {
+            Some("memory") => Some(SandboxLimit::Memory),
+            Some("storage") => Some(SandboxLimit::Storage),
+            _ => None,
+        },
+        compiled: state.compiled,
     });
+}
+
+/// Takes note that the program's source is compiled.
+#[op2(fast)]
+pub fn op_faas_compiled(state: &mut OpState) {
+    state.borrow_mut::<HostState>().compiled = Some(Instant::now());
 }
 
 /// Monotonic clock in ms since the zygote started, with µs in the fraction.

@@ -13,8 +13,12 @@ use deno_core::v8;
 /// <https://pyodide.org/en/stable/usage/keyboard-interrupts.html>
 static PYTHON_SIGNAL: AtomicU8 = AtomicU8::new(0);
 
-/// Set once a stop was asked for; blocking host calls return early from then on.
-static STOPPING: AtomicU8 = AtomicU8::new(0);
+/// How far a stop has come. Blocking host calls return early once one was asked for.
+static STOPPING: AtomicU8 = AtomicU8::new(NOT_ASKED);
+const NOT_ASKED: u8 = 0;
+const ASKED: u8 = 1;
+/// The code that reports the stop is at work, not to be stopped itself.
+const ACKNOWLEDGED: u8 = 2;
 
 /// SIGINT's number as Pyodide expects it.
 const SIGINT: u8 = 2;
@@ -30,6 +34,15 @@ static INTERRUPT: AtomicPtr<Interrupt> = AtomicPtr::new(ptr::null_mut());
 struct Interrupt {
     isolate: v8::IsolateHandle,
     callback: InterruptCallback,
+    urgency: Urgency,
+}
+
+/// When a stop interrupts V8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Urgency {
+    AtOnce,
+    /// When it is asked for again: the program gets the chance to heed the first request by itself.
+    WhenRepeated,
 }
 
 /// Asks the program to stop. Called from signal handlers.
@@ -38,19 +51,35 @@ struct Interrupt {
 /// recursive lock, which the interrupted code, on this same thread, may well hold. Should that go
 /// wrong, the supervisor kills the process shortly after, as it does with any that does not heed.
 pub fn request_stop() {
-    STOPPING.store(1, Ordering::Relaxed);
+    let before = STOPPING.fetch_max(ASKED, Ordering::Relaxed);
+    if before == ACKNOWLEDGED {
+        return;
+    }
+    let is_repeated = before == ASKED;
     PYTHON_SIGNAL.store(SIGINT, Ordering::Relaxed);
     // SAFETY: null, or a pointer that `interrupt_on_stop` leaked, so it is valid for ever.
     if let Some(interrupt) = unsafe { INTERRUPT.load(Ordering::Acquire).as_ref() } {
-        interrupt.request();
+        match interrupt.urgency {
+            Urgency::AtOnce if is_repeated => {}
+            Urgency::WhenRepeated if !is_repeated => {}
+            _ => interrupt.request(),
+        }
     }
 }
 
 /// From now on a stop makes V8 call `callback` at the next safe place in whatever JavaScript,
 /// WebAssembly or regular expression is running: there the callback may look at the stack, and end
 /// it all with [`v8::Isolate::terminate_execution`]. To be called once per process.
-pub(super) fn interrupt_on_stop(isolate: v8::IsolateHandle, callback: InterruptCallback) {
-    let interrupt = Box::into_raw(Box::new(Interrupt { isolate, callback }));
+pub(super) fn interrupt_on_stop(
+    isolate: v8::IsolateHandle,
+    callback: InterruptCallback,
+    urgency: Urgency,
+) {
+    let interrupt = Box::into_raw(Box::new(Interrupt {
+        isolate,
+        callback,
+        urgency,
+    }));
     INTERRUPT.store(interrupt, Ordering::Release);
 }
 
@@ -63,11 +92,12 @@ impl Interrupt {
 
 /// Whether a stop was asked for.
 pub fn stop_requested() -> bool {
-    STOPPING.load(Ordering::Relaxed) != 0
+    STOPPING.load(Ordering::Relaxed) != NOT_ASKED
 }
 
-/// Takes the request back, so that the code which reports the stop is not stopped itself.
+/// Lets the code which reports a stop, if one was asked for, run undisturbed.
 pub fn acknowledge_stop() {
+    let _ = STOPPING.compare_exchange(ASKED, ACKNOWLEDGED, Ordering::Relaxed, Ordering::Relaxed);
     PYTHON_SIGNAL.store(0, Ordering::Relaxed);
 }
 

@@ -14,9 +14,11 @@ mod typescript;
 
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Instant;
 
 use crate::protocol::JobFile;
 use crate::protocol::Language;
+use crate::protocol::SandboxLimit;
 
 pub use host::Host;
 pub use host::Silent;
@@ -41,6 +43,8 @@ pub struct Program<'a> {
     pub files_bytes: u64,
     /// Memory that it may use, in bytes: at most what the engine was booted for.
     pub memory_bytes: u64,
+    /// Most that its files may take in Python's virtual file system, in bytes.
+    pub storage_bytes: u64,
 }
 
 /// How a program ended by itself.
@@ -50,8 +54,22 @@ pub struct Outcome {
     pub exit_code: i32,
     /// What the program returned, as text; `None` if it returned nothing.
     pub return_value: Option<String>,
-    /// Whether the program ended for want of memory.
-    pub out_of_memory: bool,
+    /// What the program ran out of and ended for want of.
+    pub limit: Option<SandboxLimit>,
+    /// When its source was compiled; `None` if that failed.
+    pub compiled: Option<Instant>,
+}
+
+impl Outcome {
+    /// A program that failed.
+    pub fn failed(limit: Option<SandboxLimit>) -> Self {
+        Self {
+            exit_code: 1,
+            return_value: None,
+            limit,
+            compiled: None,
+        }
+    }
 }
 
 /// Why an engine did not boot or a program could not be brought to an end.
@@ -92,6 +110,13 @@ pub trait Engine {
     /// [`EngineError::Terminated`] if V8 was told to stop; [`EngineError::Runner`] if the code
     /// around the program failed, which a program can bring about by tampering with it.
     fn run(&mut self, program: Program<'_>, scratch: bool) -> Result<Outcome, EngineError>;
+
+    /// Looks at a program without running any of it; returns what it found, as JSON text in the
+    /// form of `src/api/check_code.rs`.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn check(&mut self, language: Language, code: &str) -> Result<String, EngineError>;
 
     /// Installs packages for good and imports them, asking the host for their files.
     ///

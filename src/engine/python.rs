@@ -1,5 +1,6 @@
 //! Python: the official Pyodide, booted in a bare V8.
 
+use std::ffi::c_void;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -18,16 +19,20 @@ use super::Program;
 use super::Silent;
 use super::host;
 use super::host::HostState;
+use super::interrupt;
+use super::interrupt::Urgency;
 use super::loader::BootLoader;
 use super::platform;
 use super::refusals;
 use super::scripts;
+use crate::protocol::Language;
 
 deno_core::extension!(
     faas_python,
     ops = [
         host::op_faas_acknowledge_stop,
         host::op_faas_boot_file,
+        host::op_faas_compiled,
         host::op_faas_decode_latin1,
         host::op_faas_decode_utf16,
         host::op_faas_finish,
@@ -72,12 +77,13 @@ type Error = Box<dyn std::error::Error>;
 
 const BOOT: &str = include_str!("../../js/python/boot.mjs");
 /// Our Python modules, in the order in which they are loaded.
-const MODULES: [(&str, &str); 3] = [
+const MODULES: [(&str, &str); 4] = [
     ("_faas_loop", include_str!("../../js/python/loop.py")),
     (
         "_faas_packages",
         include_str!("../../js/python/packages.py"),
     ),
+    ("_faas_check", include_str!("../../js/python/check.py")),
     ("_faas_runner", include_str!("../../js/python/runner.py")),
 ];
 
@@ -87,6 +93,8 @@ pub struct PythonEngine {
     run: v8::Global<v8::Function>,
     reseed: v8::Global<v8::Function>,
     install: v8::Global<v8::Function>,
+    check: v8::Global<v8::Function>,
+    report_stop: v8::Global<v8::Function>,
     version: String,
 }
 
@@ -133,6 +141,11 @@ impl PythonEngine {
         evaluated.await?;
         loader.close();
         refusals::install(runtime.v8_isolate());
+        interrupt::interrupt_on_stop(
+            runtime.v8_isolate().thread_safe_handle(),
+            terminate,
+            Urgency::WhenRepeated,
+        );
         let engine = Self::take_over(runtime)?;
         engine
             .runtime
@@ -151,7 +164,7 @@ impl PythonEngine {
             let engine = take(scope, global, "__faasEngine").ok_or("boot.mjs left no engine")?;
             let engine = v8::Local::<v8::Object>::try_from(engine)?;
             let mut functions = Vec::new();
-            for name in ["run", "reseed", "install"] {
+            for name in ["run", "reseed", "install", "check", "reportStop"] {
                 let function = take(scope, engine, name).ok_or("a function is missing")?;
                 let function = v8::Local::<v8::Function>::try_from(function)?;
                 functions.push(v8::Global::new(scope, function));
@@ -169,13 +182,15 @@ impl PythonEngine {
             )
         };
         tracing::debug!(stages, "booted Pyodide");
-        let functions = <[_; 3]>::try_from(functions).map_err(|_| "a function is missing")?;
-        let [run, reseed, install] = functions;
+        let functions = <[_; 5]>::try_from(functions).map_err(|_| "a function is missing")?;
+        let [run, reseed, install, check, report_stop] = functions;
         Ok(Self {
             runtime,
             run,
             reseed,
             install,
+            check,
+            report_stop,
             version,
         })
     }
@@ -204,6 +219,13 @@ fn wheels(directory: &Path) -> Result<Vec<String>, Error> {
     }
     wheels.sort();
     Ok(wheels)
+}
+
+/// Ends what is running. V8 calls this at a safe place of it.
+unsafe extern "C" fn terminate(isolate: v8::UnsafeRawIsolatePtr, _data: *mut c_void) {
+    // SAFETY: V8 calls with its live isolate, on the only thread.
+    let isolate = unsafe { v8::Isolate::from_raw_isolate_ptr(isolate) };
+    isolate.terminate_execution();
 }
 
 /// Reads a property and deletes it.
@@ -241,17 +263,22 @@ impl Engine for PythonEngine {
             };
             let scratch = v8::Boolean::new(scope, scratch);
             let auto_install = v8::Boolean::new(scope, program.auto_install);
+            let storage_bytes = v8::Number::new(scope, program.storage_bytes as f64);
             let this = v8::undefined(scope).into();
             let run = v8::Local::new(scope, run);
-            if run
-                .call(
-                    scope,
-                    this,
-                    &[code.into(), input, scratch.into(), auto_install.into()],
-                )
-                .is_none()
-            {
+            let arguments = [
+                code.into(),
+                input,
+                scratch.into(),
+                auto_install.into(),
+                storage_bytes.into(),
+            ];
+            if run.call(scope, this, &arguments).is_none() {
                 if scope.has_terminated() {
+                    scope.cancel_terminate_execution();
+                    scope.reset();
+                    let report_stop = v8::Local::new(scope, &self.report_stop);
+                    report_stop.call(scope, this, &[]);
                     return Err(EngineError::Terminated);
                 }
                 let message = scope
@@ -267,6 +294,20 @@ impl Engine for PythonEngine {
             .outcome
             .take()
             .ok_or_else(|| EngineError::Runner("it reported no outcome".into()))
+    }
+
+    fn check(&mut self, _language: Language, code: &str) -> Result<String, EngineError> {
+        deno_core::scope!(scope, &mut self.runtime);
+        v8::tc_scope!(let scope, scope);
+        let code = v8::String::new(scope, code)
+            .ok_or_else(|| EngineError::Runner("the program is longer than a V8 string".into()))?;
+        let this = v8::undefined(scope).into();
+        let check = v8::Local::new(scope, &self.check);
+        match check.call(scope, this, &[code.into()]) {
+            Some(findings) => Ok(findings.to_rust_string_lossy(scope)),
+            None if scope.has_terminated() => Err(EngineError::Terminated),
+            None => Err(EngineError::Runner("the check failed".into())),
+        }
     }
 
     fn install(&mut self, packages: &[String]) -> Result<(), String> {

@@ -2,6 +2,7 @@
 //! parameter properties, decorators) is written out. By swc, in the sandbox: its parser is recursive,
 //! and a source made to overflow the stack must not hit the supervisor.
 
+use std::panic::UnwindSafe;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
@@ -12,6 +13,7 @@ use deno_ast::ModuleKind;
 use deno_ast::ModuleSpecifier;
 use deno_ast::ParseDiagnostic;
 use deno_ast::ParseParams;
+use deno_ast::ParsedSource;
 use deno_ast::SourceMapOption;
 use deno_ast::SourcePos;
 use deno_ast::StartSourcePos;
@@ -21,6 +23,7 @@ use deno_ast::TranspileOptions;
 use deno_ast::diagnostics::Diagnostic;
 
 use super::javascript::Place;
+use crate::protocol::Language;
 
 /// Whether the translator is at work.
 static TRANSLATING: AtomicBool = AtomicBool::new(false);
@@ -56,9 +59,14 @@ pub fn overflow() -> Option<&'static str> {
 /// # Errors
 /// [`Failure`] for a syntax error.
 pub fn translate(text: &str) -> Result<Translated, Failure> {
+    guarded(|| translate_unguarded(text))
+}
+
+/// Has swc do something with a program.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Failure> + UnwindSafe) -> Result<T, Failure> {
     TRANSLATING.store(true, Ordering::Relaxed);
     // swc panics on some malformed programs; that is the program's failure, not this process's.
-    let result = std::panic::catch_unwind(|| translate_unguarded(text));
+    let result = std::panic::catch_unwind(work);
     TRANSLATING.store(false, Ordering::Relaxed);
     result.unwrap_or_else(|_| {
         Err(Failure::without_place(
@@ -67,19 +75,35 @@ pub fn translate(text: &str) -> Result<Translated, Failure> {
     })
 }
 
-fn translate_unguarded(text: &str) -> Result<Translated, Failure> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let specifier = ModuleSpecifier::parse("file:///code.ts")
+/// Parses a program.
+///
+/// # Errors
+/// [`Failure`] for a syntax error.
+pub fn parse(language: Language, text: &str) -> Result<ParsedSource, Failure> {
+    guarded(|| parse_unguarded(language, text))
+}
+
+fn parse_unguarded(language: Language, text: &str) -> Result<ParsedSource, Failure> {
+    let (specifier, media_type) = match language {
+        Language::TypeScript => ("file:///code.ts", MediaType::TypeScript),
+        _ => ("file:///code.js", MediaType::JavaScript),
+    };
+    let specifier = ModuleSpecifier::parse(specifier)
         .map_err(|error| Failure::without_place(error.to_string()))?;
-    let parsed = deno_ast::parse_program(ParseParams {
+    deno_ast::parse_program(ParseParams {
         specifier,
         text: text.into(),
-        media_type: MediaType::TypeScript,
+        media_type,
         capture_tokens: false,
         scope_analysis: false,
         maybe_syntax: None,
     })
-    .map_err(|diagnostic| Failure::from_diagnostic(&diagnostic, text))?;
+    .map_err(|diagnostic| Failure::from_diagnostic(&diagnostic, text))
+}
+
+fn translate_unguarded(text: &str) -> Result<Translated, Failure> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let parsed = parse_unguarded(Language::TypeScript, text)?;
     let options = TranspileOptions {
         decorators: decorators_of(text),
         ..TranspileOptions::default()

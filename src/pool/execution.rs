@@ -6,11 +6,13 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 
 use super::desk::Desk;
+use super::output::Live;
 use super::output::Output;
 use super::process::Exit;
 use super::return_value;
 use super::sandbox::Sandbox;
 use super::sandbox::SandboxError;
+use crate::clock;
 use crate::engine::Stream;
 use crate::packages::Packages;
 use crate::protocol;
@@ -18,10 +20,14 @@ use crate::protocol::Job;
 use crate::protocol::Language;
 use crate::protocol::SandboxEvent;
 use crate::protocol::SandboxLimit;
+use crate::protocol::Stages;
 use crate::protocol::is_file_name;
 
 /// How long a program has to report where it was, after it was asked to stop, before it is killed.
 const SOFT_STOP_GRACE: Duration = Duration::from_millis(100);
+/// When, of that, it is asked again: it is then in code that looks at no signal, where V8 can still
+/// stop it and say where.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(40);
 /// On a busy machine a sandbox may not have run at all by then. It is given as much again until it
 /// had this much CPU time since it was asked,
 const SOFT_STOP_CPU: Duration = Duration::from_millis(40);
@@ -55,6 +61,7 @@ pub enum Status {
     MemoryLimit,
     OutputLimit,
     ReturnLimit,
+    StorageLimit,
     Killed,
 }
 
@@ -69,6 +76,7 @@ impl Status {
             Self::MemoryLimit => "memory_limit",
             Self::OutputLimit => "output_limit",
             Self::ReturnLimit => "return_limit",
+            Self::StorageLimit => "storage_limit",
             Self::Killed => "killed",
         }
     }
@@ -95,6 +103,47 @@ pub struct Report {
     pub files: Vec<OutputFile>,
     pub truncated: bool,
     pub usage: Usage,
+    pub timings: Timings,
+}
+
+/// Where the time of an execution went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timings {
+    /// Waiting for a turn.
+    pub queue: Duration,
+    /// Waiting for a sandbox; with packages that are installed first, for that too.
+    pub sandbox: Duration,
+    /// Until the sandbox had taken the job.
+    pub dispatch: Duration,
+    /// In the sandbox, as it says itself: limits, input, files,
+    pub prepare: Duration,
+    /// compiling,
+    pub compile: Duration,
+    /// and running. All zero if it was killed.
+    pub run: Duration,
+    /// What is left: switching processes, sending output, collecting it.
+    pub collect: Duration,
+}
+
+impl Timings {
+    /// Takes a sandbox's word for its share of `elapsed`, which began at `started_at_us`, as far as
+    /// it can be true.
+    fn of_sandbox(stages: Stages, started_at_us: u64, elapsed: Duration) -> Self {
+        let mut left = elapsed;
+        let mut share = |micros: u64| {
+            let share = Duration::from_micros(micros).min(left);
+            left -= share;
+            share
+        };
+        Self {
+            dispatch: share(stages.taken_at_us.saturating_sub(started_at_us)),
+            prepare: share(stages.prepare_us.into()),
+            compile: share(stages.compile_us.into()),
+            run: share(stages.run_us.into()),
+            collect: left,
+            ..Self::default()
+        }
+    }
 }
 
 /// A file that a program handed back.
@@ -118,9 +167,11 @@ struct Finish {
     exit_code: i32,
     return_value: Option<String>,
     limit: Option<SandboxLimit>,
+    stages: Stages,
 }
 
-/// Runs a job in a sandbox, which is used up by it.
+/// Runs a job in a sandbox, which is used up by it. What is kept of its output also goes to `live`
+/// as it comes.
 ///
 /// # Errors
 /// When the sandbox broke off before the program started; the job may then be given to another.
@@ -129,12 +180,14 @@ pub async fn execute(
     job: &Job,
     limits: Limits,
     packages: &Packages,
+    live: Option<&Live>,
 ) -> Result<Report, SandboxError> {
     let cpu_before = sandbox.cpu_time();
     let started = Instant::now();
+    let started_at_us = clock::monotonic_us();
     let handed_over = tokio::time::timeout(START_WITHIN, hand_over(&mut sandbox, job)).await;
     handed_over.unwrap_or(Err(SandboxError::NotReady))?;
-    let mut output = Output::with_budget(limits.output_bytes);
+    let mut output = Output::new(limits.output_bytes, live.cloned());
     let mut desk = Desk::new(packages);
     let deadline = started + limits.wall;
     let mut files = Files::new(job.limits.files_bytes);
@@ -142,8 +195,11 @@ pub async fn execute(
         let followed = follow(&mut sandbox, &mut output, &mut files, &mut desk, deadline);
         followed.await
     };
+    let wall = started.elapsed();
+    let stages = finish.as_ref().map(|finish| finish.stages);
+    let timings = Timings::of_sandbox(stages.unwrap_or_default(), started_at_us, wall);
     let usage = Usage {
-        wall: started.elapsed(),
+        wall,
         cpu: sandbox.cpu_time().saturating_sub(cpu_before),
         peak_memory_bytes: sandbox.peak_memory_bytes(),
     };
@@ -156,6 +212,7 @@ pub async fn execute(
         stop,
         exit,
         usage,
+        timings,
         files: files.taken,
     };
     Ok(ending.into_report(sandbox.id(), output, job, limits))
@@ -214,6 +271,7 @@ async fn follow(
 ) -> (Option<Finish>, Option<Stop>) {
     let mut stop = None;
     let mut next_measure = deadline;
+    let mut asked = 0;
     let mut cpu_at_stop = Duration::ZERO;
     let mut is_overdue = false;
     loop {
@@ -223,11 +281,22 @@ async fn follow(
             // has another frame ready must not hold the clock up.
             frame = sandbox.socket.receive(), if !is_overdue => frame,
             () = tokio::time::sleep_until(next_measure) => {
-                if stop.is_none() {
+                if asked < 2 {
+                    if asked == 0 {
+                        cpu_at_stop = sandbox.cpu_time();
+                    }
                     stop = Some(Stop::WallTime);
-                    cpu_at_stop = sandbox.cpu_time();
                     sandbox.signal(Signal::USR1);
-                } else if sandbox.cpu_time().saturating_sub(cpu_at_stop) >= SOFT_STOP_CPU
+                    asked += 1;
+                    next_measure = Instant::now()
+                        + match asked {
+                            1 => ASK_AGAIN_AFTER,
+                            _ => SOFT_STOP_GRACE.saturating_sub(ASK_AGAIN_AFTER),
+                        };
+                    is_overdue = false;
+                    continue;
+                }
+                if sandbox.cpu_time().saturating_sub(cpu_at_stop) >= SOFT_STOP_CPU
                     || Instant::now() >= deadline + LONGEST_GRACE
                 {
                     return (None, stop);
@@ -251,11 +320,13 @@ async fn follow(
                 exit_code,
                 return_value,
                 limit,
+                stages,
             }) => {
                 let finish = Finish {
                     exit_code,
                     return_value: return_value.map(str::to_owned),
                     limit,
+                    stages,
                 };
                 return (Some(finish), stop);
             }
@@ -300,6 +371,7 @@ impl Report {
                 wall,
                 ..Usage::default()
             },
+            timings: Timings::default(),
         }
     }
 }
@@ -311,6 +383,7 @@ struct Ending {
     /// How the process ended, if it did not finish.
     exit: Option<Exit>,
     usage: Usage,
+    timings: Timings,
     files: Vec<OutputFile>,
 }
 
@@ -326,6 +399,7 @@ impl Ending {
                 SandboxLimit::Cpu => Status::CpuLimit,
                 SandboxLimit::Memory => Status::MemoryLimit,
                 SandboxLimit::ReturnValue => Status::ReturnLimit,
+                SandboxLimit::Storage => Status::StorageLimit,
             },
             _ if self.stop == Some(Stop::WallTime) => Status::Timeout,
             Some(Finish { exit_code: 0, .. }) => Status::Success,
@@ -364,7 +438,7 @@ impl Ending {
                 Status::Success | Status::Error => exit_code,
                 Status::Timeout => TIMED_OUT,
                 Status::CpuLimit => OUT_OF_CPU,
-                Status::ReturnLimit => 1,
+                Status::ReturnLimit | Status::StorageLimit => 1,
                 Status::MemoryLimit | Status::OutputLimit | Status::Killed => KILLED,
             },
             stdout,
@@ -373,6 +447,7 @@ impl Ending {
             files: self.files,
             truncated: output.truncated,
             usage: self.usage,
+            timings: self.timings,
         }
     }
 
@@ -399,6 +474,10 @@ impl Ending {
             Status::ReturnLimit => format!(
                 "Return value dropped: longer than the limit of {} bytes",
                 job.limits.return_bytes
+            ),
+            Status::StorageLimit => format!(
+                "Execution stopped: storage limit of {} bytes reached",
+                job.limits.storage_bytes
             ),
             Status::Killed => format!(
                 "Execution stopped: the sandbox process ended unexpectedly ({})",

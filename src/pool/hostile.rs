@@ -35,6 +35,8 @@ use crate::protocol::PackageRequest;
 use crate::protocol::SandboxEvent;
 use crate::protocol::SandboxLimit;
 use crate::protocol::SandboxLimits;
+use crate::protocol::Stages;
+use crate::protocol::Task;
 use crate::protocol::ZygoteEvent;
 
 /// Longest payload of a frame in these tests, in bytes.
@@ -69,7 +71,7 @@ enum Event {
     Output(bool, Vec<u8>),
     Package(u8, String, String),
     File(String, Option<String>, Vec<u8>),
-    Finished(i32, Option<String>, Option<SandboxLimit>),
+    Finished(i32, Option<String>, Option<SandboxLimit>, Stages),
 }
 
 impl Event {
@@ -94,10 +96,11 @@ impl Event {
                 media_type: media_type.as_deref(),
                 contents,
             },
-            Self::Finished(exit_code, value, limit) => SandboxEvent::Finished {
+            Self::Finished(exit_code, value, limit, stages) => SandboxEvent::Finished {
                 exit_code: *exit_code,
                 return_value: value.as_deref(),
                 limit: *limit,
+                stages: *stages,
             },
         };
         protocol::encode_frame(&event).unwrap()
@@ -141,8 +144,18 @@ fn event() -> impl Strategy<Value = Event> {
     let limit = prop_oneof![
         Just(SandboxLimit::Cpu),
         Just(SandboxLimit::Memory),
-        Just(SandboxLimit::ReturnValue)
+        Just(SandboxLimit::ReturnValue),
+        Just(SandboxLimit::Storage)
     ];
+    let stages =
+        any::<(u64, u32, u32, u32)>().prop_map(|(taken_at_us, prepare_us, compile_us, run_us)| {
+            Stages {
+                taken_at_us,
+                prepare_us,
+                compile_us,
+                run_us,
+            }
+        });
     prop_oneof![
         1 => Just(Event::Ready),
         1 => Just(Event::Started),
@@ -150,8 +163,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (any::<u8>(), name(), name()).prop_map(|(kind, a, b)| Event::Package(kind, a, b)),
         3 => (name(), proptest::option::of(name()), bytes(60_000))
             .prop_map(|(name, kind, contents)| Event::File(name, kind, contents)),
-        2 => (any::<i32>(), proptest::option::of(name()), proptest::option::of(limit))
-            .prop_map(|(code, value, limit)| Event::Finished(code, value, limit)),
+        2 => (any::<i32>(), proptest::option::of(name()), proptest::option::of(limit), stages)
+            .prop_map(|(code, value, limit, stages)| Event::Finished(code, value, limit, stages)),
     ]
 }
 
@@ -191,6 +204,7 @@ fn idle_process() -> i32 {
 
 fn job() -> Job {
     Job {
+        task: Task::Run,
         language: Language::JavaScript,
         code: "1".to_owned(),
         input: None,
@@ -201,6 +215,7 @@ fn job() -> Job {
             memory_bytes: 1 << 20,
             return_bytes: 1000,
             files_bytes: FILES_BYTES,
+            storage_bytes: 1000,
         },
     }
 }
@@ -249,7 +264,7 @@ async fn execute(
                 wall: WALL,
                 output_bytes: OUTPUT_BYTES,
             };
-            execution::execute(sandbox, &job(), limits, packages).await
+            execution::execute(sandbox, &job(), limits, packages, None).await
         }
         Ok(Err(error)) => Err(error),
         Err(_) => Err(SandboxError::NotReady),

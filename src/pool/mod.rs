@@ -51,6 +51,9 @@ pub use execution::Limits;
 pub use execution::OutputFile;
 pub use execution::Report;
 pub use execution::Status;
+pub use execution::Timings;
+pub use output::Live;
+pub use output::LiveEvent;
 pub use package_sets::BadRequirement;
 pub use package_sets::PackageSet;
 pub use status::ZygoteState;
@@ -125,6 +128,8 @@ pub struct Order {
     pub priority: Priority,
     /// Packages that have to be installed.
     pub packages: PackageSet,
+    /// Who is told of the output as it comes.
+    pub live: Option<Live>,
 }
 
 impl Runtime {
@@ -204,9 +209,25 @@ impl Pool {
     /// When the job was not started: too many wait, no zygote, shutting down. A program that fails
     /// is a [`Report`], also one whose packages cannot be installed.
     pub async fn execute(&self, order: Order) -> Result<(Report, PoolStats), PoolError> {
+        self.totals.started.fetch_add(1, Ordering::Relaxed);
+        let (report, stats) = self.perform(order).await?;
+        self.count(&report);
+        Ok((report, stats))
+    }
+
+    /// Has a program looked at, which counts as no execution. Dropping the future kills the sandbox.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub async fn check(&self, order: Order) -> Result<Report, PoolError> {
+        Ok(self.perform(order).await?.0)
+    }
+
+    async fn perform(&self, order: Order) -> Result<(Report, PoolStats), PoolError> {
         let asked = Instant::now();
         let entered = self.admission.enter(order.priority).await;
         let _turn = entered.map_err(|_| PoolError::QueueFull(self.queue_size))?;
+        let queue = asked.elapsed();
         let mut last_error = String::new();
         for _ in 0..ATTEMPTS {
             if self.shared.stop.is_cancelled() {
@@ -217,17 +238,19 @@ impl Pool {
             let Ok(sandbox) = lane.shelf.take().await else {
                 if let Some(reason) = lane.status.failure() {
                     let report = Report::not_installed(&reason, asked.elapsed());
-                    self.count(&report);
                     return Ok((report, self.stats()));
                 }
                 last_error = lane.status.get().reason;
                 continue;
             };
-            self.totals.started.fetch_add(1, Ordering::Relaxed);
-            let executed = execution::execute(sandbox, &order.job, order.limits, &self.packages);
+            let waited = asked.elapsed();
+            let Order { job, limits, .. } = &order;
+            let live = order.live.as_ref();
+            let executed = execution::execute(sandbox, job, *limits, &self.packages, live);
             match executed.await {
-                Ok(report) => {
-                    self.count(&report);
+                Ok(mut report) => {
+                    report.timings.queue = queue;
+                    report.timings.sandbox = waited.saturating_sub(queue);
                     return Ok((report, self.stats()));
                 }
                 Err(error) => {

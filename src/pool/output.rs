@@ -1,11 +1,25 @@
 //! What a program wrote, kept within a budget.
 
+use tokio::sync::mpsc;
+
 use crate::engine::Stream;
 
 /// A program that writes this many times its budget is flooding and is stopped.
 const FLOOD_FACTOR: u64 = 16;
 /// But not before it wrote this much, in bytes.
 const FLOOD_FLOOR: u64 = 32 << 20;
+
+/// What is told of an execution while it goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LiveEvent {
+    /// The program has a sandbox and starts.
+    Started,
+    /// It wrote something, of which this is kept.
+    Output(Stream, Vec<u8>),
+}
+
+/// Takes the events. Unbounded, since what is kept of the output is.
+pub type Live = mpsc::UnboundedSender<LiveEvent>;
 
 /// Both streams of one execution.
 #[derive(Debug, Default)]
@@ -16,19 +30,24 @@ pub struct Output {
     pub truncated: bool,
     budget: u64,
     written: u64,
+    live: Option<Live>,
 }
 
 impl Output {
-    /// Keeps up to `budget` bytes, of both streams together.
-    pub fn with_budget(budget: u64) -> Self {
+    /// Keeps up to `budget` bytes, of both streams together, and sends them on to `live`.
+    pub fn new(budget: u64, live: Option<Live>) -> Self {
+        if let Some(live) = &live {
+            let _ = live.send(LiveEvent::Started);
+        }
         Self {
             budget,
+            live,
             ..Self::default()
         }
     }
 
-    /// Takes what was written; returns the part that is kept.
-    pub fn take<'a>(&mut self, stream: Stream, bytes: &'a [u8]) -> &'a [u8] {
+    /// Takes what was written.
+    pub fn take(&mut self, stream: Stream, bytes: &[u8]) {
         self.written = self.written.saturating_add(bytes.len() as u64);
         let used = (self.stdout.len() + self.stderr.len()) as u64;
         let room = usize::try_from(self.budget.saturating_sub(used)).unwrap_or(usize::MAX);
@@ -46,7 +65,12 @@ impl Output {
             Stream::Stdout => self.stdout.extend_from_slice(kept),
             Stream::Stderr => self.stderr.extend_from_slice(kept),
         }
-        kept
+        if let Some(live) = &self.live
+            && !kept.is_empty()
+        {
+            // Nobody listens any more: the execution is about to be dropped.
+            let _ = live.send(LiveEvent::Output(stream, kept.to_vec()));
+        }
     }
 
     /// Whether the program writes far more than is kept.
@@ -71,24 +95,23 @@ mod tests {
 
     #[test]
     fn a_cut_falls_between_characters() {
-        let mut output = Output::with_budget(5);
-        assert_eq!(
-            output.take(Stream::Stdout, "aé".as_bytes()),
-            "aé".as_bytes()
-        );
-        assert_eq!(output.take(Stream::Stderr, "€x".as_bytes()), b"");
+        let (live, mut events) = mpsc::unbounded_channel();
+        let mut output = Output::new(5, Some(live));
+        output.take(Stream::Stdout, "aé".as_bytes());
+        output.take(Stream::Stderr, "€x".as_bytes());
         assert!(output.truncated);
-        assert_eq!(
-            output.take(Stream::Stdout, b"z"),
-            b"",
-            "nothing follows a cut"
-        );
-        assert_eq!(output.stdout, "aé".as_bytes());
+        output.take(Stream::Stdout, b"z");
+        assert_eq!(output.stdout, "aé".as_bytes(), "nothing follows a cut");
+        assert!(output.stderr.is_empty());
+        assert_eq!(events.try_recv().unwrap(), LiveEvent::Started);
+        let kept = LiveEvent::Output(Stream::Stdout, "aé".into());
+        assert_eq!(events.try_recv().unwrap(), kept);
+        assert!(events.try_recv().is_err(), "nothing else was sent on");
     }
 
     #[test]
     fn output_of_just_the_budget_is_whole() {
-        let mut output = Output::with_budget(3);
+        let mut output = Output::new(3, None);
         output.take(Stream::Stdout, b"abc");
         assert!(!output.truncated);
         assert_eq!(output.stdout, b"abc");
@@ -96,7 +119,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_utf8_are_cut_all_the_same() {
-        let mut output = Output::with_budget(4);
+        let mut output = Output::new(4, None);
         output.take(Stream::Stdout, &[0x80; 10]);
         assert!(output.truncated);
         assert!(output.stdout.len() <= 4);
@@ -104,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_many_times_the_budget() {
-        let mut output = Output::with_budget(1 << 20);
+        let mut output = Output::new(1 << 20, None);
         for _ in 0..32 {
             output.take(Stream::Stdout, &vec![b'x'; 1 << 20]);
         }

@@ -8,7 +8,7 @@ use super::lane::Lane;
 
 /// A set of packages as requests name it: requirements in pip's syntax, normalised, in order,
 /// without repetition. Equal sets share a zygote.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PackageSet(Vec<String>);
 
 /// A requirement that is not one.

@@ -30,6 +30,7 @@ const LIMITS: SandboxLimits = SandboxLimits {
     memory_bytes: 16 << 20,
     return_bytes: 0,
     files_bytes: 1 << 20,
+    storage_bytes: 1 << 20,
 };
 
 /// System call numbers tried one by one; the kernel's own end below 500.

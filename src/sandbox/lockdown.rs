@@ -241,11 +241,14 @@ fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
     )
 }
 
+/// A program that used up its CPU time is asked to stop again each time it used as much more, in ms.
+const STOP_AGAIN_AFTER_MS: u64 = 40;
+
 fn arm_cpu_timer(milliseconds: u64) -> std::io::Result<()> {
     let timer = libc::itimerval {
         it_interval: libc::timeval {
             tv_sec: 0,
-            tv_usec: 0,
+            tv_usec: (STOP_AGAIN_AFTER_MS * 1000) as libc::suseconds_t,
         },
         it_value: libc::timeval {
             tv_sec: (milliseconds / 1000) as libc::time_t,

@@ -10,11 +10,15 @@ mod trap;
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
+use std::time::Instant;
 
 use crate::allocator;
+use crate::clock;
 use crate::engine::Engine;
 use crate::engine::EngineError;
 use crate::engine::Host;
+use crate::engine::Outcome;
 use crate::engine::Program;
 use crate::engine::Silent;
 use crate::engine::Stream;
@@ -25,6 +29,8 @@ use crate::protocol::PackageAnswer;
 use crate::protocol::PackageRequest;
 use crate::protocol::SandboxEvent;
 use crate::protocol::SandboxLimit;
+use crate::protocol::Stages;
+use crate::protocol::Task;
 
 pub use filter::sandbox_calls;
 pub use lockdown::Layers;
@@ -106,6 +112,7 @@ pub fn rehearse(
         files: &[],
         files_bytes: 0,
         memory_bytes: u64::MAX,
+        storage_bytes: u64::MAX,
     };
     engine.run(program, true).map(|_| ())
 }
@@ -129,6 +136,7 @@ pub fn install(
             exit_code: 1,
             return_value: Some(reason),
             limit: None,
+            stages: Stages::default(),
         };
         output::send(&event).map_err(|_| exit::NO_JOB)?;
     }
@@ -177,10 +185,20 @@ fn live(
     output::send(&SandboxEvent::Ready).map_err(|_| exit::NO_JOB)?;
 
     let job: Job = output::receive().map_err(|_| exit::NO_JOB)?;
+    let taken_at_us = clock::monotonic_us();
+    let taken = Instant::now();
     output::send(&SandboxEvent::Started).map_err(|_| exit::NO_JOB)?;
     lockdown
         .limit(&job.limits)
         .map_err(|_| exit::NOT_LOCKED_DOWN)?;
+    allocator::on_out_of_memory(|| finish_now(1, Some(SandboxLimit::Memory)));
+    match job.task {
+        Task::Run => run(engine, &job, taken, taken_at_us),
+        Task::Check => check(engine, &job),
+    }
+}
+
+fn run(engine: &mut dyn Engine, job: &Job, taken: Instant, taken_at_us: u64) -> Result<(), i32> {
     let program = Program {
         language: job.language,
         code: &job.code,
@@ -189,13 +207,40 @@ fn live(
         files: &job.files,
         files_bytes: job.limits.files_bytes,
         memory_bytes: job.limits.memory_bytes,
+        storage_bytes: job.limits.storage_bytes,
     };
-    allocator::on_out_of_memory(|| finish_now(1, Some(SandboxLimit::Memory)));
+    let prepared = Instant::now();
     let outcome = engine.run(program, false);
-    finish(outcome.as_ref(), &job)
+    let ended = Instant::now();
+    let compiled = outcome.as_ref().ok().and_then(|outcome| outcome.compiled);
+    let compiled = compiled.unwrap_or(prepared);
+    let stages = Stages {
+        taken_at_us,
+        prepare_us: micros(prepared - taken),
+        compile_us: micros(compiled - prepared),
+        run_us: micros(ended - compiled),
+    };
+    finish(outcome.as_ref(), job, stages)
 }
 
-fn finish(outcome: Result<&crate::engine::Outcome, &EngineError>, job: &Job) -> Result<(), i32> {
+/// Looks at the program; a checker that is stopped or fails ends as a program that does.
+fn check(engine: &mut dyn Engine, job: &Job) -> Result<(), i32> {
+    let findings = engine.check(job.language, &job.code);
+    let outcome = findings.map(|findings| Outcome {
+        exit_code: 0,
+        return_value: Some(findings),
+        limit: None,
+        compiled: None,
+    });
+    finish(outcome.as_ref(), job, Stages::default())
+}
+
+/// A duration in µs; one of more than an hour counts as that.
+fn micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}
+
+fn finish(outcome: Result<&Outcome, &EngineError>, job: &Job, stages: Stages) -> Result<(), i32> {
     let limit = signals::cpu_limit_reached().then_some(SandboxLimit::Cpu);
     let event = match outcome {
         Ok(outcome) => {
@@ -206,17 +251,17 @@ fn finish(outcome: Result<&crate::engine::Outcome, &EngineError>, job: &Job) -> 
                 return_value: if too_long { None } else { value },
                 limit: if too_long {
                     Some(SandboxLimit::ReturnValue)
-                } else if outcome.out_of_memory {
-                    Some(SandboxLimit::Memory)
                 } else {
-                    limit
+                    outcome.limit.or(limit)
                 },
+                stages,
             }
         }
         Err(EngineError::Terminated) => SandboxEvent::Finished {
             exit_code: 1,
             return_value: None,
             limit,
+            stages,
         },
         Err(_) => return Err(exit::BROKEN),
     };

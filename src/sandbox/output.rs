@@ -23,6 +23,7 @@ use crate::protocol::HEADER_BYTES;
 use crate::protocol::MAX_OUTPUT_FRAME_BYTES;
 use crate::protocol::SandboxEvent;
 use crate::protocol::SandboxLimit;
+use crate::protocol::Stages;
 
 /// How long output may wait in the buffer, in ms.
 const FLUSH_AFTER_MS: u64 = 2;
@@ -136,6 +137,7 @@ pub fn send_last(exit_code: i32, limit: Option<SandboxLimit>) -> Result<(), Sock
         exit_code,
         return_value: None,
         limit,
+        stages: Stages::default(),
     };
     BUFFER.with(|buffer, length| {
         let pending = std::mem::take(length);

@@ -116,11 +116,7 @@ impl JavaScriptEngine {
             let text = text.strip_prefix("Uncaught ").unwrap_or(&text);
             let text = format!("Uncaught {text}\n");
             state.host.write(Stream::Stderr, text.as_bytes());
-            state.outcome = Some(super::Outcome {
-                exit_code: 1,
-                return_value: None,
-                out_of_memory: false,
-            });
+            state.outcome = Some(super::Outcome::failed(None));
         }
     }
 

@@ -1,6 +1,7 @@
 //! JavaScript (and, once translated, TypeScript): V8 with the globals of the web.
 
 mod callbacks;
+mod check;
 mod compile;
 mod event_loop;
 mod memory;
@@ -10,6 +11,7 @@ mod source;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use deno_core::JsRuntime;
 use deno_core::RuntimeOptions;
@@ -29,10 +31,12 @@ use super::Silent;
 use super::Stream;
 use super::host::HostState;
 use super::interrupt;
+use super::interrupt::Urgency;
 use super::platform;
 use super::scripts;
 use super::typescript;
 use crate::protocol::Language;
+use crate::protocol::SandboxLimit;
 use compile::Compiled;
 use compile::Rejected;
 use realm::Realm;
@@ -107,6 +111,7 @@ impl JavaScriptEngine {
         interrupt::interrupt_on_stop(
             runtime.v8_isolate().thread_safe_handle(),
             callbacks::stop_here,
+            Urgency::AtOnce,
         );
         Ok(Self {
             runtime,
@@ -238,6 +243,8 @@ impl JavaScriptEngine {
             }
             match compile::compile(scope, &code, &source) {
                 Ok(compiled) => {
+                    let state = JsRuntime::op_state_from(scope);
+                    state.borrow_mut().borrow_mut::<HostState>().compiled = Some(Instant::now());
                     let promise = match compiled {
                         Compiled::Function(main) => main.call(scope, undefined, &[]),
                         Compiled::Module(module) => module.evaluate(scope),
@@ -266,11 +273,7 @@ impl JavaScriptEngine {
         let mut state = state.borrow_mut();
         let state = state.borrow_mut::<HostState>();
         state.host.write(Stream::Stderr, rejected.0.as_bytes());
-        state.outcome = Some(Outcome {
-            exit_code: 1,
-            return_value: None,
-            out_of_memory: false,
-        });
+        state.outcome = Some(Outcome::failed(None));
     }
 
     fn has_outcome(&self) -> bool {
@@ -317,17 +320,17 @@ impl Engine for JavaScriptEngine {
         self.realm.rejections.clear();
         let outcome = self.take_outcome();
         if memory::limit_reached() {
-            return Ok(Outcome {
-                exit_code: 1,
-                return_value: None,
-                out_of_memory: true,
-            });
+            return Ok(Outcome::failed(Some(SandboxLimit::Memory)));
         }
         match outcome {
             Some(outcome) => Ok(outcome),
             None if interrupt::stop_requested() => Err(EngineError::Terminated),
             None => Err(EngineError::Runner("it reported no outcome".into())),
         }
+    }
+
+    fn check(&mut self, language: Language, code: &str) -> Result<String, EngineError> {
+        Ok(check::check(language, code))
     }
 
     fn install(&mut self, _packages: &[String]) -> Result<(), String> {

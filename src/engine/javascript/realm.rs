@@ -23,6 +23,7 @@ use crate::engine::Outcome;
 use crate::engine::Stream;
 use crate::engine::host;
 use crate::engine::host::HostState;
+use crate::protocol::SandboxLimit;
 
 deno_core::extension!(
     faas_javascript,
@@ -174,11 +175,8 @@ fn op_faas_fail(
     state: Rc<RefCell<OpState>>,
     out_of_memory: bool,
 ) {
-    state.borrow_mut().borrow_mut::<HostState>().outcome = Some(Outcome {
-        exit_code: 1,
-        return_value: None,
-        out_of_memory,
-    });
+    let limit = out_of_memory.then_some(SandboxLimit::Memory);
+    state.borrow_mut().borrow_mut::<HostState>().outcome = Some(Outcome::failed(limit));
     scope.terminate_execution();
 }
 

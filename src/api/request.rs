@@ -1,0 +1,303 @@
+//! Requests that bring a program: reading the body, checking its fields.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::body::HttpBody;
+use axum::extract::FromRequest;
+use axum::extract::Request;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::error::ApiError;
+use super::files;
+use super::limits;
+use crate::pool::Order;
+use crate::pool::PackageSet;
+use crate::pool::Priority;
+use crate::protocol::Job;
+use crate::protocol::Language;
+use crate::protocol::Task;
+use crate::settings::Settings;
+
+/// A request as it comes. Fields are checked one by one, so that each has an error of its own.
+/// Unknown fields are ignored: today's callers send some.
+#[derive(Debug, Deserialize)]
+struct RawRequest {
+    language: Option<Value>,
+    code: Option<Value>,
+    timeout: Option<Value>,
+    priority: Option<Value>,
+    input: Option<Box<RawValue>>,
+    ext: Option<Value>,
+    packages: Option<Value>,
+    files: Option<Value>,
+    limits: Option<Value>,
+    timings: Option<Value>,
+}
+
+/// A request to look at a program.
+#[derive(Debug, Deserialize)]
+struct RawCheck {
+    language: Option<Value>,
+    code: Option<Value>,
+}
+
+/// What a request asks for.
+#[derive(Debug)]
+pub struct RunRequest {
+    pub order: Order,
+    /// Whether the answer shall say where the time went.
+    pub timings: bool,
+}
+
+/// Reads the body, within the time that a client has for it.
+pub async fn read_body(request: Request, settings: &Settings) -> Result<Bytes, ApiError> {
+    // Said by the Content-Length, before anything of it came.
+    if request.body().size_hint().lower() > settings.max_body_bytes {
+        return Err(body_too_large(settings));
+    }
+    let limit = Duration::from_millis(settings.client_timeout);
+    match tokio::time::timeout(limit, Bytes::from_request(request, &())).await {
+        Ok(body) => body.map_err(|rejection| unreadable_body(&rejection, settings)),
+        Err(_) => Err(ApiError::too_slow(format!(
+            "The request body did not arrive within {} ms (FAAS_CLIENT_TIMEOUT)",
+            settings.client_timeout
+        ))),
+    }
+}
+
+fn body_too_large(settings: &Settings) -> ApiError {
+    ApiError::too_large(
+        "Request body too large",
+        format!(
+            "At most {} bytes are accepted (FAAS_MAX_BODY_BYTES)",
+            settings.max_body_bytes
+        ),
+    )
+}
+
+fn unreadable_body(rejection: &BytesRejection, settings: &Settings) -> ApiError {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        body_too_large(settings)
+    } else {
+        ApiError::bad_request("Unreadable request body", rejection.body_text())
+    }
+}
+
+/// Parses a body.
+///
+/// # Errors
+/// 400 if it is no JSON object.
+fn parse_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body)
+        .map_err(|error| ApiError::bad_request("Invalid JSON format", error.to_string()))
+}
+
+/// Checks a request body.
+///
+/// # Errors
+/// 400 or 413 with the parameter's name and what is allowed.
+pub fn parse(body: &[u8], settings: &Settings) -> Result<RunRequest, ApiError> {
+    let raw: RawRequest = parse_body(body)?;
+    let language = parse_language(raw.language.as_ref(), settings)?;
+    let code = parse_code(raw.code, settings)?;
+    let wall_ms = parse_timeout(raw.timeout.as_ref(), settings)?;
+    let priority = parse_priority(raw.priority.as_ref())?;
+    check_ext(raw.ext.as_ref())?;
+    let packages = parse_packages(raw.packages.as_ref(), language)?;
+    let mut limits = settings.limits(wall_ms);
+    let mut sandbox_limits = settings.sandbox_limits();
+    limits::lower(raw.limits, &mut limits, &mut sandbox_limits)?;
+    let timings = parse_timings(raw.timings.as_ref())?;
+    let order = Order {
+        job: Job {
+            task: Task::Run,
+            language,
+            code,
+            input: raw.input.map(|input| input.get().to_owned()),
+            auto_install: settings.auto_install && settings.packages,
+            files: files::parse(raw.files)?,
+            limits: sandbox_limits,
+        },
+        limits,
+        priority,
+        packages,
+        live: None,
+    };
+    Ok(RunRequest { order, timings })
+}
+
+/// Checks the body of a request for a check.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_check(body: &[u8], settings: &Settings) -> Result<Order, ApiError> {
+    let raw: RawCheck = parse_body(body)?;
+    let language = parse_language(raw.language.as_ref(), settings)?;
+    let code = parse_code(raw.code, settings)?;
+    Ok(check_order(language, code, Priority::Normal, settings))
+}
+
+/// The order to look at a program.
+pub fn check_order(
+    language: Language,
+    code: String,
+    priority: Priority,
+    settings: &Settings,
+) -> Order {
+    Order {
+        job: Job {
+            task: Task::Check,
+            language,
+            code,
+            input: None,
+            auto_install: false,
+            files: Vec::new(),
+            limits: settings.sandbox_limits(),
+        },
+        limits: settings.limits(settings.timeout()),
+        priority,
+        packages: PackageSet::default(),
+        live: None,
+    }
+}
+
+fn parse_language(value: Option<&Value>, settings: &Settings) -> Result<Language, ApiError> {
+    let mut served = Language::ALL
+        .into_iter()
+        .filter(|language| settings.serves(*language));
+    let found = match value {
+        // Callers of a service with one language need not name it.
+        None | Some(Value::Null) => served.next(),
+        Some(Value::String(name)) => {
+            Language::from_name(name).filter(|language| settings.serves(*language))
+        }
+        Some(_) => None,
+    };
+    found.ok_or_else(|| {
+        let given = value.and_then(Value::as_str).unwrap_or("not a string");
+        let names: Vec<&str> = served.flat_map(Language::names).collect();
+        ApiError::bad_request(
+            format!(
+                "Unsupported language: {}",
+                given.chars().take(64).collect::<String>()
+            ),
+            format!("Supported languages: {}", names.join(", ")),
+        )
+    })
+}
+
+fn parse_code(value: Option<Value>, settings: &Settings) -> Result<String, ApiError> {
+    match value {
+        None | Some(Value::Null) => Err(ApiError::bad_request(
+            "Missing required parameter: code",
+            "Send the program's text as the string `code`",
+        )),
+        Some(Value::String(code)) if code.is_empty() => Err(ApiError::bad_request(
+            "Missing required parameter: code",
+            "The program must not be empty",
+        )),
+        Some(Value::String(code)) if code.len() as u64 > settings.max_code_bytes => {
+            Err(ApiError::too_large(
+                "Parameter 'code' is too long",
+                format!(
+                    "At most {} bytes are accepted (FAAS_MAX_CODE_BYTES)",
+                    settings.max_code_bytes
+                ),
+            ))
+        }
+        Some(Value::String(code)) => Ok(code),
+        Some(_) => Err(ApiError::bad_request(
+            "Parameter 'code' must be a string",
+            "Send the program's text as a JSON string",
+        )),
+    }
+}
+
+/// The wall time limit in ms.
+fn parse_timeout(value: Option<&Value>, settings: &Settings) -> Result<u64, ApiError> {
+    let milliseconds = match value {
+        None | Some(Value::Null) => Some(settings.timeout()),
+        // 1000.0 is a whole number, too; JavaScript callers cannot tell it from 1000.
+        Some(Value::Number(number)) => number.as_u64().or_else(|| {
+            let number = number.as_f64()?;
+            (number.fract() == 0.0 && (1.0..=9e15).contains(&number)).then_some(number as u64)
+        }),
+        Some(_) => None,
+    };
+    match milliseconds {
+        Some(milliseconds) if milliseconds > 0 => Ok(milliseconds),
+        _ => Err(ApiError::bad_request(
+            "Parameter 'timeout' must be a positive integer",
+            format!(
+                "Milliseconds from 1 on; more than {} (FAAS_MAX_EXECUTION_TIME) is cut to that",
+                settings.max_execution_time
+            ),
+        )),
+    }
+}
+
+fn parse_priority(value: Option<&Value>) -> Result<Priority, ApiError> {
+    match value {
+        None | Some(Value::Null) => Ok(Priority::Normal),
+        Some(Value::String(name)) if name == "high" => Ok(Priority::High),
+        Some(Value::String(name)) if name == "normal" => Ok(Priority::Normal),
+        Some(Value::String(name)) if name == "low" => Ok(Priority::Low),
+        Some(_) => Err(ApiError::bad_request(
+            "Unknown priority",
+            "Parameter 'priority' is \"high\", \"normal\" or \"low\"",
+        )),
+    }
+}
+
+/// `ext` is for the caller's own use; it only has to have the right shape.
+fn check_ext(value: Option<&Value>) -> Result<(), ApiError> {
+    match value {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Object(entries)) if entries.values().all(Value::is_string) => Ok(()),
+        Some(_) => Err(ApiError::bad_request(
+            "Parameter 'ext' must be an object of strings",
+            "Send {\"name\": \"value\", …} or leave it out",
+        )),
+    }
+}
+
+fn parse_packages(value: Option<&Value>, language: Language) -> Result<PackageSet, ApiError> {
+    let refused = |details: String| {
+        ApiError::bad_request(
+            "Parameter 'packages' must be an array of package names",
+            details,
+        )
+    };
+    let list = match value {
+        None | Some(Value::Null) => &[],
+        Some(Value::Array(list)) => list.as_slice(),
+        Some(_) => {
+            return Err(refused(
+                "Send [\"pydantic\", \"msgpack==1.2.4\"]".to_owned(),
+            ));
+        }
+    };
+    let names: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
+    let names = names.ok_or_else(|| refused("Each package is a string".to_owned()))?;
+    let packages = PackageSet::new(&names).map_err(|error| refused(error.to_string()))?;
+    if !packages.is_empty() && language != Language::Python {
+        return Err(refused("There are packages for Python only".to_owned()));
+    }
+    Ok(packages)
+}
+
+fn parse_timings(value: Option<&Value>) -> Result<bool, ApiError> {
+    match value {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(wanted)) => Ok(*wanted),
+        Some(_) => Err(ApiError::bad_request(
+            "Parameter 'timings' must be true or false",
+            "Send true to be told where the time went, or leave it out",
+        )),
+    }
+}

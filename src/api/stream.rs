@@ -1,0 +1,196 @@
+//! `POST /run_code` with `Accept: text/event-stream`: output as it comes, as server-sent events.
+//!
+//! | event | data |
+//! |---|---|
+//! | `stdout`, `stderr` | `{"text": …}`: the next piece of what the program wrote |
+//! | `result` | the usual answer; the last event |
+//! | `error` | `{"error", "details"}` if the program could not be brought to an end; then the last event |
+//!
+//! What is refused before the program starts is refused with its status, as without streaming.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::response::Sse;
+use axum::response::sse::Event;
+use axum::response::sse::KeepAlive;
+use futures_util::stream;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::Service;
+use super::error::ApiError;
+use super::request::RunRequest;
+use super::response::RunResponse;
+use super::run_code::execute;
+use crate::engine::Stream;
+use crate::pool::LiveEvent;
+
+type Answer = Result<RunResponse, ApiError>;
+
+/// An execution that is being followed. Dropping it, as when the client hangs up, ends it.
+struct Following {
+    execution: Pin<Box<dyn Future<Output = Answer> + Send>>,
+    events: UnboundedReceiver<LiveEvent>,
+    /// The answer, once there is one; what was written before it is sent first.
+    answer: Option<Answer>,
+    stdout: Utf8Pieces,
+    stderr: Utf8Pieces,
+    is_over: bool,
+}
+
+/// Starts an execution; answers once its program starts.
+///
+/// # Errors
+/// [`ApiError`] for a program that was not executed.
+pub async fn run(service: Arc<Service>, mut request: RunRequest) -> Result<Response, ApiError> {
+    let (live, events) = mpsc::unbounded_channel();
+    request.order.live = Some(live);
+    let mut following = Following {
+        execution: Box::pin(async move { execute(&service, request).await }),
+        events,
+        answer: None,
+        stdout: Utf8Pieces::default(),
+        stderr: Utf8Pieces::default(),
+        is_over: false,
+    };
+    tokio::select! {
+        biased;
+        // The first event says that the program starts.
+        Some(_) = following.events.recv() => {}
+        answer = &mut following.execution => following.answer = Some(Ok(answer?)),
+    }
+    let events = stream::unfold(following, async |mut following| {
+        let event = following.next().await?;
+        Some((Ok::<_, Infallible>(event), following))
+    });
+    let events = Sse::new(events).keep_alive(KeepAlive::default());
+    Ok(events.into_response())
+}
+
+impl Following {
+    /// The next event, `None` after the last.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if self.is_over {
+                return None;
+            }
+            let event = if self.answer.is_some() {
+                self.events.try_recv().ok()
+            } else {
+                tokio::select! {
+                    biased;
+                    event = self.events.recv() => event,
+                    answer = &mut self.execution => {
+                        self.answer = Some(answer);
+                        continue;
+                    }
+                }
+            };
+            match (event, &self.answer) {
+                (Some(LiveEvent::Output(stream, bytes)), _) => {
+                    if let Some(event) = self.output(stream, &bytes) {
+                        return Some(event);
+                    }
+                }
+                (Some(LiveEvent::Started), _) => {}
+                (None, Some(answer)) => {
+                    self.is_over = true;
+                    return Some(last_event(answer));
+                }
+                // The sender went first; the answer is next.
+                (None, None) => self.answer = Some(self.execution.as_mut().await),
+            }
+        }
+    }
+
+    fn output(&mut self, stream: Stream, bytes: &[u8]) -> Option<Event> {
+        let (name, pieces) = match stream {
+            Stream::Stdout => ("stdout", &mut self.stdout),
+            Stream::Stderr => ("stderr", &mut self.stderr),
+        };
+        let text = pieces.take(bytes);
+        (!text.is_empty()).then(|| event(name, &json!({ "text": text })))
+    }
+}
+
+fn last_event(answer: &Answer) -> Event {
+    match answer {
+        Ok(response) => event("result", response),
+        Err(error) => event("error", error.body()),
+    }
+}
+
+fn event(name: &str, data: &impl serde::Serialize) -> Event {
+    let event = Event::default().event(name);
+    // What is sent has no maps with keys that are no strings, the one thing JSON cannot say.
+    event.clone().json_data(data).unwrap_or(event)
+}
+
+/// Text from pieces of UTF-8 that may end within a character.
+#[derive(Default)]
+struct Utf8Pieces {
+    /// The beginning of a character whose rest has not come yet.
+    incomplete: Vec<u8>,
+}
+
+impl Utf8Pieces {
+    /// Takes a piece; returns the text up to its last whole character. What is no UTF-8 becomes
+    /// U+FFFD, as in the whole answer.
+    fn take(&mut self, bytes: &[u8]) -> String {
+        self.incomplete.extend_from_slice(bytes);
+        let whole = self.incomplete.len() - incomplete_tail(&self.incomplete);
+        let rest = self.incomplete.split_off(whole);
+        let text = String::from_utf8_lossy(&self.incomplete).into_owned();
+        self.incomplete = rest;
+        text
+    }
+}
+
+/// Length of a character's beginning at the end of `bytes` that more bytes may complete.
+fn incomplete_tail(bytes: &[u8]) -> usize {
+    match bytes.utf8_chunks().last() {
+        Some(chunk) if bytes.ends_with(chunk.invalid()) => {
+            let tail = chunk.invalid();
+            let needed = match tail.first() {
+                Some(0xc2..=0xdf) => 2,
+                Some(0xe0..=0xef) => 3,
+                Some(0xf0..=0xf4) => 4,
+                _ => 0,
+            };
+            if tail.len() < needed { tail.len() } else { 0 }
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(pieces: &[&[u8]]) -> Vec<String> {
+        let mut taker = Utf8Pieces::default();
+        pieces.iter().map(|piece| taker.take(piece)).collect()
+    }
+
+    #[test]
+    fn a_character_cut_in_two_comes_with_its_second_half() {
+        let smile = "😀".as_bytes();
+        assert_eq!(
+            texts(&[b"a", &smile[..1], &smile[1..3], &smile[3..]]),
+            ["a", "", "", "😀"]
+        );
+        assert_eq!(texts(&["é€".as_bytes()]), ["é€"]);
+    }
+
+    #[test]
+    fn what_is_no_utf8_is_replaced_and_holds_nothing_up() {
+        assert_eq!(texts(&[b"a\xff", b"b"]), ["a\u{fffd}", "b"]);
+        assert_eq!(texts(&[b"\xe2\x82", b"x"]), ["", "\u{fffd}x"]);
+        assert_eq!(texts(&[b"\x80\x80"]), ["\u{fffd}\u{fffd}"]);
+    }
+}

@@ -1,0 +1,12 @@
+//! The one clock that all processes of this machine share.
+
+use rustix::time::ClockId;
+use rustix::time::clock_gettime;
+
+/// `CLOCK_MONOTONIC` in µs.
+pub fn monotonic_us() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    let micros = u64::try_from(now.tv_nsec / 1000).unwrap_or(0);
+    seconds * 1_000_000 + micros
+}

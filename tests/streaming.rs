@@ -1,0 +1,134 @@
+//! `POST /run_code` with `Accept: text/event-stream`.
+
+mod common;
+
+use std::io::BufRead;
+use std::io::BufReader;
+use std::time::Duration;
+use std::time::Instant;
+
+use common::Server;
+use common::eventually;
+use common::shared;
+use serde_json::Value;
+use serde_json::json;
+
+/// The events of one request, as they come.
+struct Events(Box<dyn BufRead>);
+
+impl Events {
+    fn of(server: &Server, request: &Value) -> Self {
+        let response = ureq::post(format!("http://{}/run_code", server.address))
+            .header("Accept", "text/event-stream")
+            .send(request.to_string())
+            .unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self(Box::new(BufReader::new(response.into_body().into_reader())))
+    }
+}
+
+impl Iterator for Events {
+    type Item = (String, Value);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (mut name, mut data) = (String::new(), String::new());
+        loop {
+            let mut line = String::new();
+            if self.0.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            match line.trim_end().split_once(": ") {
+                Some(("event", value)) => name = value.to_owned(),
+                Some(("data", value)) => data.push_str(value),
+                _ if name.is_empty() => {}
+                _ => return Some((name, serde_json::from_str(&data).unwrap())),
+            }
+        }
+    }
+}
+
+fn text_of(events: &[(String, Value)], stream: &str) -> String {
+    let pieces = events.iter().filter(|(name, _)| name == stream);
+    pieces
+        .map(|(_, data)| data["text"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn output_comes_while_the_program_runs_and_the_answer_last() {
+    let code = "
+import sys, time
+print('first é', flush=True)
+print('problem', file=sys.stderr, flush=True)
+time.sleep(1.5)
+print('second')
+{'n': 1}";
+    let mut events = Events::of(shared(), &json!({ "code": code }));
+    let (name, data) = events.next().unwrap();
+    let arrived = Instant::now();
+    assert_eq!(
+        (name.as_str(), &data),
+        ("stdout", &json!({ "text": "first é\n" }))
+    );
+    let rest: Vec<_> = events.collect();
+    assert!(
+        arrived.elapsed() > Duration::from_secs(1),
+        "it came with the rest"
+    );
+    assert_eq!(text_of(&rest, "stderr"), "problem\n");
+    assert_eq!(text_of(&rest, "stdout"), "second\n");
+    let (name, answer) = rest.last().unwrap();
+    assert_eq!(name, "result");
+    assert_eq!(answer["output"]["stdout"], "first é\nsecond\n");
+    assert_eq!(answer["output"]["ret_val"], r#"{"n": 1}"#);
+    assert_eq!(answer["metadata"]["status"], "success");
+}
+
+#[test]
+fn a_limit_ends_the_stream_with_an_answer() {
+    let request = json!({
+        "language": "javascript",
+        "code": "console.log('begin'); for (;;);",
+        "timeout": 300,
+    });
+    let events: Vec<_> = Events::of(shared(), &request).collect();
+    assert_eq!(text_of(&events, "stdout"), "begin\n");
+    let (name, answer) = events.last().unwrap();
+    assert_eq!(
+        (name.as_str(), &answer["metadata"]["status"]),
+        ("result", &json!("timeout"))
+    );
+}
+
+#[test]
+fn a_stream_holds_no_more_than_is_kept() {
+    let request = json!({ "code": "print('x' * 100_000)", "limits": { "output_bytes": 10 } });
+    let events: Vec<_> = Events::of(shared(), &request).collect();
+    assert_eq!(text_of(&events, "stdout"), "xxxxxxxxxx");
+    assert_eq!(events.last().unwrap().1["metadata"]["truncated"], true);
+}
+
+#[test]
+fn what_is_refused_is_refused_with_its_status() {
+    let response = ureq::post(format!("http://{}/run_code", shared().address))
+        .header("Accept", "text/event-stream")
+        .config()
+        .http_status_as_error(false)
+        .build()
+        .send(r#"{"language": "cobol", "code": "x"}"#)
+        .unwrap();
+    assert_eq!(response.status(), 400);
+    assert_eq!(response.headers()["content-type"], "application/json");
+}
+
+#[test]
+fn a_client_that_stops_listening_frees_its_sandbox() {
+    let server = Server::start(&[("FAAS_LANGUAGE", "javascript")]);
+    let active = || server.get("/health").body["pool"]["activeInstances"].clone();
+    let code = "console.log('begin'); await new Promise((done) => setTimeout(done, 60_000))";
+    let mut events = Events::of(&server, &json!({ "code": code, "timeout": 60_000 }));
+    assert_eq!(events.next().unwrap().0, "stdout");
+    assert_eq!(active(), 1);
+    drop(events);
+    eventually("its sandbox is not freed", || active() == 0);
+}
