@@ -35,6 +35,9 @@ const KILL_CPU: Duration = Duration::from_millis(80);
 /// but no longer than this.
 const LONGEST_GRACE: Duration = Duration::from_secs(1);
 
+/// How long a sandbox has to read its job, which it waits for. One that does not is broken.
+const START_WITHIN: Duration = Duration::from_secs(10);
+
 /// Exit codes as a shell would give them: timeout(1), 128 + SIGKILL, 128 + SIGXCPU.
 const TIMED_OUT: i32 = 124;
 const KILLED: i32 = 137;
@@ -195,12 +198,8 @@ pub async fn execute(
     let cpu_before = sandbox.cpu_time();
     let started = Instant::now();
     let started_at_us = clock::monotonic_us();
-    sandbox.socket.send(job).await?;
-    match sandbox.socket.receive().await? {
-        Some(frame) if matches!(protocol::decode(&frame), Ok(SandboxEvent::Started)) => {}
-        Some(_) => return Err(SandboxError::Protocol),
-        None => return Err(SandboxError::Ended(sandbox.reap().await)),
-    }
+    let handed_over = tokio::time::timeout(START_WITHIN, hand_over(&mut sandbox, job)).await;
+    handed_over.unwrap_or(Err(SandboxError::NotReady))?;
     let mut output = Output::new(limits.output_bytes, live.cloned());
     let mut desk = Desk::new(packages);
     let deadline = started + limits.wall;
@@ -219,10 +218,7 @@ pub async fn execute(
     };
     let exit = match &finish {
         Some(_) => None,
-        None => {
-            sandbox.signal(Signal::KILL);
-            Some(sandbox.reap().await)
-        }
+        None => Some(sandbox.end().await),
     };
     let ending = Ending {
         finish,
@@ -233,6 +229,16 @@ pub async fn execute(
         files: files.taken,
     };
     Ok(ending.into_report(sandbox.id(), output, job, limits))
+}
+
+/// Gives the sandbox its job and waits until it has read it.
+async fn hand_over(sandbox: &mut Sandbox, job: &Job) -> Result<(), SandboxError> {
+    sandbox.socket.send(job).await?;
+    match sandbox.socket.receive().await? {
+        Some(frame) if matches!(protocol::decode(&frame), Ok(SandboxEvent::Started)) => Ok(()),
+        Some(_) => Err(SandboxError::Protocol),
+        None => Err(SandboxError::Ended(sandbox.end().await)),
+    }
 }
 
 /// Most files of one execution.
@@ -278,12 +284,16 @@ async fn follow(
 ) -> (Option<Finish>, Option<Stop>) {
     let mut stop = None;
     let mut clock = Clock::new(deadline);
+    let mut is_overdue = false;
     loop {
         let frame = tokio::select! {
             biased;
-            frame = sandbox.socket.receive() => frame,
+            // What came before the clock is looked at counts as in time, but a sandbox that always
+            // has another frame ready must not hold the clock up.
+            frame = sandbox.socket.receive(), if !is_overdue => frame,
             () = tokio::time::sleep_until(clock.due) => {
                 stop = Some(Stop::WallTime);
+                is_overdue = false;
                 match clock.step(Instant::now(), sandbox.cpu_time()) {
                     Step::Ask => sandbox.signal(Signal::USR1),
                     Step::Wait => {}
@@ -335,6 +345,7 @@ async fn follow(
         if output.is_flood() {
             return (None, Some(Stop::Flood));
         }
+        is_overdue = Instant::now() >= clock.due;
     }
 }
 
