@@ -13,6 +13,7 @@ test: setup ## Check format and lints, run every test
 	@scripts/fetch-test-wheels
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	@scripts/test-deploy
 	cargo test $(CARGO_FLAGS)
 
 soak: setup ## Run 20,000 executions, a third of them attacks, and see that nothing is left over

@@ -26,6 +26,8 @@ pub enum Command {
     Serve,
     /// Execute one file in a sandbox and print its output; exits as the program does
     Run(RunArgs),
+    /// Ask the service that runs with the same settings for its health; fails unless it is good
+    Healthcheck,
     /// Boot a runtime and fork sandboxes; started by `serve`
     #[command(hide = true)]
     Zygote(ZygoteArgs),

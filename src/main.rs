@@ -14,6 +14,7 @@ mod cli;
 mod clock;
 mod engine;
 mod findings;
+mod healthcheck;
 mod packages;
 mod pool;
 mod probe;
@@ -22,6 +23,7 @@ mod run_file;
 mod sandbox;
 mod serve;
 mod settings;
+mod telemetry;
 mod zygote;
 
 use std::process::ExitCode;
@@ -36,11 +38,10 @@ fn main() -> ExitCode {
     let result = match cli.command {
         None | Some(cli::Command::Serve) => serve::run(&cli.settings),
         Some(cli::Command::Run(arguments)) => run_file::run(&cli.settings, &arguments),
+        Some(cli::Command::Healthcheck) => healthcheck::run(&cli.settings),
         Some(cli::Command::Zygote(arguments)) => {
-            serve::log_to_stderr(
-                settings::LogFormat::Human,
-                &std::env::var("FAAS_LOG").unwrap_or_default(),
-            );
+            let filter = std::env::var("FAAS_LOG").unwrap_or_default();
+            telemetry::start_logging(settings::LogFormat::Human, &filter, None);
             zygote::main(&arguments).map(|()| ExitCode::SUCCESS)
         }
         Some(cli::Command::SandboxProbe) => probe::main().map(|()| ExitCode::SUCCESS),

@@ -14,8 +14,9 @@ use crate::protocol::Job;
 use crate::protocol::Language;
 use crate::protocol::Task;
 use crate::sandbox::Layers;
-use crate::serve;
 use crate::settings::Settings;
+use crate::telemetry::Metrics;
+use crate::telemetry::start_logging;
 use crate::zygote::Runtime;
 
 type Error = Box<dyn std::error::Error>;
@@ -46,7 +47,7 @@ pub struct RunArgs {
 pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> {
     settings.check()?;
     Layers::probe().require(settings.require_sandbox)?;
-    serve::log_to_stderr(settings.log_format, "warn");
+    start_logging(settings.log_format, "warn", None);
     let language = arguments.language()?;
     let code = std::fs::read_to_string(&arguments.file)
         .map_err(|error| format!("cannot read {}: {error}", arguments.file.display()))?;
@@ -82,7 +83,9 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         };
         let pyodide = settings.pyodide_directory()?;
         let packages = Packages::open(&settings.package_settings(&pyodide))?;
-        let pool = Pool::start(&one_sandbox, &[Runtime::of(language)], &pyodide, packages)?;
+        let runtimes = [Runtime::of(language)];
+        let metrics = Arc::new(Metrics::new(std::iter::once(language), &runtimes));
+        let pool = Pool::start(&one_sandbox, &runtimes, &pyodide, packages, metrics)?;
         let exit_code = execute(&pool, order).await;
         pool.shut_down().await;
         exit_code

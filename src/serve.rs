@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use std::time::Instant;
 
 use rustix::process::Resource;
@@ -9,7 +10,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use crate::api;
 use crate::api::Service;
@@ -18,9 +18,17 @@ use crate::pool::BadRequirement;
 use crate::pool::PackageSet;
 use crate::pool::Pool;
 use crate::sandbox::Layers;
-use crate::settings::LogFormat;
 use crate::settings::Settings;
+use crate::telemetry::AuditLog;
+use crate::telemetry::Failures;
+use crate::telemetry::History;
+use crate::telemetry::Metrics;
+use crate::telemetry::Traces;
+use crate::telemetry::start_logging;
 use crate::zygote::Runtime;
+
+/// Time for writing what is left at the end.
+const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
 type Error = Box<dyn std::error::Error>;
 
@@ -37,12 +45,17 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
         // Nobody looks into it.
         "/".into()
     };
-    log_to_stderr(settings.log_format, &settings.log);
-    raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(settings.clone(), pyodide))
+    let traces = Traces::from_environment(runtime.handle())?;
+    start_logging(settings.log_format, &settings.log, traces.as_ref());
+    raise_descriptor_limit();
+    let result = runtime.block_on(serve(settings.clone(), pyodide));
+    if let Some(traces) = traces {
+        traces.flush(FLUSH_WITHIN);
+    }
+    result
 }
 
 /// Lets this process have as many descriptors as it may: every connection takes one, every sandbox
@@ -69,21 +82,86 @@ async fn serve(settings: Settings, pyodide: std::path::PathBuf) -> Result<ExitCo
     tracing::info!(address = %format!("http://{address}"), "booting");
     let packages = Packages::open(&settings.package_settings(&pyodide))?;
     let preload = preload_sets(&settings)?;
-    let pool = Pool::start(&settings, settings.runtimes(), &pyodide, packages)?;
+    let metrics = Arc::new(Metrics::new(settings.languages(), settings.runtimes()));
+    let audit = open_audit_log(&settings, &metrics)?;
+    let history = start_history(&settings, &metrics)?;
+    let pool = Pool::start(
+        &settings,
+        settings.runtimes(),
+        &pyodide,
+        packages,
+        metrics.clone(),
+    )?;
     let stop = CancellationToken::new();
     watch_signals(&stop)?;
-    let service = Arc::new(Service {
-        pool: pool.clone(),
+    let service = Arc::new(Service::new(
+        pool.clone(),
         settings,
-        draining: false.into(),
-    });
+        metrics,
+        audit,
+        history,
+    ));
+    watch_hangups(&service)?;
     let announcement = tokio::spawn(announce(pool.clone(), preload, address, started));
     let router = api::router(service.clone());
-    api::serve(listener, router, service, stop).await;
+    api::serve(listener, router, service.clone(), stop).await;
     announcement.abort();
     pool.shut_down().await;
+    flush(service).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the audit log, if there is to be one.
+fn open_audit_log(settings: &Settings, metrics: &Metrics) -> Result<Option<AuditLog>, Error> {
+    let Some(path) = &settings.audit_log else {
+        return Ok(None);
+    };
+    let failures = Failures::new("audit log", metrics.audit_write_failures.clone());
+    let log = AuditLog::open(path, failures).map_err(|error| {
+        let path = path.display();
+        format!("cannot open the audit log {path}: {error}; set FAAS_AUDIT_LOG to a file that can be written")
+    })?;
+    Ok(Some(log))
+}
+
+/// Starts the history, if there is to be one.
+fn start_history(settings: &Settings, metrics: &Metrics) -> Result<Option<History>, Error> {
+    if !settings.history {
+        return Ok(None);
+    }
+    let failures = Failures::new("history", metrics.history_write_failures.clone());
+    let history = History::start(settings.history_settings(), failures)?;
+    Ok(Some(history))
+}
+
+/// SIGHUP has the audit log opened anew. Without one it ends the service, as it does by default.
+fn watch_hangups(service: &Arc<Service>) -> std::io::Result<()> {
+    if service.audit.is_none() {
+        return Ok(());
+    }
+    let mut hangup = signal(SignalKind::hangup())?;
+    let service = service.clone();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            service.audit.as_ref().inspect(|audit| audit.reopen());
+        }
+    });
+    Ok(())
+}
+
+/// Has everything written that waits for a disk.
+async fn flush(service: Arc<Service>) {
+    let write = move || {
+        if let Some(audit) = &service.audit {
+            audit.flush(FLUSH_WITHIN);
+        }
+        if let Some(history) = &service.history {
+            history.flush(FLUSH_WITHIN);
+        }
+    };
+    // It does not panic, and is not cancelled.
+    let _ = tokio::task::spawn_blocking(write).await;
 }
 
 /// Says on one line that the service is ready, once it is.
@@ -147,17 +225,4 @@ fn watch_signals(stop: &CancellationToken) -> std::io::Result<()> {
         }
     });
     Ok(())
-}
-
-/// Sends log lines to stderr. `filter` is in the syntax of the tracing crate; an invalid one
-/// becomes `info`.
-pub fn log_to_stderr(format: LogFormat, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Human => subscriber.init(),
-        LogFormat::Json => subscriber.json().init(),
-    }
 }

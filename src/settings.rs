@@ -15,6 +15,7 @@ use crate::packages::PackageSettings;
 use crate::pool::Limits;
 use crate::protocol::Language;
 use crate::protocol::SandboxLimits;
+use crate::telemetry::HistorySettings;
 use crate::zygote::Runtime;
 
 /// A day: no execution and no pause of this service is longer.
@@ -180,7 +181,7 @@ pub struct Settings {
           default_value_t = 10_000, value_parser = whole::<u64>(0..=MAX_MILLISECONDS))]
     pub shutdown_grace: u64,
 
-    /// Directory for caches
+    /// Directory for caches and the history
     #[arg(
         long,
         env = "FAAS_WORKSPACE",
@@ -260,6 +261,30 @@ pub struct Settings {
     #[arg(long, env = "FAAS_REQUIRE_SANDBOX", value_name = "FAAS_REQUIRE_SANDBOX",
           default_value = "0", value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub require_sandbox: bool,
+
+    /// If set, file that gets a line of JSON per execution; opened anew on SIGHUP
+    #[arg(long, env = "FAAS_AUDIT_LOG", value_name = "FAAS_AUDIT_LOG")]
+    pub audit_log: Option<PathBuf>,
+
+    /// Keep what was executed, for /executions, in FAAS_WORKSPACE (on or off)
+    #[arg(long, env = "FAAS_HISTORY", value_name = "FAAS_HISTORY",
+          default_value = "on", value_parser = parse_switch, action = clap::ArgAction::Set)]
+    pub history: bool,
+
+    /// Executions kept in the history at most
+    #[arg(long, env = "FAAS_HISTORY_MAX", value_name = "FAAS_HISTORY_MAX",
+          default_value_t = 10_000, value_parser = whole::<u64>(1..=100_000_000))]
+    pub history_max: u64,
+
+    /// Days that an execution stays in the history
+    #[arg(long, env = "FAAS_HISTORY_DAYS", value_name = "FAAS_HISTORY_DAYS",
+          default_value_t = 7, value_parser = whole::<u64>(1..=36_500))]
+    pub history_days: u64,
+
+    /// Keep programs and their output in the history, too, 64 KiB of each (1 or 0)
+    #[arg(long, env = "FAAS_HISTORY_BODIES", value_name = "FAAS_HISTORY_BODIES",
+          default_value = "0", value_parser = parse_switch, action = clap::ArgAction::Set)]
+    pub history_bodies: bool,
 
     /// Show a page at `/` for trying programs (1 or 0)
     #[arg(long, env = "FAAS_PLAYGROUND", value_name = "FAAS_PLAYGROUND",
@@ -365,6 +390,13 @@ impl Settings {
         }
     }
 
+    /// The languages whose programs are accepted.
+    pub fn languages(&self) -> impl Iterator<Item = Language> {
+        Language::ALL
+            .into_iter()
+            .filter(|language| self.serves(*language))
+    }
+
     /// The runtimes to start.
     pub fn runtimes(&self) -> &'static [Runtime] {
         match self.language {
@@ -431,6 +463,15 @@ impl Settings {
         } else {
             pyodide.join(NAME)
         })
+    }
+
+    /// Where and how much history is kept.
+    pub fn history_settings(&self) -> HistorySettings {
+        HistorySettings {
+            path: self.workspace.join("history.sqlite3"),
+            max_rows: self.history_max,
+            max_age: Duration::from_hours(24 * self.history_days),
+        }
     }
 
     /// What the package sources need to know.

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::process::Output;
 
 use common::PROGRAM;
+use common::Server;
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(PROGRAM);
@@ -107,5 +108,38 @@ fn a_taken_port_stops_the_start() {
     assert!(
         stderr.contains("cannot listen on 127.0.0.1") && stderr.contains("FAAS_PORT"),
         "{stderr}"
+    );
+}
+
+#[test]
+fn healthcheck_tells_by_its_exit_code_how_the_service_is() {
+    let check = |address: &str| {
+        let (host, port) = address.rsplit_once(':').unwrap();
+        let environment = [("FAAS_HOST", host), ("FAAS_PORT", port)];
+        let output = run(&["healthcheck"], &environment);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), error)
+    };
+    let server = Server::start(&[
+        ("FAAS_LANGUAGE", "javascript"),
+        // Does not stand between the two.
+        ("FAAS_API_TOKEN", "secret"),
+    ]);
+    assert_eq!(check(&server.address), (Some(0), String::new()));
+    // As in a container, which listens on all addresses.
+    let everywhere = server.address.replace("127.0.0.1", "0.0.0.0");
+    assert_eq!(check(&everywhere), (Some(0), String::new()));
+    let address = server.address.clone();
+    drop(server);
+    let (code, error) = check(&address);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("cannot be reached"), "{error}");
+
+    let booting = Server::start_unready(&[("FAAS_LANGUAGE", "python")]);
+    let (code, error) = check(&booting.address);
+    assert_eq!(code, Some(1));
+    assert!(
+        error.contains("503") && error.contains("python: it is booting"),
+        "{error}"
     );
 }

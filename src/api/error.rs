@@ -37,9 +37,18 @@ impl ApiError {
         }
     }
 
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// 400: the caller must change the request.
     pub fn bad_request(error: impl Into<String>, details: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error, details)
+    }
+
+    /// 404: there is nothing by that name.
+    pub fn not_found(error: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, error, details)
     }
 
     /// 401.
@@ -86,10 +95,10 @@ impl ApiError {
     }
 
     pub fn no_route() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
+        Self::not_found(
             "Not found",
-            "There are POST /run_code, POST /check_code, GET /health and GET /openapi.json",
+            "There are POST /run_code, POST /check_code, GET /health, GET /metrics, GET /executions \
+             and GET /openapi.json",
         )
     }
 

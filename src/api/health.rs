@@ -13,6 +13,12 @@ use serde_json::json;
 use super::Service;
 use super::response::PoolStatsBody;
 use crate::pool::ZygoteState;
+use crate::telemetry::AuditLog;
+use crate::telemetry::Failures;
+use crate::telemetry::History;
+
+/// What answers call the runtime of this service, as today's callers know it.
+pub const RUNTIME: &str = "pyodide-webassembly";
 
 /// The route's handler: 200 while every zygote serves, else 503 with the reasons.
 pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Value>) {
@@ -24,11 +30,6 @@ pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Va
         .collect();
     let healthy = down.is_empty();
     let stats = service.pool.stats();
-    let totals = &service.pool.totals;
-    let completed = totals.completed.load(Ordering::Relaxed);
-    let failed = totals.failed.load(Ordering::Relaxed);
-    let wall_us = totals.wall_us.load(Ordering::Relaxed);
-    let average_ms = wall_us as f64 / 1000.0 / completed.max(1) as f64;
     let python = zygotes.get("python").cloned().unwrap_or_default();
     // "314.0.7 3.14.2": Pyodide's version and Python's.
     let (pyodide_version, python_version) = python.version.split_once(' ').unwrap_or_default();
@@ -38,30 +39,21 @@ pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Va
         "reason": down.join("; "),
         "timestamp": humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
         "version": concat!("faas-v", env!("CARGO_PKG_VERSION"), "-pyodide"),
-        "runtime": "pyodide-webassembly",
+        "runtime": RUNTIME,
         "python_version": python_version,
-        "execution_count": completed,
+        "execution_count": service.pool.totals.completed.load(Ordering::Relaxed),
         "pyodide": {
             "initialized": python.up,
             "available": python.up,
             "version": pyodide_version,
         },
         "pool": PoolStatsBody::from(stats),
-        "pool_status": {
-            "totalInstances": stats.total,
-            "idleInstances": stats.idle,
-            "activeInstances": stats.active,
-            "pendingRequests": stats.queued,
-        },
-        "scheduler": {
-            "totalTasks": totals.started.load(Ordering::Relaxed),
-            "completedTasks": completed,
-            "failedTasks": failed,
-            "queuedTasks": stats.queued,
-            "averageExecutionTime": average_ms,
-        },
+        "pool_status": pool_status(&service),
+        "scheduler": scheduler(&service),
         "packages": packages(&service),
         "package_zygotes": package_zygotes(&service),
+        "audit": writer(service.audit.as_ref().map(AuditLog::failures)),
+        "history": writer(service.history.as_ref().map(History::failures)),
         "security": {
             "isolation": "process per execution",
             "layers": any.layers,
@@ -76,8 +68,33 @@ pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Va
     (status, Json(body))
 }
 
+/// Numbers of sandboxes and of requests that wait for one.
+pub fn pool_status(service: &Service) -> Value {
+    let stats = service.pool.stats();
+    json!({
+        "totalInstances": stats.total,
+        "idleInstances": stats.idle,
+        "activeInstances": stats.active,
+        "pendingRequests": stats.queued,
+    })
+}
+
+/// Executions since the start; their average wall time in ms.
+pub fn scheduler(service: &Service) -> Value {
+    let totals = &service.pool.totals;
+    let completed = totals.completed.load(Ordering::Relaxed);
+    let wall_us = totals.wall_us.load(Ordering::Relaxed);
+    json!({
+        "totalTasks": totals.started.load(Ordering::Relaxed),
+        "completedTasks": completed,
+        "failedTasks": totals.failed.load(Ordering::Relaxed),
+        "queuedTasks": service.pool.stats().queued,
+        "averageExecutionTime": wall_us as f64 / 1000.0 / completed.max(1) as f64,
+    })
+}
+
 /// What packages there are, and what their cache did.
-fn packages(service: &Service) -> Value {
+pub fn packages(service: &Service) -> Value {
     let packages = service.pool.packages();
     let stats = packages.stats();
     json!({
@@ -92,6 +109,13 @@ fn packages(service: &Service) -> Value {
             "bytes": stats.cached_bytes,
         },
     })
+}
+
+/// Whether something is written, what is missing in it, and why it cannot be written now.
+fn writer(failures: Option<&Failures>) -> Value {
+    let mut state = failures.map_or_else(|| json!({}), Failures::state);
+    state["enabled"] = failures.is_some().into();
+    state
 }
 
 /// The zygotes with packages, and what each takes of memory.

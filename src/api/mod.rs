@@ -3,11 +3,15 @@
 mod auth;
 mod check_code;
 mod error;
+mod executions;
 mod files;
 mod health;
 mod limits;
+mod metrics;
+mod observe;
 mod openapi;
 mod playground;
+mod record;
 mod request;
 mod response;
 mod run_code;
@@ -17,6 +21,7 @@ mod stream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -26,7 +31,11 @@ use axum::routing::post;
 
 use crate::pool::Pool;
 use crate::settings::Settings;
+use crate::telemetry::AuditLog;
+use crate::telemetry::History;
+use crate::telemetry::Metrics;
 use error::ApiError;
+use metrics::Exposition;
 
 pub use auth::ApiToken;
 pub use server::serve;
@@ -38,6 +47,32 @@ pub struct Service {
     pub settings: Settings,
     /// Set when no new work is taken.
     pub draining: AtomicBool,
+    metrics: Arc<Metrics>,
+    exposition: Exposition,
+    started: Instant,
+    pub audit: Option<AuditLog>,
+    pub history: Option<History>,
+}
+
+impl Service {
+    pub fn new(
+        pool: Arc<Pool>,
+        settings: Settings,
+        metrics: Arc<Metrics>,
+        audit: Option<AuditLog>,
+        history: Option<History>,
+    ) -> Self {
+        Self {
+            exposition: Exposition::new(&metrics, &pool),
+            pool,
+            settings,
+            draining: AtomicBool::new(false),
+            metrics,
+            started: Instant::now(),
+            audit,
+            history,
+        }
+    }
 }
 
 impl Service {
@@ -64,6 +99,9 @@ pub fn router(service: Arc<Service>) -> Router {
     page.route("/run_code", post(run_code::run_code))
         .route("/check_code", post(check_code::check_code))
         .route("/health", get(health::health))
+        .route("/metrics", get(metrics::metrics))
+        .route("/executions", get(executions::list))
+        .route("/executions/{task_id}", get(executions::find))
         .route("/openapi.json", get(openapi::openapi))
         .fallback(async || ApiError::no_route())
         .method_not_allowed_fallback(async || ApiError::wrong_method())
@@ -71,6 +109,10 @@ pub fn router(service: Arc<Service>) -> Router {
         .layer(middleware::from_fn_with_state(
             service.clone(),
             auth::authorize,
+        ))
+        .layer(middleware::from_fn_with_state(
+            service.clone(),
+            observe::observe,
         ))
         .with_state(service)
 }

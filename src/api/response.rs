@@ -5,7 +5,6 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::pool::OutputFile;
 use crate::pool::PoolStats;
@@ -134,7 +133,13 @@ impl From<PoolStats> for PoolStatsBody {
 
 impl RunResponse {
     /// With `timings` it says where the time went.
-    pub fn new(language: Language, report: Report, stats: PoolStats, timings: bool) -> Self {
+    pub fn new(
+        task_id: String,
+        language: Language,
+        report: Report,
+        stats: PoolStats,
+        timings: bool,
+    ) -> Self {
         let runtime = match language {
             Language::Python => "pyodide-webassembly",
             Language::JavaScript | Language::TypeScript => "v8",
@@ -157,7 +162,7 @@ impl RunResponse {
                 status: "Used",
             },
             metadata: Metadata {
-                task_id: format!("task-{}", Uuid::new_v4()),
+                task_id,
                 instance_id: report.sandbox,
                 language: language.name(),
                 runtime,

@@ -13,6 +13,8 @@ use axum::response::Response;
 use super::Service;
 use super::check_code;
 use super::error::ApiError;
+use super::observe::Caller;
+use super::record::Record;
 use super::request;
 use super::request::RunRequest;
 use super::response::RunResponse;
@@ -28,23 +30,39 @@ pub async fn run_code(
 ) -> Result<Response, ApiError> {
     service.refuse_if_draining()?;
     let streaming = wants_events(request.headers());
+    let caller = Caller::of(&request);
     let body = request::read_body(request, &service.settings).await?;
     let request = request::parse(&body, &service.settings)?;
-    check_code::pass_gates(&service, &request.order).await?;
     if streaming {
-        return stream::run(service, request).await;
+        return stream::run(service, caller, request).await;
     }
-    Ok(Json(execute(&service, request).await?).into_response())
+    Ok(Json(execute(&service, &caller, request).await?).into_response())
 }
 
 /// Has a program executed and words the answer.
 ///
 /// # Errors
 /// [`ApiError`] for a program that was not executed.
-pub async fn execute(service: &Service, request: RunRequest) -> Result<RunResponse, ApiError> {
+pub async fn execute(
+    service: &Arc<Service>,
+    caller: &Caller,
+    request: RunRequest,
+) -> Result<RunResponse, ApiError> {
     let language = request.order.job.language;
-    let (report, stats) = service.pool.execute(request.order).await?;
-    Ok(RunResponse::new(language, report, stats, request.timings))
+    let mut record = Record::begin(service, caller, &request.order);
+    let passed = check_code::pass_gates(service, &request.order).await;
+    passed.inspect_err(|error| record.refuse(error))?;
+    let result = service.pool.execute(request.order).await;
+    record.end(&result);
+    let (report, stats) = result?;
+    let task_id = record.task_id.clone();
+    Ok(RunResponse::new(
+        task_id,
+        language,
+        report,
+        stats,
+        request.timings,
+    ))
 }
 
 /// Whether the caller names the media type of events. One who accepts anything does not.

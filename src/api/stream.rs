@@ -22,9 +22,11 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::Service;
 use super::error::ApiError;
+use super::observe::Caller;
 use super::request::RunRequest;
 use super::response::RunResponse;
 use super::run_code::execute;
@@ -50,13 +52,16 @@ struct Following {
 ///
 /// # Errors
 /// [`ApiError`] for a program that was not executed.
-pub async fn run(service: Arc<Service>, mut request: RunRequest) -> Result<Response, ApiError> {
+pub async fn run(
+    service: Arc<Service>,
+    caller: Caller,
+    mut request: RunRequest,
+) -> Result<Response, ApiError> {
     let (live, events) = mpsc::unbounded_channel();
     request.order.live = Some(live);
+    let execution = async move { execute(&service, &caller, request).await };
     let mut following = Following {
-        execution: AbortOnDropHandle::new(tokio::spawn(
-            async move { execute(&service, request).await },
-        )),
+        execution: AbortOnDropHandle::new(tokio::spawn(execution.in_current_span())),
         events,
         answer: None,
         stdout: Utf8Pieces::default(),

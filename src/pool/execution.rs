@@ -23,15 +23,16 @@ use crate::protocol::SandboxLimit;
 use crate::protocol::Stages;
 use crate::protocol::is_file_name;
 
-/// How long a program has to report where it was, after it was asked to stop, before it is killed.
-const SOFT_STOP_GRACE: Duration = Duration::from_millis(100);
-/// When, of that, it is asked again: it is then in code that looks at no signal, where V8 can still
-/// stop it and say where.
+/// When a program that was asked to stop is asked again: it is then in code that looks at no signal,
+/// where V8 can still stop it and say where.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(40);
-/// On a busy machine a sandbox may not have run at all by then. It is given as much again until it
-/// had this much CPU time since it was asked,
-const SOFT_STOP_CPU: Duration = Duration::from_millis(40);
-/// or this much time went by.
+/// When, after that, it is killed.
+const KILL_AFTER: Duration = Duration::from_millis(60);
+/// On a busy machine it may not have run at all by then. Each step also waits until it had this much
+/// CPU time since it was first asked,
+const ASK_AGAIN_CPU: Duration = Duration::from_millis(35);
+const KILL_CPU: Duration = Duration::from_millis(80);
+/// but no longer than this.
 const LONGEST_GRACE: Duration = Duration::from_secs(1);
 
 /// How long a sandbox has to read its job, which it waits for. One that does not is broken.
@@ -66,6 +67,18 @@ pub enum Status {
 }
 
 impl Status {
+    pub const ALL: [Self; 9] = [
+        Self::Success,
+        Self::Error,
+        Self::Timeout,
+        Self::CpuLimit,
+        Self::MemoryLimit,
+        Self::OutputLimit,
+        Self::ReturnLimit,
+        Self::StorageLimit,
+        Self::Killed,
+    ];
+
     /// Its name in answers and metrics.
     pub fn name(self) -> &'static str {
         match self {
@@ -270,9 +283,7 @@ async fn follow(
     deadline: Instant,
 ) -> (Option<Finish>, Option<Stop>) {
     let mut stop = None;
-    let mut next_measure = deadline;
-    let mut asked = 0;
-    let mut cpu_at_stop = Duration::ZERO;
+    let mut clock = Clock::new(deadline);
     let mut is_overdue = false;
     loop {
         let frame = tokio::select! {
@@ -280,29 +291,14 @@ async fn follow(
             // What came before the clock is looked at counts as in time, but a sandbox that always
             // has another frame ready must not hold the clock up.
             frame = sandbox.socket.receive(), if !is_overdue => frame,
-            () = tokio::time::sleep_until(next_measure) => {
-                if asked < 2 {
-                    if asked == 0 {
-                        cpu_at_stop = sandbox.cpu_time();
-                    }
-                    stop = Some(Stop::WallTime);
-                    sandbox.signal(Signal::USR1);
-                    asked += 1;
-                    next_measure = Instant::now()
-                        + match asked {
-                            1 => ASK_AGAIN_AFTER,
-                            _ => SOFT_STOP_GRACE.saturating_sub(ASK_AGAIN_AFTER),
-                        };
-                    is_overdue = false;
-                    continue;
-                }
-                if sandbox.cpu_time().saturating_sub(cpu_at_stop) >= SOFT_STOP_CPU
-                    || Instant::now() >= deadline + LONGEST_GRACE
-                {
-                    return (None, stop);
-                }
-                next_measure = Instant::now() + SOFT_STOP_GRACE;
+            () = tokio::time::sleep_until(clock.due) => {
                 is_overdue = false;
+                stop = Some(Stop::WallTime);
+                match clock.step(Instant::now(), sandbox.cpu_time()) {
+                    Step::Ask => sandbox.signal(Signal::USR1),
+                    Step::Wait => {}
+                    Step::Kill => return (None, stop),
+                }
                 continue;
             }
         };
@@ -338,7 +334,7 @@ async fn follow(
             Ok(SandboxEvent::Package(request)) => {
                 let answered = desk.answer(request, &mut sandbox.socket);
                 // The program waits for the answer and could not heed a soft stop.
-                match tokio::time::timeout_at(next_measure, answered).await {
+                match tokio::time::timeout_at(clock.due, answered).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return (None, stop),
                     Err(_) => return (None, Some(Stop::WallTime)),
@@ -349,7 +345,55 @@ async fn follow(
         if output.is_flood() {
             return (None, Some(Stop::Flood));
         }
-        is_overdue = Instant::now() >= next_measure;
+        is_overdue = Instant::now() >= clock.due;
+    }
+}
+
+/// What happens to a program whose time is over.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Ask,
+    Wait,
+    Kill,
+}
+
+/// The time limit of one execution, and the steps that follow it.
+struct Clock {
+    deadline: Instant,
+    /// When the next step is due.
+    due: Instant,
+    asked: u32,
+    /// CPU time when it was first asked to stop.
+    cpu_before: Duration,
+}
+
+impl Clock {
+    fn new(deadline: Instant) -> Self {
+        Self {
+            deadline,
+            due: deadline,
+            asked: 0,
+            cpu_before: Duration::ZERO,
+        }
+    }
+
+    /// The step that is due now for a program that has used so much CPU time.
+    fn step(&mut self, now: Instant, cpu: Duration) -> Step {
+        let ran = cpu.saturating_sub(self.cpu_before);
+        let (step, pause) = match self.asked {
+            0 => {
+                self.cpu_before = cpu;
+                (Step::Ask, ASK_AGAIN_AFTER)
+            }
+            _ if now >= self.deadline + LONGEST_GRACE => (Step::Kill, KILL_AFTER),
+            1 if ran >= ASK_AGAIN_CPU => (Step::Ask, KILL_AFTER),
+            1 => (Step::Wait, ASK_AGAIN_AFTER),
+            _ if ran >= KILL_CPU => (Step::Kill, KILL_AFTER),
+            _ => (Step::Wait, KILL_AFTER),
+        };
+        self.asked += u32::from(step == Step::Ask);
+        self.due = now + pause;
+        step
     }
 }
 
@@ -490,4 +534,34 @@ impl Ending {
 fn into_text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deaf_program_is_asked_twice_and_killed_in_a_tenth_of_a_second() {
+        let start = Instant::now();
+        let mut clock = Clock::new(start);
+        let mut steps = Vec::new();
+        while steps.last() != Some(&(100, Step::Kill)) {
+            let elapsed = clock.due - start;
+            let step = clock.step(clock.due, elapsed);
+            steps.push((elapsed.as_millis(), step));
+        }
+        assert_eq!(steps[..2], [(0, Step::Ask), (40, Step::Ask)]);
+        assert_eq!(steps.len(), 3);
+    }
+
+    #[test]
+    fn a_program_that_gets_no_cpu_is_given_time_but_not_for_ever() {
+        let start = Instant::now();
+        let mut clock = Clock::new(start);
+        while clock.step(clock.due, Duration::ZERO) != Step::Kill {
+            assert_eq!(clock.asked, 1, "it cannot have heard the first");
+        }
+        assert!(clock.due >= start + LONGEST_GRACE);
+        assert!(clock.due < start + LONGEST_GRACE * 2);
+    }
 }

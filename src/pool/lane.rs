@@ -14,6 +14,8 @@ use super::status::ZygoteStatus;
 use super::zygote::Keeper;
 use super::zygote::Origin;
 use super::zygote::ZygoteOrder;
+use crate::telemetry::Meter;
+use crate::telemetry::Metrics;
 
 /// Zygotes ordered from a zygote that is busy or down, at most.
 const ORDERS_WAITING: usize = 16;
@@ -28,6 +30,7 @@ pub struct Shared {
     pub places: Arc<Semaphore>,
     pub stop: CancellationToken,
     pub keepers: TaskTracker,
+    pub metrics: Arc<Metrics>,
 }
 
 /// A zygote's sandboxes. Dropping it ends the zygote.
@@ -36,6 +39,7 @@ pub struct Lane {
     pub shelf: Arc<Shelf>,
     pub status: Arc<ZygoteStatus>,
     pub orders: mpsc::Sender<ZygoteOrder>,
+    pub meter: Meter,
     stop: CancellationToken,
 }
 
@@ -47,6 +51,7 @@ impl Lane {
             shelf: Arc::new(Shelf::new(size)),
             status: Arc::new(ZygoteStatus::new(name)),
             orders,
+            meter: Meter::new(shared.metrics.clone(), origin.kind()),
             stop: shared.stop.child_token(),
         };
         let keeper = Keeper {
@@ -55,6 +60,7 @@ impl Lane {
             max_payload_bytes: shared.max_payload_bytes,
             shelf: lane.shelf.clone(),
             status: lane.status.clone(),
+            meter: lane.meter.clone(),
             places: shared.places.clone(),
             orders: inbox,
             stop: lane.stop.clone(),

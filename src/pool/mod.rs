@@ -32,11 +32,16 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+use tracing::field;
 
 use crate::packages::Packages;
 use crate::protocol::Job;
 use crate::protocol::Language;
 use crate::settings::Settings;
+use crate::telemetry::Limit;
+use crate::telemetry::Metrics;
+use crate::telemetry::SandboxKind;
 use crate::zygote::Runtime;
 use admission::Admission;
 use lane::Lane;
@@ -160,6 +165,7 @@ impl Pool {
         runtimes: &[Runtime],
         pyodide: &Path,
         packages: Packages,
+        metrics: Arc<Metrics>,
     ) -> std::io::Result<Arc<Self>> {
         let max_instances = settings.max_instances as usize;
         let launcher = Arc::new(Launcher::start()?);
@@ -169,6 +175,7 @@ impl Pool {
             places: Arc::new(Semaphore::new(max_instances)),
             stop: CancellationToken::new(),
             keepers: TaskTracker::new(),
+            metrics,
         };
         let shelf_size = ShelfSize {
             min: settings.pool_min_size() as usize,
@@ -178,6 +185,7 @@ impl Pool {
         };
         let open = |&runtime: &Runtime| {
             let origin = Origin::Boot {
+                runtime,
                 launcher: launcher.clone(),
                 arguments: zygote_arguments(runtime, pyodide, settings),
             };
@@ -225,8 +233,13 @@ impl Pool {
 
     async fn perform(&self, order: Order) -> Result<(Report, PoolStats), PoolError> {
         let asked = Instant::now();
-        let entered = self.admission.enter(order.priority).await;
-        let _turn = entered.map_err(|_| PoolError::QueueFull(self.queue_size))?;
+        let span = tracing::info_span!("queue");
+        let entered = self.admission.enter(order.priority).instrument(span);
+        let entered = entered.await;
+        let _turn = entered.map_err(|_| {
+            self.shared.metrics.hit(Limit::Queue);
+            PoolError::QueueFull(self.queue_size)
+        })?;
         let queue = asked.elapsed();
         let mut last_error = String::new();
         for _ in 0..ATTEMPTS {
@@ -235,7 +248,8 @@ impl Pool {
             }
             let lane = self.lane(order.job.language, &order.packages)?;
             self.make_room_for(&lane);
-            let Ok(sandbox) = lane.shelf.take().await else {
+            let fork = tracing::info_span!("fork");
+            let Ok(sandbox) = lane.shelf.take().instrument(fork).await else {
                 if let Some(reason) = lane.status.failure() {
                     let report = Report::not_installed(&reason, asked.elapsed());
                     return Ok((report, self.stats()));
@@ -244,11 +258,16 @@ impl Pool {
                 continue;
             };
             let waited = asked.elapsed();
+            self.shared.metrics.waited(waited);
+            let _active = lane.meter.active();
             let Order { job, limits, .. } = &order;
             let live = order.live.as_ref();
             let executed = execution::execute(sandbox, job, *limits, &self.packages, live);
-            match executed.await {
+            let language = job.language.name();
+            let run = tracing::info_span!("run", language, status = field::Empty);
+            match executed.instrument(run.clone()).await {
                 Ok(mut report) => {
+                    run.record("status", report.status.name());
                     report.timings.queue = queue;
                     report.timings.sandbox = waited.saturating_sub(queue);
                     return Ok((report, self.stats()));
@@ -340,6 +359,13 @@ impl Pool {
             active: self.admission.executing(),
             queued: self.admission.waiting(),
         }
+    }
+
+    /// Sandboxes of a kind that wait for a job.
+    pub fn idle(&self, kind: SandboxKind) -> usize {
+        let lanes = self.all_lanes();
+        let same_kind = lanes.iter().filter(|lane| lane.meter.kind() == kind);
+        same_kind.map(|lane| lane.shelf.idle()).sum()
     }
 
     /// State of each zygote by its runtime's name.

@@ -42,6 +42,10 @@ use crate::protocol::MAX_CONTROL_BYTES;
 use crate::protocol::SandboxEvent;
 use crate::protocol::ZygoteCommand;
 use crate::protocol::ZygoteEvent;
+use crate::telemetry::Gauged;
+use crate::telemetry::Meter;
+use crate::telemetry::SandboxKind;
+use crate::zygote::Runtime;
 
 /// Forks asked for and not answered at once, at most: enough to keep the zygote busy.
 const FORKS_IN_FLIGHT: usize = 4;
@@ -66,6 +70,7 @@ pub struct Keeper {
     pub max_payload_bytes: usize,
     pub shelf: Arc<Shelf>,
     pub status: Arc<ZygoteStatus>,
+    pub meter: Meter,
     /// Places for living sandboxes, of all zygotes together.
     pub places: Arc<Semaphore>,
     /// Zygotes that others want forked from this one.
@@ -77,6 +82,7 @@ pub struct Keeper {
 pub enum Origin {
     /// A runtime is booted in a new process.
     Boot {
+        runtime: Runtime,
         launcher: Arc<Launcher>,
         arguments: Vec<OsString>,
     },
@@ -123,6 +129,7 @@ enum Pending {
     Sandbox {
         socket: OwnedFd,
         place: OwnedSemaphorePermit,
+        starting: Gauged,
     },
     Zygote(oneshot::Sender<i32>),
 }
@@ -150,6 +157,9 @@ impl Keeper {
                 return self.close();
             }
             self.status.set_down(down.to_string());
+            if booted {
+                self.meter.restarted();
+            }
             failures = if booted { 0 } else { failures + 1 };
             if let Down::NotInstalled(reason) = down {
                 // Trying again would bring the same; the next request for it may.
@@ -185,6 +195,7 @@ impl Keeper {
             }
         };
         *booted = true;
+        self.meter.booted(began.elapsed());
         let Started {
             process,
             control,
@@ -220,7 +231,8 @@ impl Keeper {
             tokio::select! {
                 // The semaphore is never closed.
                 Ok(place) = self.places.clone().acquire_owned(), if wanted => {
-                    pending.push_back(control.ask_for_sandbox(place).await?);
+                    let starting = self.meter.starting();
+                    pending.push_back(control.ask_for_sandbox(place, starting).await?);
                 }
                 Some(order) = self.orders.recv() => {
                     pending.push_back(control.ask_for_zygote(order).await?);
@@ -233,14 +245,15 @@ impl Keeper {
                     let event = event?;
                     let fork = pending.pop_front().ok_or(Down::Protocol)?;
                     match (event, fork) {
-                        (ZygoteEvent::Forked { pid }, Pending::Sandbox { socket, place }) => {
+                        (ZygoteEvent::Forked { pid }, Pending::Sandbox { socket, place, starting }) => {
                             let max_payload_bytes = self.max_payload_bytes;
+                            let meter = self.meter.clone();
                             preparing.spawn(async move {
                                 let ready = Sandbox::prepare(pid, socket, place, max_payload_bytes);
-                                match tokio::time::timeout(READY_WITHIN, ready).await {
-                                    Ok(result) => result,
-                                    Err(_) => Err(SandboxError::NotReady),
-                                }
+                                let ready = tokio::time::timeout(READY_WITHIN, ready).await;
+                                let sandbox = ready.map_err(|_| SandboxError::NotReady)??;
+                                meter.forked(&starting);
+                                Ok(sandbox)
                             });
                         }
                         (ZygoteEvent::Forked { pid }, Pending::Zygote(reply)) => {
@@ -277,12 +290,21 @@ impl Keeper {
 }
 
 impl Origin {
+    /// Which kind of sandbox comes from such a zygote.
+    pub fn kind(&self) -> SandboxKind {
+        match self {
+            Self::Boot { runtime, .. } => SandboxKind::Runtime(*runtime),
+            Self::Fork { .. } => SandboxKind::PythonPackages,
+        }
+    }
+
     /// Starts a zygote and waits until it is ready. Giving up is dropping the future.
     async fn start(&self) -> Result<Started, Down> {
         let (process, control, mut installation) = match self {
             Self::Boot {
                 launcher,
                 arguments,
+                ..
             } => {
                 let launched = launcher.launch(arguments.clone()).await;
                 let (process, control) = launched.map_err(Down::NotLaunched)?;
@@ -397,12 +419,17 @@ impl Control {
         Ok(Self(unsafe { AsyncFd::register(socket) }?))
     }
 
-    async fn ask_for_sandbox(&self, place: OwnedSemaphorePermit) -> Result<Pending, Down> {
+    async fn ask_for_sandbox(
+        &self,
+        place: OwnedSemaphorePermit,
+        starting: Gauged,
+    ) -> Result<Pending, Down> {
         let (ours, theirs) = socket_pair(SocketType::STREAM).map_err(Down::Control)?;
         self.send(&ZygoteCommand::Fork, &[theirs.as_fd()]).await?;
         Ok(Pending::Sandbox {
             socket: ours,
             place,
+            starting,
         })
     }
 
@@ -474,6 +501,10 @@ pub async fn serve_liar(control: OwnedFd, pid: i32) -> String {
             idle_after: READY_WITHIN,
         })),
         status: Arc::new(ZygoteStatus::new("liar".to_owned())),
+        meter: Meter::new(
+            Arc::new(crate::telemetry::Metrics::new(std::iter::empty(), &[])),
+            SandboxKind::PythonPackages,
+        ),
         places: Arc::new(Semaphore::new(3)),
         orders,
         stop: CancellationToken::new(),

@@ -89,7 +89,8 @@ impl Server {
     pub fn until_ready(self) -> Self {
         let mut server = self;
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !server.log.lock().unwrap().contains(" ready ") {
+        let is_ready = |log: &str| log.contains(" ready ") || log.contains("\"ready\"");
+        while !is_ready(&server.log.lock().unwrap()) {
             assert!(Instant::now() < deadline, "not ready: {}", server.log());
             if let Some(status) = server.child.try_wait().unwrap() {
                 panic!("the server ended with {status}: {}", server.log());
@@ -122,8 +123,10 @@ impl Server {
             move || {
                 for line in lines.map_while(Result::ok) {
                     let line = without_colours(&line);
-                    if let Some((_, rest)) = line.split_once("address=http://") {
-                        let _ = found.send(rest.split_whitespace().next().unwrap().to_owned());
+                    if let Some((_, rest)) = line.split_once("http://") {
+                        let in_address = |c: char| c.is_ascii_digit() || "[].:".contains(c);
+                        let end = rest.find(|c| !in_address(c)).unwrap_or(rest.len());
+                        let _ = found.send(rest[..end].to_owned());
                     }
                     let mut log = log.lock().unwrap();
                     log.push_str(&line);
@@ -169,6 +172,28 @@ impl Server {
 
     pub fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
         self.answer(self.agent.post(self.url(path)).send(body.as_ref()))
+    }
+
+    /// A request with headers of its own.
+    pub fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = body.as_ref();
+        self.answer(if body.is_empty() {
+            self.agent.run(request.body(()).unwrap())
+        } else {
+            self.agent.run(request.body(body).unwrap())
+        })
     }
 
     pub fn method(&self, method: &str, path: &str) -> Answer {

@@ -1,0 +1,64 @@
+//! Failures of writing what nobody waits for: counted, shown, and logged now and then.
+
+use std::fmt::Display;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::Instant;
+
+use prometheus_client::metrics::counter::Counter;
+use serde_json::Value;
+use serde_json::json;
+
+/// Pause between two log lines about the same.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// The failures of one writer.
+#[derive(Debug)]
+pub struct Failures {
+    /// What is written, in log lines.
+    what: &'static str,
+    counter: Counter,
+    last: Mutex<Last>,
+}
+
+#[derive(Debug, Default)]
+struct Last {
+    /// Why the latest failure; empty once writing works again.
+    reason: String,
+    logged: Option<Instant>,
+}
+
+impl Failures {
+    pub fn new(what: &'static str, counter: Counter) -> Self {
+        Self {
+            what,
+            counter,
+            last: Mutex::default(),
+        }
+    }
+
+    /// Counts things that could not be written.
+    pub fn count(&self, things: usize, reason: &dyn Display) {
+        self.counter.inc_by(things as u64);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.reason = reason.to_string();
+        if last.logged.is_none_or(|logged| logged.elapsed() >= PAUSE) {
+            last.logged = Some(Instant::now());
+            let total = self.counter.get();
+            tracing::error!(what = self.what, reason = last.reason, total, "not written");
+        }
+    }
+
+    /// Something could be written.
+    pub fn recovered(&self) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.reason.clear();
+    }
+
+    /// For `/health`.
+    pub fn state(&self) -> Value {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        json!({ "write_failures": self.counter.get(), "failure": last.reason })
+    }
+}

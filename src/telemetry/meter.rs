@@ -1,0 +1,83 @@
+//! What one zygote and its sandboxes report to the metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::metrics::Metrics;
+use super::metrics::SandboxKind;
+use super::metrics::SandboxState;
+
+/// Reports for the zygotes of one kind.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    metrics: Arc<Metrics>,
+    kind: SandboxKind,
+    starting: Gauge,
+    active: Gauge,
+}
+
+impl Meter {
+    pub fn new(metrics: Arc<Metrics>, kind: SandboxKind) -> Self {
+        metrics.open(kind);
+        Self {
+            starting: metrics.sandboxes(kind, SandboxState::Starting),
+            active: metrics.sandboxes(kind, SandboxState::Active),
+            kind,
+            metrics,
+        }
+    }
+
+    pub fn kind(&self) -> SandboxKind {
+        self.kind
+    }
+
+    /// Counts a sandbox as being started for as long as the answer lives.
+    pub fn starting(&self) -> Gauged {
+        Gauged::new(&self.starting)
+    }
+
+    /// Counts a sandbox as executing for as long as the answer lives.
+    pub fn active(&self) -> Gauged {
+        Gauged::new(&self.active)
+    }
+
+    /// A sandbox is ready that was asked for with `starting`.
+    pub fn forked(&self, starting: &Gauged) {
+        self.metrics.forked(self.kind, starting.since.elapsed());
+    }
+
+    pub fn booted(&self, duration: Duration) {
+        self.metrics.booted(self.kind, duration);
+    }
+
+    /// A zygote went down that had served.
+    pub fn restarted(&self) {
+        self.metrics.restarted(self.kind);
+    }
+}
+
+/// One thing in a gauge, while it lives.
+#[derive(Debug)]
+pub struct Gauged {
+    gauge: Gauge,
+    since: Instant,
+}
+
+impl Gauged {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self {
+            gauge: gauge.clone(),
+            since: Instant::now(),
+        }
+    }
+}
+
+impl Drop for Gauged {
+    fn drop(&mut self) {
+        self.gauge.dec();
+    }
+}

@@ -1,0 +1,303 @@
+//! The history of executions: what it shows, and what may happen to its file.
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::Answer;
+use common::Server;
+use common::eventually;
+use serde_json::Value;
+use serde_json::json;
+use tempfile::TempDir;
+
+struct Remembering {
+    server: Server,
+    workspace: TempDir,
+}
+
+impl Remembering {
+    fn start(environment: &[(&str, &str)]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), environment)
+    }
+
+    fn start_in(workspace: TempDir, environment: &[(&str, &str)]) -> Self {
+        let server = start(&workspace, environment);
+        Self { server, workspace }
+    }
+
+    fn run(&self, code: &str) -> Answer {
+        self.server.run(json!({ "code": code }))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.workspace.path().join("history.sqlite3")
+    }
+}
+
+fn start(workspace: &TempDir, environment: &[(&str, &str)]) -> Server {
+    let mut all = vec![
+        ("FAAS_LANGUAGE", "javascript"),
+        ("FAAS_WORKSPACE", workspace.path().to_str().unwrap()),
+    ];
+    all.extend(environment);
+    Server::start(&all)
+}
+
+fn task_id(answer: &Answer) -> &str {
+    answer.body["metadata"]["task_id"].as_str().unwrap()
+}
+
+/// Task ids that a query brings, in order.
+fn listed(server: &Server, query: &str) -> Vec<String> {
+    let answer = server.get(&format!("/executions{query}"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let executions = answer.body["executions"].as_array().unwrap();
+    assert_eq!(answer.body["count"], executions.len());
+    let ids = executions
+        .iter()
+        .map(|entry| entry["task_id"].as_str().unwrap().to_owned());
+    ids.collect()
+}
+
+#[test]
+fn an_answer_is_in_the_history_at_once() {
+    let remembering = Remembering::start(&[]);
+    let server = &remembering.server;
+    let request = json!({ "language": "ts", "code": "console.log('secret')", "priority": "low" });
+    let answer = server.send(
+        "POST",
+        "/run_code",
+        &[("x-request-id", "mine")],
+        request.to_string(),
+    );
+    let entry = server.get(&format!("/executions/{}", task_id(&answer)));
+    assert_eq!(entry.status, 200);
+    let entry = &entry.body;
+    let metadata = &answer.body["metadata"];
+    for field in [
+        "task_id",
+        "language",
+        "status",
+        "exit_code",
+        "usage",
+        "truncated",
+        "duration",
+    ] {
+        assert_eq!(entry[field], metadata[field], "{field}");
+    }
+    assert_eq!(
+        (&entry["request_id"], &entry["priority"]),
+        (&json!("mine"), &json!("low"))
+    );
+    assert_eq!(entry["code_sha256"].as_str().unwrap().len(), 64);
+    assert!(humantime::parse_rfc3339(entry["time"].as_str().unwrap()).is_ok());
+    // Neither the program nor its output, unless that is asked for.
+    assert!(!entry.to_string().contains("secret"), "{entry}");
+    let everything = std::fs::read(remembering.path()).unwrap();
+    assert!(!everything.windows(6).any(|bytes| bytes == b"secret"));
+    let unknown = server.get("/executions/task-0");
+    assert_eq!(
+        (unknown.status, unknown.error()),
+        (404, "No such execution")
+    );
+}
+
+#[test]
+fn the_list_is_newest_first_and_filtered() {
+    let remembering = Remembering::start(&[]);
+    let server = &remembering.server;
+    let first = task_id(&remembering.run("1")).to_owned();
+    let second = task_id(&remembering.run("throw 1")).to_owned();
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    let now = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
+    let typescript = server.run(json!({ "language": "ts", "code": "1" }));
+    let third = task_id(&typescript).to_owned();
+    let all = [third.clone(), second.clone(), first.clone()];
+    assert_eq!(listed(server, ""), all);
+    assert_eq!(listed(server, "?limit=2"), all[..2]);
+    assert_eq!(listed(server, "?status=error"), [second]);
+    assert_eq!(
+        listed(server, "?language=javascript&status=success"),
+        [first]
+    );
+    assert_eq!(listed(server, &format!("?since={now}")), [third]);
+    assert_eq!(listed(server, "?since=1000"), all);
+    assert!(listed(server, "?since=2999-01-01T00:00:00Z").is_empty());
+    for (query, allowed) in [
+        ("?status=nonsense", "success, error, timeout"),
+        ("?language=python", "javascript, typescript"),
+        ("?since=yesterday", "2026-01-31T12:00:00Z"),
+        ("?limit=0", "1 to 1000"),
+        ("?limit=1001", "1 to 1000"),
+        ("?limit=-1", "1 to 1000"),
+        ("?order=desc", "status, language, since and limit"),
+    ] {
+        let answer = server.get(&format!("/executions{query}"));
+        assert_eq!(answer.status, 400, "{query}");
+        let details = answer.body["details"].as_str().unwrap();
+        assert!(details.contains(allowed), "{query}: {details}");
+    }
+}
+
+#[test]
+fn only_so_many_are_kept_and_none_too_old() {
+    let remembering = Remembering::start(&[("FAAS_HISTORY_MAX", "5")]);
+    remembering.run("1");
+    listed(&remembering.server, "");
+    let other = rusqlite::Connection::open(remembering.path()).unwrap();
+    other
+        .execute("UPDATE executions SET began_ms = 1, task_id = 'old'", [])
+        .unwrap();
+    assert_eq!(listed(&remembering.server, ""), ["old"]);
+    remembering.run("2");
+    assert_eq!(listed(&remembering.server, "").len(), 1);
+    let ids: Vec<String> = (0..8)
+        .map(|_| task_id(&remembering.run("3")).to_owned())
+        .collect();
+    let kept: Vec<String> = ids.into_iter().rev().take(5).collect();
+    assert_eq!(listed(&remembering.server, ""), kept);
+}
+
+#[test]
+fn programs_and_outputs_are_kept_when_that_is_wanted() {
+    let remembering = Remembering::start(&[("FAAS_HISTORY_BODIES", "1")]);
+    let long = "é".repeat(50_000);
+    let code = format!("console.log('{long}'); console.error('oops'); return_val(5)");
+    let answer = remembering.run(&code);
+    let entry = remembering
+        .server
+        .get(&format!("/executions/{}", task_id(&answer)))
+        .body;
+    let kept = |text: &Value| text.as_str().unwrap().to_owned();
+    assert!(code.starts_with(&kept(&entry["code"])));
+    assert!(
+        answer
+            .stdout()
+            .starts_with(&kept(&entry["output"]["stdout"]))
+    );
+    assert_eq!(kept(&entry["output"]["stdout"]).len(), 65_536);
+    assert_eq!(entry["output"]["stderr"], "oops\n");
+    assert_eq!(entry["output"]["ret_val"], "5");
+    let list = remembering.server.get("/executions").body;
+    assert_eq!(list["executions"][0].get("code"), None);
+}
+
+#[test]
+fn without_a_history_both_routes_say_so() {
+    let remembering = Remembering::start(&[("FAAS_HISTORY", "off")]);
+    remembering.run("1");
+    for path in ["/executions", "/executions/task-1"] {
+        let answer = remembering.server.get(path);
+        assert_eq!((answer.status, answer.error()), (404, "No history is kept"));
+    }
+    assert!(!remembering.path().exists());
+    assert_eq!(
+        remembering.server.get("/health").body["history"]["enabled"],
+        false
+    );
+}
+
+#[test]
+fn a_damaged_file_is_moved_aside() {
+    let workspace = tempfile::tempdir().unwrap();
+    std::fs::write(
+        workspace.path().join("history.sqlite3"),
+        "nonsense ".repeat(1000),
+    )
+    .unwrap();
+    let remembering = Remembering::start_in(workspace, &[]);
+    let first = task_id(&remembering.run("1")).to_owned();
+    assert_eq!(listed(&remembering.server, ""), [first]);
+    assert!(remembering.server.log().contains("the history was damaged"));
+    let names = std::fs::read_dir(remembering.workspace.path()).unwrap();
+    let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(names.any(|name| name.contains(".damaged-")));
+
+    // Damage under the running service's feet, which it may notice now or after a restart.
+    for end in ["", "-wal"] {
+        let path = format!("{}{end}", remembering.path().display());
+        std::fs::write(path, "nonsense ".repeat(5000)).unwrap();
+    }
+    for _ in 0..5 {
+        assert_eq!(remembering.run("2").status, 200);
+    }
+    let Remembering { server, workspace } = remembering;
+    drop(server);
+    let remembering = Remembering::start_in(workspace, &[]);
+    let last = task_id(&remembering.run("3")).to_owned();
+    assert_eq!(listed(&remembering.server, "?limit=1"), [last]);
+}
+
+#[test]
+fn a_deleted_file_is_made_anew() {
+    let remembering = Remembering::start(&[]);
+    remembering.run("1");
+    listed(&remembering.server, "");
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", remembering.path().display()));
+    }
+    let second = task_id(&remembering.run("2")).to_owned();
+    assert_eq!(listed(&remembering.server, ""), [second]);
+}
+
+#[test]
+fn a_locked_file_keeps_nobody_waiting_and_is_counted() {
+    let remembering = Remembering::start(&[]);
+    remembering.run("1");
+    listed(&remembering.server, "");
+    let other = rusqlite::Connection::open(remembering.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for _ in 0..10 {
+        assert_eq!(remembering.run("2").status, 200);
+    }
+    eventually("it is not counted", || {
+        let history = remembering.server.get("/health").body["history"].clone();
+        history["write_failures"].as_u64() >= Some(1)
+            && history["failure"].as_str().unwrap().contains("locked")
+    });
+    other.execute_batch("COMMIT").unwrap();
+    let metrics = remembering.server.get("/metrics").body;
+    let metrics = metrics.as_str().unwrap();
+    assert!(!metrics.contains("faas_history_write_failures_total 0\n"));
+    eventually("it does not recover", || {
+        remembering.run("3");
+        listed(&remembering.server, "");
+        remembering.server.get("/health").body["history"]["failure"] == ""
+    });
+}
+
+#[test]
+fn two_servers_share_a_workspace() {
+    let workspace = tempfile::tempdir().unwrap();
+    let servers = [start(&workspace, &[]), start(&workspace, &[])];
+    std::thread::scope(|scope| {
+        for server in &servers {
+            scope.spawn(|| {
+                for _ in 0..30 {
+                    assert_eq!(server.run(json!({ "code": "1" })).status, 200);
+                }
+            });
+        }
+    });
+    for server in &servers {
+        // What its own thread has not written yet, its answer waits for; the other's not.
+        eventually("executions are missing", || listed(server, "").len() == 60);
+        assert_eq!(server.get("/health").body["history"]["write_failures"], 0);
+    }
+}
+
+#[test]
+fn the_last_executions_are_written_at_the_end() {
+    let mut remembering = Remembering::start(&[]);
+    let ids: Vec<String> = (0..5)
+        .map(|_| task_id(&remembering.run("1")).to_owned())
+        .collect();
+    remembering.server.signal(libc::SIGTERM);
+    assert!(remembering.server.wait().success());
+    let again = start(&remembering.workspace, &[]);
+    assert_eq!(
+        listed(&again, ""),
+        ids.into_iter().rev().collect::<Vec<_>>()
+    );
+}

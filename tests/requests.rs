@@ -1,0 +1,205 @@
+//! Request ids, and what the log says of requests.
+
+mod common;
+
+use std::io::Read;
+use std::io::Write;
+use std::sync::LazyLock;
+
+use common::Server;
+use serde_json::Value;
+use serde_json::json;
+
+fn server() -> &'static Server {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| {
+        Server::start(&[
+            ("FAAS_LANGUAGE", "javascript"),
+            ("FAAS_LOG_FORMAT", "json"),
+            ("FAAS_LOG", "debug"),
+        ])
+    });
+    &SERVER
+}
+
+/// Log lines whose span has this request id.
+fn lines_of(server: &Server, id: &str) -> Vec<Value> {
+    let log = server.log();
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    lines
+        .filter(|line: &Value| line["spans"][0]["request_id"] == id)
+        .collect()
+}
+
+#[test]
+fn an_id_comes_back_in_every_answer() {
+    for (method, path, body, status) in [
+        ("POST", "/run_code", r#"{"code": "1"}"#, 200),
+        ("POST", "/run_code", "{", 400),
+        ("GET", "/health", "", 200),
+        ("GET", "/metrics", "", 200),
+        ("GET", "/nowhere", "", 404),
+        ("GET", "/", "", 200),
+        ("DELETE", "/run_code", "", 405),
+    ] {
+        let id = "7f3c/a=b:\"~";
+        let answer = server().send(method, path, &[("x-request-id", id)], body);
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.headers["x-request-id"], id, "{method} {path}");
+    }
+    let refusing = Server::start(&[("FAAS_LANGUAGE", "javascript"), ("FAAS_API_TOKEN", "right")]);
+    let answer = refusing.send("GET", "/metrics", &[("x-request-id", "a")], "");
+    assert_eq!(
+        (answer.status, &answer.headers["x-request-id"]),
+        (401, &"a".parse().unwrap())
+    );
+}
+
+#[test]
+fn a_request_without_a_sane_id_gets_one() {
+    let mut seen = std::collections::BTreeSet::new();
+    let long = "x".repeat(129);
+    for headers in [
+        &[][..],
+        &[("x-request-id", "")],
+        &[("x-request-id", "two words")],
+        &[("x-request-id", long.as_str())],
+    ] {
+        let answer = server().send("GET", "/health", headers, "");
+        let id = answer.headers["x-request-id"].to_str().unwrap().to_owned();
+        assert_eq!((id.len(), id.matches('-').count()), (36, 4), "{id}");
+        assert!(seen.insert(id));
+    }
+}
+
+#[test]
+fn every_request_has_a_line_with_its_id_and_its_end() {
+    let ask = |method, path, id, body: &str| {
+        server().send(method, path, &[("x-request-id", id)], body);
+        let mut lines = Vec::new();
+        common::eventually("no line", || {
+            lines = lines_of(server(), id);
+            lines
+                .iter()
+                .any(|line| line["fields"]["message"] == "answered")
+        });
+        lines.pop().unwrap()
+    };
+    let line = ask("POST", "/run_code", "line-1", r#"{"code": "1"}"#);
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(line["fields"]["status"], 200);
+    assert!(line["fields"]["duration_ms"].as_f64().unwrap() > 0.0);
+    assert_eq!(line["spans"][0]["method"], "POST");
+    assert_eq!(line["spans"][0]["route"], "/run_code");
+    let line = ask("GET", "/nowhere?a=b", "line-2", "");
+    assert_eq!(
+        (&line["fields"]["status"], &line["spans"][0]["route"]),
+        (&json!(404), &json!("other"))
+    );
+    // What is asked every few seconds would drown the rest.
+    for (id, path) in [("line-3", "/health"), ("line-4", "/metrics")] {
+        assert_eq!(ask("GET", path, id, "")["level"], "DEBUG");
+    }
+}
+
+#[test]
+fn lines_that_come_up_during_an_execution_have_its_id() {
+    let server = Server::start(&[
+        ("FAAS_LANGUAGE", "javascript"),
+        ("FAAS_POOL_SIZE", "1"),
+        ("FAAS_LOG_FORMAT", "json"),
+        ("FAAS_LOG", "warn,faas_server::serve=info"),
+    ]);
+    // A sandbox that dies on the shelf breaks under the next job.
+    let zygote = server.zygote();
+    let mut sandboxes = server.children();
+    sandboxes.retain(|pid| *pid != zygote);
+    for pid in sandboxes {
+        // SAFETY: kill takes two numbers; the process is a child of our own child.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+    let request = json!({ "code": "console.log(1)" }).to_string();
+    let answer = server.send("POST", "/run_code", &[("x-request-id", "broken")], request);
+    assert_eq!(answer.stdout(), "1\n");
+    let lines = lines_of(&server, "broken");
+    assert!(
+        lines.iter().any(|line| line["level"] == "WARN"),
+        "{}",
+        server.log()
+    );
+}
+
+#[test]
+fn a_stream_ends_with_its_last_event() {
+    let request =
+        json!({ "code": "await new Promise(done => setTimeout(done, 400)); console.log(1)" });
+    let headers = [
+        ("accept", "text/event-stream"),
+        ("x-request-id", "streamed"),
+    ];
+    let answer = server().send("POST", "/run_code", &headers, request.to_string());
+    assert_eq!(answer.headers["x-request-id"], "streamed");
+    let events = answer.body.as_str().unwrap();
+    let result = events.split("event: result\ndata: ").nth(1).unwrap();
+    let result: Value = serde_json::from_str(result.trim()).unwrap();
+    let task_id = result["metadata"]["task_id"].as_str().unwrap();
+    let entry = server().get(&format!("/executions/{task_id}")).body;
+    assert_eq!(entry["request_id"], "streamed");
+    common::eventually("no line", || {
+        let lines = lines_of(server(), "streamed");
+        let end = lines
+            .iter()
+            .find(|line| line["fields"]["message"] == "answered");
+        end.is_some_and(|line| line["fields"]["duration_ms"].as_f64() >= Some(400.0))
+    });
+}
+
+#[test]
+fn human_lines_have_the_id_too() {
+    let server = Server::start(&[("FAAS_LANGUAGE", "javascript")]);
+    server.send("GET", "/nowhere", &[("x-request-id", "for-people")], "");
+    common::eventually("no line", || {
+        let log = server.log();
+        log.lines().any(|line| {
+            line.contains(" INFO request{request_id=\"for-people\" method=\"GET\" route=\"other\"}")
+                && line.contains("answered status=404 duration_ms=")
+        })
+    });
+}
+
+#[test]
+fn code_and_output_never_get_into_the_log() {
+    let server = Server::start(&[
+        ("FAAS_LANGUAGE", "javascript"),
+        ("FAAS_LOG", "trace"),
+        ("FAAS_LOG_FORMAT", "json"),
+    ]);
+    for code in [
+        "console.log('sec' + 'ret-output'); // secret-code",
+        "console.error('sec' + 'ret-output'); throw new Error('secret-code')",
+        "return_val('sec' + 'ret-output'); // secret-code",
+        "for (;;) console.log('sec' + 'ret-output'); // secret-code",
+        "syntax error secret-code",
+    ] {
+        let request = json!({ "code": code, "timeout": 300, "input": "secret-input",
+            "files": [{ "name": "a", "content": "secret-file" }] });
+        assert_eq!(server.run(request).status, 200);
+    }
+    server.post("/run_code", "secret-body");
+    server.get("/secret-path?secret-query");
+    server.send("GET", "/health", &[("cookie", "secret-cookie")], "");
+    common::eventually("no lines", || server.log().matches("answered").count() >= 8);
+    assert!(!server.log().contains("secret"), "{}", server.log());
+}
+
+#[test]
+fn a_request_id_cannot_forge_log_lines() {
+    let mut stream = std::net::TcpStream::connect(&server().address).unwrap();
+    let request = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\x1b[31m\x0bb\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(!answer.contains('\u{1b}'), "{answer}");
+    assert!(!server().log().contains('\u{1b}'));
+}

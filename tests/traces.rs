@@ -1,0 +1,192 @@
+//! Traces reach a collector, and a collector that is not there is nobody's problem.
+
+mod common;
+
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+use std::time::Instant;
+
+use common::Server;
+use common::eventually;
+use serde_json::json;
+
+/// Head and body of a request.
+type Request = (String, Vec<u8>);
+
+/// Takes what is posted to it.
+struct Collector {
+    address: String,
+    received: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Collector {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let collector = Self {
+            address,
+            received: received.clone(),
+        };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let received = received.clone();
+                std::thread::spawn(move || while take(&stream, &received).is_some() {});
+            }
+        });
+        collector
+    }
+
+    /// All bodies so far, one after the other.
+    fn bytes(&self) -> Vec<u8> {
+        let received = self.received.lock().unwrap();
+        received.iter().flat_map(|(_, body)| body.clone()).collect()
+    }
+
+    fn has(&self, needle: &[u8]) -> bool {
+        self.bytes()
+            .windows(needle.len())
+            .any(|bytes| bytes == needle)
+    }
+}
+
+/// Takes one request and answers it.
+fn take(mut stream: &TcpStream, received: &Mutex<Vec<Request>>) -> Option<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let length = head.split("content-length: ").nth(1).unwrap();
+    let length = length.lines().next().unwrap().parse().unwrap();
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    received.lock().unwrap().push((head, body));
+    let answer =
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
+    stream.write_all(answer).ok()
+}
+
+/// A string as protobuf has it: its length before it.
+fn text(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap();
+    [&[length], text.as_bytes()].concat()
+}
+
+/// An attribute whose value is a string.
+fn attribute(key: &str, value: &str) -> Vec<u8> {
+    let value = [&[0x0a][..], &text(value)].concat();
+    let length = u8::try_from(value.len()).unwrap();
+    [&text(key)[..], &[0x12, length], &value].concat()
+}
+
+fn traced(collector: &str, more: &[(&str, &str)]) -> Server {
+    let mut environment = vec![
+        ("FAAS_LANGUAGE", "javascript"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector),
+        ("OTEL_BSP_SCHEDULE_DELAY", "100"),
+    ];
+    environment.extend(more);
+    Server::start(&environment)
+}
+
+#[test]
+fn a_request_is_a_trace_of_queue_fork_and_run() {
+    let collector = Collector::start();
+    // Whatever is logged.
+    let server = traced(
+        &collector.address,
+        &[("FAAS_LOG", "warn,faas_server::serve=info")],
+    );
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let request = json!({ "language": "ts", "code": "console.log('sec' + 'ret') // secret" });
+    let headers = [("traceparent", trace), ("x-request-id", "mine")];
+    let answer = server.send("POST", "/run_code", &headers, request.to_string());
+    assert_eq!(answer.outcome(), "success");
+    for name in ["request", "queue", "fork", "run"] {
+        eventually(name, || collector.has(&text(name)));
+    }
+    for (key, value) in [
+        ("service.name", "faas-server"),
+        ("language", "typescript"),
+        ("status", "success"),
+        ("route", "/run_code"),
+        ("request_id", "mine"),
+    ] {
+        eventually(key, || collector.has(&attribute(key, value)));
+    }
+    // It belongs to the trace that the caller named, below the caller's span.
+    let trace_id = 0x0af7651916cd43dd8448eb211c80319c_u128.to_be_bytes();
+    let span_id = 0xb7ad6b7169203331_u64.to_be_bytes();
+    assert!(collector.has(&trace_id) && collector.has(&span_id));
+    assert!(!collector.has(b"secret"));
+    let received = collector.received.lock().unwrap();
+    for (head, _) in received.iter() {
+        assert!(head.starts_with("post /v1/traces "), "{head}");
+        assert!(
+            head.contains("content-type: application/x-protobuf\r\n"),
+            "{head}"
+        );
+    }
+}
+
+#[test]
+fn spans_are_sent_before_the_end_under_the_name_that_is_set() {
+    let collector = Collector::start();
+    let later = [
+        ("OTEL_BSP_SCHEDULE_DELAY", "60000"),
+        ("OTEL_SERVICE_NAME", "classroom-7"),
+    ];
+    let mut server = traced(&collector.address, &later);
+    server.run(json!({ "code": "throw 1" }));
+    server.signal(libc::SIGTERM);
+    assert!(server.wait().success());
+    assert!(collector.has(&attribute("status", "error")));
+    assert!(collector.has(&attribute("service.name", "classroom-7")));
+}
+
+#[test]
+fn a_collector_that_does_not_answer_delays_nothing() {
+    // Takes connections and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", silent.local_addr().unwrap());
+    for address in ["http://127.0.0.1:1", silent.as_str()] {
+        let mut server = traced(address, &[]);
+        for _ in 0..50 {
+            let answer = server.run(json!({ "code": "console.log(1)", "timeout": 5000 }));
+            assert_eq!(answer.stdout(), "1\n");
+        }
+        if address.ends_with(":1") {
+            let complaint = "the collector does not take traces";
+            eventually("it is not said", || server.log().contains(complaint));
+            assert_eq!(server.log().matches(complaint).count(), 1);
+        }
+        let began = Instant::now();
+        server.signal(libc::SIGTERM);
+        assert!(server.wait().success());
+        assert!(
+            began.elapsed() < Duration::from_secs(15),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+}
+
+#[test]
+fn without_a_collector_there_are_no_traces_and_nonsense_stops_the_start() {
+    let output = std::process::Command::new(common::PROGRAM)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "not an address")
+        .args(["--port", "0"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("OTEL_EXPORTER_OTLP_ENDPOINT"), "{error}");
+}
