@@ -9,7 +9,6 @@
 //! What is refused before the program starts is refused with its status, as without streaming.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::response::IntoResponse;
@@ -21,6 +20,8 @@ use futures_util::stream;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::Service;
@@ -36,7 +37,9 @@ type Answer = Result<RunResponse, ApiError>;
 
 /// An execution that is being followed. Dropping it, as when the client hangs up, ends it.
 struct Following {
-    execution: Pin<Box<dyn Future<Output = Answer> + Send>>,
+    /// A task of its own: nothing here is polled while the client does not read, and its time limit
+    /// must hold all the same.
+    execution: AbortOnDropHandle<Answer>,
     events: UnboundedReceiver<LiveEvent>,
     /// The answer, once there is one; what was written before it is sent first.
     answer: Option<Answer>,
@@ -58,8 +61,7 @@ pub async fn run(
     request.order.live = Some(live);
     let execution = async move { execute(&service, &caller, request).await };
     let mut following = Following {
-        // Most of it runs after the handler has returned.
-        execution: Box::pin(execution.in_current_span()),
+        execution: AbortOnDropHandle::new(tokio::spawn(execution.in_current_span())),
         events,
         answer: None,
         stdout: Utf8Pieces::default(),
@@ -70,7 +72,7 @@ pub async fn run(
         biased;
         // The first event says that the program starts.
         Some(_) = following.events.recv() => {}
-        answer = &mut following.execution => following.answer = Some(Ok(answer?)),
+        answer = &mut following.execution => following.answer = Some(Ok(joined(answer)?)),
     }
     let events = stream::unfold(following, async |mut following| {
         let event = following.next().await?;
@@ -94,7 +96,7 @@ impl Following {
                     biased;
                     event = self.events.recv() => event,
                     answer = &mut self.execution => {
-                        self.answer = Some(answer);
+                        self.answer = Some(joined(answer));
                         continue;
                     }
                 }
@@ -111,7 +113,7 @@ impl Following {
                     return Some(last_event(answer));
                 }
                 // The sender went first; the answer is next.
-                (None, None) => self.answer = Some(self.execution.as_mut().await),
+                (None, None) => self.answer = Some(joined((&mut self.execution).await)),
             }
         }
     }
@@ -124,6 +126,15 @@ impl Following {
         let text = pieces.take(bytes);
         (!text.is_empty()).then(|| event(name, &json!({ "text": text })))
     }
+}
+
+/// The answer of an execution's task, which ends without one only by a mistake of ours.
+fn joined(answer: Result<Answer, JoinError>) -> Answer {
+    answer.unwrap_or_else(|_| {
+        Err(ApiError::failed(
+            "The execution broke off; send the request again",
+        ))
+    })
 }
 
 fn last_event(answer: &Answer) -> Event {

@@ -501,6 +501,10 @@ pub async fn serve_liar(control: OwnedFd, pid: i32) -> String {
             idle_after: READY_WITHIN,
         })),
         status: Arc::new(ZygoteStatus::new("liar".to_owned())),
+        meter: Meter::new(
+            Arc::new(crate::telemetry::Metrics::new(std::iter::empty(), &[])),
+            SandboxKind::PythonPackages,
+        ),
         places: Arc::new(Semaphore::new(3)),
         orders,
         stop: CancellationToken::new(),
