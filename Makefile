@@ -1,7 +1,7 @@
 # One flavour of build (release) for everything, so that nothing is compiled twice.
 CARGO_FLAGS := --release --locked
 
-.PHONY: run build test setup bench bench-quick
+.PHONY: run build test soak setup bench bench-quick
 
 run: build ## Start the server on port 8000
 	./target/release/faas-server
@@ -15,6 +15,9 @@ test: setup ## Check format and lints, run every test
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	@scripts/test-deploy
 	cargo test $(CARGO_FLAGS)
+
+soak: setup ## Run 20,000 executions, a third of them attacks, and see that nothing is left over
+	cargo test $(CARGO_FLAGS) --test soak -- --ignored --nocapture
 
 bench: setup ## Measure against the alternatives, in under 15 minutes
 	@scripts/setup-bench

@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=Cargo.lock");
     let project = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let mut scripts = Vec::new();
-    for folder in ["js/javascript", "js/python", "js/shared"] {
+    for folder in ["js/javascript", "js/python", "js/shared", "js/vendor/node"] {
         collect(&project.join(folder), &mut scripts)?;
     }
     for folder in crate_folders()? {

@@ -357,6 +357,12 @@ fn answers_are_as_described() {
     for (answer, schema) in [
         (shared().python("print(1)").body, "RunResponse"),
         (shared().python("1/0").body, "RunResponse"),
+        (
+            shared()
+                .python("import os\nos.makedirs('output', exist_ok=True)\nopen('output/a', 'w').write('x')")
+                .body,
+            "RunResponse",
+        ),
         (shared().get("/health").body, "Health"),
         (
             shared()
@@ -399,6 +405,9 @@ fn check(value: &Value, schema: &Value, schemas: &Value) {
             value.get(name.as_str().unwrap()).is_some(),
             "no {name} in {value}"
         );
+    }
+    for element in value.as_array().into_iter().flatten() {
+        check(element, &schema["items"], schemas);
     }
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         if let Some(inner) = value.get(name) {

@@ -225,10 +225,126 @@ fn an_unhandled_rejection_is_an_error_and_a_handled_one_is_none() {
         stdout("const p = Promise.reject(1); await null; p.catch(() => console.log('ok'))"),
         "ok\n"
     );
+}
+
+#[test]
+fn a_thrown_value_that_is_no_error_is_shown_with_its_place() {
+    for (language, code, expected) in [
+        (
+            "js",
+            "throw { not: 'an error' }",
+            "<code>:1\nthrow { not: 'an error' }\n^\n\nUncaught { not: 'an error' }\n",
+        ),
+        (
+            "js",
+            "let a = 1;\n  a++; throw 'x';",
+            "<code>:2\n  a++; throw 'x';\n       ^\n\nUncaught 'x'\n",
+        ),
+        (
+            "js",
+            "await null;\nconst f = async () => {\n  throw 'x'; };\nawait f();",
+            "<code>:3\n  throw 'x'; };\n  ^\n\nUncaught 'x'\n",
+        ),
+        (
+            "js",
+            "let a;\n  Promise.reject(5);",
+            "<code>:2\n  Promise.reject(5);\n          ^\n\nUncaught 5\n",
+        ),
+        (
+            "ts",
+            "interface A {}\nconst n: number = 1;\nthrow n as any;",
+            "<code>:3\nthrow n as any;\n^\n\nUncaught 1\n",
+        ),
+        // Here V8 has forgotten where it was.
+        ("js", "setTimeout(() => { throw 'x' }, 1)", "Uncaught 'x'\n"),
+        ("js", "function f() { throw 'x' }\nf()", "Uncaught 'x'\n"),
+    ] {
+        assert_eq!(failure(language, code), expected, "{code}");
+    }
+}
+
+#[test]
+fn of_rejections_only_those_that_stay_unhandled_count() {
+    let code = "const handled = [];\nfor (let i = 0; i < 3; i++) { const p = Promise.reject(i); handled.push(p); }\nfor (const p of handled) p.catch(() => {});\nconsole.log('fine')";
+    assert_eq!(stdout(code), "fine\n");
+    let late = "const p = Promise.reject('late');\nawait new Promise((r) => setTimeout(r, 5));\np.catch(() => {});";
     assert_eq!(
-        failure("js", "throw { not: 'an error' }"),
-        "Uncaught { not: 'an error' }\n(no Error was thrown, so there is no stack)\n"
+        failure("js", late).lines().last(),
+        Some("Uncaught 'late'"),
+        "nobody handled it in its own turn"
     );
+    // The first of several ends the program; a timer after it does not run.
+    let answer = javascript(
+        "setTimeout(() => { Promise.reject('first'); Promise.reject('second'); }, 1); setTimeout(() => console.log('not reached'), 2);",
+    );
+    assert_eq!(answer.stdout(), "");
+    assert!(
+        answer.stderr().contains("Uncaught 'first'"),
+        "{}",
+        answer.stderr()
+    );
+}
+
+#[test]
+fn a_program_cannot_leave_the_function_around_it() {
+    for (language, code, expected) in [
+        (
+            "js",
+            "console.log(1);\n}); console.log(2); (async () => {\n",
+            "<code>:2\n}); console.log(2); (async () => {\n ^\n\nSyntaxError: Unexpected token ')'\n",
+        ),
+        (
+            "js",
+            "}, console.log(2), async () => {",
+            "<code>:1\n}, console.log(2), async () => {\n ^\n\nSyntaxError: Unexpected token ','\n",
+        ),
+        (
+            "js",
+            "}\nconsole.log(2);\nasync function again() {",
+            "<code>:2\nconsole.log(2);\n^^^^^^^\n\nSyntaxError: ",
+        ),
+        ("ts", "}); console.log(2); (async () => {", "<code>:1\n"),
+    ] {
+        let answer = run(language, code);
+        assert_eq!(answer.stdout(), "", "{code}");
+        assert!(answer.stderr().starts_with(expected), "{}", answer.stderr());
+    }
+    for code in [
+        "return (() => { return 'whole'; })()",
+        "-->a comment of old\nreturn 'whole'",
+        "return 'whole' // })",
+        "#!/usr/bin/env node\nreturn `${'whole'}`",
+        "if (true) { await 0; return await 'whole' }",
+    ] {
+        assert_eq!(ret_val(code), "whole", "{code}");
+    }
+}
+
+#[test]
+fn a_lowered_memory_limit_holds() {
+    let growing = "const a = []; for (let i = 0; i < 3e5; i++) a.push({ i, s: String(i) });";
+    let buffers =
+        "const a = []; for (let i = 0; i < 60; i++) a.push(new Uint8Array(1 << 20).fill(1));";
+    for code in [growing, buffers] {
+        let code = format!("console.log('begin');\n{code}\nconsole.log('end')");
+        let request = |limits| json!({ "language": "js", "code": code, "limits": limits });
+        let answer = server().run(request(json!({ "memory_bytes": 32 << 20 })));
+        assert_eq!(
+            (answer.outcome(), answer.stdout()),
+            ("memory_limit", "begin\n"),
+            "{}",
+            answer.body
+        );
+        assert_eq!(
+            answer.last_stderr_line(),
+            "Execution stopped: memory limit of 32 MiB reached"
+        );
+        let answer = server().run(request(json!({})));
+        assert_eq!(
+            (answer.outcome(), answer.stdout()),
+            ("success", "begin\nend\n")
+        );
+    }
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn check(report: &Value) {
     assert!(tried.len() > 200, "{}", tried.len());
     for (name, errno) in &tried {
         let refused = match *name {
-            "mmap over the limit" => *errno == libc::ENOMEM,
+            "mmap over the limit" | "mmap over the address space" => *errno == libc::ENOMEM,
             "mmap socket" => *errno == libc::ENODEV,
             _ => REFUSALS.contains(errno),
         };

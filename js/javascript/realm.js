@@ -7,10 +7,18 @@ import { createConsole } from "ext:faas_javascript/console.js";
 import { Crypto, crypto, SubtleCrypto } from "ext:faas_javascript/crypto.js";
 import { createFiles } from "ext:faas_javascript/files.js";
 import { createRandom } from "ext:faas_javascript/random.js";
-import { begin, fail, finish, returnVal, watch } from "ext:faas_javascript/runner.js";
+import { begin, fail, finish, returnVal } from "ext:faas_javascript/runner.js";
 import { formatStack } from "ext:faas_javascript/stack.js";
 
-const { ReflectApply, TypeError, Uint8Array } = primordials;
+const {
+  FunctionPrototypeToString,
+  ObjectDefineProperty,
+  ObjectValues,
+  ReflectApply,
+  StringPrototypeIncludes,
+  TypeError,
+  Uint8Array,
+} = primordials;
 
 const load = (name) => core.loadExtScript(`ext:deno_web/${name}.js`);
 const base64 = load("05_base64");
@@ -149,12 +157,9 @@ for (const name of [
   );
 }
 
-// Whatever is left unhandled ends the program, wherever it comes from.
-core.setUnhandledPromiseRejectionHandler((_promise, reason) => {
-  fail(reason);
-  return true;
-});
-core.setReportExceptionCallback(fail);
+// An error that nobody caught ends the program, wherever it comes from; for rejections see
+// src/engine/javascript/rejections.rs.
+core.setReportExceptionCallback((error) => fail(error));
 event.saveGlobalThisReference({
   // The event that would go to the global object's listeners, if it could have any.
   dispatchEvent(event) {
@@ -162,6 +167,26 @@ event.saveGlobalThisReference({
     return false;
   },
 });
+
+// deno_core's stubs of asynchronous ops say `originalOp.call(…)`, and so look `call` up on a prototype
+// that is the program's to change, with the op as `this`. Each such op gets a `call` of its own. Its
+// stub is called once, with a `call` that only takes note: the op itself is not run.
+const { call } = Function.prototype;
+function keepCall() {
+  ObjectDefineProperty(this, "call", { __proto__: null, value: call });
+  return null;
+}
+for (const op of ObjectValues(core.ops)) {
+  const isStub = typeof op === "function" &&
+    !StringPrototypeIncludes(FunctionPrototypeToString(op), "[native code]");
+  if (!isStub) continue;
+  Function.prototype.call = keepCall;
+  try {
+    op();
+  } finally {
+    Function.prototype.call = call;
+  }
+}
 
 // For the engine, which takes it away again.
 globalThis.__faasEngine = {
@@ -172,5 +197,4 @@ globalThis.__faasEngine = {
   formatStack,
   reseed,
   resetClock: performance.setTimeOrigin,
-  watch,
 };

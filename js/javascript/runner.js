@@ -16,7 +16,6 @@ const {
   Number,
   ObjectDefineProperty,
   ObjectPrototypeIsPrototypeOf,
-  PromisePrototypeThen,
   RegExpPrototypeExec,
   SafeRegExp,
   String,
@@ -27,8 +26,6 @@ const STDERR = 2;
 // As Node.js: the program ended while its top-level await was still waiting.
 const EXIT_UNSETTLED = 13;
 
-let isSettled = false;
-let returned;
 let isReturnValueSet = false;
 let returnValue;
 
@@ -39,8 +36,6 @@ export function returnVal(value) {
 
 // Makes ready for a program, whose input is JSON text or undefined.
 export function begin(input) {
-  isSettled = false;
-  returned = undefined;
   isReturnValueSet = false;
   returnValue = undefined;
   ObjectDefineProperty(globalThis, "input_data", {
@@ -52,19 +47,12 @@ export function begin(input) {
   });
 }
 
-// Waits for what the program's top level returns.
-export function watch(promise) {
-  PromisePrototypeThen(promise, (value) => {
-    isSettled = true;
-    returned = value;
-  }, fail);
-}
-
-// Reports an error that nobody caught, and ends the program.
-export function fail(error) {
+// Reports an error that nobody caught, and ends the program. Line and column are given for what is no
+// Error, where they are known.
+export function fail(error, line, column) {
   let report;
   try {
-    report = describe(error);
+    report = describe(error, line, column);
   } catch {
     report = "Uncaught error whose report failed";
   }
@@ -72,10 +60,13 @@ export function fail(error) {
   op_faas_fail(isOutOfMemory(error));
 }
 
-function describe(error) {
+function describe(error, line, column) {
   const isError = core.isNativeError(error) || ObjectPrototypeIsPrototypeOf(ErrorPrototype, error);
   const text = inspect(error);
-  if (!isError) return `Uncaught ${text}\n(no Error was thrown, so there is no stack)`;
+  if (!isError) {
+    const excerpt = line === undefined ? "" : op_faas_excerpt(line, column);
+    return `${excerpt === "" ? "" : `${excerpt}\n`}Uncaught ${text}`;
+  }
   const place = RegExpPrototypeExec(new SafeRegExp("<code>:(\\d+):(\\d+)"), text);
   if (place === null) return `Uncaught ${text}`;
   return `${op_faas_excerpt(Number(place[1]), Number(place[2]))}\n${text}`;
@@ -95,8 +86,8 @@ function isOutOfMemory(error) {
   }
 }
 
-// Called when nothing is left to do.
-export function finish() {
+// Called when nothing is left to do. `returned` is what the top level returned, if it is settled.
+export function finish(isSettled, returned) {
   if (!isSettled) {
     op_faas_print(
       STDERR,

@@ -175,6 +175,12 @@ function endOfInterpreter(error) {
     host.finish(error.status, null, null);
     return;
   }
+  if (error?.type === "KeyboardInterrupt") {
+    // A stop that came when the program was over but not yet reported.
+    reportStop();
+    host.finish(1, null, null);
+    return;
+  }
   const text = new TextEncoder().encode(`The Python interpreter broke: ${error}\n`);
   host.write(2, text);
   host.finish(134, null, null);

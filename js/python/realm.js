@@ -58,10 +58,12 @@ class TextEncoder {
 }
 
 const decoders = {
+  // Programs choose the key, and may not get at the table itself, nor at an op.
+  __proto__: null,
   "utf-8": decode,
-  "utf-16le": op_faas_decode_utf16,
+  "utf-16le": (bytes) => op_faas_decode_utf16(bytes),
   // Pyodide means ISO 8859-1 by it; the web's table differs in 0x80 to 0x9f.
-  latin1: op_faas_decode_latin1,
+  latin1: (bytes) => op_faas_decode_latin1(bytes),
 };
 
 class TextDecoder {

@@ -29,6 +29,8 @@ OUTPUT_DIRECTORY = "/home/pyodide/output"
 FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 CO_COROUTINE = 0x80
 UNSET = object()
+# No program can have a variable of this name.
+VALUE = "<value>"
 
 _returned = UNSET
 
@@ -82,32 +84,31 @@ def run(source, input_json, scratch, auto_install):
 
 
 def execute(source, names):
-    """Run the program; the value of its last expression, or None."""
+    """Run the program; the value of the expression that it ends in, or None."""
     lines = source.splitlines(keepends=True)
     linecache.cache[FILE_NAME] = (len(source), None, lines, FILE_NAME)
     tree = compile(source, FILE_NAME, "exec", FLAGS | ast.PyCF_ONLY_AST, True)
-    last = None
     if tree.body and isinstance(tree.body[-1], ast.Expr):
-        last = ast.Expression(tree.body.pop().value)
-    body = compile(tree, FILE_NAME, "exec", FLAGS, True)
-    if last is not None:
-        last = compile(last, FILE_NAME, "eval", FLAGS, True)
+        # One compilation for all: the last expression becomes an assignment.
+        last = tree.body[-1]
+        target = ast.copy_location(ast.Name(VALUE, ast.Store()), last)
+        tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
+    code = compile(tree, FILE_NAME, "exec", FLAGS, True)
     _faas_host.compiled()
-    evaluate(body, names)
-    return None if last is None else evaluate(last, names)
+    evaluate(code, names)
+    return names.pop(VALUE, None)
 
 
 def evaluate(code, names):
-    value = eval(code, names)
+    coroutine = eval(code, names)
     if code.co_flags & CO_COROUTINE:
         try:
-            return asyncio.get_event_loop().run_until_complete(value)
+            asyncio.get_event_loop().run_until_complete(coroutine)
         except KeyboardInterrupt:
             if _faas_host.stop_requested():
                 # Raised while the loop waited; raise it where the program did.
-                value.throw(KeyboardInterrupt())
+                coroutine.throw(KeyboardInterrupt())
             raise
-    return value
 
 
 def lacking(error):
@@ -167,9 +168,11 @@ def report_stop():
     try:
         stack = traceback.StackSummary.extract(traceback.walk_stack(sys._getframe(1)))
         stack = [frame for frame in reversed(stack) if not frame.filename.startswith(HIDDEN_FRAMES)]
-        text = "".join(traceback.format_list(stack))
-        if text:
+        if stack:
+            text = "".join(traceback.format_list(stack))
             sys.stderr.write(f"Traceback (most recent call last):\n{text}")
+        elif error := sys.exception():
+            report(error)  # It was being reported when the time was over.
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -163,7 +163,7 @@ pub fn op_faas_random(#[buffer] bytes: &mut [u8]) -> Result<(), JsErrorBox> {
 #[op2(fast)]
 pub fn op_faas_sleep(milliseconds: f64) -> bool {
     interrupt::sleep(milliseconds);
-    interrupt::stop_requested()
+    interrupt::take_stop()
 }
 
 /// Runs microtasks and V8's own pending tasks; the way on for promises while Python is on the stack.
@@ -173,10 +173,10 @@ pub fn op_faas_pump(scope: &mut v8::PinScope<'_, '_>) {
     scope.perform_microtask_checkpoint();
 }
 
-/// Whether a stop was requested.
+/// Whether a stop was requested; the caller then raises KeyboardInterrupt.
 #[op2(fast)]
 pub fn op_faas_stop_requested() -> bool {
-    interrupt::stop_requested()
+    interrupt::take_stop()
 }
 
 /// Lets the code that reports a stop run undisturbed.
@@ -204,6 +204,10 @@ pub fn op_faas_interrupt_buffer<'s>(
     v8::ArrayBuffer::with_backing_store(scope, &store.make_shared())
 }
 
+/// Directory within that of Pyodide with archives of Python whose sources are compiled
+/// (scripts/compile-python.mjs). Whatever is not there is taken as it came.
+const COMPILED: &str = "compiled";
+
 /// Reads a file of the Pyodide distribution; fails once the boot is over.
 #[op2]
 pub fn op_faas_boot_file(
@@ -214,7 +218,8 @@ pub fn op_faas_boot_file(
     let name = path.rsplit('/').next().unwrap_or_default();
     let directory = directory
         .ok_or_else(|| JsErrorBox::generic("the sandbox has no files of the host to read"))?;
-    std::fs::read(directory.join(name))
+    std::fs::read(directory.join(COMPILED).join(name))
+        .or_else(|_| std::fs::read(directory.join(name)))
         .map(Into::into)
         .map_err(|error| JsErrorBox::generic(format!("cannot read {name}: {error}")))
 }

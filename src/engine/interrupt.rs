@@ -56,7 +56,9 @@ pub fn request_stop() {
         return;
     }
     let is_repeated = before == ASKED;
-    PYTHON_SIGNAL.store(SIGINT, Ordering::Relaxed);
+    if !is_repeated {
+        PYTHON_SIGNAL.store(SIGINT, Ordering::Relaxed);
+    }
     // SAFETY: null, or a pointer that `interrupt_on_stop` leaked, so it is valid for ever.
     if let Some(interrupt) = unsafe { INTERRUPT.load(Ordering::Acquire).as_ref() } {
         match interrupt.urgency {
@@ -93,6 +95,16 @@ impl Interrupt {
 /// Whether a stop was asked for.
 pub fn stop_requested() -> bool {
     STOPPING.load(Ordering::Relaxed) != NOT_ASKED
+}
+
+/// Whether a stop was asked for, to a caller that raises KeyboardInterrupt if so: CPython then shall
+/// not raise another.
+pub fn take_stop() -> bool {
+    let requested = stop_requested();
+    if requested {
+        PYTHON_SIGNAL.store(0, Ordering::Relaxed);
+    }
+    requested
 }
 
 /// Lets the code which reports a stop, if one was asked for, run undisturbed.

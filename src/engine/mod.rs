@@ -6,9 +6,9 @@ mod host;
 pub mod interrupt;
 mod javascript;
 mod loader;
-mod no_import;
 mod platform;
 mod python;
+mod refusals;
 mod scripts;
 mod typescript;
 
@@ -41,6 +41,8 @@ pub struct Program<'a> {
     pub files: &'a [JobFile],
     /// Most that it may hand back in files, in bytes.
     pub files_bytes: u64,
+    /// Memory that it may use, in bytes: at most what the engine was booted for.
+    pub memory_bytes: u64,
     /// Most that its files may take in Python's virtual file system, in bytes.
     pub storage_bytes: u64,
 }

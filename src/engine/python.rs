@@ -22,8 +22,8 @@ use super::host::HostState;
 use super::interrupt;
 use super::interrupt::Urgency;
 use super::loader::BootLoader;
-use super::no_import;
 use super::platform;
+use super::refusals;
 use super::scripts;
 use crate::protocol::Language;
 
@@ -140,7 +140,7 @@ impl PythonEngine {
             .await?;
         evaluated.await?;
         loader.close();
-        no_import::install(runtime.v8_isolate());
+        refusals::install(runtime.v8_isolate());
         interrupt::interrupt_on_stop(
             runtime.v8_isolate().thread_safe_handle(),
             terminate,

@@ -23,16 +23,20 @@ use crate::protocol::SandboxLimit;
 use crate::protocol::Stages;
 use crate::protocol::is_file_name;
 
-/// How long a program has to report where it was, after it was asked to stop, before it is killed.
-const SOFT_STOP_GRACE: Duration = Duration::from_millis(100);
-/// When, of that, it is asked again: it is then in code that looks at no signal, where V8 can still
-/// stop it and say where.
+/// When a program that was asked to stop is asked again: it is then in code that looks at no signal,
+/// where V8 can still stop it and say where.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(40);
-/// On a busy machine a sandbox may not have run at all by then. It is given as much again until it
-/// had this much CPU time since it was asked,
-const SOFT_STOP_CPU: Duration = Duration::from_millis(40);
-/// or this much time went by.
+/// When, after that, it is killed.
+const KILL_AFTER: Duration = Duration::from_millis(60);
+/// On a busy machine it may not have run at all by then. Each step also waits until it had this much
+/// CPU time since it was first asked,
+const ASK_AGAIN_CPU: Duration = Duration::from_millis(35);
+const KILL_CPU: Duration = Duration::from_millis(80);
+/// but no longer than this.
 const LONGEST_GRACE: Duration = Duration::from_secs(1);
+
+/// How long a sandbox has to read its job, which it waits for. One that does not is broken.
+const START_WITHIN: Duration = Duration::from_secs(10);
 
 /// Exit codes as a shell would give them: timeout(1), 128 + SIGKILL, 128 + SIGXCPU.
 const TIMED_OUT: i32 = 124;
@@ -194,12 +198,8 @@ pub async fn execute(
     let cpu_before = sandbox.cpu_time();
     let started = Instant::now();
     let started_at_us = clock::monotonic_us();
-    sandbox.socket.send(job).await?;
-    match sandbox.socket.receive().await? {
-        Some(frame) if matches!(protocol::decode(&frame), Ok(SandboxEvent::Started)) => {}
-        Some(_) => return Err(SandboxError::Protocol),
-        None => return Err(SandboxError::Ended(sandbox.reap().await)),
-    }
+    let handed_over = tokio::time::timeout(START_WITHIN, hand_over(&mut sandbox, job)).await;
+    handed_over.unwrap_or(Err(SandboxError::NotReady))?;
     let mut output = Output::new(limits.output_bytes, live.cloned());
     let mut desk = Desk::new(packages);
     let deadline = started + limits.wall;
@@ -218,10 +218,7 @@ pub async fn execute(
     };
     let exit = match &finish {
         Some(_) => None,
-        None => {
-            sandbox.signal(Signal::KILL);
-            Some(sandbox.reap().await)
-        }
+        None => Some(sandbox.end().await),
     };
     let ending = Ending {
         finish,
@@ -232,6 +229,16 @@ pub async fn execute(
         files: files.taken,
     };
     Ok(ending.into_report(sandbox.id(), output, job, limits))
+}
+
+/// Gives the sandbox its job and waits until it has read it.
+async fn hand_over(sandbox: &mut Sandbox, job: &Job) -> Result<(), SandboxError> {
+    sandbox.socket.send(job).await?;
+    match sandbox.socket.receive().await? {
+        Some(frame) if matches!(protocol::decode(&frame), Ok(SandboxEvent::Started)) => Ok(()),
+        Some(_) => Err(SandboxError::Protocol),
+        None => Err(SandboxError::Ended(sandbox.end().await)),
+    }
 }
 
 /// Most files of one execution.
@@ -276,34 +283,22 @@ async fn follow(
     deadline: Instant,
 ) -> (Option<Finish>, Option<Stop>) {
     let mut stop = None;
-    let mut next_measure = deadline;
-    let mut asked = 0;
-    let mut cpu_at_stop = Duration::ZERO;
+    let mut clock = Clock::new(deadline);
+    let mut is_overdue = false;
     loop {
         let frame = tokio::select! {
             biased;
-            frame = sandbox.socket.receive() => frame,
-            () = tokio::time::sleep_until(next_measure) => {
-                if asked < 2 {
-                    if asked == 0 {
-                        cpu_at_stop = sandbox.cpu_time();
-                    }
-                    stop = Some(Stop::WallTime);
-                    sandbox.signal(Signal::USR1);
-                    asked += 1;
-                    next_measure = Instant::now()
-                        + match asked {
-                            1 => ASK_AGAIN_AFTER,
-                            _ => SOFT_STOP_GRACE.saturating_sub(ASK_AGAIN_AFTER),
-                        };
-                    continue;
+            // What came before the clock is looked at counts as in time, but a sandbox that always
+            // has another frame ready must not hold the clock up.
+            frame = sandbox.socket.receive(), if !is_overdue => frame,
+            () = tokio::time::sleep_until(clock.due) => {
+                stop = Some(Stop::WallTime);
+                is_overdue = false;
+                match clock.step(Instant::now(), sandbox.cpu_time()) {
+                    Step::Ask => sandbox.signal(Signal::USR1),
+                    Step::Wait => {}
+                    Step::Kill => return (None, stop),
                 }
-                if sandbox.cpu_time().saturating_sub(cpu_at_stop) >= SOFT_STOP_CPU
-                    || Instant::now() >= deadline + LONGEST_GRACE
-                {
-                    return (None, stop);
-                }
-                next_measure = Instant::now() + SOFT_STOP_GRACE;
                 continue;
             }
         };
@@ -339,7 +334,7 @@ async fn follow(
             Ok(SandboxEvent::Package(request)) => {
                 let answered = desk.answer(request, &mut sandbox.socket);
                 // The program waits for the answer and could not heed a soft stop.
-                match tokio::time::timeout_at(next_measure, answered).await {
+                match tokio::time::timeout_at(clock.due, answered).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return (None, stop),
                     Err(_) => return (None, Some(Stop::WallTime)),
@@ -350,6 +345,55 @@ async fn follow(
         if output.is_flood() {
             return (None, Some(Stop::Flood));
         }
+        is_overdue = Instant::now() >= clock.due;
+    }
+}
+
+/// What happens to a program whose time is over.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Ask,
+    Wait,
+    Kill,
+}
+
+/// The time limit of one execution, and the steps that follow it.
+struct Clock {
+    deadline: Instant,
+    /// When the next step is due.
+    due: Instant,
+    asked: u32,
+    /// CPU time when it was first asked to stop.
+    cpu_before: Duration,
+}
+
+impl Clock {
+    fn new(deadline: Instant) -> Self {
+        Self {
+            deadline,
+            due: deadline,
+            asked: 0,
+            cpu_before: Duration::ZERO,
+        }
+    }
+
+    /// The step that is due now for a program that has used so much CPU time.
+    fn step(&mut self, now: Instant, cpu: Duration) -> Step {
+        let ran = cpu.saturating_sub(self.cpu_before);
+        let (step, pause) = match self.asked {
+            0 => {
+                self.cpu_before = cpu;
+                (Step::Ask, ASK_AGAIN_AFTER)
+            }
+            _ if now >= self.deadline + LONGEST_GRACE => (Step::Kill, KILL_AFTER),
+            1 if ran >= ASK_AGAIN_CPU => (Step::Ask, KILL_AFTER),
+            1 => (Step::Wait, ASK_AGAIN_AFTER),
+            _ if ran >= KILL_CPU => (Step::Kill, KILL_AFTER),
+            _ => (Step::Wait, KILL_AFTER),
+        };
+        self.asked += u32::from(step == Step::Ask);
+        self.due = now + pause;
+        step
     }
 }
 
@@ -490,4 +534,34 @@ impl Ending {
 fn into_text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deaf_program_is_asked_twice_and_killed_in_a_tenth_of_a_second() {
+        let start = Instant::now();
+        let mut clock = Clock::new(start);
+        let mut steps = Vec::new();
+        while steps.last() != Some(&(100, Step::Kill)) {
+            let elapsed = clock.due - start;
+            let step = clock.step(clock.due, elapsed);
+            steps.push((elapsed.as_millis(), step));
+        }
+        assert_eq!(steps[..2], [(0, Step::Ask), (40, Step::Ask)]);
+        assert_eq!(steps.len(), 3);
+    }
+
+    #[test]
+    fn a_program_that_gets_no_cpu_is_given_time_but_not_for_ever() {
+        let start = Instant::now();
+        let mut clock = Clock::new(start);
+        while clock.step(clock.due, Duration::ZERO) != Step::Kill {
+            assert_eq!(clock.asked, 1, "it cannot have heard the first");
+        }
+        assert!(clock.due >= start + LONGEST_GRACE);
+        assert!(clock.due < start + LONGEST_GRACE * 2);
+    }
 }

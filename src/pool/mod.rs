@@ -6,6 +6,8 @@
 mod admission;
 mod desk;
 mod execution;
+#[cfg(test)]
+mod hostile;
 mod job_socket;
 mod lane;
 mod launcher;

@@ -1,8 +1,12 @@
 //! A child process held by its pidfd: signals reach it and nothing else, its end is awaited, and
 //! the kernel tells what it used.
 
+use std::collections::HashSet;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
+use std::sync::LazyLock;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use rustix::process::Pid;
@@ -40,7 +44,29 @@ impl std::fmt::Display for Exit {
 pub struct ChildProcess<K: Send + 'static = ()> {
     pid: Pid,
     /// `None` only while being dropped.
-    held: Option<(Pidfd, K)>,
+    held: Option<(Pidfd, K, Claim)>,
+}
+
+/// The right to a child, held until it is reaped. No process may have two owners: the end of one
+/// would kill what the other still uses.
+#[derive(Debug)]
+struct Claim(Pid);
+
+static CLAIMED: LazyLock<Mutex<HashSet<Pid>>> = LazyLock::new(Mutex::default);
+
+impl Claim {
+    /// `None` if somebody has it.
+    fn on(pid: Pid) -> Option<Self> {
+        let mut claimed = CLAIMED.lock().unwrap_or_else(PoisonError::into_inner);
+        claimed.insert(pid).then(|| Self(pid))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut claimed = CLAIMED.lock().unwrap_or_else(PoisonError::into_inner);
+        claimed.remove(&self.0);
+    }
 }
 
 #[derive(Debug)]
@@ -76,14 +102,16 @@ impl<K: Send + 'static> ChildProcess<K> {
     /// Takes charge of a child, which another process may have forked for this one.
     ///
     /// The number may come from a zygote, which may lie: it must be that of a child that this
-    /// process has not reaped, which also rules out that the number was given away since.
+    /// process has not reaped, which also rules out that the number was given away since, and that
+    /// nobody else has charge of.
     ///
     /// # Errors
-    /// When there is no such child, or no descriptor is left.
+    /// When there is no such child, it is taken, or no descriptor is left.
     pub fn adopt(pid: i32, kept: K) -> std::io::Result<Self> {
         let pid = Pid::from_raw(pid)
             .filter(|pid| pid.as_raw_nonzero().get() > 1)
             .ok_or(std::io::ErrorKind::InvalidInput)?;
+        let claim = Claim::on(pid).ok_or(std::io::ErrorKind::AlreadyExists)?;
         let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)?;
         rustix::process::waitid(
             WaitId::PidFd(pidfd.as_fd()),
@@ -93,7 +121,7 @@ impl<K: Send + 'static> ChildProcess<K> {
         let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?;
         Ok(Self {
             pid,
-            held: Some((Pidfd(pidfd), kept)),
+            held: Some((Pidfd(pidfd), kept, claim)),
         })
     }
 
@@ -103,7 +131,7 @@ impl<K: Send + 'static> ChildProcess<K> {
 
     /// Sends a signal; one that is dead already does not mind.
     pub fn signal(&self, signal: Signal) {
-        if let Some((pidfd, _)) = &self.held {
+        if let Some((pidfd, ..)) = &self.held {
             let _ = rustix::process::pidfd_send_signal(&pidfd.0, signal);
         }
     }
@@ -111,7 +139,7 @@ impl<K: Send + 'static> ChildProcess<K> {
     /// Waits for its end and reaps it. May be given up and called again.
     pub async fn reap(&self) -> Exit {
         match &self.held {
-            Some((pidfd, _)) => pidfd.reap().await,
+            Some((pidfd, ..)) => pidfd.reap().await,
             None => Exit::Unknown,
         }
     }
@@ -157,10 +185,12 @@ impl<K: Send + 'static> Drop for ChildProcess<K> {
         self.signal(Signal::KILL);
         let held = self.held.take();
         // Outside a runtime this process is ending, and the kernel kills what is left.
-        if let (Some((pidfd, kept)), Ok(runtime)) = (held, tokio::runtime::Handle::try_current()) {
+        if let (Some((pidfd, kept, claim)), Ok(runtime)) =
+            (held, tokio::runtime::Handle::try_current())
+        {
             runtime.spawn(async move {
                 pidfd.reap().await;
-                drop(kept);
+                drop((kept, claim));
             });
         }
     }

@@ -63,7 +63,7 @@ impl Sandbox {
                 Ok(sandbox)
             }
             Some(_) => Err(SandboxError::Protocol),
-            None => Err(SandboxError::Ended(sandbox.reap().await)),
+            None => Err(SandboxError::Ended(sandbox.end().await)),
         }
     }
 
@@ -76,8 +76,10 @@ impl Sandbox {
         self.process.signal(signal);
     }
 
-    /// Waits for the process's end.
-    pub async fn reap(&self) -> Exit {
+    /// Kills the process, unless it ended by itself, and tells how it ended. That its socket closed
+    /// does not mean that it ends.
+    pub async fn end(&self) -> Exit {
+        self.signal(Signal::KILL);
         self.process.reap().await
     }
 

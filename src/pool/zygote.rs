@@ -474,3 +474,41 @@ impl Control {
         }
     }
 }
+
+/// Serves by a control socket that a test holds the other end of, until what comes ends it.
+#[cfg(test)]
+pub async fn serve_liar(control: OwnedFd, pid: i32) -> String {
+    use super::shelf::ShelfSize;
+
+    let (_base, orders) = mpsc::channel(1);
+    let (unused, _) = mpsc::channel(1);
+    let packages = crate::packages::PackageSettings {
+        enabled: false,
+        ..crate::packages::PackageSettings::new("/nowhere".into(), "/nowhere".into())
+    };
+    let mut keeper = Keeper {
+        origin: Origin::Fork {
+            base: unused,
+            requirements: Vec::new(),
+            packages: Packages::open(&packages).unwrap(),
+        },
+        boot_within: READY_WITHIN,
+        max_payload_bytes: 1024,
+        shelf: Arc::new(Shelf::new(ShelfSize {
+            min: 3,
+            start: 3,
+            max: 3,
+            idle_after: READY_WITHIN,
+        })),
+        status: Arc::new(ZygoteStatus::new("liar".to_owned())),
+        places: Arc::new(Semaphore::new(3)),
+        orders,
+        stop: CancellationToken::new(),
+    };
+    let process = ChildProcess::adopt(pid, ()).unwrap();
+    let control = Control::new(control).unwrap();
+    match keeper.serve(&process, &control).await {
+        Err(down) => down.to_string(),
+        Ok(never) => match never {},
+    }
+}

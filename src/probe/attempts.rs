@@ -571,10 +571,18 @@ fn memory_and_limits(parent: i64) -> Vec<Attempt> {
         Attempt::new(name, libc::SYS_madvise, [0, 4096, i64::from(advice)]).needed_by_zygote()
     };
     let unlimited = at(&UNLIMITED);
+    let private_memory = i64::from(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
     let cpu_clock = !parent << 3 | 2;
     vec![
         // Memory that RLIMIT_DATA counts, more than the probed sandbox may have.
         map("mmap over the limit", libc::MAP_PRIVATE).needed_by_zygote(),
+        // Memory that is only read: it counts for nothing else, but the kernel's tables for it are real.
+        Attempt::new(
+            "mmap over the address space",
+            libc::SYS_mmap,
+            [0, 1 << 40, 1, private_memory, -1, 0],
+        )
+        .needed_by_zygote(),
         map("mmap shared", libc::MAP_SHARED),
         map("mmap growing", libc::MAP_PRIVATE | libc::MAP_GROWSDOWN),
         map("mmap huge", libc::MAP_PRIVATE | libc::MAP_HUGETLB),
@@ -602,6 +610,7 @@ fn memory_and_limits(parent: i64) -> Vec<Attempt> {
         advise("madvise poison", libc::MADV_HWPOISON),
         advise("madvise remove", libc::MADV_REMOVE),
         limit("raise memory limit", libc::RLIMIT_DATA, unlimited).needed_by_zygote(),
+        limit("raise address limit", libc::RLIMIT_AS, unlimited).needed_by_zygote(),
         limit("raise cpu limit", libc::RLIMIT_CPU, unlimited).needed_by_zygote(),
         limit("raise descriptor limit", libc::RLIMIT_NOFILE, unlimited),
         limit("raise file limit", libc::RLIMIT_FSIZE, unlimited).needed_by_zygote(),

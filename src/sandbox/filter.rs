@@ -229,6 +229,7 @@ fn own_limits() -> Result<Vec<SeccompRule>, Error> {
     Ok(vec![
         rule([equal(0, 0)?, equal(1, u64::from(libc::RLIMIT_CPU))?])?,
         rule([equal(0, 0)?, equal(1, u64::from(libc::RLIMIT_DATA))?])?,
+        rule([equal(0, 0)?, equal(1, u64::from(libc::RLIMIT_AS))?])?,
         rule([
             equal(0, 0)?,
             equal(1, u64::from(libc::RLIMIT_STACK))?,

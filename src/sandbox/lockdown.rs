@@ -41,6 +41,11 @@ use crate::protocol::SandboxLimits;
 /// end up among the frames.
 pub(super) const JOB_SOCKET: i32 = 3;
 
+/// Addresses that a job may use over those of the zygote, in bytes. Far more than its memory, since
+/// V8 reserves 8 GiB and more for each WebAssembly memory; but not without end: memory that is only
+/// read counts for no other limit, and yet takes the kernel a page of table for every 2 MiB.
+const ADDRESS_SPACE_BYTES: u64 = 128 << 30;
+
 type Error = Box<dyn std::error::Error>;
 
 /// Lock-down layers of this machine.
@@ -96,6 +101,8 @@ pub struct Lockdown {
     filter: BpfProgram,
     /// Private writable memory that a fork starts with, in bytes: what RLIMIT_DATA counts.
     base_data_bytes: u64,
+    /// Addresses in use by a fork at its start, in bytes: what RLIMIT_AS counts.
+    base_address_bytes: u64,
     layers: Layers,
 }
 
@@ -108,7 +115,8 @@ impl Lockdown {
     pub fn prepare() -> Result<Self, Error> {
         Ok(Self {
             filter: filter::for_sandbox(JOB_SOCKET)?,
-            base_data_bytes: data_bytes()?,
+            base_data_bytes: own_bytes("VmData:")?,
+            base_address_bytes: own_bytes("VmSize:")?,
             layers: Layers::probe(),
         })
     }
@@ -159,6 +167,7 @@ impl Lockdown {
             Resource::Data,
             self.base_data_bytes.saturating_add(limits.memory_bytes),
         )?;
+        limit(Resource::As, self.base_address_bytes + ADDRESS_SPACE_BYTES)?;
         // The timer stops the program softly and to the ms; the kernel's limit, in whole seconds,
         // is for a program that does not heed it.
         limit(Resource::Cpu, limits.cpu_ms.div_ceil(1000) + 1)?;
@@ -302,14 +311,14 @@ fn landlock_is_enabled() -> bool {
     version > 0
 }
 
-/// Private writable memory of this process, in bytes (`VmData`).
-fn data_bytes() -> Result<u64, Error> {
+/// A size that `/proc/self/status` gives, in bytes.
+fn own_bytes(name: &str) -> Result<u64, Error> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let kibibytes: u64 = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmData:"))
+        .find_map(|line| line.strip_prefix(name))
         .and_then(|rest| rest.trim().strip_suffix(" kB"))
-        .ok_or("no VmData in /proc/self/status")?
+        .ok_or_else(|| format!("no {name} in /proc/self/status"))?
         .trim()
         .parse()?;
     Ok(kibibytes * 1024)

@@ -6,6 +6,7 @@ mod lockdown;
 mod output;
 mod overflow;
 mod signals;
+mod trap;
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -38,6 +39,7 @@ pub use lockdown::die_with;
 pub use lockdown::narrow_zygote;
 pub use overflow::handle_stack_overflow;
 pub use signals::install_signal_handlers;
+pub use trap::handle_traps;
 
 /// Exit codes of a sandbox process that ended itself, for the supervisor.
 pub mod exit {
@@ -109,6 +111,7 @@ pub fn rehearse(
         auto_install: false,
         files: &[],
         files_bytes: 0,
+        memory_bytes: u64::MAX,
         storage_bytes: u64::MAX,
     };
     engine.run(program, true).map(|_| ())
@@ -203,6 +206,7 @@ fn run(engine: &mut dyn Engine, job: &Job, taken: Instant, taken_at_us: u64) -> 
         auto_install: job.auto_install,
         files: &job.files,
         files_bytes: job.limits.files_bytes,
+        memory_bytes: job.limits.memory_bytes,
         storage_bytes: job.limits.storage_bytes,
     };
     let prepared = Instant::now();

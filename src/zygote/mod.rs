@@ -51,6 +51,9 @@ pub struct ZygoteArgs {
     supervisor: i32,
 }
 
+/// Handicap of a zygote and its forks in the kernel's choice of what to end: out of 1000.
+const OOM_SCORE: &str = "500";
+
 /// How often the warm-up programs run: enough for V8 to compile what they use, and to optimise
 /// what they use most.
 const WARM_UP_ROUNDS: usize = 12;
@@ -102,8 +105,12 @@ type Error = Box<dyn std::error::Error>;
 /// When the runtime does not boot or the control socket breaks.
 pub fn main(args: &ZygoteArgs) -> Result<(), Error> {
     sandbox::die_with(args.supervisor)?;
+    // If the machine runs out of memory, the kernel shall end this or a fork of it, which are made
+    // anew, and not the supervisor. It does no harm where it cannot be asked for.
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     sandbox::install_signal_handlers()?;
     sandbox::handle_stack_overflow()?;
+    sandbox::handle_traps()?;
     let control = Control::from_stdin()?;
     let mut engine = boot(args)?;
     for _ in 0..WARM_UP_ROUNDS {

@@ -11,6 +11,9 @@ pub struct Figures {
     pub threads: usize,
     /// Private memory, in KiB.
     pub memory_kib: u64,
+    /// Resident memory, in KiB, with what is shared counted in parts (PSS) and in full (RSS).
+    pub pss_kib: u64,
+    pub rss_kib: u64,
 }
 
 impl Figures {
@@ -19,16 +22,20 @@ impl Figures {
             std::fs::read_dir(format!("/proc/{pid}/{what}")).map_or(0, Iterator::count)
         };
         let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"));
-        let memory_kib = rollup
-            .unwrap_or_default()
-            .lines()
-            .filter(|line| line.starts_with("Private_"))
-            .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
-            .sum();
+        let rollup = rollup.unwrap_or_default();
+        let kib = |name: &str| {
+            rollup
+                .lines()
+                .filter(|line| line.starts_with(name))
+                .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+                .sum()
+        };
         Self {
             descriptors: count("fd"),
             threads: count("task"),
-            memory_kib,
+            memory_kib: kib("Private_"),
+            pss_kib: kib("Pss:"),
+            rss_kib: kib("Rss:"),
         }
     }
 }

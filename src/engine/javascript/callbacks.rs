@@ -1,4 +1,4 @@
-//! What V8 calls back for: stack traces, imports, interrupts.
+//! What V8 calls back for: stack traces, interrupts, and what is refused.
 
 use std::ffi::c_void;
 use std::rc::Rc;
@@ -7,11 +7,12 @@ use deno_core::JsRuntime;
 use deno_core::v8;
 
 use super::realm::Realm;
+use super::rejections;
 use super::source::FILE_NAME;
 use super::source::Place;
 use crate::engine::Stream;
 use crate::engine::host::HostState;
-use crate::engine::loader;
+use crate::engine::refusals;
 
 /// Frames shown of a program that was stopped; as many as an Error has.
 const STOPPED_FRAMES: usize = 10;
@@ -20,9 +21,8 @@ const STOPPED_FRAMES: usize = 10;
 pub fn install(isolate: &mut v8::Isolate, realm: &Rc<Realm>) {
     isolate.set_slot(realm.clone());
     isolate.set_prepare_stack_trace_callback(prepare_stack_trace);
-    isolate.set_host_import_module_dynamically_callback(refuse_import);
-    isolate.set_host_import_module_with_phase_dynamically_callback(refuse_import_with_phase);
-    isolate.set_host_initialize_import_meta_object_callback(leave_import_meta_empty);
+    refusals::install(isolate);
+    rejections::watch(isolate);
 }
 
 fn prepare_stack_trace<'s>(
@@ -44,40 +44,6 @@ fn prepare_stack_trace<'s>(
     format
         .call(scope, undefined, &[error, sites.into(), is_mapped.into()])
         .unwrap_or(undefined)
-}
-
-fn refuse_import<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    _options: v8::Local<'s, v8::Data>,
-    _referrer: v8::Local<'s, v8::Value>,
-    specifier: v8::Local<'s, v8::String>,
-    _attributes: v8::Local<'s, v8::FixedArray>,
-) -> Option<v8::Local<'s, v8::Promise>> {
-    let specifier = specifier.to_rust_string_lossy(scope);
-    let message = loader::no_modules(&specifier).to_string();
-    let message = v8::String::new(scope, &message)?;
-    let error = v8::Exception::type_error(scope, message);
-    let resolver = v8::PromiseResolver::new(scope)?;
-    resolver.reject(scope, error);
-    Some(resolver.get_promise(scope))
-}
-
-fn refuse_import_with_phase<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    options: v8::Local<'s, v8::Data>,
-    referrer: v8::Local<'s, v8::Value>,
-    specifier: v8::Local<'s, v8::String>,
-    _phase: v8::ModuleImportPhase,
-    attributes: v8::Local<'s, v8::FixedArray>,
-) -> Option<v8::Local<'s, v8::Promise>> {
-    refuse_import(scope, options, referrer, specifier, attributes)
-}
-
-unsafe extern "C" fn leave_import_meta_empty(
-    _context: v8::Local<v8::Context>,
-    _module: v8::Local<v8::Module>,
-    _meta: v8::Local<v8::Object>,
-) {
 }
 
 /// Says where the program is, and ends it. V8 calls this at a safe place of whatever is running.

@@ -14,6 +14,12 @@ use crate::engine::loader;
 const PREFIX: &str = "(async () => {\n";
 const SUFFIX: &str = "\n})";
 
+/// Another wrapping, which is compiled but never run: a text that closes the braces of the one leaves
+/// no valid program in the other. Behind its `}` an arrow function in parentheses must be followed by
+/// `)` or `,`; the declaration of a function must not.
+const PREFIX_OF_PROOF: &str = "async function program() {\n";
+const SUFFIX_OF_PROOF: &str = "\n}";
+
 /// A compiled program.
 pub enum Compiled<'s> {
     /// An async function without parameters.
@@ -56,8 +62,13 @@ pub fn compile<'s>(
         Some(rest) => ("//", rest),
         None => ("", code),
     };
+    let proof = [PREFIX_OF_PROOF, marker, rest, SUFFIX_OF_PROOF].concat();
     let wrapped = [PREFIX, marker, rest, SUFFIX].concat();
-    let failure = match compile_function(scope, &wrapped) {
+    let compiled = match check(scope, &proof) {
+        Ok(()) => compile_function(scope, &wrapped),
+        Err(failure) => Err(failure),
+    };
+    let failure = match compiled {
         Ok(function) => return Ok(Compiled::Function(function)),
         Err(failure) => failure,
     };
@@ -119,6 +130,23 @@ impl Failure {
     fn report(&self, source: &Source) -> Rejected {
         let place = source.original(self.place).unwrap_or(self.place);
         Rejected::new(&source.excerpt(place, self.width), &self.message)
+    }
+}
+
+/// Whether a wrapped program is a valid script, without running anything of it.
+fn check(scope: &mut v8::PinScope<'_, '_>, wrapped: &str) -> Result<(), Failure> {
+    v8::tc_scope!(let scope, scope);
+    let script = script_source(scope, wrapped, -1, false).and_then(|mut source| {
+        script_compiler::compile_unbound_script(
+            scope,
+            &mut source,
+            script_compiler::CompileOptions::NoCompileOptions,
+            script_compiler::NoCacheReason::NoReason,
+        )
+    });
+    match script {
+        Some(_) => Ok(()),
+        None => Err(failure_of(scope)),
     }
 }
 

@@ -14,9 +14,11 @@ use std::task::Wake;
 use std::task::Waker;
 
 use deno_core::PollEventLoopOptions;
+use deno_core::v8;
 
 use super::JavaScriptEngine;
 use super::memory;
+use super::rejections;
 use crate::engine::Stream;
 use crate::engine::host::HostState;
 use crate::engine::interrupt;
@@ -48,11 +50,40 @@ impl JavaScriptEngine {
                 continue;
             }
             if !self.realm.timers_hold.get() {
-                self.call(|functions| &functions.finish, None);
+                self.finish();
                 return;
             }
             interrupt::sleep(self.realm.timer_due.get() - self.now());
         }
+    }
+
+    /// Puts the program's end into words, when nothing is left to do.
+    fn finish(&mut self) {
+        let Some(main) = self.main.take() else {
+            return;
+        };
+        deno_core::scope!(scope, &mut self.runtime);
+        let main = v8::Local::new(scope, main);
+        let is_settled = match main.state() {
+            v8::PromiseState::Rejected => {
+                let reason = main.result(scope);
+                rejections::fail(scope, &self.realm, reason, None);
+                return;
+            }
+            v8::PromiseState::Fulfilled => true,
+            v8::PromiseState::Pending => false,
+        };
+        let undefined: v8::Local<v8::Value> = v8::undefined(scope).into();
+        let returned = if is_settled {
+            main.result(scope)
+        } else {
+            undefined
+        };
+        let is_settled = v8::Boolean::new(scope, is_settled).into();
+        let finish = v8::Local::new(scope, &self.functions.finish);
+        // An exception is the end of a program that was stopped meanwhile.
+        v8::tc_scope!(let scope, scope);
+        finish.call(scope, undefined, &[is_settled, returned]);
     }
 
     fn is_over(&self) -> bool {
@@ -69,6 +100,10 @@ impl JavaScriptEngine {
             tokio::task::yield_now().await;
             polled
         });
+        if !self.is_over() {
+            deno_core::scope!(scope, &mut self.runtime);
+            rejections::report(scope, &self.realm);
+        }
         // Errors of the program go through the handlers of js/javascript/runner.js; what comes here
         // is the end of one that they ended, or something deno_core could not hand to them.
         if let Poll::Ready(Err(error)) = polled
@@ -77,7 +112,9 @@ impl JavaScriptEngine {
             let state = self.runtime.op_state();
             let mut state = state.borrow_mut();
             let state = state.borrow_mut::<HostState>();
-            let text = format!("Uncaught {error}\n");
+            let text = error.to_string();
+            let text = text.strip_prefix("Uncaught ").unwrap_or(&text);
+            let text = format!("Uncaught {text}\n");
             state.host.write(Stream::Stderr, text.as_bytes());
             state.outcome = Some(super::Outcome::failed(None));
         }

@@ -40,13 +40,25 @@ struct Guard {
 
 /// V8's limits for programs that may use `memory_bytes`.
 pub fn create_params(memory_bytes: u64) -> v8::CreateParams {
-    let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX / 2);
-    let young = (memory / 8).clamp(3 * MIB, MAX_YOUNG_BYTES);
-    // What is not for the old generation: the young one, slack at the end, the C++ heap.
-    let old = REALM_BYTES + memory.saturating_sub(young + slack(memory)) / 8 * 7;
+    let memory = to_usize(memory_bytes);
     v8::CreateParams::default()
-        .set_max_young_generation_size_in_bytes(young)
-        .set_max_old_generation_size_in_bytes(old)
+        .set_max_young_generation_size_in_bytes(young(memory))
+        .set_max_old_generation_size_in_bytes(old(memory))
+}
+
+/// Most that the young generation takes, in bytes.
+fn young(memory: usize) -> usize {
+    (memory / 8).clamp(3 * MIB, MAX_YOUNG_BYTES)
+}
+
+/// Most that the old generation takes, in bytes: what is not for the young one, for slack at the end,
+/// or for the C++ heap.
+fn old(memory: usize) -> usize {
+    REALM_BYTES + memory.saturating_sub(young(memory) + slack(memory)) / 8 * 7
+}
+
+fn to_usize(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX / 2)
 }
 
 /// What a program gets over the limit to come to an end, in bytes.
@@ -56,12 +68,22 @@ fn slack(memory: usize) -> usize {
 
 /// Watches the heap's limit, once per process.
 pub fn watch(isolate: &mut v8::Isolate, memory_bytes: u64) {
+    guard(isolate, memory_bytes);
+    isolate.set_oom_error_handler(on_v8_out_of_memory);
+}
+
+/// Lowers the limit that was set at the creation, once per process.
+pub fn lower(isolate: &mut v8::Isolate, memory_bytes: u64) {
+    isolate.remove_near_heap_limit_callback(near_limit, old(to_usize(memory_bytes)));
+    guard(isolate, memory_bytes);
+}
+
+fn guard(isolate: &mut v8::Isolate, memory_bytes: u64) {
     let guard = Box::into_raw(Box::new(Guard {
         isolate: isolate.thread_safe_handle(),
-        slack_bytes: slack(usize::try_from(memory_bytes).unwrap_or(usize::MAX)),
+        slack_bytes: slack(to_usize(memory_bytes)),
     }));
     isolate.add_near_heap_limit_callback(near_limit, guard.cast());
-    isolate.set_oom_error_handler(on_v8_out_of_memory);
 }
 
 /// Who is told from now on.

@@ -6,6 +6,7 @@ mod compile;
 mod event_loop;
 mod memory;
 mod realm;
+mod rejections;
 mod source;
 
 use std::rc::Rc;
@@ -52,16 +53,18 @@ pub struct JavaScriptEngine {
     runtime: JsRuntime,
     realm: Rc<Realm>,
     functions: Functions,
+    /// What the program's top level came to, while one runs.
+    main: Option<v8::Global<v8::Promise>>,
     /// Only for ops that look for one.
     reactor: tokio::runtime::Runtime,
     version: String,
+    /// Memory that programs may use unless they may use less, in bytes.
+    memory_bytes: u64,
 }
 
 /// Functions of js/javascript/runner.js and others that the engine calls.
 struct Functions {
     begin: v8::Global<v8::Function>,
-    watch: v8::Global<v8::Function>,
-    fail: v8::Global<v8::Function>,
     finish: v8::Global<v8::Function>,
     fire_timers: v8::Global<v8::Function>,
     reset_clock: v8::Global<v8::Function>,
@@ -114,8 +117,10 @@ impl JavaScriptEngine {
             runtime,
             realm,
             functions,
+            main: None,
             reactor,
             version: v8::V8::get_version().to_owned(),
+            memory_bytes,
         })
     }
 }
@@ -138,14 +143,13 @@ fn take_over(
     };
     let functions = Functions {
         begin: function("begin")?,
-        watch: function("watch")?,
-        fail: function("fail")?,
         finish: function("finish")?,
         fire_timers: function("fireTimers")?,
         reset_clock: function("resetClock")?,
         reseed: function("reseed")?,
     };
     *realm.format_stack.borrow_mut() = Some(function("formatStack")?);
+    *realm.fail.borrow_mut() = Some(function("fail")?);
     for name in ["Deno", "__bootstrap"] {
         take(scope, global, name);
     }
@@ -162,6 +166,20 @@ fn take<'s>(
     let value = object.get(scope, key.into())?;
     object.delete(scope, key.into());
     (!value.is_undefined()).then_some(value)
+}
+
+/// Takes note of what the program's top level came to. If it has failed already, the program is over:
+/// nothing more of it runs.
+fn begin_to_watch(
+    scope: &mut v8::PinScope<'_, '_>,
+    realm: &Realm,
+    promise: v8::Local<'_, v8::Promise>,
+) -> v8::Global<v8::Promise> {
+    let main = v8::Global::new(scope, promise);
+    if let Some(rejection) = realm.rejections.take_of(&main) {
+        rejections::report_one(scope, realm, &rejection);
+    }
+    main
 }
 
 impl JavaScriptEngine {
@@ -210,8 +228,6 @@ impl JavaScriptEngine {
         *self.realm.source.borrow_mut() = source.clone();
         let rejected = {
             let begin = self.functions.begin.clone();
-            let watch = self.functions.watch.clone();
-            let fail = self.functions.fail.clone();
             deno_core::scope!(scope, &mut self.runtime);
             v8::tc_scope!(let scope, scope);
             let undefined: v8::Local<v8::Value> = v8::undefined(scope).into();
@@ -233,17 +249,12 @@ impl JavaScriptEngine {
                         Compiled::Function(main) => main.call(scope, undefined, &[]),
                         Compiled::Module(module) => module.evaluate(scope),
                     };
-                    match (promise, scope.exception()) {
-                        (Some(promise), _) => {
-                            let watch = v8::Local::new(scope, watch);
-                            watch.call(scope, undefined, &[promise]);
-                        }
-                        (None, Some(error)) if !scope.has_terminated() => {
-                            scope.reset();
-                            let fail = v8::Local::new(scope, fail);
-                            fail.call(scope, undefined, &[error]);
-                        }
-                        (None, _) => {}
+                    let thrown = scope.exception().filter(|_| !scope.has_terminated());
+                    scope.reset();
+                    if let Some(promise) = promise.and_then(|value| value.try_cast().ok()) {
+                        self.main = Some(begin_to_watch(scope, &self.realm, promise));
+                    } else if let Some(error) = thrown {
+                        rejections::fail(scope, &self.realm, error, None);
                     }
                     None
                 }
@@ -297,11 +308,16 @@ impl Engine for JavaScriptEngine {
             .borrow_mut::<HostState>()
             .begin(&program);
         self.call(|functions| &functions.reset_clock, None);
+        if program.memory_bytes < self.memory_bytes {
+            memory::lower(self.runtime.v8_isolate(), program.memory_bytes);
+        }
         if self.start(program)? {
             self.run_to_end();
         }
         // Whatever ended the program must not end what the engine does next.
         self.runtime.v8_isolate().cancel_terminate_execution();
+        self.main = None;
+        self.realm.rejections.clear();
         let outcome = self.take_outcome();
         if memory::limit_reached() {
             return Ok(Outcome::failed(Some(SandboxLimit::Memory)));

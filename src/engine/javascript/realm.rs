@@ -15,6 +15,8 @@ use sha2::Sha256;
 use sha2::Sha384;
 use sha2::Sha512;
 
+use super::rejections::Rejections;
+use super::rejections::op_faas_run_microtasks;
 use super::source::Place;
 use super::source::Source;
 use crate::engine::Outcome;
@@ -45,7 +47,7 @@ deno_core::extension!(
         "ext:faas_javascript/console.js" = "js/javascript/console.js",
         "ext:faas_javascript/crypto.js" = "js/javascript/crypto.js",
         "ext:faas_javascript/files.js" = "js/javascript/files.js",
-        "ext:faas_javascript/inspect.js" = "js/javascript/inspect.js",
+        "ext:faas_javascript/inspect.js" = "js/vendor/node/inspect.js",
         "ext:faas_javascript/runner.js" = "js/javascript/runner.js",
         "ext:faas_javascript/stack.js" = "js/javascript/stack.js",
         "ext:faas_javascript/random.js" = "js/shared/random.js",
@@ -70,6 +72,9 @@ pub struct Realm {
     pub format_stack: RefCell<Option<v8::Global<v8::Function>>>,
     /// Where the program was when V8 was interrupted.
     pub context: RefCell<Option<v8::Global<v8::Context>>>,
+    /// The function of js/javascript/runner.js that ends the program by an error.
+    pub fail: RefCell<Option<v8::Global<v8::Function>>>,
+    pub rejections: Rejections,
 }
 
 impl Realm {
@@ -80,6 +85,8 @@ impl Realm {
             timers_hold: Cell::new(false),
             format_stack: RefCell::new(None),
             context: RefCell::new(None),
+            fail: RefCell::new(None),
+            rejections: Rejections::default(),
         })
     }
 
@@ -94,6 +101,7 @@ impl Realm {
 fn choose(op: deno_core::OpDecl) -> deno_core::OpDecl {
     match op.name {
         "op_timer_schedule" => op.with_implementation_from(&op_faas_timer_schedule()),
+        "op_run_microtasks" => op.with_implementation_from(&op_faas_run_microtasks()),
         "op_timer_now" => op.with_implementation_from(&host::op_faas_now()),
         "op_add_main_module_handler"
         | "op_close"
@@ -112,7 +120,6 @@ fn choose(op: deno_core::OpDecl) -> deno_core::OpDecl {
         | "op_immediate_check"
         | "op_load_ext_script"
         | "op_ref_op"
-        | "op_run_microtasks"
         | "op_serialize"
         | "op_deserialize"
         | "op_set_captured_bootstrap"

@@ -1,7 +1,7 @@
 # Uses every client of a network protocol that the standard library has.
 # Known from: the standard library's network modules.
 # expect: success
-# timeout: 8000
+# timeout: 20000
 import ftplib, http.client, imaplib, poplib, smtplib, ssl, urllib.request, xmlrpc.client
 import multiprocessing.connection
 

@@ -4,7 +4,7 @@
 // timeout: 8000
 const seen = new Set(), queue = [[globalThis, "globalThis"], [(async () => {}).constructor, "AsyncFunction"]];
 const samples = [new URL("http://a/?b"), new AbortController(), new TextDecoder(), new Blob(["x"]), new Event("x"), new EventTarget(),
-  new Headers?.call ? null : null, typeof ReadableStream === "function" ? new ReadableStream() : null, typeof MessageChannel === "function" ? new MessageChannel() : null,
+  typeof ReadableStream === "function" ? new ReadableStream() : null, typeof MessageChannel === "function" ? new MessageChannel() : null,
   typeof CompressionStream === "function" ? CompressionStream : null, performance.mark?.("x"), setTimeout(() => {}, 0), new Error("x"), Promise.resolve()];
 samples.forEach((sample, index) => queue.push([sample, "sample" + index]));
 const forbidden = /^(op_|async_op_|Deno$|__bootstrap|__faas|core$|internals$|primordials$|readbuffer$)/;
@@ -26,7 +26,11 @@ while (queue.length && seen.size < 300000 && found < 30) {
     try { property = Reflect.getOwnPropertyDescriptor(value, key); } catch { continue; }
     if (!property) continue;
     queue.push([property.value, text], [property.get, text], [property.set, text]);
-    if (property.get) try { queue.push([value[key], text]); } catch {}
+    if (property.get) try {
+      const got = value[key];
+      if (got instanceof Promise) got.catch(() => {});
+      queue.push([got, text]);
+    } catch {}
   }
   try { queue.push([Object.getPrototypeOf(value), path + ".__proto__"]); } catch {}
   try { if (value instanceof Map) for (const [k, v] of value) queue.push([k, path], [v, path]); } catch {}

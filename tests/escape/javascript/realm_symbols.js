@@ -10,9 +10,9 @@ for (const [name, object] of Object.entries(objects)) {
     try { object[symbol] = 3; } catch {}
     try { object[symbol] = { rid: 3 }; } catch {}
   }
-  try { String(object); object.href; object.text?.(); object.abort?.(); object.getReader?.(); } catch {}
+  try { String(object); object.href; object.text?.()?.catch?.(() => {}); object.abort?.(); object.getReader?.(); } catch {}
 }
 for (const name of ["Blob", "URL", "Event", "AbortSignal", "TextDecoder", "ReadableStream", "MessagePort"]) {
-  try { const fake = Object.create(globalThis[name].prototype); for (const key of Reflect.ownKeys(globalThis[name].prototype)) try { fake[key]; fake[key](); } catch {} } catch {}
+  try { const fake = Object.create(globalThis[name].prototype); for (const key of Reflect.ownKeys(globalThis[name].prototype)) try { fake[key]; fake[key]()?.catch?.(() => {}); } catch {} } catch {}
 }
 console.log("done");

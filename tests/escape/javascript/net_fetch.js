@@ -12,6 +12,7 @@ for (const source of [
 ]) {
   try {
     const late = new Promise((_, reject) => setTimeout(() => reject(new TypeError("late")), 50));
+    late.catch(() => {});
     const value = await Promise.race([new Function("url", "return " + source)(url), late]);
     console.log(source, String(value).slice(0, 50));
   } catch (error) {

@@ -1,6 +1,7 @@
 # Has Pyodide load packages from file and network addresses, and from a lock file of its own making.
 # Known from: Pyodide's loadPackage and micropip.install, which take URLs.
 # expect: success
+# timeout: 15000
 import asyncio, json
 import pyodide_js
 

@@ -1,0 +1,181 @@
+//! Promises that were rejected and that nobody handles.
+//!
+//! Kept here rather than in deno_core: a value that is no Error does not know where it was thrown,
+//! but V8 still does at the moment of the rejection.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use deno_core::op2;
+use deno_core::v8;
+
+use super::realm::Realm;
+use super::source::FILE_NAME;
+use super::source::Place;
+
+#[derive(Default)]
+pub struct Rejections {
+    /// Those that wait for a handler until the microtasks are done.
+    waiting: RefCell<VecDeque<Rejection>>,
+    /// Where the last value was thrown whose place was known: it may come by again, from function to
+    /// function that awaits.
+    last: RefCell<Option<(v8::Global<v8::Value>, Place)>>,
+}
+
+/// One promise that was rejected.
+pub struct Rejection {
+    promise: v8::Global<v8::Promise>,
+    reason: v8::Global<v8::Value>,
+    /// Where in the code that runs, for a reason that is no Error.
+    place: Option<Place>,
+}
+
+impl Rejections {
+    fn add(&self, rejection: Rejection) {
+        self.waiting.borrow_mut().push_back(rejection);
+    }
+
+    /// Takes a promise's rejection out, if it is in.
+    pub fn take_of(&self, promise: &v8::Global<v8::Promise>) -> Option<Rejection> {
+        let mut waiting = self.waiting.borrow_mut();
+        let index = waiting
+            .iter()
+            .rposition(|waiting| waiting.promise == *promise)?;
+        waiting.remove(index)
+    }
+
+    /// Forgets those of a program that is over.
+    pub fn clear(&self) {
+        self.waiting.borrow_mut().clear();
+        *self.last.borrow_mut() = None;
+    }
+
+    fn take_first(&self) -> Option<Rejection> {
+        self.waiting.borrow_mut().pop_front()
+    }
+
+    /// The place that goes with a reason: the one given, or where the same reason was seen before.
+    fn remember(
+        &self,
+        scope: &mut v8::PinScope<'_, '_>,
+        reason: v8::Local<'_, v8::Value>,
+        place: Option<Place>,
+    ) -> Option<Place> {
+        let mut last = self.last.borrow_mut();
+        match (place, &*last) {
+            (Some(place), _) => {
+                *last = Some((v8::Global::new(scope, reason), place));
+                Some(place)
+            }
+            (None, Some((seen, place))) => {
+                let seen = v8::Local::new(scope, seen);
+                seen.same_value(reason).then_some(*place)
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+/// Reports rejections of this isolate to its realm from now on.
+pub fn watch(isolate: &mut v8::Isolate) {
+    isolate.set_promise_reject_callback(on_rejection);
+}
+
+extern "C" fn on_rejection(message: v8::PromiseRejectMessage) {
+    // SAFETY: a scope can be made from the message that V8 hands to this call-back.
+    v8::callback_scope!(unsafe scope, &message);
+    let Some(realm) = scope.get_slot::<Rc<Realm>>().cloned() else {
+        return;
+    };
+    let promise = v8::Global::new(scope, message.get_promise());
+    match message.get_event() {
+        v8::PromiseRejectEvent::PromiseRejectWithNoHandler => {
+            let Some(reason) = message.get_value() else {
+                return;
+            };
+            let place = if reason.is_native_error() {
+                None
+            } else {
+                let place = place_of(scope, reason);
+                realm.rejections.remember(scope, reason, place)
+            };
+            realm.rejections.add(Rejection {
+                promise,
+                place,
+                reason: v8::Global::new(scope, reason),
+            });
+        }
+        v8::PromiseRejectEvent::PromiseHandlerAddedAfterReject => {
+            realm.rejections.take_of(&promise);
+        }
+        v8::PromiseRejectEvent::PromiseRejectAfterResolved
+        | v8::PromiseRejectEvent::PromiseResolveAfterResolved => {}
+    }
+}
+
+/// Where a value that is no Error is being thrown, or a promise rejected with it. For a value that came
+/// out of a function that was called, V8 only knows the end of the async function around it.
+fn place_of(scope: &mut v8::PinScope<'_, '_>, reason: v8::Local<'_, v8::Value>) -> Option<Place> {
+    let message = v8::Exception::create_message(scope, reason);
+    let file = message.get_script_resource_name(scope)?;
+    if file.to_rust_string_lossy(scope) != FILE_NAME {
+        return None;
+    }
+    let column = message.get_start_column();
+    let line = message.get_source_line(scope)?.to_rust_string_lossy(scope);
+    if line.encode_utf16().nth(column) == Some(u16::from(b'}')) {
+        return None;
+    }
+    Some(Place {
+        line: u32::try_from(message.get_line_number(scope)?).ok()?,
+        column: u32::try_from(column + 1).ok()?,
+    })
+}
+
+/// Ends the program if a promise was rejected and has no handler. To be called when the microtasks
+/// are done.
+pub fn report(scope: &mut v8::PinScope<'_, '_>, realm: &Realm) {
+    if let Some(rejection) = realm.rejections.take_first() {
+        report_one(scope, realm, &rejection);
+    }
+}
+
+/// Ends the program by a rejection.
+pub fn report_one(scope: &mut v8::PinScope<'_, '_>, realm: &Realm, rejection: &Rejection) {
+    let reason = v8::Local::new(scope, &rejection.reason);
+    fail(scope, realm, reason, rejection.place);
+}
+
+/// Has js/javascript/runner.js report an error, and the program end.
+pub fn fail(
+    scope: &mut v8::PinScope<'_, '_>,
+    realm: &Realm,
+    error: v8::Local<'_, v8::Value>,
+    place: Option<Place>,
+) {
+    let Some(fail) = realm.fail.borrow().clone() else {
+        return;
+    };
+    let undefined: v8::Local<v8::Value> = v8::undefined(scope).into();
+    let place = place.and_then(|place| realm.source().original(place));
+    let (line, column) = place.map_or((undefined, undefined), |Place { line, column }| {
+        (
+            v8::Integer::new_from_unsigned(scope, line).into(),
+            v8::Integer::new_from_unsigned(scope, column).into(),
+        )
+    });
+    let fail = v8::Local::new(scope, fail);
+    // An exception is the end of the program, which `fail` brings about.
+    v8::tc_scope!(let scope, scope);
+    fail.call(scope, undefined, &[error, line, column]);
+}
+
+/// In the place of deno_core's op, which only does the first of the two.
+#[op2(nofast, reentrant)]
+pub fn op_faas_run_microtasks(scope: &mut v8::PinScope<'_, '_>) {
+    scope.perform_microtask_checkpoint();
+    if let Some(realm) = scope.get_slot::<Rc<Realm>>().cloned() {
+        report(scope, &realm);
+    }
+}

@@ -1,0 +1,306 @@
+//! Many thousand executions over 32 connections, a third of them attacks: afterwards the server must
+//! hold no more than after the first few, and must have answered every honest program right.
+//!
+//! Minutes long, so it runs only when asked for: `make soak`. `FAAS_SOAK` is how many executions.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use common::Answer;
+use common::Server;
+use common::corpus;
+use common::corpus::Attack;
+use common::corpus::Bait;
+use common::eventually;
+use common::figures::Census;
+use common::figures::Figures;
+use serde_json::Value;
+use serde_json::json;
+
+const CONNECTIONS: usize = 32;
+const EXECUTIONS: usize = 20_000;
+/// Executions before the mark that the end is held against.
+const FIRST: usize = 2_000;
+/// An attack takes part if it is over in this time, alone on the server.
+const QUICK: Duration = Duration::from_millis(300);
+
+/// How much more the supervisor may hold at the end, in KiB: what an allocator keeps for later.
+const SUPERVISOR_SLACK_KIB: u64 = 24 << 10;
+/// The same of a zygote, which executes nothing.
+const ZYGOTE_SLACK_KIB: u64 = 2 << 10;
+
+/// One of the connections.
+struct Connection {
+    agent: ureq::Agent,
+    url: String,
+}
+
+impl Connection {
+    fn to(server: &Server) -> Self {
+        Self {
+            agent: ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .timeout_global(Some(Duration::from_secs(120)))
+                .build()
+                .into(),
+            url: format!("http://{}/run_code", server.address),
+        }
+    }
+
+    /// The answer, or why there is none.
+    fn run(&self, request: &Value) -> Result<Answer, String> {
+        let mut response = self
+            .agent
+            .post(&self.url)
+            .send(request.to_string())
+            .map_err(|error| error.to_string())?;
+        let text = response.body_mut().with_config().limit(1 << 30);
+        let text = text.read_to_string().map_err(|error| error.to_string())?;
+        Ok(Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: serde_json::from_str(&text).map_err(|error| error.to_string())?,
+        })
+    }
+}
+
+/// An honest program whose answer is known, different for each number.
+fn honest(number: usize) -> (Value, String, String) {
+    let (language, code) = match number % 4 {
+        0 => (
+            "python",
+            "n = input_data['n']\nprint('sum', sum(range(n)))\nreturn_val({'n': n})",
+        ),
+        1 => (
+            "javascript",
+            "const n = input_data.n;\nconsole.log('sum', (n * (n - 1)) / 2);\nreturn { n };",
+        ),
+        2 => (
+            "python",
+            "import json, re, math\nn = input_data['n']\nwords = re.findall(r'[0-9]+', f'{n} {n * n}')\nprint('sum', n * (n - 1) // 2)\nreturn_val(json.loads('{\"n\": %s}' % words[0]))",
+        ),
+        _ => (
+            "typescript",
+            "interface In { n: number }\nconst { n } = input_data as In;\nawait new Promise((r) => setTimeout(r, 1));\nconsole.log('sum', n * (n - 1) / 2);\nreturn { n };",
+        ),
+    };
+    let request = json!({ "language": language, "code": code, "input": { "n": number } });
+    let sum = number * number.saturating_sub(1) / 2;
+    (
+        request,
+        format!("sum {sum}\n"),
+        if language == "python" {
+            format!("{{\"n\": {number}}}")
+        } else {
+            format!("{{\"n\":{number}}}")
+        },
+    )
+}
+
+struct Soak {
+    server: Server,
+    bait: Bait,
+    zygote: i32,
+    attacks: Vec<Attack>,
+    failures: Mutex<Vec<String>>,
+    statuses: Mutex<BTreeMap<String, usize>>,
+}
+
+impl Soak {
+    fn begin() -> Self {
+        let bait = Bait::lay();
+        let server = Server::start(&[
+            (corpus::SECRET_VARIABLE, bait.secret.as_str()),
+            ("FAAS_LOG", "warn,faas_server=info"),
+        ]);
+        Self {
+            zygote: server.zygote(),
+            server,
+            bait,
+            attacks: Vec::new(),
+            failures: Mutex::default(),
+            statuses: Mutex::default(),
+        }
+    }
+
+    /// Picks the attacks that are over quickly, since a soak of time limits would take days.
+    fn choose_attacks(&mut self) {
+        let all = corpus::load("python")
+            .into_iter()
+            .chain(corpus::load("javascript"));
+        self.attacks = all
+            .filter(|attack| {
+                let started = Instant::now();
+                self.server.run(self.request(attack));
+                started.elapsed() < QUICK
+            })
+            .collect();
+    }
+
+    fn request(&self, attack: &Attack) -> Value {
+        attack.request(&self.bait, self.server.pid(), self.zygote)
+    }
+
+    fn fail(&self, what: String) {
+        eprintln!("{what}");
+        self.failures.lock().unwrap().push(what);
+    }
+
+    /// Execution `number`.
+    fn execute(&self, number: usize, connection: &Connection) {
+        let status = if number.is_multiple_of(3) {
+            let attack = &self.attacks[number / 3 % self.attacks.len()];
+            match connection.run(&self.request(attack)) {
+                Ok(answer) => {
+                    // What it may say is judged where nothing else keeps the machine busy.
+                    let wrong = attack.judge(&answer, &self.bait);
+                    for what in wrong.iter().filter(|what| !what.starts_with("ended with")) {
+                        self.fail(format!("{}: {what}", attack.name));
+                    }
+                    format!("attack: {}", answer.outcome())
+                }
+                Err(error) => {
+                    self.fail(format!("{}: no answer: {error}", attack.name));
+                    "attack: no answer".to_owned()
+                }
+            }
+        } else {
+            let (request, stdout, value) = honest(number);
+            match connection.run(&request) {
+                Ok(answer) if answer.status == 200 => {
+                    if (answer.stdout(), answer.ret_val()) != (&*stdout, &*value) {
+                        self.fail(format!("execution {number} answered {}", answer.body));
+                    }
+                    format!("honest: {}", answer.outcome())
+                }
+                Ok(answer) => {
+                    self.fail(format!("execution {number} was refused: {}", answer.body));
+                    format!("honest: {}", answer.status)
+                }
+                Err(error) => {
+                    self.fail(format!("execution {number} got no answer: {error}"));
+                    "honest: no answer".to_owned()
+                }
+            }
+        };
+        *self.statuses.lock().unwrap().entry(status).or_default() += 1;
+    }
+
+    fn run(&self, connections: &[Connection], numbers: std::ops::Range<usize>) {
+        let next = AtomicUsize::new(numbers.start);
+        std::thread::scope(|scope| {
+            for connection in connections {
+                scope.spawn(|| {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= numbers.end {
+                            break;
+                        }
+                        self.execute(number, connection);
+                    }
+                });
+            }
+        });
+    }
+
+    /// What the server holds once it came to rest.
+    fn census(&self) -> Census {
+        eventually("the pool does not come to rest", || {
+            let pool = self.server.get("/health").body["pool"].clone();
+            let expected = pool["totalInstances"].as_u64().unwrap() as usize + 2;
+            pool["activeInstances"] == 0
+                && pool["idleInstances"] == pool["totalInstances"]
+                && self.server.children().len() == expected
+        });
+        // What was freed a moment ago goes back to the system.
+        std::thread::sleep(Duration::from_secs(2));
+        Census::take(&self.server)
+    }
+}
+
+fn show(name: &str, before: &Figures, after: &Figures) {
+    let row = |what: &str, before: u64, after: u64| {
+        eprintln!("{name:12} {what:14} {before:>9} {after:>9}");
+    };
+    row(
+        "descriptors",
+        before.descriptors as u64,
+        after.descriptors as u64,
+    );
+    row("threads", before.threads as u64, after.threads as u64);
+    row("private KiB", before.memory_kib, after.memory_kib);
+    row("PSS KiB", before.pss_kib, after.pss_kib);
+    row("RSS KiB", before.rss_kib, after.rss_kib);
+}
+
+#[test]
+#[ignore = "takes minutes; make soak"]
+fn nothing_is_left_over_and_nothing_lost() {
+    let executions = std::env::var("FAAS_SOAK").map_or(EXECUTIONS, |text| text.parse().unwrap());
+    let first = FIRST.min(executions / 2);
+    let mut soak = Soak::begin();
+    soak.choose_attacks();
+    eprintln!("{} attacks are quick enough", soak.attacks.len());
+    assert!(soak.attacks.len() > 60);
+    let connections: Vec<_> = (0..CONNECTIONS)
+        .map(|_| Connection::to(&soak.server))
+        .collect();
+    let started = Instant::now();
+    soak.run(&connections, 0..first);
+    let before = soak.census();
+    soak.run(&connections, first..executions);
+    let took = started.elapsed();
+    let after = soak.census();
+
+    eprintln!(
+        "{executions} executions in {took:?}, {:.0} a second",
+        executions as f64 / took.as_secs_f64()
+    );
+    for (status, count) in soak.statuses.lock().unwrap().iter() {
+        eprintln!("  {count:>6} {status}");
+    }
+    eprintln!("{:12} {:14} {:>9} {:>9}", "", "", "mark", "end");
+    eprintln!(
+        "{:12} {:14} {:>9} {:>9}",
+        "server", "processes", before.children, after.children
+    );
+    show("supervisor", &before.supervisor, &after.supervisor);
+    for (pid, figures) in &before.zygotes {
+        if let Some(after) = after.zygotes.get(pid) {
+            show(&format!("zygote {pid}"), figures, after);
+        }
+    }
+
+    for damage in soak.bait.damage() {
+        soak.fail(format!("the bait: {damage}"));
+    }
+    let failures = soak.failures.lock().unwrap();
+    assert!(failures.is_empty(), "{} failures", failures.len());
+    let done: usize = soak.statuses.lock().unwrap().values().sum();
+    assert_eq!(done, executions);
+    assert_eq!(before.children, after.children, "processes");
+    let pids = |census: &Census| census.zygotes.keys().copied().collect::<Vec<_>>();
+    assert_eq!(pids(&before), pids(&after), "a zygote was replaced");
+    let (mark, end) = (&before.supervisor, &after.supervisor);
+    assert!(end.descriptors <= mark.descriptors + 2, "descriptors");
+    assert!(end.threads <= mark.threads, "threads");
+    assert!(
+        end.memory_kib <= mark.memory_kib + SUPERVISOR_SLACK_KIB,
+        "memory of the supervisor"
+    );
+    for (pid, mark) in &before.zygotes {
+        let end = &after.zygotes[pid];
+        assert_eq!(mark.descriptors, end.descriptors, "descriptors of a zygote");
+        assert_eq!(end.threads, 1, "threads of a zygote");
+        assert!(
+            end.pss_kib <= mark.pss_kib + ZYGOTE_SLACK_KIB,
+            "memory of a zygote"
+        );
+    }
+}
