@@ -177,6 +177,7 @@ function endOfInterpreter(error) {
   }
   if (error?.type === "KeyboardInterrupt") {
     // A stop that came when the program was over but not yet reported.
+    host.acknowledgeStop();
     reportStop();
     host.finish(1, null, null);
     return;

@@ -164,7 +164,6 @@ def report_stop():
     The interpreter is as it was in the middle of that. Its frames are still linked, and nothing but
     this runs in it any more.
     """
-    _faas_host.acknowledge_stop()
     try:
         stack = traceback.StackSummary.extract(traceback.walk_stack(sys._getframe(1)))
         stack = [frame for frame in reversed(stack) if not frame.filename.startswith(HIDDEN_FRAMES)]

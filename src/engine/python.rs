@@ -275,6 +275,8 @@ impl Engine for PythonEngine {
             ];
             if run.call(scope, this, &arguments).is_none() {
                 if scope.has_terminated() {
+                    // Before any of Python runs again: it would heed the request first.
+                    interrupt::acknowledge_stop();
                     scope.cancel_terminate_execution();
                     scope.reset();
                     let report_stop = v8::Local::new(scope, &self.report_stop);
