@@ -142,7 +142,7 @@ fn server() -> &'static Server {
         Server::start(&[
             ("FAAS_LANGUAGE", "javascript"),
             ("FAAS_MAX_CPU_TIME", "700"),
-            ("FAAS_MAX_BODY_BYTES", "100000"),
+            ("FAAS_MAX_CODE_BYTES", "10000"),
         ])
     });
     &SERVER
@@ -315,7 +315,7 @@ fn what_a_caller_sends_never_becomes_a_label() {
         server.send(method, path, &[("x-request-id", "secret")], "");
     }
     server.run(json!({ "language": "secret", "code": "1" }));
-    server.run(json!({ "code": "x".repeat(200_000) }));
+    server.run(json!({ "code": "x".repeat(20_000) }));
     let text = server.get("/metrics").body.to_string();
     assert!(!text.contains("secret"), "{text}");
     let metrics = Metrics::now();

@@ -486,6 +486,7 @@ pub async fn serve_liar(control: OwnedFd, pid: i32) -> String {
         enabled: false,
         ..crate::packages::PackageSettings::new("/nowhere".into(), "/nowhere".into())
     };
+    let metrics = crate::telemetry::Metrics::new(std::iter::empty(), &[]);
     let mut keeper = Keeper {
         origin: Origin::Fork {
             base: unused,
@@ -501,10 +502,7 @@ pub async fn serve_liar(control: OwnedFd, pid: i32) -> String {
             idle_after: READY_WITHIN,
         })),
         status: Arc::new(ZygoteStatus::new("liar".to_owned())),
-        meter: Meter::new(
-            Arc::new(crate::telemetry::Metrics::new(std::iter::empty(), &[])),
-            SandboxKind::PythonPackages,
-        ),
+        meter: Meter::new(Arc::new(metrics), SandboxKind::PythonPackages),
         places: Arc::new(Semaphore::new(3)),
         orders,
         stop: CancellationToken::new(),

@@ -27,6 +27,8 @@ const ORDERS_WAITING: usize = 4096;
 const BATCH: usize = 500;
 /// and how long the first may wait for others.
 const BATCH_WITHIN: Duration = Duration::from_millis(100);
+/// How often it is looked for others; a question waits as long at most.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How often old executions are looked for while there are no new ones.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
 
@@ -192,17 +194,21 @@ impl Keeper {
     }
 }
 
-/// Takes what comes shortly after an execution, up to the first order of another kind.
+/// Takes what comes shortly after an execution, up to the first order of another kind. Looks only
+/// now and then, so that not every execution wakes this thread.
 fn collect(first: Arc<Execution>, inbox: &Receiver<Order>) -> (Vec<Arc<Execution>>, Option<Order>) {
     let deadline = Instant::now() + BATCH_WITHIN;
     let mut batch = vec![first];
-    while batch.len() < BATCH {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match inbox.recv_timeout(left) {
-            Ok(Order::Add(execution)) => batch.push(execution),
-            Ok(other) => return (batch, Some(other)),
-            Err(_) => break,
+    loop {
+        for order in inbox.try_iter().take(BATCH - batch.len()) {
+            match order {
+                Order::Add(execution) => batch.push(execution),
+                other => return (batch, Some(other)),
+            }
         }
+        if batch.len() >= BATCH || Instant::now() >= deadline {
+            return (batch, None);
+        }
+        std::thread::sleep(LOOK_EVERY);
     }
-    (batch, None)
 }
