@@ -292,7 +292,6 @@ async fn follow(
             // has another frame ready must not hold the clock up.
             frame = sandbox.socket.receive(), if !is_overdue => frame,
             () = tokio::time::sleep_until(clock.due) => {
-                is_overdue = false;
                 stop = Some(Stop::WallTime);
                 is_overdue = false;
                 match clock.step(Instant::now(), sandbox.cpu_time()) {
