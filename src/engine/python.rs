@@ -75,6 +75,11 @@ fn is_kept(name: &str) -> bool {
 
 type Error = Box<dyn std::error::Error>;
 
+/// More flags for V8: a function of WebAssembly is optimised after about a quarter of the use that
+/// V8 would wait for. What a boot uses often, programs do, too; and the boot itself is over sooner
+/// (docs/performance.md).
+const FLAGS: &str = "--wasm-tiering-budget=3000000";
+
 const BOOT: &str = include_str!("../../js/python/boot.mjs");
 /// Our Python modules, in the order in which they are loaded.
 const MODULES: [(&str, &str); 4] = [
@@ -104,7 +109,7 @@ impl PythonEngine {
     /// # Errors
     /// [`EngineError::Boot`] with the reason: mostly files missing from the distribution.
     pub fn boot(options: &BootOptions) -> Result<Self, EngineError> {
-        platform::initialize(&options.v8_flags);
+        platform::initialize(&format!("{FLAGS} {}", options.v8_flags));
         // No I/O driver: an epoll descriptor would be shared with every fork.
         let reactor = tokio::runtime::Builder::new_current_thread()
             .enable_time()

@@ -62,6 +62,7 @@ const WARM_UP_ROUNDS: usize = 12;
 /// inherits compiled code and imported modules.
 const WARM_UP_PYTHON: &[(Language, &str)] = &[
     (Language::Python, include_str!("../../js/python/warmup.py")),
+    (Language::Python, include_str!("../../js/python/hot.py")),
     (Language::Python, "print(1)\n1"),
     (Language::Python, "1/0"),
 ];

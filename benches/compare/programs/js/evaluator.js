@@ -25,4 +25,5 @@ const scores = turns.map(grade);
 const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
 const tokens = turns.map((turn) => turn.tokens).sort((a, b) => a - b);
 const report = { scores, mean, median: (tokens[1] + tokens[2]) / 2, passed: mean >= 0.5 };
-console.log(JSON.stringify(JSON.parse(JSON.stringify(report))));
+// Not an object alone on the last line: the server would take that for the return value.
+console.log("report", JSON.stringify(JSON.parse(JSON.stringify(report))));
