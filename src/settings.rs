@@ -21,6 +21,10 @@ use crate::zygote::Runtime;
 /// A day: no execution and no pause of this service is longer.
 const MAX_MILLISECONDS: u64 = 86_400_000;
 const DEFAULT_TIMEOUT_MS: u64 = 30_000;
+/// How much later than the longest time limit the CPU's is that nobody set: a busy program runs into
+/// both at once, and its answer should not depend on which clock the kernel looks at first. As long
+/// as the pool may take to stop a program whose time is over.
+const TIME_LIMIT_FIRST_MS: u64 = 1000;
 const DEFAULT_POOL_SIZE: u32 = 10;
 
 /// How log lines look.
@@ -74,7 +78,7 @@ pub struct Settings {
           default_value_t = 60_000, value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
     pub max_execution_time: u64,
 
-    /// Most CPU time of an execution, in ms [default: FAAS_MAX_EXECUTION_TIME]
+    /// Most CPU time of an execution, in ms [default: what its time limit allows]
     #[arg(long, env = "FAAS_MAX_CPU_TIME", value_name = "FAAS_MAX_CPU_TIME",
           value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
     pub max_cpu_time: Option<u64>,
@@ -437,7 +441,9 @@ impl Settings {
     /// The limits that a sandbox puts on itself, unless a request lowers them.
     pub fn sandbox_limits(&self) -> SandboxLimits {
         SandboxLimits {
-            cpu_ms: self.max_cpu_time.unwrap_or(self.max_execution_time),
+            cpu_ms: self
+                .max_cpu_time
+                .unwrap_or(self.max_execution_time + TIME_LIMIT_FIRST_MS),
             memory_bytes: self.memory_limit << 20,
             return_bytes: self.max_return_bytes,
             files_bytes: self.max_files_bytes,
