@@ -17,7 +17,7 @@ test: setup ## Check format and lints, run every test
 	cargo test $(CARGO_FLAGS)
 
 soak: setup ## Run 20,000 executions, a third of them attacks, and see that nothing is left over
-	cargo test $(CARGO_FLAGS) --test soak -- --ignored --nocapture
+	FAAS_SOAK=20000 cargo test $(CARGO_FLAGS) --test soak -- --nocapture
 
 bench: setup ## Measure against the alternatives, in under 15 minutes
 	@scripts/setup-bench
