@@ -12,9 +12,24 @@ pub struct Findings {
     pub errors: Vec<Fault>,
     /// What it imports, in the order of the source.
     pub imports: Vec<Import>,
-    /// Absent if the program does not compile.
+    /// Absent if the program does not compile, or is beyond the parser.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complexity: Option<Complexity>,
+}
+
+impl Findings {
+    /// Those of a program that does not compile, for a fault at a line and column.
+    pub fn invalid(place: Option<(u32, u32)>, message: String) -> Self {
+        let (line, column) = place.unwrap_or_default();
+        Self {
+            errors: vec![Fault {
+                line,
+                column,
+                message,
+            }],
+            ..Self::default()
+        }
+    }
 }
 
 /// A syntax error.
@@ -67,22 +82,19 @@ pub struct Loops {
     pub count: u32,
     /// How deep they are nested within a function.
     pub max_depth: u32,
-    /// What that suggests: `O(1)`, `O(n)`, `O(n^2)`. It knows nothing of how often each runs.
+    /// What that suggests: `O(1)`, `O(n)`, `O(n^2)`. It knows nothing of how often each runs. Filled
+    /// in when the findings come out of the sandbox.
+    #[serde(default)]
     pub estimate: String,
 }
 
 impl Loops {
-    /// The estimate that goes with a depth.
-    pub fn new(count: u32, max_depth: u32) -> Self {
-        let estimate = match max_depth {
+    /// Fills in the estimate that goes with the depth.
+    pub fn estimate(&mut self) {
+        self.estimate = match self.max_depth {
             0 => "O(1)".to_owned(),
             1 => "O(n)".to_owned(),
             depth => format!("O(n^{depth})"),
         };
-        Self {
-            count,
-            max_depth,
-            estimate,
-        }
     }
 }

@@ -24,9 +24,25 @@ fn a_fault_has_its_place_and_its_message() {
             "let a = 1;\nlet b = ;",
             2,
             9,
-            "Expression expected",
+            "Unexpected token ';'",
         ),
         ("typescript", "let a: = 1;", 1, 8, "type"),
+        // It parses, and V8 refuses it.
+        (
+            "javascript",
+            "let a = 1;\nlet a = 2;",
+            2,
+            5,
+            "already been declared",
+        ),
+        (
+            "typescript",
+            "type T = 1;\nlet a: T = 1, a = 2;",
+            2,
+            15,
+            "already been declared",
+        ),
+        ("javascript", "(", 1, 2, "Unexpected end"),
     ] {
         let found = check(language, code);
         assert_eq!(found["valid"], false, "{code}");
@@ -50,7 +66,14 @@ fn nothing_of_the_program_runs() {
         (&found["valid"], &found["language"]),
         (&json!(true), &json!("python"))
     );
-    assert_eq!(check("javascript", "for (;;) {}")["valid"], true);
+    for code in [
+        "for (;;) {}",
+        "await 1; return 2",
+        "import { a } from 'a';\nexport const b = a;",
+        "#!/usr/bin/env node\nthrow 1",
+    ] {
+        assert_eq!(check("javascript", code)["valid"], true, "{code}");
+    }
 }
 
 #[test]

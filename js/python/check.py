@@ -123,17 +123,12 @@ class Figures(ast.NodeVisitor):
         self.loop_depth -= loops
 
     def summary(self):
-        depth = self.max_loop_depth
         return {
             "statements": sum(function["statements"] for function in self.functions),
             "max_nesting": max(function["nesting"] for function in self.functions),
             "max_cyclomatic": max(function["cyclomatic"] for function in self.functions),
             "functions": self.functions,
-            "loops": {
-                "count": self.loops,
-                "max_depth": depth,
-                "estimate": "O(1)" if depth == 0 else "O(n)" if depth == 1 else f"O(n^{depth})",
-            },
+            "loops": {"count": self.loops, "max_depth": self.max_loop_depth},
         }
 
 

@@ -91,16 +91,20 @@ pub async fn pass_gates(service: &Service, order: &Order) -> Result<(), ApiError
 
 /// Has a program looked at in a sandbox of its own.
 async fn look_at(service: &Service, order: Order) -> Result<Findings, ApiError> {
-    let report = service.pool.check(order).await?;
+    let (report, _) = service.pool.execute(order).await?;
     let findings = report
         .return_value
         .filter(|_| report.status == Status::Success);
     // It comes from a sandbox: whatever it is, it must have the right shape.
-    let findings = findings.and_then(|json| serde_json::from_str(&json).ok());
-    findings.ok_or_else(|| {
+    let findings = findings.and_then(|json| serde_json::from_str::<Findings>(&json).ok());
+    let mut findings = findings.ok_or_else(|| {
         ApiError::failed(format!(
             "The program could not be looked at ({}); it may be too long or too deeply nested",
             report.status.name()
         ))
-    })
+    })?;
+    if let Some(complexity) = &mut findings.complexity {
+        complexity.loops.estimate();
+    }
+    Ok(findings)
 }

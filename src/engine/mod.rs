@@ -14,7 +14,6 @@ mod typescript;
 
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Instant;
 
 use crate::protocol::JobFile;
 use crate::protocol::Language;
@@ -56,8 +55,8 @@ pub struct Outcome {
     pub return_value: Option<String>,
     /// What the program ran out of and ended for want of.
     pub limit: Option<SandboxLimit>,
-    /// When its source was compiled; `None` if that failed.
-    pub compiled: Option<Instant>,
+    /// When its source was compiled, by [`crate::clock`]; `None` if that failed.
+    pub compiled_at_us: Option<u64>,
 }
 
 impl Outcome {
@@ -67,7 +66,7 @@ impl Outcome {
             exit_code: 1,
             return_value: None,
             limit,
-            compiled: None,
+            compiled_at_us: None,
         }
     }
 }

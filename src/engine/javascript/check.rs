@@ -9,35 +9,25 @@ use deno_ast::swc::ecma_visit::VisitWith;
 
 use crate::engine::typescript;
 use crate::findings::Complexity;
-use crate::findings::Fault;
 use crate::findings::Findings;
 use crate::findings::FunctionFigures;
 use crate::findings::Import;
 use crate::findings::Loops;
 use crate::protocol::Language;
 
-/// What is found, as JSON in the form of [`Findings`].
-pub fn check(language: Language, code: &str) -> String {
-    let findings = match typescript::parse(language, code) {
-        Ok(parsed) => look_at(&parsed),
-        Err(failure) => {
-            let (line, column) = failure
-                .place
-                .map_or((0, 0), |place| (place.line, place.column));
-            Findings {
-                errors: vec![Fault {
-                    line,
-                    column,
-                    message: failure.message,
-                }],
-                ..Findings::default()
-            }
-        }
-    };
-    serde_json::to_string(&findings).unwrap_or_default()
+/// What there is to say of a program that V8 compiles. One that the parser here cannot cope with has
+/// no figures.
+pub fn look_at(language: Language, code: &str) -> Findings {
+    match typescript::parse(language, code) {
+        Ok(parsed) => figures_of(&parsed),
+        Err(_) => Findings {
+            valid: true,
+            ..Findings::default()
+        },
+    }
 }
 
-fn look_at(parsed: &ParsedSource) -> Findings {
+fn figures_of(parsed: &ParsedSource) -> Findings {
     let mut visitor = Visitor {
         parsed,
         imports: Vec::new(),
@@ -71,7 +61,11 @@ fn look_at(parsed: &ParsedSource) -> Findings {
             max_nesting: highest(|function| function.nesting).unwrap_or(0),
             max_cyclomatic: highest(|function| function.cyclomatic).unwrap_or(0),
             functions,
-            loops: Loops::new(loops, max_loop_depth),
+            loops: Loops {
+                count: loops,
+                max_depth: max_loop_depth,
+                ..Loops::default()
+            },
         }),
     }
 }

@@ -1,6 +1,8 @@
 //! From source text to something that runs: as the body of an async function, so that `await` and
 //! `return` work at the top level, or as a module if it has `import` or `export`.
 
+use std::borrow::Cow;
+
 use deno_core::v8;
 use deno_core::v8::script_compiler;
 
@@ -28,15 +30,33 @@ pub enum Compiled<'s> {
     Module(v8::Local<'s, v8::Module>),
 }
 
-/// Why a program did not compile: text for stderr.
+/// Why a program did not compile.
 #[derive(Debug)]
-pub struct Rejected(pub String);
+pub struct Rejected {
+    /// Where it is, as lines for a report; may be empty.
+    excerpt: String,
+    /// Where it is in the source that was sent, if that is known.
+    pub place: Option<Place>,
+    pub message: String,
+}
 
 impl Rejected {
-    /// From where it is (may be empty) and what it is.
-    pub fn new(excerpt: &str, message: &str) -> Self {
+    pub fn new(source: &Source, place: Option<Place>, width: usize, message: String) -> Self {
+        let excerpt = place.map(|place| source.excerpt(place, width));
+        Self {
+            excerpt: excerpt.unwrap_or_default(),
+            place,
+            message,
+        }
+    }
+
+    /// Text for stderr.
+    pub fn report(&self) -> String {
+        let Self {
+            excerpt, message, ..
+        } = self;
         let gap = if excerpt.is_empty() { "" } else { "\n" };
-        Self(format!("{excerpt}{gap}{message}\n"))
+        format!("{excerpt}{gap}{message}\n")
     }
 }
 
@@ -45,6 +65,12 @@ struct Failure {
     message: String,
     place: Place,
     width: usize,
+}
+
+/// What a text turned out to be.
+enum Parsed<'s, T> {
+    Script(T),
+    Module(v8::Local<'s, v8::Module>),
 }
 
 /// Compiles `code`, which is the text of `source` or was made from it.
@@ -56,33 +82,55 @@ pub fn compile<'s>(
     code: &str,
     source: &Source,
 ) -> Result<Compiled<'s>, Rejected> {
+    let parsed = parse(scope, code, |scope, wrapped| {
+        compile_function(scope, wrapped)
+    });
+    match parsed.map_err(|failure| failure.reject(source))? {
+        Parsed::Script(function) => Ok(Compiled::Function(function)),
+        Parsed::Module(module) => instantiate(scope, module, source).map(Compiled::Module),
+    }
+}
+
+/// Whether V8 takes `code`, as [`compile`] has it; nothing of it runs, and imports are no fault.
+///
+/// # Errors
+/// [`Rejected`] for a syntax error.
+pub fn check(
+    scope: &mut v8::PinScope<'_, '_>,
+    code: &str,
+    source: &Source,
+) -> Result<(), Rejected> {
+    let parsed = parse(scope, code, |scope, wrapped| check_script(scope, wrapped));
+    parsed.map(|_| ()).map_err(|failure| failure.reject(source))
+}
+
+/// Finds out what a text is; `finish` makes something of a script, wrapped.
+fn parse<'s, T>(
+    scope: &mut v8::PinScope<'s, '_>,
+    code: &str,
+    finish: impl FnOnce(&mut v8::PinScope<'s, '_>, &str) -> Result<T, Failure>,
+) -> Result<Parsed<'s, T>, Failure> {
     let code = code.strip_prefix('\u{feff}').unwrap_or(code);
     // A line that names an interpreter is a comment, but only at the very start of a script.
-    let (marker, rest) = match code.strip_prefix("#!") {
-        Some(rest) => ("//", rest),
-        None => ("", code),
+    let plain = match code.strip_prefix("#!") {
+        Some(rest) => Cow::Owned(["//", rest].concat()),
+        None => Cow::Borrowed(code),
     };
-    let proof = [PREFIX_OF_PROOF, marker, rest, SUFFIX_OF_PROOF].concat();
-    let wrapped = [PREFIX, marker, rest, SUFFIX].concat();
-    let compiled = match check(scope, &proof) {
-        Ok(()) => compile_function(scope, &wrapped),
-        Err(failure) => Err(failure),
-    };
-    let failure = match compiled {
-        Ok(function) => return Ok(Compiled::Function(function)),
+    let proof = [PREFIX_OF_PROOF, &plain, SUFFIX_OF_PROOF].concat();
+    let wrapped = [PREFIX, &plain, SUFFIX].concat();
+    let finished = check_script(scope, &proof).and_then(|()| finish(scope, &wrapped));
+    let failure = match finished {
+        Ok(finished) => return Ok(Parsed::Script(finished)),
         Err(failure) => failure,
     };
-    let plain = [marker, rest].concat();
     if failure.is_for_modules() {
-        let module = compile_module(scope, &plain).map_err(|failure| failure.report(source))?;
-        return instantiate(scope, module, source).map(Compiled::Module);
+        return compile_module(scope, &plain).map(Parsed::Module);
     }
-    let failure = if failure.is_within(&plain) {
+    Err(if failure.is_within(&plain) {
         failure
     } else {
         second_opinion(scope, &plain).unwrap_or_else(|| failure.at_end_of(&plain))
-    };
-    Err(failure.report(source))
+    })
 }
 
 /// What is wrong with a program whose error shows only behind the end of its own text, in ours: a
@@ -127,14 +175,14 @@ impl Failure {
         }
     }
 
-    fn report(&self, source: &Source) -> Rejected {
+    fn reject(self, source: &Source) -> Rejected {
         let place = source.original(self.place).unwrap_or(self.place);
-        Rejected::new(&source.excerpt(place, self.width), &self.message)
+        Rejected::new(source, Some(place), self.width, self.message)
     }
 }
 
 /// Whether a wrapped program is a valid script, without running anything of it.
-fn check(scope: &mut v8::PinScope<'_, '_>, wrapped: &str) -> Result<(), Failure> {
+fn check_script(scope: &mut v8::PinScope<'_, '_>, wrapped: &str) -> Result<(), Failure> {
     v8::tc_scope!(let scope, scope);
     let script = script_source(scope, wrapped, -1, false).and_then(|mut source| {
         script_compiler::compile_unbound_script(
@@ -269,13 +317,13 @@ fn instantiate<'s>(
             },
             width: specifier.chars().count() + 2,
         };
-        return Err(failure.report(source));
+        return Err(failure.reject(source));
     }
     v8::tc_scope!(let scope, scope);
     match module.instantiate_module(scope, resolve_nothing) {
         Some(true) => Ok(module),
         // For instance an export of a name that is declared nowhere.
-        _ => Err(failure_of(scope).report(source)),
+        _ => Err(failure_of(scope).reject(source)),
     }
 }
 

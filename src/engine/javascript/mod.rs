@@ -11,7 +11,6 @@ mod source;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use deno_core::JsRuntime;
 use deno_core::RuntimeOptions;
@@ -35,6 +34,8 @@ use super::interrupt::Urgency;
 use super::platform;
 use super::scripts;
 use super::typescript;
+use crate::clock;
+use crate::findings::Findings;
 use crate::protocol::Language;
 use crate::protocol::SandboxLimit;
 use compile::Compiled;
@@ -168,6 +169,28 @@ fn take<'s>(
     (!value.is_undefined()).then_some(value)
 }
 
+/// The JavaScript of a program, and its source.
+fn prepare(language: Language, text: &str) -> Result<(String, Source), Rejected> {
+    if language != Language::TypeScript {
+        return Ok((text.to_owned(), Source::new(text.to_owned())));
+    }
+    match typescript::translate(text) {
+        Ok(translated) => {
+            let source = Source::with_map(text.to_owned(), translated.map_json);
+            Ok((translated.code, source))
+        }
+        Err(failure) => {
+            let source = Source::new(text.to_owned());
+            Err(Rejected::new(
+                &source,
+                failure.place,
+                failure.width,
+                failure.message,
+            ))
+        }
+    }
+}
+
 /// Takes note of what the program's top level came to. If it has failed already, the program is over:
 /// nothing more of it runs.
 fn begin_to_watch(
@@ -203,24 +226,10 @@ impl JavaScriptEngine {
 
     /// Compiles and starts the program; false if it did not compile, which is then reported.
     fn start(&mut self, program: Program<'_>) -> Result<bool, EngineError> {
-        let prepared = match program.language {
-            Language::TypeScript => typescript::translate(program.code).map(|translated| {
-                let source = Source::with_map(program.code.to_owned(), translated.map_json);
-                (translated.code, source)
-            }),
-            _ => Ok((
-                program.code.to_owned(),
-                Source::new(program.code.to_owned()),
-            )),
-        };
-        let (code, source) = match prepared {
+        let (code, source) = match prepare(program.language, program.code) {
             Ok(prepared) => prepared,
-            Err(failure) => {
-                let excerpt = failure.place.map(|place| {
-                    Source::new(program.code.to_owned()).excerpt(place, failure.width)
-                });
-                let excerpt = excerpt.unwrap_or_default();
-                self.reject(&Rejected::new(&excerpt, &failure.message));
+            Err(rejected) => {
+                self.reject(&rejected);
                 return Ok(false);
             }
         };
@@ -244,7 +253,8 @@ impl JavaScriptEngine {
             match compile::compile(scope, &code, &source) {
                 Ok(compiled) => {
                     let state = JsRuntime::op_state_from(scope);
-                    state.borrow_mut().borrow_mut::<HostState>().compiled = Some(Instant::now());
+                    state.borrow_mut().borrow_mut::<HostState>().compiled_at_us =
+                        Some(clock::monotonic_us());
                     let promise = match compiled {
                         Compiled::Function(main) => main.call(scope, undefined, &[]),
                         Compiled::Module(module) => module.evaluate(scope),
@@ -272,7 +282,8 @@ impl JavaScriptEngine {
         let state = self.runtime.op_state();
         let mut state = state.borrow_mut();
         let state = state.borrow_mut::<HostState>();
-        state.host.write(Stream::Stderr, rejected.0.as_bytes());
+        let report = rejected.report();
+        state.host.write(Stream::Stderr, report.as_bytes());
         state.outcome = Some(Outcome::failed(None));
     }
 
@@ -330,7 +341,19 @@ impl Engine for JavaScriptEngine {
     }
 
     fn check(&mut self, language: Language, code: &str) -> Result<String, EngineError> {
-        Ok(check::check(language, code))
+        // V8 decides what a program is, in the words that running it would bring.
+        let compiled = prepare(language, code).and_then(|(code, source)| {
+            deno_core::scope!(scope, &mut self.runtime);
+            compile::check(scope, &code, &source)
+        });
+        let findings = match compiled {
+            Ok(()) => check::look_at(language, code),
+            Err(Rejected { place, message, .. }) => {
+                let place = place.map(|Place { line, column }| (line, column));
+                Findings::invalid(place, message)
+            }
+        };
+        serde_json::to_string(&findings).map_err(|error| EngineError::Runner(error.to_string()))
     }
 
     fn install(&mut self, _packages: &[String]) -> Result<(), String> {
