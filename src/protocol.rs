@@ -194,11 +194,11 @@ pub struct Stages {
     /// When it had taken the job, by [`crate::clock`].
     pub taken_at_us: u64,
     /// From taking the job to the program: limits, input, files.
-    pub prepare_us: u32,
+    pub prepare_us: u64,
     /// Of source text.
-    pub compile_us: u32,
+    pub compile_us: u64,
     /// The program itself, and what it left for its end.
-    pub run_us: u32,
+    pub run_us: u64,
 }
 
 /// Sandbox → supervisor.

@@ -50,6 +50,22 @@ fn a_request_may_not_raise_them() {
 }
 
 #[test]
+fn memory_used_is_told_however_soon_the_program_is_over() {
+    for _ in 0..10 {
+        for (language, code) in [
+            ("python", "x = bytearray(40 << 20)"),
+            ("javascript", "const x = new Uint8Array(40 << 20).fill(1)"),
+        ] {
+            let answer = shared().run(json!({ "language": language, "code": code }));
+            let peak = &answer.body["metadata"]["usage"]["peak_memory_bytes"];
+            let peak = peak.as_u64().unwrap();
+            // The kernel counts resident pages per CPU and adds them up some dozens at a time.
+            assert!((39 << 20..80 << 20).contains(&peak), "{language}: {peak}");
+        }
+    }
+}
+
+#[test]
 fn files_beyond_the_limit_are_an_error_that_can_be_caught() {
     let limits = json!({ "storage_bytes": 1 << 20 });
     let code = r#"

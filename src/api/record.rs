@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 use std::time::SystemTime;
 
 use axum::http::StatusCode;
@@ -25,7 +24,6 @@ use crate::telemetry::EffectiveLimits;
 use crate::telemetry::End;
 use crate::telemetry::Execution;
 use crate::telemetry::Outcome;
-use crate::telemetry::Used;
 use crate::telemetry::cut;
 
 /// An execution that is recorded once it ends: by [`Self::end`], or as cancelled when it is dropped
@@ -152,14 +150,9 @@ fn describe(service: &Service, caller: &Caller, order: &Order, task_id: String) 
 }
 
 fn end(report: &Report) -> End {
-    let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     End {
         exit_code: report.exit_code,
-        usage: Used {
-            wall_ms: milliseconds(report.usage.wall),
-            cpu_ms: milliseconds(report.usage.cpu),
-            peak_memory_bytes: report.usage.peak_memory_bytes,
-        },
+        usage: report.usage.into(),
         truncated: report.truncated,
     }
 }

@@ -12,6 +12,7 @@ use crate::pool::Report;
 use crate::pool::Status;
 use crate::pool::Timings;
 use crate::protocol::Language;
+use crate::telemetry::Used;
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -71,7 +72,7 @@ struct Metadata {
     exit_code: i32,
     timed_out: bool,
     truncated: bool,
-    usage: UsageBody,
+    usage: Used,
     pool_stats: PoolStatsBody,
     #[serde(skip_serializing_if = "Option::is_none")]
     timings: Option<TimingsBody>,
@@ -103,13 +104,6 @@ impl From<Timings> for TimingsBody {
             collect: micros(timings.collect),
         }
     }
-}
-
-#[derive(Debug, Serialize)]
-struct UsageBody {
-    wall_ms: u64,
-    cpu_ms: u64,
-    peak_memory_bytes: u64,
 }
 
 /// Numbers of sandboxes, under the names that today's callers know.
@@ -144,8 +138,7 @@ impl RunResponse {
             Language::Python => "pyodide-webassembly",
             Language::JavaScript | Language::TypeScript => "v8",
         };
-        let milliseconds =
-            |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let usage = Used::from(report.usage);
         let files = report.files.into_iter();
         let (artifacts, files): (Vec<_>, Vec<_>) =
             files.partition(|file| file.media_type.is_some());
@@ -166,16 +159,12 @@ impl RunResponse {
                 instance_id: report.sandbox,
                 language: language.name(),
                 runtime,
-                duration: milliseconds(report.usage.wall),
+                duration: usage.wall_ms,
                 status: report.status.name(),
                 exit_code: report.exit_code,
                 timed_out: report.status == Status::Timeout,
                 truncated: report.truncated,
-                usage: UsageBody {
-                    wall_ms: milliseconds(report.usage.wall),
-                    cpu_ms: milliseconds(report.usage.cpu),
-                    peak_memory_bytes: report.usage.peak_memory_bytes,
-                },
+                usage,
                 pool_stats: stats.into(),
                 timings: timings.then(|| report.timings.into()),
             },

@@ -15,6 +15,7 @@ use super::Outcome;
 use super::Program;
 use super::interrupt;
 use super::platform;
+use crate::clock;
 use crate::protocol::JobFile;
 use crate::protocol::PackageRequest;
 use crate::protocol::SandboxLimit;
@@ -58,7 +59,7 @@ impl HostState {
             files: Vec::new(),
             files_left: 0,
             outcome: None,
-            compiled: None,
+            compiled_at_us: None,
             started: Instant::now(),
         }
     }
@@ -68,7 +69,7 @@ impl HostState {
         self.files = program.files.to_vec();
         self.files_left = program.files_bytes;
         self.outcome = None;
-        self.compiled = None;
+        self.compiled_at_us = None;
     }
 }
 
@@ -97,8 +98,8 @@ pub struct HostState {
     pub files_left: u64,
     /// What the program reported at its end.
     pub outcome: Option<Outcome>,
-    /// When the program's source was compiled.
-    pub compiled: Option<Instant>,
+    /// When the program's source was compiled, by [`crate::clock`].
+    pub compiled_at_us: Option<u64>,
     pub started: Instant,
 }
 
@@ -137,14 +138,14 @@ pub fn op_faas_finish(
             Some("storage") => Some(SandboxLimit::Storage),
             _ => None,
         },
-        compiled: state.compiled,
+        compiled_at_us: state.compiled_at_us,
     });
 }
 
 /// Takes note that the program's source is compiled.
 #[op2(fast)]
 pub fn op_faas_compiled(state: &mut OpState) {
-    state.borrow_mut::<HostState>().compiled = Some(Instant::now());
+    state.borrow_mut::<HostState>().compiled_at_us = Some(clock::monotonic_us());
 }
 
 /// Monotonic clock in ms since the zygote started, with µs in the fraction.

@@ -21,9 +21,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use super::execution;
-use super::execution::Limits;
-use super::execution::Report;
 use super::process::ChildProcess;
+use super::report::Limits;
+use super::report::Report;
+use super::report::Status;
 use super::sandbox::Sandbox;
 use super::sandbox::SandboxError;
 use crate::packages::PackageSettings;
@@ -148,7 +149,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(SandboxLimit::Storage)
     ];
     let stages =
-        any::<(u64, u32, u32, u32)>().prop_map(|(taken_at_us, prepare_us, compile_us, run_us)| {
+        any::<(u64, u64, u64, u64)>().prop_map(|(taken_at_us, prepare_us, compile_us, run_us)| {
             Stages {
                 taken_at_us,
                 prepare_us,
@@ -369,7 +370,7 @@ fn a_sandbox_that_never_pauses_is_stopped_all_the_same() {
         let flood = Then::Flood(Box::leak(frames.into_boxed_slice()));
         let (outcome, took) = runtime.block_on(execute(&packages, greeting.clone(), flood));
         let report = outcome.unwrap();
-        assert_eq!(report.status, execution::Status::Timeout);
+        assert_eq!(report.status, Status::Timeout);
         assert!(took < WALL + LATE, "took {took:?}");
     }
 }

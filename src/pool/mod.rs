@@ -14,10 +14,12 @@ mod launcher;
 mod output;
 mod package_sets;
 mod process;
+mod report;
 mod return_value;
 mod sandbox;
 mod shelf;
 mod status;
+mod time_limit;
 mod zygote;
 
 use std::collections::BTreeMap;
@@ -38,6 +40,7 @@ use tracing::field;
 use crate::packages::Packages;
 use crate::protocol::Job;
 use crate::protocol::Language;
+use crate::protocol::Task;
 use crate::settings::Settings;
 use crate::telemetry::Limit;
 use crate::telemetry::Metrics;
@@ -52,15 +55,16 @@ use shelf::ShelfSize;
 use zygote::Origin;
 
 pub use admission::Priority;
-pub use execution::Limits;
-pub use execution::OutputFile;
-pub use execution::Report;
-pub use execution::Status;
-pub use execution::Timings;
 pub use output::Live;
 pub use output::LiveEvent;
 pub use package_sets::BadRequirement;
 pub use package_sets::PackageSet;
+pub use report::Limits;
+pub use report::OutputFile;
+pub use report::Report;
+pub use report::Status;
+pub use report::Timings;
+pub use report::Usage;
 pub use status::ZygoteState;
 
 /// How many sandboxes may break under a job, before its program starts, until the job is given up.
@@ -98,7 +102,7 @@ pub struct PoolStats {
     pub queued: usize,
 }
 
-/// Executions since the start.
+/// Executions since the start; looking at a program is none.
 #[derive(Debug, Default)]
 pub struct Totals {
     pub started: AtomicU64,
@@ -217,21 +221,6 @@ impl Pool {
     /// When the job was not started: too many wait, no zygote, shutting down. A program that fails
     /// is a [`Report`], also one whose packages cannot be installed.
     pub async fn execute(&self, order: Order) -> Result<(Report, PoolStats), PoolError> {
-        self.totals.started.fetch_add(1, Ordering::Relaxed);
-        let (report, stats) = self.perform(order).await?;
-        self.count(&report);
-        Ok((report, stats))
-    }
-
-    /// Has a program looked at, which counts as no execution. Dropping the future kills the sandbox.
-    ///
-    /// # Errors
-    /// As [`Self::execute`].
-    pub async fn check(&self, order: Order) -> Result<Report, PoolError> {
-        Ok(self.perform(order).await?.0)
-    }
-
-    async fn perform(&self, order: Order) -> Result<(Report, PoolStats), PoolError> {
         let asked = Instant::now();
         let span = tracing::info_span!("queue");
         let entered = self.admission.enter(order.priority).instrument(span);
@@ -241,6 +230,7 @@ impl Pool {
             PoolError::QueueFull(self.queue_size)
         })?;
         let queue = asked.elapsed();
+        self.count_begun(order.job.task);
         let mut last_error = String::new();
         for _ in 0..ATTEMPTS {
             if self.shared.stop.is_cancelled() {
@@ -252,6 +242,7 @@ impl Pool {
             let Ok(sandbox) = lane.shelf.take().instrument(fork).await else {
                 if let Some(reason) = lane.status.failure() {
                     let report = Report::not_installed(&reason, asked.elapsed());
+                    self.count_ended(order.job.task, &report);
                     return Ok((report, self.stats()));
                 }
                 last_error = lane.status.get().reason;
@@ -270,6 +261,7 @@ impl Pool {
                     run.record("status", report.status.name());
                     report.timings.queue = queue;
                     report.timings.sandbox = waited.saturating_sub(queue);
+                    self.count_ended(job.task, &report);
                     return Ok((report, self.stats()));
                 }
                 Err(error) => {
@@ -337,7 +329,16 @@ impl Pool {
         lanes
     }
 
-    fn count(&self, report: &Report) {
+    fn count_begun(&self, task: Task) {
+        if task == Task::Run {
+            self.totals.started.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn count_ended(&self, task: Task, report: &Report) {
+        if task != Task::Run {
+            return;
+        }
         let totals = &self.totals;
         let failed = report.status != Status::Success;
         let wall = u64::try_from(report.usage.wall.as_micros()).unwrap_or(u64::MAX);

@@ -24,6 +24,18 @@ pub struct ShelfSize {
     pub idle_after: Duration,
 }
 
+/// While at least half of the shelf is full, it is not filled up so soon after a sandbox was taken:
+/// the fork would take the CPU from the program that has just begun.
+const LULL: Duration = Duration::from_millis(5);
+
+/// When to fork for the shelf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refill {
+    Full,
+    Now,
+    In(Duration),
+}
+
 #[derive(Debug)]
 pub struct Shelf {
     state: Mutex<State>,
@@ -98,11 +110,20 @@ impl Shelf {
         }
     }
 
-    /// How many sandboxes are missing, if so many are being prepared.
-    pub fn missing(&self, preparing: usize) -> usize {
+    /// Whether to fork a sandbox now, if so many are being prepared.
+    pub fn refill(&self, preparing: usize) -> Refill {
         let mut state = self.lock();
         state.waiting.retain(|waiter| !waiter.is_closed());
-        (state.target + state.waiting.len()).saturating_sub(state.idle.len() + preparing)
+        if state.target + state.waiting.len() <= state.idle.len() + preparing {
+            return Refill::Full;
+        }
+        let is_scarce = !state.waiting.is_empty() || state.idle.len() < state.target.div_ceil(2);
+        let since = state.last_taken.elapsed();
+        if is_scarce || since >= LULL {
+            Refill::Now
+        } else {
+            Refill::In(LULL - since)
+        }
     }
 
     /// Gives up one waiting sandbox, so that another zygote may fork. Tells whether there was one.

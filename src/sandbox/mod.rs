@@ -10,8 +10,6 @@ mod trap;
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::time::Duration;
-use std::time::Instant;
 
 use crate::allocator;
 use crate::clock;
@@ -89,7 +87,10 @@ impl Host for SocketHost {
 /// Sends the program's end and ends the process, without any memory from the heap.
 fn finish_now(exit_code: i32, limit: Option<SandboxLimit>) -> ! {
     end(match output::send_last(exit_code, limit) {
-        Ok(()) => exit::DONE,
+        Ok(()) => {
+            output::wait_for_close();
+            exit::DONE
+        }
         Err(_) => exit::NO_JOB,
     })
 }
@@ -186,19 +187,18 @@ fn live(
 
     let job: Job = output::receive().map_err(|_| exit::NO_JOB)?;
     let taken_at_us = clock::monotonic_us();
-    let taken = Instant::now();
     output::send(&SandboxEvent::Started).map_err(|_| exit::NO_JOB)?;
     lockdown
         .limit(&job.limits)
         .map_err(|_| exit::NOT_LOCKED_DOWN)?;
     allocator::on_out_of_memory(|| finish_now(1, Some(SandboxLimit::Memory)));
     match job.task {
-        Task::Run => run(engine, &job, taken, taken_at_us),
+        Task::Run => run(engine, &job, taken_at_us),
         Task::Check => check(engine, &job),
     }
 }
 
-fn run(engine: &mut dyn Engine, job: &Job, taken: Instant, taken_at_us: u64) -> Result<(), i32> {
+fn run(engine: &mut dyn Engine, job: &Job, taken_at_us: u64) -> Result<(), i32> {
     let program = Program {
         language: job.language,
         code: &job.code,
@@ -209,16 +209,15 @@ fn run(engine: &mut dyn Engine, job: &Job, taken: Instant, taken_at_us: u64) -> 
         memory_bytes: job.limits.memory_bytes,
         storage_bytes: job.limits.storage_bytes,
     };
-    let prepared = Instant::now();
+    let prepared_at_us = clock::monotonic_us();
     let outcome = engine.run(program, false);
-    let ended = Instant::now();
-    let compiled = outcome.as_ref().ok().and_then(|outcome| outcome.compiled);
-    let compiled = compiled.unwrap_or(prepared);
+    let compiled = outcome.as_ref().map(|outcome| outcome.compiled_at_us);
+    let compiled_at_us = compiled.ok().flatten().unwrap_or(prepared_at_us);
     let stages = Stages {
         taken_at_us,
-        prepare_us: micros(prepared - taken),
-        compile_us: micros(compiled - prepared),
-        run_us: micros(ended - compiled),
+        prepare_us: prepared_at_us.saturating_sub(taken_at_us),
+        compile_us: compiled_at_us.saturating_sub(prepared_at_us),
+        run_us: clock::monotonic_us().saturating_sub(compiled_at_us),
     };
     finish(outcome.as_ref(), job, stages)
 }
@@ -230,14 +229,9 @@ fn check(engine: &mut dyn Engine, job: &Job) -> Result<(), i32> {
         exit_code: 0,
         return_value: Some(findings),
         limit: None,
-        compiled: None,
+        compiled_at_us: None,
     });
     finish(outcome.as_ref(), job, Stages::default())
-}
-
-/// A duration in µs; one of more than an hour counts as that.
-fn micros(duration: Duration) -> u32 {
-    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }
 
 fn finish(outcome: Result<&Outcome, &EngineError>, job: &Job, stages: Stages) -> Result<(), i32> {
@@ -265,5 +259,7 @@ fn finish(outcome: Result<&Outcome, &EngineError>, job: &Job, stages: Stages) ->
         },
         Err(_) => return Err(exit::BROKEN),
     };
-    output::send(&event).map_err(|_| exit::NO_JOB)
+    output::send(&event).map_err(|_| exit::NO_JOB)?;
+    output::wait_for_close();
+    Ok(())
 }

@@ -161,6 +161,14 @@ pub fn receive_frame() -> Result<Vec<u8>, SocketClosed> {
     Ok(frame)
 }
 
+/// Waits until the supervisor closes its end, or kills this process, once the last message is sent:
+/// it first asks the kernel what the process used, which is known only while it lives. It also spares
+/// the answer from competing with the end of a process, which takes a while.
+pub fn wait_for_close() {
+    // Whatever came, it would be nothing to act upon.
+    let _ = read_exact(&mut [0]);
+}
+
 /// Writes out what is buffered, unless the thread is at work on it. Async-signal-safe.
 pub fn flush_from_handler() {
     if BUFFER.in_use.load(Ordering::SeqCst) {

@@ -1,11 +1,13 @@
 //! What is kept of one execution, by the audit log and the history.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 use std::time::SystemTime;
 
 use serde::Serialize;
 
 use crate::pool::Limits;
+use crate::pool::Usage;
 use crate::protocol::SandboxLimits;
 
 /// Most that is kept of a program or of one of its outputs, in bytes.
@@ -54,7 +56,7 @@ pub struct EffectiveLimits {
 impl EffectiveLimits {
     pub fn new(limits: Limits, sandbox: SandboxLimits) -> Self {
         Self {
-            wall_ms: u64::try_from(limits.wall.as_millis()).unwrap_or(u64::MAX),
+            wall_ms: milliseconds(limits.wall),
             cpu_ms: sandbox.cpu_ms,
             memory_bytes: sandbox.memory_bytes,
             output_bytes: limits.output_bytes,
@@ -73,12 +75,26 @@ pub struct End {
     pub truncated: bool,
 }
 
-/// What an execution used.
+/// What an execution used, as answers and records have it.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Used {
     pub wall_ms: u64,
     pub cpu_ms: u64,
     pub peak_memory_bytes: u64,
+}
+
+impl From<Usage> for Used {
+    fn from(usage: Usage) -> Self {
+        Self {
+            wall_ms: milliseconds(usage.wall),
+            cpu_ms: milliseconds(usage.cpu),
+            peak_memory_bytes: usage.peak_memory_bytes,
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A program and its output, each cut to [`MAX_BODY_BYTES`].
