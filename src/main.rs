@@ -16,6 +16,7 @@ mod engine;
 mod findings;
 mod healthcheck;
 mod packages;
+mod placement;
 mod pool;
 mod probe;
 mod protocol;
