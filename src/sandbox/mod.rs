@@ -147,10 +147,10 @@ pub fn install(
 
 /// The life of a sandbox. Called in the child right after the fork.
 ///
-/// `rehearsal` is a program to run first, whose effects nobody sees.
+/// `rehearsal`, if any, is a program to run first, whose effects nobody sees.
 pub fn main(
     engine: &mut dyn Engine,
-    rehearsal: (Language, &str),
+    rehearsal: Option<(Language, &str)>,
     lockdown: &Lockdown,
     supervisor: i32,
     socket: OwnedFd,
@@ -171,7 +171,7 @@ pub fn end(status: i32) -> ! {
 
 fn live(
     engine: &mut dyn Engine,
-    (language, rehearsal): (Language, &str),
+    rehearsal: Option<(Language, &str)>,
     lockdown: &Lockdown,
     supervisor: i32,
     socket: OwnedFd,
@@ -180,7 +180,9 @@ fn live(
         .apply(supervisor, socket)
         .map_err(|_| exit::NOT_LOCKED_DOWN)?;
     output::attach(socket);
-    rehearse(engine, language, rehearsal).map_err(|_| exit::BROKEN)?;
+    if let Some((language, code)) = rehearsal {
+        rehearse(engine, language, code).map_err(|_| exit::BROKEN)?;
+    }
     engine.reseed().map_err(|_| exit::BROKEN)?;
     engine.set_host(Rc::new(SocketHost));
     output::send(&SandboxEvent::Ready).map_err(|_| exit::NO_JOB)?;

@@ -1,6 +1,7 @@
 //! Making the zygote's memory fit for forking.
 
 use std::ffi::c_void;
+use std::ops::Range;
 
 use rustix::mm::Advice;
 use rustix::mm::madvise;
@@ -12,8 +13,7 @@ const HUGE_PAGE: usize = 2 << 20;
 struct Mapping {
     start: usize,
     end: usize,
-    /// Private, anonymous and writable: what copy-on-write is about.
-    collapsible: bool,
+    private_writable: bool,
 }
 
 /// Clears `MADV_DONTFORK` wherever it is set. V8's allocator marks its heaps with it, so that a
@@ -44,14 +44,10 @@ pub fn make_forkable() -> std::io::Result<()> {
 /// # Errors
 /// When `/proc/self/maps` cannot be read.
 pub fn collapse() -> std::io::Result<()> {
-    let maps = std::fs::read_to_string("/proc/self/maps")?;
     let mut collapsed = 0;
-    for mapping in maps.lines().filter_map(parse_mapping) {
-        if !mapping.collapsible {
-            continue;
-        }
-        let mut page = mapping.start.next_multiple_of(HUGE_PAGE);
-        while page + HUGE_PAGE <= mapping.end {
+    for memory in private_writable()? {
+        let mut page = memory.start.next_multiple_of(HUGE_PAGE);
+        while page + HUGE_PAGE <= memory.end {
             // SAFETY: collapsing moves pages behind the same addresses, contents unchanged.
             let done =
                 unsafe { libc::madvise(page as *mut c_void, HUGE_PAGE, libc::MADV_COLLAPSE) };
@@ -63,6 +59,17 @@ pub fn collapse() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Where memory is that is private, anonymous and writable: what copy-on-write is about.
+///
+/// # Errors
+/// When `/proc/self/maps` cannot be read.
+pub fn private_writable() -> std::io::Result<Vec<Range<usize>>> {
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    let mappings = maps.lines().filter_map(parse_mapping);
+    let private = mappings.filter(|mapping| mapping.private_writable);
+    Ok(private.map(|mapping| mapping.start..mapping.end).collect())
+}
+
 fn parse_mapping(line: &str) -> Option<Mapping> {
     let mut fields = line.split_ascii_whitespace();
     let (start, end) = fields.next()?.split_once('-')?;
@@ -72,7 +79,7 @@ fn parse_mapping(line: &str) -> Option<Mapping> {
     Some(Mapping {
         start: usize::from_str_radix(start, 16).ok()?,
         end: usize::from_str_radix(end, 16).ok()?,
-        collapsible: inode == "0" && permissions.starts_with("rw") && !name.starts_with("[v"),
+        private_writable: inode == "0" && permissions.starts_with("rw") && !name.starts_with("[v"),
     })
 }
 
@@ -81,17 +88,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_private_anonymous_mapping_is_collapsible() {
+    fn a_private_anonymous_mapping_is_private_and_writable() {
         let line = "7f0000000000-7f0000400000 rw-p 00000000 00:00 0 ";
         let mapping = parse_mapping(line).unwrap();
         assert_eq!(mapping.end - mapping.start, 2 * HUGE_PAGE);
-        assert!(mapping.collapsible);
+        assert!(mapping.private_writable);
     }
 
     #[test]
     fn files_and_attributes_are_not() {
         let file = "55d0-55e0 rw-p 00000000 fe:00 1234 /usr/bin/x";
-        assert!(!parse_mapping(file).unwrap().collapsible);
+        assert!(!parse_mapping(file).unwrap().private_writable);
         assert!(parse_mapping("VmFlags: rd wr mr mw me dc").is_none());
         assert!(parse_mapping("Rss:                   4 kB").is_none());
     }
