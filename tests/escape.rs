@@ -53,6 +53,9 @@ const fine = ({}).polluted === undefined && [...[1, 2]].length === 2 && JSON.str
 console.log("right", fine, [3, 1, 2].sort().join(""));
 "#;
 
+/// Sandboxes that each zygote keeps waiting.
+const POOL_SIZE: usize = 6;
+
 struct Arena {
     server: Server,
     bait: Bait,
@@ -66,7 +69,7 @@ impl Arena {
         let bait = Bait::lay();
         let server = Server::start(&[
             (corpus::SECRET_VARIABLE, bait.secret.as_str()),
-            ("FAAS_POOL_SIZE", "6"),
+            ("FAAS_POOL_SIZE", &POOL_SIZE.to_string()),
         ]);
         let javascript = json!({ "language": "javascript", "code": "1" });
         Self {
@@ -142,16 +145,14 @@ impl Arena {
         });
     }
 
-    /// Waits until the pool is as it was before the first attack.
+    /// Waits until the pool is at rest: full, and nothing else there.
     fn census(&self) -> Census {
-        let full = |pool: &serde_json::Value| {
-            pool["activeInstances"] == 0 && pool["idleInstances"] == pool["totalInstances"]
-        };
+        let lanes = if self.has_javascript { 2 } else { 1 };
         eventually("the pool does not come to rest", || {
             let pool = self.server.get("/health").body["pool"].clone();
-            let lanes = if self.has_javascript { 2 } else { 1 };
-            let expected = pool["totalInstances"].as_u64().unwrap() as usize + lanes;
-            full(&pool) && self.server.children().len() == expected
+            pool["activeInstances"] == 0
+                && pool["idleInstances"] == lanes * POOL_SIZE
+                && self.server.children().len() == lanes * (POOL_SIZE + 1)
         });
         Census::take(&self.server)
     }
