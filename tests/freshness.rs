@@ -5,6 +5,7 @@ mod common;
 use std::collections::HashSet;
 
 use common::shared;
+use serde_json::json;
 
 #[test]
 fn nothing_of_an_earlier_execution_is_left() {
@@ -71,4 +72,17 @@ print(random.random(), random.SystemRandom().random(), uuid.uuid4(), secrets.tok
             assert!(seen.insert(word.clone()), "{word} was drawn before");
         }
     }
+}
+
+#[test]
+fn collecting_garbage_passes_over_what_was_there_before_the_program() {
+    let code = "import gc\nunreachable = []\nunreachable.append(unreachable)\ndel unreachable\n\
+        (gc.collect() > 0, len(gc.get_objects()) < 5000, gc.get_freeze_count() > 10_000)";
+    let answer = shared().run(json!({ "code": code }));
+    assert_eq!(
+        answer.ret_val(),
+        "(True, True, True)",
+        "{}",
+        answer.stderr()
+    );
 }

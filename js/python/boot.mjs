@@ -103,7 +103,7 @@ load`,
 );
 for (const [name, source] of Object.entries(boot.modules)) loadModule(name, source);
 const runner = pyodide.pyimport("_faas_runner");
-const { run, reseed, install, report_stop: reportStop } = runner;
+const { run, reseed, settle, install, report_stop: reportStop } = runner;
 const check = pyodide.pyimport("_faas_check").check;
 const storage = limitStorage(pyodide.FS);
 storage.setBase();
@@ -203,6 +203,7 @@ globalThis.__faasEngine = {
     host.reseed();
     reseed();
   },
+  settle,
   // Returns what went wrong, or undefined.
   install(packages) {
     try {

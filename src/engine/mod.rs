@@ -132,6 +132,10 @@ pub trait Engine {
     /// [`EngineError::Runner`] if the runtime's own code failed.
     fn reseed(&mut self) -> Result<(), EngineError>;
 
-    /// Collects garbage, so that forks inherit a compact heap.
-    fn collect_garbage(&mut self);
+    /// Collects garbage, so that forks inherit a compact heap, and sees to it that their own
+    /// collections leave it alone.
+    ///
+    /// # Errors
+    /// As [`Self::reseed`].
+    fn collect_garbage(&mut self) -> Result<(), EngineError>;
 }

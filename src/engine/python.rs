@@ -97,6 +97,7 @@ pub struct PythonEngine {
     runtime: JsRuntime,
     run: v8::Global<v8::Function>,
     reseed: v8::Global<v8::Function>,
+    settle: v8::Global<v8::Function>,
     install: v8::Global<v8::Function>,
     check: v8::Global<v8::Function>,
     report_stop: v8::Global<v8::Function>,
@@ -169,7 +170,7 @@ impl PythonEngine {
             let engine = take(scope, global, "__faasEngine").ok_or("boot.mjs left no engine")?;
             let engine = v8::Local::<v8::Object>::try_from(engine)?;
             let mut functions = Vec::new();
-            for name in ["run", "reseed", "install", "check", "reportStop"] {
+            for name in ["run", "reseed", "settle", "install", "check", "reportStop"] {
                 let function = take(scope, engine, name).ok_or("a function is missing")?;
                 let function = v8::Local::<v8::Function>::try_from(function)?;
                 functions.push(v8::Global::new(scope, function));
@@ -187,12 +188,13 @@ impl PythonEngine {
             )
         };
         tracing::debug!(stages, "booted Pyodide");
-        let functions = <[_; 5]>::try_from(functions).map_err(|_| "a function is missing")?;
-        let [run, reseed, install, check, report_stop] = functions;
+        let functions = <[_; 6]>::try_from(functions).map_err(|_| "a function is missing")?;
+        let [run, reseed, settle, install, check, report_stop] = functions;
         Ok(Self {
             runtime,
             run,
             reseed,
+            settle,
             install,
             check,
             report_stop,
@@ -243,6 +245,19 @@ fn take<'s>(
     let value = object.get(scope, key.into())?;
     object.delete(scope, key.into());
     (!value.is_undefined()).then_some(value)
+}
+
+impl PythonEngine {
+    /// Calls a function of our own that takes and returns nothing.
+    fn call(&mut self, function: &v8::Global<v8::Function>) -> Result<(), EngineError> {
+        deno_core::scope!(scope, &mut self.runtime);
+        let this = v8::undefined(scope).into();
+        let function = v8::Local::new(scope, function);
+        let returned = function.call(scope, this, &[]);
+        returned
+            .map(|_| ())
+            .ok_or_else(|| EngineError::Runner("a function of the runner failed".into()))
+    }
 }
 
 impl Engine for PythonEngine {
@@ -342,16 +357,13 @@ impl Engine for PythonEngine {
 
     fn reseed(&mut self) -> Result<(), EngineError> {
         let reseed = self.reseed.clone();
-        deno_core::scope!(scope, &mut self.runtime);
-        let this = v8::undefined(scope).into();
-        let reseed = v8::Local::new(scope, reseed);
-        reseed
-            .call(scope, this, &[])
-            .map(|_| ())
-            .ok_or_else(|| EngineError::Runner("reseeding failed".into()))
+        self.call(&reseed)
     }
 
-    fn collect_garbage(&mut self) {
+    fn collect_garbage(&mut self) -> Result<(), EngineError> {
+        let settle = self.settle.clone();
+        self.call(&settle)?;
         self.runtime.v8_isolate().low_memory_notification();
+        Ok(())
     }
 }

@@ -63,6 +63,7 @@ const WARM_UP_ROUNDS: usize = 12;
 /// Programs that take the paths most programs take, run before the first fork so that every fork
 /// inherits compiled code and imported modules.
 const WARM_UP_PYTHON: &[(Language, &str)] = &[
+    (Language::Python, include_str!("../../js/python/preload.py")),
     (Language::Python, include_str!("../../js/python/warmup.py")),
     (Language::Python, include_str!("../../js/python/hot.py")),
     (Language::Python, "print(1)\n1"),
@@ -147,7 +148,7 @@ impl<'a> Zygote<'a> {
         control: Control,
         supervisor: i32,
     ) -> Result<Self, Error> {
-        engine.collect_garbage();
+        engine.collect_garbage()?;
         let (language, rehearsal) = runtime.rehearsal();
         if runtime.learns_footprint() {
             // What V8 does first after a collection need not be done in every fork.
@@ -236,7 +237,7 @@ impl<'a> Zygote<'a> {
     fn start_over(&mut self) -> Result<(), Error> {
         sandbox::die_with(self.supervisor)?;
         warm_up(self.engine, self.runtime)?;
-        self.engine.collect_garbage();
+        self.engine.collect_garbage()?;
         self.lockdown = prepare()?;
         // Other memory, other footprint, and a narrowed zygote may not fork to learn it.
         self.footprint = Footprint::default();

@@ -372,10 +372,11 @@ impl Engine for JavaScriptEngine {
             .ok_or_else(|| EngineError::Runner("reseeding failed".into()))
     }
 
-    fn collect_garbage(&mut self) {
+    fn collect_garbage(&mut self) -> Result<(), EngineError> {
         let isolate = self.runtime.v8_isolate();
         isolate.low_memory_notification();
         // The rest of it (sweeping) waits in tasks; every fork would have to do it.
         platform::pump(isolate);
+        Ok(())
     }
 }
