@@ -11,8 +11,10 @@ use deno_core::v8;
 /// * `--stack-size`: in KiB; leaves room on the 8 MiB main stack for V8's own C++ frames.
 /// * `--no-wasm-code-gc`: code that was optimised stays beside its better version. Freeing it leaves
 ///   a hole in its region, and each of a hundred holes costs every fork two more mappings to copy.
-const FLAGS: &str =
-    "--single-threaded --wasm-max-mem-pages=65536 --stack-size=1968 --no-wasm-code-gc";
+/// * `--no-memory-reducer`: V8 sets a timer after a collection, for another one in idle time. Every
+///   fork of a zygote whose timer has run out would find it due, and collect the whole heap.
+const FLAGS: &str = "--single-threaded --wasm-max-mem-pages=65536 --stack-size=1968 \
+    --no-wasm-code-gc --no-memory-reducer";
 
 /// Initialises V8 in this process. To be called once, before any isolate, on the only thread.
 ///
