@@ -112,6 +112,9 @@ fn lines_that_come_up_during_an_execution_have_its_id() {
         ("FAAS_LOG", "warn,faas_server::serve=info"),
     ]);
     // A sandbox that dies on the shelf breaks under the next job.
+    common::eventually("no sandbox waits", || {
+        server.get("/health").body["pool"]["idleInstances"] == 1
+    });
     let zygote = server.zygote();
     let mut sandboxes = server.children();
     sandboxes.retain(|pid| *pid != zygote);
