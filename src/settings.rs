@@ -12,6 +12,7 @@ use clap::ValueEnum;
 
 use crate::api::ApiToken;
 use crate::packages::PackageSettings;
+use crate::pool::LONGEST_GRACE;
 use crate::pool::Limits;
 use crate::protocol::Language;
 use crate::protocol::SandboxLimits;
@@ -21,10 +22,6 @@ use crate::zygote::Runtime;
 /// A day: no execution and no pause of this service is longer.
 const MAX_MILLISECONDS: u64 = 86_400_000;
 const DEFAULT_TIMEOUT_MS: u64 = 30_000;
-/// How much later than the longest time limit the CPU's is that nobody set: a busy program runs into
-/// both at once, and its answer should not depend on which clock the kernel looks at first. As long
-/// as the pool may take to stop a program whose time is over.
-const TIME_LIMIT_FIRST_MS: u64 = 1000;
 const DEFAULT_POOL_SIZE: u32 = 10;
 
 /// How log lines look.
@@ -441,9 +438,11 @@ impl Settings {
     /// The limits that a sandbox puts on itself, unless a request lowers them.
     pub fn sandbox_limits(&self) -> SandboxLimits {
         SandboxLimits {
+            // Unless it is set, later than any time limit: a busy program runs into both at once, and
+            // its answer should not depend on which clock the kernel looks at first.
             cpu_ms: self
                 .max_cpu_time
-                .unwrap_or(self.max_execution_time + TIME_LIMIT_FIRST_MS),
+                .unwrap_or(self.max_execution_time + LONGEST_GRACE.as_millis() as u64),
             memory_bytes: self.memory_limit << 20,
             return_bytes: self.max_return_bytes,
             files_bytes: self.max_files_bytes,

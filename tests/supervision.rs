@@ -290,3 +290,15 @@ fn a_pool_grows_when_needed_and_shrinks_when_not() {
     eventually("the pool does not grow", || idle(&server) > 2);
     eventually("the pool does not shrink", || idle(&server) == 1);
 }
+
+#[test]
+fn a_flag_that_v8_does_not_know_is_named() {
+    let server = Server::start_unready(&[
+        ("FAAS_LANGUAGE", "javascript"),
+        ("FAAS_V8_FLAGS", "--no-such-flag"),
+    ]);
+    eventually("the flag is not named", || {
+        server.log().contains("V8 does not know --no-such-flag")
+    });
+    assert_eq!(server.get("/health").status, 503);
+}

@@ -3,6 +3,8 @@
 use deno_core::JsRuntime;
 use deno_core::v8;
 
+use super::EngineError;
+
 /// Flags every zygote starts with.
 ///
 /// * `--single-threaded`: a fork carries over only the calling thread, so V8 must not own others.
@@ -18,15 +20,29 @@ const FLAGS: &str = "--single-threaded --wasm-max-mem-pages=65536 --stack-size=1
 
 /// Initialises V8 in this process. To be called once, before any isolate, on the only thread.
 ///
-/// `extra_flags` come from FAAS_V8_FLAGS, for experiments and measurements.
-pub fn initialize(extra_flags: &str) {
-    v8::V8::set_flags_from_string(FLAGS);
-    v8::V8::set_flags_from_string(extra_flags);
+/// `engine_flags` are the engine's own, `extra_flags` come from FAAS_V8_FLAGS.
+///
+/// # Errors
+/// [`EngineError::Boot`] if V8 does not know a flag, which would otherwise go unnoticed: after an
+/// update that renamed it, too.
+pub fn initialize(engine_flags: &str, extra_flags: &str) -> Result<(), EngineError> {
+    let flags = [FLAGS, engine_flags, extra_flags];
+    let flags = flags
+        .iter()
+        .flat_map(|flags| flags.split_ascii_whitespace());
+    // As on a command line, whose first word is the program's name and stays.
+    let words = std::iter::once("v8").chain(flags).map(str::to_owned);
+    let left = v8::V8::set_flags_from_command_line(words.collect());
+    if left.len() > 1 {
+        let unknown = left[1..].join(" ");
+        return Err(EngineError::Boot(format!("V8 does not know {unknown}")));
+    }
     // deno_core never asks for it; without it every wasm memory access pays an explicit bounds check.
     v8::V8::enable_web_assembly_trap_handler(true);
     JsRuntime::init_platform(Some(
         v8::new_single_threaded_default_platform(false).make_shared(),
     ));
+    Ok(())
 }
 
 /// Runs the tasks that V8 posted to its platform, until none is due; tells whether there were any.

@@ -110,7 +110,7 @@ impl PythonEngine {
     /// # Errors
     /// [`EngineError::Boot`] with the reason: mostly files missing from the distribution.
     pub fn boot(options: &BootOptions) -> Result<Self, EngineError> {
-        platform::initialize(&format!("{FLAGS} {}", options.v8_flags));
+        platform::initialize(FLAGS, &options.v8_flags)?;
         // No I/O driver: an epoll descriptor would be shared with every fork.
         let reactor = tokio::runtime::Builder::new_current_thread()
             .enable_time()

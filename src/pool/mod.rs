@@ -66,6 +66,7 @@ pub use report::Status;
 pub use report::Timings;
 pub use report::Usage;
 pub use status::ZygoteState;
+pub use time_limit::LONGEST_GRACE;
 
 /// How many sandboxes may break under a job, before its program starts, until the job is given up.
 const ATTEMPTS: usize = 3;

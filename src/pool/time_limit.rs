@@ -14,7 +14,7 @@ const KILL_AFTER: Duration = Duration::from_millis(60);
 const ASK_AGAIN_CPU: Duration = Duration::from_millis(35);
 const KILL_CPU: Duration = Duration::from_millis(80);
 /// but no longer than this.
-const LONGEST_GRACE: Duration = Duration::from_secs(1);
+pub const LONGEST_GRACE: Duration = Duration::from_secs(1);
 
 /// What happens to a program whose time is over.
 #[derive(Debug, PartialEq, Eq)]

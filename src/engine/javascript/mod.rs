@@ -78,7 +78,7 @@ impl JavaScriptEngine {
     /// # Errors
     /// [`EngineError::Boot`] with the reason; there is none but mistakes of ours.
     pub fn boot(options: &BootOptions) -> Result<Self, EngineError> {
-        platform::initialize(&format!("{FLAGS} {}", options.v8_flags));
+        platform::initialize(FLAGS, &options.v8_flags)?;
         Self::boot_realm(options.memory_bytes).map_err(|error| EngineError::Boot(error.to_string()))
     }
 
