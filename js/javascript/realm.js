@@ -168,7 +168,7 @@ event.saveGlobalThisReference({
   },
 });
 
-// deno_core's stubs of asynchronous ops say `originalOp.call(…)`, and so look `call` up on a prototype
+// deno_core's stubs of asynchronous ops say `originalOp.call(...)`, and so look `call` up on a prototype
 // that is the program's to change, with the op as `this`. Each such op gets a `call` of its own. Its
 // stub is called once, with a `call` that only takes note: the op itself is not run.
 const { call } = Function.prototype;

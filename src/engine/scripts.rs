@@ -10,16 +10,23 @@ use deno_core::ExtensionFileSourceCode;
 /// Paths at the time of the build, and what was there. Made by build.rs.
 const SCRIPTS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/scripts.rs"));
 
-/// A script that build.rs has not found.
+/// A script that cannot be run: a mistake of the build.
 #[derive(Debug, thiserror::Error)]
-#[error("the program does not carry {0}; build.rs has to look for it")]
-pub struct NotCarried(&'static str);
+pub enum ScriptError {
+    #[error("the program does not carry {0}; build.rs has to look for it")]
+    NotCarried(&'static str),
+    #[error(transparent)]
+    Load(#[from] std::io::Error),
+    /// deno_core hands it to V8 as one byte a character, and checks that in debug builds only.
+    #[error("{0} has a character outside ASCII; write an escape")]
+    NotAscii(&'static str),
+}
 
 /// Has extensions take their scripts from the program.
 ///
 /// # Errors
-/// When one is not in it, which is a mistake of the build.
-pub fn carried(mut extensions: Vec<Extension>) -> Result<Vec<Extension>, NotCarried> {
+/// When one is not in it or could not be run.
+pub fn carried(mut extensions: Vec<Extension>) -> Result<Vec<Extension>, ScriptError> {
     for extension in &mut extensions {
         for files in [
             &mut extension.js_files,
@@ -28,14 +35,16 @@ pub fn carried(mut extensions: Vec<Extension>) -> Result<Vec<Extension>, NotCarr
             &mut extension.lazy_loaded_esm_files,
         ] {
             for file in files.to_mut() {
-                let ExtensionFileSourceCode::LoadedFromFsDuringSnapshot(path) = file.code else {
-                    continue;
-                };
-                let (_, text) = SCRIPTS
-                    .iter()
-                    .find(|(carried, _)| *carried == path)
-                    .ok_or(NotCarried(path))?;
-                *file = ExtensionFileSource::new_computed(file.specifier, (*text).into());
+                if let ExtensionFileSourceCode::LoadedFromFsDuringSnapshot(path) = file.code {
+                    let (_, text) = SCRIPTS
+                        .iter()
+                        .find(|(carried, _)| *carried == path)
+                        .ok_or(ScriptError::NotCarried(path))?;
+                    *file = ExtensionFileSource::new_computed(file.specifier, (*text).into());
+                }
+                if !file.load()?.as_str().is_ascii() {
+                    return Err(ScriptError::NotAscii(file.specifier));
+                }
             }
         }
     }
