@@ -291,7 +291,8 @@ fn failure_of(scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, '_, v8::HandleScope
         message: text.strip_prefix("Uncaught ").unwrap_or(&text).to_owned(),
         place: Place {
             line: u32::try_from(message.get_line_number(scope).unwrap_or(0)).unwrap_or(u32::MAX),
-            column: u32::try_from(column + 1).unwrap_or(u32::MAX),
+            // A message without a place has V8's -1 here, which has become the largest number.
+            column: u32::try_from(column.wrapping_add(1)).unwrap_or(u32::MAX),
         },
         width: message.get_end_column().saturating_sub(column),
     }
