@@ -6,24 +6,25 @@ CARGO_FLAGS := --release --locked
 run: build ## Start the server on port 8000
 	./target/release/faas-server
 
-build: setup ## Build the server
+build: setup ## Build the server, and Pyodide's machine code for this machine
 	cargo build $(CARGO_FLAGS)
+	@./target/release/faas-server compile
 
-test: setup ## Check format and lints, run every test
+test: build ## Check format and lints, run every test
 	@scripts/fetch-test-wheels
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	@scripts/test-deploy
 	cargo test $(CARGO_FLAGS)
 
-soak: setup ## Run 20,000 executions, a third of them attacks, and see that nothing is left over
+soak: build ## Run 20,000 executions, a third of them attacks, and see that nothing is left over
 	FAAS_SOAK=20000 cargo test $(CARGO_FLAGS) --test soak -- --nocapture
 
-bench: setup ## Measure against the alternatives, in under 15 minutes
+bench: build ## Measure against the alternatives, in under 15 minutes
 	@scripts/setup-bench
 	cargo bench --locked --bench compare
 
-bench-quick: setup ## The same with fewer samples, in under 2 minutes
+bench-quick: build ## The same with fewer samples, in under 2 minutes
 	@scripts/setup-bench
 	cargo bench --locked --bench compare -- --quick
 

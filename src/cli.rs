@@ -3,6 +3,7 @@
 use clap::Parser;
 use clap::Subcommand;
 
+use crate::compile::CompileArgs;
 use crate::run_file::RunArgs;
 use crate::settings::Settings;
 use crate::zygote::ZygoteArgs;
@@ -26,6 +27,8 @@ pub enum Command {
     Serve,
     /// Execute one file in a sandbox and print its output; exits as the program does
     Run(RunArgs),
+    /// Compile Pyodide for this machine, beside its files, so that servers start sooner and run Python faster
+    Compile(CompileArgs),
     /// Ask the service that runs with the same settings for its health; fails unless it is good
     Healthcheck,
     /// Boot a runtime and fork sandboxes; started by `serve`

@@ -12,6 +12,7 @@ mod allocator;
 mod api;
 mod cli;
 mod clock;
+mod compile;
 mod engine;
 mod findings;
 mod healthcheck;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         None | Some(cli::Command::Serve) => serve::run(&cli.settings),
         Some(cli::Command::Run(arguments)) => run_file::run(&cli.settings, &arguments),
+        Some(cli::Command::Compile(arguments)) => compile::run(&cli.settings, &arguments),
         Some(cli::Command::Healthcheck) => healthcheck::run(&cli.settings),
         Some(cli::Command::Zygote(arguments)) => {
             let filter = std::env::var("FAAS_LOG").unwrap_or_default();

@@ -48,6 +48,8 @@ pub enum ZygoteEvent {
         layers: Vec<String>,
         /// Layers that this machine does not offer.
         missing_layers: Vec<String>,
+        /// Why it booted without a code cache; `None` if it has no use for one, or had it.
+        no_code_cache: Option<String>,
     },
     /// A process was forked, as a child of the supervisor.
     Forked {

@@ -2,6 +2,7 @@
 //!
 //! An engine is booted once, in a zygote, warmed up, and then only ever used in forks of it.
 
+mod code_cache;
 mod host;
 pub mod interrupt;
 mod javascript;
@@ -19,6 +20,7 @@ use crate::protocol::JobFile;
 use crate::protocol::Language;
 use crate::protocol::SandboxLimit;
 
+pub use code_cache::PATH as CODE_CACHE_PATH;
 pub use host::Host;
 pub use host::Silent;
 pub use host::Stream;
@@ -93,12 +95,19 @@ pub struct BootOptions {
     pub memory_bytes: u64,
     /// More flags for V8, for measurements.
     pub v8_flags: String,
+    /// Whether Python may start with the machine code in its code cache.
+    pub use_code_cache: bool,
 }
 
 /// A booted language runtime.
 pub trait Engine {
     /// Version of the runtime, for `/health`.
     fn version(&self) -> &str;
+
+    /// Why it booted without the code cache that it might have had; `None` if it did not.
+    fn no_code_cache(&self) -> Option<&str> {
+        None
+    }
 
     /// Runs a program to its end.
     ///

@@ -38,7 +38,10 @@ pub fn initialize(engine_flags: &str, extra_flags: &str) -> Result<(), EngineErr
         return Err(EngineError::Boot(format!("V8 does not know {unknown}")));
     }
     // deno_core never asks for it; without it every wasm memory access pays an explicit bounds check.
-    v8::V8::enable_web_assembly_trap_handler(true);
+    // Machine code of a code cache relies on it: it was compiled without such checks.
+    if !v8::V8::enable_web_assembly_trap_handler(true) {
+        return Err(EngineError::Boot("V8's trap handler cannot be had".into()));
+    }
     JsRuntime::init_platform(Some(
         v8::new_single_threaded_default_platform(false).make_shared(),
     ));

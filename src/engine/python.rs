@@ -17,6 +17,8 @@ use super::Host;
 use super::Outcome;
 use super::Program;
 use super::Silent;
+use super::code_cache;
+use super::code_cache::Compiled;
 use super::host;
 use super::host::HostState;
 use super::interrupt;
@@ -75,11 +77,6 @@ fn is_kept(name: &str) -> bool {
 
 type Error = Box<dyn std::error::Error>;
 
-/// More flags for V8: a function of WebAssembly is optimised after about a quarter of the use that
-/// V8 would wait for. What a boot uses often, programs do, too; and the boot itself is over sooner
-/// (docs/performance.md).
-const FLAGS: &str = "--wasm-tiering-budget=3000000";
-
 const BOOT: &str = include_str!("../../js/python/boot.mjs");
 /// Our Python modules, in the order in which they are loaded.
 const MODULES: [(&str, &str); 4] = [
@@ -102,6 +99,7 @@ pub struct PythonEngine {
     check: v8::Global<v8::Function>,
     report_stop: v8::Global<v8::Function>,
     version: String,
+    pyodide: Compiled,
 }
 
 impl PythonEngine {
@@ -110,7 +108,7 @@ impl PythonEngine {
     /// # Errors
     /// [`EngineError::Boot`] with the reason: mostly files missing from the distribution.
     pub fn boot(options: &BootOptions) -> Result<Self, EngineError> {
-        platform::initialize(FLAGS, &options.v8_flags)?;
+        platform::initialize("", &options.v8_flags)?;
         // No I/O driver: an epoll descriptor would be shared with every fork.
         let reactor = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -132,6 +130,7 @@ impl PythonEngine {
             module_loader: Some(loader.clone()),
             ..Default::default()
         })?;
+        let pyodide = code_cache::compile(&mut runtime, directory, options.use_code_cache)?;
         let boot = serde_json::json!({
             "lock": lock_text(options)?,
             "modules": serde_json::Map::from_iter(MODULES.map(|(name, text)| (name.into(), text.into()))),
@@ -152,7 +151,7 @@ impl PythonEngine {
             terminate,
             Urgency::WhenRepeated,
         );
-        let engine = Self::take_over(runtime)?;
+        let engine = Self::take_over(runtime, pyodide)?;
         engine
             .runtime
             .op_state()
@@ -163,7 +162,7 @@ impl PythonEngine {
     }
 
     /// Takes the runner's functions out of the realm and closes the way back into the host.
-    fn take_over(mut runtime: JsRuntime) -> Result<Self, Error> {
+    fn take_over(mut runtime: JsRuntime, pyodide: Compiled) -> Result<Self, Error> {
         let (functions, version, stages) = {
             deno_core::scope!(scope, &mut runtime);
             let global = scope.get_current_context().global(scope);
@@ -199,7 +198,18 @@ impl PythonEngine {
             check,
             report_stop,
             version,
+            pyodide,
         })
+    }
+
+    /// What the file `code_cache::PATH` in `directory`, that of Pyodide, shall hold for boots to start with the
+    /// machine code that there is by now.
+    ///
+    /// # Errors
+    /// [`EngineError::Runner`] if V8 cannot give it.
+    pub fn code_cache(&mut self, directory: &Path) -> Result<Vec<u8>, EngineError> {
+        let file = self.pyodide.to_file(&mut self.runtime, directory);
+        file.map_err(|error| EngineError::Runner(error.to_string()))
     }
 }
 
@@ -263,6 +273,10 @@ impl PythonEngine {
 impl Engine for PythonEngine {
     fn version(&self) -> &str {
         &self.version
+    }
+
+    fn no_code_cache(&self) -> Option<&str> {
+        self.pyodide.no_cache.as_deref()
     }
 
     fn run(&mut self, program: Program<'_>, scratch: bool) -> Result<Outcome, EngineError> {

@@ -400,6 +400,7 @@ fn packet() -> impl Strategy<Value = Vec<u8>> {
             version: text.clone(),
             layers: vec![text.clone()],
             missing_layers: Vec::new(),
+            no_code_cache: Some(text.clone()),
         })),
         2 => proptest::collection::vec(any::<u8>(), 1..300),
     ]

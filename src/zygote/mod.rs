@@ -6,6 +6,7 @@ mod control;
 mod footprint;
 mod fork;
 mod memory;
+mod warm_up;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::sandbox::Lockdown;
 use control::Control;
 use control::Received;
 use footprint::Footprint;
+use warm_up::warm_up;
 
 /// Which runtime a zygote boots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
@@ -56,41 +58,7 @@ pub struct ZygoteArgs {
 /// Handicap of a zygote and its forks in the kernel's choice of what to end: out of 1000.
 const OOM_SCORE: &str = "500";
 
-/// How often the warm-up programs run: enough for V8 to compile what they use, and to optimise
-/// what they use most.
-const WARM_UP_ROUNDS: usize = 12;
-
-/// Programs that take the paths most programs take, run before the first fork so that every fork
-/// inherits compiled code and imported modules.
-const WARM_UP_PYTHON: &[(Language, &str)] = &[
-    (Language::Python, include_str!("../../js/python/preload.py")),
-    (Language::Python, include_str!("../../js/python/warmup.py")),
-    (Language::Python, include_str!("../../js/python/hot.py")),
-    (Language::Python, "print(1)\n1"),
-    (Language::Python, "1/0"),
-];
-const WARM_UP_JAVASCRIPT: &[(Language, &str)] = &[
-    (
-        Language::JavaScript,
-        include_str!("../../js/javascript/warmup.js"),
-    ),
-    (
-        Language::TypeScript,
-        include_str!("../../js/javascript/warmup.ts"),
-    ),
-    (Language::JavaScript, "console.log('hi')"),
-    (Language::JavaScript, "null.x"),
-    (Language::TypeScript, "const n: number = 1; (n as any).x.y"),
-];
-
 impl Runtime {
-    fn warm_up(self) -> &'static [(Language, &'static str)] {
-        match self {
-            Self::Python => WARM_UP_PYTHON,
-            Self::JavaScript => WARM_UP_JAVASCRIPT,
-        }
-    }
-
     /// The smallest program. What it writes, any program writes; a sandbox does so before it takes a
     /// job, which then does not wait for it.
     fn rehearsal(self) -> (Language, &'static str) {
@@ -119,15 +87,35 @@ pub fn main(args: &ZygoteArgs) -> Result<(), Error> {
     // If the machine runs out of memory, the kernel shall end this or a fork of it, which are made
     // anew, and not the supervisor. It does no harm where it cannot be asked for.
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
-    sandbox::install_signal_handlers()?;
-    sandbox::handle_stack_overflow()?;
-    sandbox::handle_traps()?;
+    install_handlers()?;
     let control = Control::from_stdin()?;
     let mut engine = boot(args)?;
-    for _ in 0..WARM_UP_ROUNDS {
-        warm_up(engine.as_mut(), args.runtime)?;
-    }
+    warm_up(engine.as_mut(), args.runtime, warm_up::rounds(args.runtime))?;
     Zygote::ready(engine.as_mut(), args.runtime, control, args.supervisor)?.serve()
+}
+
+/// Boots Python, runs the warm-up programs so many times, and returns what its code cache shall
+/// hold; `None` if it booted with one that fits.
+///
+/// # Errors
+/// When the runtime does not boot or V8 does not give its code.
+pub fn make_code_cache(
+    options: &engine::BootOptions,
+    rounds: usize,
+) -> Result<Option<Vec<u8>>, Error> {
+    install_handlers()?;
+    let mut engine = engine::PythonEngine::boot(options)?;
+    if engine.no_code_cache().is_none() {
+        return Ok(None);
+    }
+    warm_up(&mut engine, Runtime::Python, rounds)?;
+    Ok(Some(engine.code_cache(&options.pyodide)?))
+}
+
+fn install_handlers() -> std::io::Result<()> {
+    sandbox::install_signal_handlers()?;
+    sandbox::handle_stack_overflow()?;
+    sandbox::handle_traps()
 }
 
 /// A process that is fit for forking.
@@ -183,6 +171,7 @@ impl<'a> Zygote<'a> {
             version: self.engine.version().to_owned(),
             layers: names(&layers.present),
             missing_layers: names(&layers.missing),
+            no_code_cache: self.engine.no_code_cache().map(str::to_owned),
         })
     }
 
@@ -236,7 +225,7 @@ impl<'a> Zygote<'a> {
     /// Serves as a zygote in its own right, after a fork and a change of its memory.
     fn start_over(&mut self) -> Result<(), Error> {
         sandbox::die_with(self.supervisor)?;
-        warm_up(self.engine, self.runtime)?;
+        warm_up(self.engine, self.runtime, 1)?;
         self.engine.collect_garbage()?;
         self.lockdown = prepare()?;
         // Other memory, other footprint, and a narrowed zygote may not fork to learn it.
@@ -244,13 +233,6 @@ impl<'a> Zygote<'a> {
         self.announce()?;
         self.serve()
     }
-}
-
-fn warm_up(engine: &mut dyn Engine, runtime: Runtime) -> Result<(), engine::EngineError> {
-    for &(language, code) in runtime.warm_up() {
-        sandbox::rehearse(engine, language, code)?;
-    }
-    Ok(())
 }
 
 /// Makes this process's memory fit for forking and works out its forks' lock-down.
@@ -266,6 +248,7 @@ fn boot(args: &ZygoteArgs) -> Result<Box<dyn Engine>, engine::EngineError> {
         lock: args.lock.clone(),
         memory_bytes: args.memory_bytes,
         v8_flags: args.v8_flags.clone(),
+        use_code_cache: true,
     };
     Ok(match args.runtime {
         Runtime::Python => Box::new(engine::PythonEngine::boot(&options)?),

@@ -111,10 +111,17 @@ impl Origin {
                 version,
                 layers,
                 missing_layers,
+                no_code_cache,
             } = event
             else {
                 return Err(Down::Protocol);
             };
+            if let (Self::Boot { .. }, Some(reason)) = (self, no_code_cache) {
+                tracing::warn!(
+                    reason,
+                    "booted without a code cache, which takes longer; `faas-server compile` makes it"
+                );
+            }
             return Ok(Started {
                 process,
                 control,
