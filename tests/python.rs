@@ -388,3 +388,25 @@ fn sleeping_uses_no_cpu() {
         answer.body
     );
 }
+
+#[test]
+fn what_was_imported_ahead_is_shared_and_what_a_program_makes_is_freed() {
+    let program = "
+import gc, json, sys, weakref
+class Thing: pass
+thing = Thing()
+gone = weakref.ref(thing)
+del thing
+a, b = Thing(), Thing()
+a.other, b.other = b, a
+cycle = weakref.ref(a)
+del a, b
+gc.collect()
+print(gone() is None, cycle() is None)
+# Not written to when it is used (js/python/settle.py).
+print(sys._is_immortal(json.dumps), sys._is_immortal(json.dumps.__code__), sys._is_immortal(Thing))
+for _ in range(100):
+    text = 'x' * 10_000_000
+";
+    assert_eq!(stdout(program), "True True\nTrue True False\n");
+}

@@ -103,7 +103,8 @@ load`,
 );
 for (const [name, source] of Object.entries(boot.modules)) loadModule(name, source);
 const runner = pyodide.pyimport("_faas_runner");
-const { run, reseed, settle, install, report_stop: reportStop } = runner;
+const { run, reseed, install, report_stop: reportStop } = runner;
+const settle = pyodide.pyimport("_faas_settle").settle;
 const check = pyodide.pyimport("_faas_check").check;
 const storage = limitStorage(pyodide.FS);
 storage.setBase();
@@ -115,6 +116,21 @@ function placeFile(name, contents) {
   const path = `${pyodide.FS.cwd()}/${name}`;
   pyodide.FS.mkdirTree(path.slice(0, path.lastIndexOf("/")));
   pyodide.FS.writeFile(path, contents);
+}
+
+// Marks the objects in a Python list, given by its address, as immortal: Python neither counts their
+// references, which would write to them, nor frees them. CPython 3.14's layout on 32 bits:
+// Include/object.h, Include/refcount.h (_Py_IMMORTAL_INITIAL_REFCNT), Include/cpython/listobject.h.
+function makeImmortal(list) {
+  const MINIMUM = 1 << 30;
+  const INITIAL = 5 << 28;
+  const memory = pyodide._module.HEAP32;
+  const size = memory[(list >> 2) + 2];
+  const items = memory[(list >> 2) + 3] >>> 2;
+  for (let item = items; item < items + size; item++) {
+    const object = memory[item] >>> 2;
+    if (memory[object] < MINIMUM) memory[object] = INITIAL;
+  }
 }
 
 // Bounds what programs may put into files. Emscripten's MEMFS keeps them in memory of JavaScript's;
@@ -203,7 +219,9 @@ globalThis.__faasEngine = {
     host.reseed();
     reseed();
   },
-  settle,
+  settle() {
+    settle(makeImmortal);
+  },
   // Returns what went wrong, or undefined.
   install(packages) {
     try {

@@ -5,7 +5,6 @@ import asyncio
 import atexit
 import builtins
 import errno
-import gc
 import io
 import json
 import linecache
@@ -265,12 +264,6 @@ def reseed():
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
-
-
-def settle():
-    """Keep collections of programs off all that is here now: they would write to it, page by page."""
-    gc.collect()
-    gc.freeze()
 
 
 sys.stdout.reconfigure(line_buffering=True)

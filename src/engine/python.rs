@@ -79,7 +79,7 @@ type Error = Box<dyn std::error::Error>;
 
 const BOOT: &str = include_str!("../../js/python/boot.mjs");
 /// Our Python modules, in the order in which they are loaded.
-const MODULES: [(&str, &str); 4] = [
+const MODULES: [(&str, &str); 5] = [
     ("_faas_loop", include_str!("../../js/python/loop.py")),
     (
         "_faas_packages",
@@ -87,6 +87,7 @@ const MODULES: [(&str, &str); 4] = [
     ),
     ("_faas_check", include_str!("../../js/python/check.py")),
     ("_faas_runner", include_str!("../../js/python/runner.py")),
+    ("_faas_settle", include_str!("../../js/python/settle.py")),
 ];
 
 /// A booted Pyodide.

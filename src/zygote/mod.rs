@@ -76,6 +76,9 @@ impl Runtime {
     }
 }
 
+/// How often the smallest program runs before it is looked at what it writes.
+const REHEARSALS: usize = 30;
+
 type Error = Box<dyn std::error::Error>;
 
 /// Boots, then serves fork requests until the supervisor closes the control socket.
@@ -139,8 +142,11 @@ impl<'a> Zygote<'a> {
         engine.collect_garbage()?;
         let (language, rehearsal) = runtime.rehearsal();
         if runtime.learns_footprint() {
-            // What V8 does first after a collection need not be done in every fork.
-            sandbox::rehearse(engine, language, rehearsal)?;
+            // What V8 does first after a collection need not be done in every fork, nor optimising
+            // what the smallest program uses: it is on the brink of that when it has run a few times.
+            for _ in 0..REHEARSALS {
+                sandbox::rehearse(engine, language, rehearsal)?;
+            }
         }
         let lockdown = prepare()?;
         let footprint = if runtime.learns_footprint() {
