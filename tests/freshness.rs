@@ -45,6 +45,27 @@ print(
 }
 
 #[test]
+fn programs_that_ran_before_the_first_fork_left_nothing() {
+    let look = "
+import decimal, logging, os, tempfile
+def subclasses(of):
+    for each in type.__subclasses__(of):
+        yield each
+        if each is not type:
+            yield from subclasses(each)
+print({each.__qualname__ for each in subclasses(object) if each.__module__ == '__main__'})
+print(any(decimal.getcontext().flags.values()), 'typical' in logging.Logger.manager.loggerDict,
+      tempfile.tempdir, tempfile._name_sequence, os.listdir('/tmp'))";
+    let answer = shared().python(look);
+    assert_eq!(
+        answer.stdout(),
+        "set()\nFalse False None None []\n",
+        "{}",
+        answer.stderr()
+    );
+}
+
+#[test]
 fn a_program_finds_no_names_but_the_documented_ones() {
     let answer = shared().python("print(sorted(n for n in globals() if not n.startswith('__')))");
     assert_eq!(answer.stdout(), "['input_data']\n");

@@ -1,4 +1,7 @@
-"""Does a little of everything that programs do, so that V8 has compiled what they use."""
+"""Does a little of everything that programs do, so that V8 has compiled what they use.
+
+It must leave nothing behind that a program could see (tests/freshness.rs).
+"""
 
 import abc
 import ast
@@ -35,7 +38,6 @@ import sqlite3
 import statistics
 import string
 import struct
-import tempfile
 import textwrap
 import time
 import traceback
@@ -373,11 +375,12 @@ def data(out):
             database.execute("select count(*), max(name) from t where id > ?", (0,)).fetchall(),
             file=out,
         )
-    with tempfile.TemporaryDirectory() as directory:
-        path = pathlib.Path(directory) / "file.txt"
-        path.write_text("one\ntwo\n")
-        with path.open() as file:
-            print([line.rstrip() for line in file], path.suffix, path.exists(), file=out)
+    # Not `tempfile`, whose names would then be drawn alike in all forks.
+    path = pathlib.Path("/tmp/typical.txt")
+    path.write_text("one\ntwo\n")
+    with path.open() as file:
+        print([line.rstrip() for line in file], path.suffix, path.exists(), file=out)
+    path.unlink()
     settings = configparser.ConfigParser()
     settings.read_string("[a]\nb = 1\n")
     print(settings["a"].getint("b"), file=out)
@@ -619,11 +622,10 @@ def objects(out):
         time.strftime("%Y", time.gmtime(0)),
         file=out,
     )
-    log = logging.getLogger("typical")
-    log.handlers[:] = [logging.StreamHandler(out)]
-    log.propagate = False
+    # Not `getLogger`, which would keep it.
+    log = logging.Logger("typical")
+    log.addHandler(logging.StreamHandler(out))
     log.warning("%s and %d", "text", 1)
-    log.handlers.clear()
 
 
 class Case(unittest.TestCase):

@@ -55,6 +55,9 @@ pub fn measure(bench: &Bench, field: &mut Field<'_>) -> Result<Section, Error> {
         (&mut field.deno_per_call, samples.deno),
     ];
     for (contender, samples) in alternatives {
+        if samples == 0 {
+            continue;
+        }
         let key = contender.key();
         match calls(contender, samples, &mut section) {
             Ok(other) if other == printed => {}
