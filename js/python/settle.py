@@ -8,8 +8,9 @@ import gc
 import sys
 import types
 
-# Objects that are looked at at a time: enough to be quick, few enough to need little memory.
-BATCH = 2000
+# Objects that are looked at at a time: few, since what they refer to is listed many times over, and the
+# memory for that stays in the zygote.
+BATCH = 200
 # Bound on the holes for objects of one size.
 MOST_HOLES = 40_000
 # What the holes are filled with.
