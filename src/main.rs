@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         Some(cli::Command::Compile(arguments)) => compile::run(&cli.settings, &arguments),
         Some(cli::Command::Healthcheck) => healthcheck::run(&cli.settings),
         Some(cli::Command::Zygote(arguments)) => {
-            let filter = std::env::var("FAAS_LOG").unwrap_or_default();
+            let filter = std::env::var("FAAS_LOG").unwrap_or_else(|_| "error".to_owned());
             telemetry::start_logging(settings::LogFormat::Human, &filter, None);
             zygote::main(&arguments).map(|()| ExitCode::SUCCESS)
         }

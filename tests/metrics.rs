@@ -229,7 +229,7 @@ fn executions_are_counted_by_how_they_end() {
             Some("memory"),
         ),
         (
-            "for (;;) console.log('x'.repeat(10000));",
+            "const text = 'x'.repeat(1_000_000); for (;;) console.log(text);",
             json!({ "limits": { "output_bytes": 1000 } }),
             "output_limit",
             Some("output"),

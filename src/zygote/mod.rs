@@ -92,8 +92,18 @@ pub fn main(args: &ZygoteArgs) -> Result<(), Error> {
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     install_handlers()?;
     let control = Control::from_stdin()?;
-    let mut engine = boot(args)?;
-    warm_up(engine.as_mut(), args.runtime, warm_up::rounds(args.runtime))?;
+    let booted = boot(args).and_then(|mut engine| {
+        warm_up(engine.as_mut(), args.runtime, warm_up::rounds(args.runtime))?;
+        Ok(engine)
+    });
+    let mut engine = match booted {
+        Ok(engine) => engine,
+        Err(error) => {
+            // Now, since the supervisor ends this process as soon as the socket closes.
+            tracing::error!(%error, "no runtime");
+            sandbox::end(sandbox::exit::BROKEN)
+        }
+    };
     Zygote::ready(engine.as_mut(), args.runtime, control, args.supervisor)?.serve()
 }
 
