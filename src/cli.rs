@@ -3,12 +3,12 @@
 use clap::Parser;
 use clap::Subcommand;
 
-use crate::compile::CompileArgs;
-use crate::run_file::RunArgs;
+use crate::commands::compile::CompileArgs;
+use crate::commands::run::RunArgs;
+use crate::commands::zygote::ZygoteArgs;
 use crate::settings::Settings;
-use crate::zygote::ZygoteArgs;
 
-/// Runs unreviewed Python in fresh OS-isolated sandboxes behind an HTTP API.
+/// Runs untrusted Python, JavaScript and TypeScript in fresh OS-isolated sandboxes behind an HTTP API.
 ///
 /// Every setting is an option and an environment variable; the option wins.
 #[derive(Debug, Parser)]
@@ -27,14 +27,11 @@ pub enum Command {
     Serve,
     /// Execute one file in a sandbox and print its output; exits as the program does
     Run(RunArgs),
-    /// Compile Pyodide for this machine, beside its files, so that servers start sooner and run Python faster
+    /// Compile Pyodide for this machine, next to its files: servers then start in half the time
     Compile(CompileArgs),
-    /// Ask the service that runs with the same settings for its health; fails unless it is good
+    /// Ask the service that runs with the same settings for its health; fails unless it is healthy
     Healthcheck,
     /// Boot a runtime and fork sandboxes; started by `serve`
     #[command(hide = true)]
     Zygote(ZygoteArgs),
-    /// Try raw system calls in a locked-down process and print how each ended; for tests
-    #[command(hide = true)]
-    SandboxProbe,
 }

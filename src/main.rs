@@ -1,4 +1,4 @@
-//! `faas-server`: runs unreviewed programs in fresh sandboxes behind an HTTP API.
+//! `faas-server`: runs untrusted programs in fresh sandboxes behind an HTTP API.
 
 // Not for the crates under tests/, whose helpers may fail a test by panicking.
 #![deny(
@@ -8,46 +8,29 @@
     clippy::unwrap_used
 )]
 
-mod allocator;
 mod api;
+mod api_token;
 mod cli;
-mod clock;
-mod compile;
-mod engine;
-mod findings;
-mod healthcheck;
-mod packages;
-mod placement;
-mod pool;
-mod probe;
-mod protocol;
-mod run_file;
-mod sandbox;
-mod serve;
+mod commands;
 mod settings;
-mod telemetry;
-mod zygote;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use cli::Command;
+
 #[global_allocator]
-static ALLOCATOR: allocator::Allocator = allocator::Allocator;
+static ALLOCATOR: faas_sandbox::Allocator = faas_sandbox::Allocator;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let result = match cli.command {
-        None | Some(cli::Command::Serve) => serve::run(&cli.settings),
-        Some(cli::Command::Run(arguments)) => run_file::run(&cli.settings, &arguments),
-        Some(cli::Command::Compile(arguments)) => compile::run(&cli.settings, &arguments),
-        Some(cli::Command::Healthcheck) => healthcheck::run(&cli.settings),
-        Some(cli::Command::Zygote(arguments)) => {
-            let filter = std::env::var("FAAS_LOG").unwrap_or_else(|_| "error".to_owned());
-            telemetry::start_logging(settings::LogFormat::Human, &filter, None);
-            zygote::main(&arguments).map(|()| ExitCode::SUCCESS)
-        }
-        Some(cli::Command::SandboxProbe) => probe::main().map(|()| ExitCode::SUCCESS),
+        None | Some(Command::Serve) => commands::serve::run(&cli.settings),
+        Some(Command::Run(arguments)) => commands::run::run(&cli.settings, &arguments),
+        Some(Command::Compile(arguments)) => commands::compile::run(&cli.settings, &arguments),
+        Some(Command::Healthcheck) => commands::healthcheck::run(&cli.settings),
+        Some(Command::Zygote(arguments)) => commands::zygote::run(&arguments),
     };
     result.unwrap_or_else(|error| {
         eprintln!("faas-server: {error}");

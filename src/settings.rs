@@ -8,37 +8,29 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
+use faas_packages::PackageSettings;
+use faas_packages::Packages;
+use faas_pool::PoolSettings;
+use faas_pool::ShelfSize;
+use faas_protocol::ByteSize;
+use faas_protocol::LONGEST_GRACE;
+use faas_protocol::Language;
+use faas_protocol::Limits;
+use faas_protocol::RUNTIMES;
+use faas_protocol::Runtime;
+use faas_protocol::ZygoteOptions;
+use faas_telemetry::HistorySettings;
+use faas_telemetry::LogFormat;
 
-use crate::api::ApiToken;
-use crate::packages::PackageSettings;
-use crate::pool::LONGEST_GRACE;
-use crate::pool::Limits;
-use crate::protocol::Language;
-use crate::protocol::SandboxLimits;
-use crate::telemetry::HistorySettings;
-use crate::zygote::Runtime;
+use crate::api_token::ApiToken;
 
 /// A day: no execution and no pause of this service is longer.
 const MAX_MILLISECONDS: u64 = 86_400_000;
-const DEFAULT_TIMEOUT_MS: u64 = 30_000;
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_POOL_SIZE: u32 = 10;
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    Human,
-    Json,
-}
-
-/// The languages that one server may be confined to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ServedLanguage {
-    Python,
-    /// And TypeScript.
-    #[value(name = "javascript")]
-    JavaScript,
-}
 
 /// Settings of the service.
 #[derive(Args, Clone, Debug)]
@@ -61,103 +53,106 @@ pub struct Settings {
     pub port: u16,
 
     /// Serve only this language; javascript includes TypeScript [default: all]
-    #[arg(long, env = "FAAS_LANGUAGE", value_name = "FAAS_LANGUAGE", value_enum)]
-    pub language: Option<ServedLanguage>,
+    #[arg(long, env = "FAAS_LANGUAGE", value_name = "FAAS_LANGUAGE",
+          value_parser = runtime_parser())]
+    pub language: Option<Runtime>,
 
     /// Time limit of an execution that names none, in ms [default: 30000, or
     /// FAAS_MAX_EXECUTION_TIME if that is less]
     #[arg(long, env = "FAAS_TIMEOUT", value_name = "FAAS_TIMEOUT",
-          value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
-    pub timeout: Option<u64>,
+          value_parser = milliseconds(1))]
+    pub timeout: Option<Duration>,
 
     /// Longest time limit that a request may ask for, in ms; longer ones are cut to it
     #[arg(long, env = "FAAS_MAX_EXECUTION_TIME", value_name = "FAAS_MAX_EXECUTION_TIME",
-          default_value_t = 60_000, value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
-    pub max_execution_time: u64,
+          default_value = "60000", value_parser = milliseconds(1))]
+    pub max_execution_time: Duration,
 
-    /// Most CPU time of an execution, in ms [default: what its time limit allows]
+    /// CPU time limit per execution, in ms [default: what the time limit allows]
     #[arg(long, env = "FAAS_MAX_CPU_TIME", value_name = "FAAS_MAX_CPU_TIME",
-          value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
-    pub max_cpu_time: Option<u64>,
+          value_parser = milliseconds(1))]
+    pub max_cpu_time: Option<Duration>,
 
-    /// Most memory of an execution over that of an empty program, in MiB
-    #[arg(long, env = "FAAS_MEMORY_LIMIT", value_name = "FAAS_MEMORY_LIMIT", default_value_t = 256,
-          value_parser = whole::<u64>(16..=65_536))]
-    pub memory_limit: u64,
+    /// Memory limit per execution, in MiB, on top of what an empty program uses
+    #[arg(long, env = "FAAS_MEMORY_LIMIT", value_name = "FAAS_MEMORY_LIMIT",
+          default_value = "256", value_parser = mebibytes(16..=65_536))]
+    pub memory_limit: ByteSize,
 
-    /// Most output kept of an execution, stdout and stderr together, in bytes
+    /// Output kept per execution, stdout and stderr together, in bytes
     #[arg(long, env = "FAAS_MAX_OUTPUT_BYTES", value_name = "FAAS_MAX_OUTPUT_BYTES",
-          default_value_t = 2 << 20, value_parser = whole::<u64>(1..=1 << 30))]
-    pub max_output_bytes: u64,
+          default_value = "2097152", value_parser = bytes(1..=1 << 30))]
+    pub max_output_bytes: ByteSize,
 
     /// Longest return value, in bytes
     #[arg(long, env = "FAAS_MAX_RETURN_BYTES", value_name = "FAAS_MAX_RETURN_BYTES",
-          default_value_t = 2 << 20, value_parser = whole::<u64>(1..=1 << 28))]
-    pub max_return_bytes: u64,
+          default_value = "2097152", value_parser = bytes(1..=1 << 28))]
+    pub max_return_bytes: ByteSize,
 
-    /// Most that an execution hands back in files, in bytes
+    /// Files handed back per execution, together, in bytes
     #[arg(long, env = "FAAS_MAX_FILES_BYTES", value_name = "FAAS_MAX_FILES_BYTES",
-          default_value_t = 8 << 20, value_parser = whole::<u64>(0..=1 << 30))]
-    pub max_files_bytes: u64,
+          default_value = "8388608", value_parser = bytes(0..=1 << 30))]
+    pub max_files_bytes: ByteSize,
 
-    /// Highest cyclomatic complexity of a function of a program; one above is refused with 422
-    /// [default: any]
+    /// Highest cyclomatic complexity of a program's functions; more is refused with 422
+    /// [default: unlimited]
     #[arg(long, env = "FAAS_MAX_COMPLEXITY", value_name = "FAAS_MAX_COMPLEXITY",
           value_parser = whole::<u32>(1..=1_000_000))]
     pub max_complexity: Option<u32>,
 
-    /// Deepest nesting of a program's control structures; one above is refused with 422 [default: any]
+    /// Deepest nesting of a program's control structures; more is refused with 422
+    /// [default: unlimited]
     #[arg(long, env = "FAAS_MAX_NESTING", value_name = "FAAS_MAX_NESTING",
           value_parser = whole::<u32>(1..=1_000_000))]
     pub max_nesting: Option<u32>,
 
-    /// Most that a Python program's files may take in its virtual file system, in MiB
+    /// Storage limit of a Python program's virtual file system, in MiB
     #[arg(long, env = "FAAS_MAX_STORAGE", value_name = "FAAS_MAX_STORAGE",
-          default_value_t = 64, value_parser = whole::<u64>(1..=1 << 20))]
-    pub max_storage: u64,
+          default_value = "64", value_parser = mebibytes(1..=1 << 20))]
+    pub max_storage: ByteSize,
 
     /// Longest program, in bytes
     #[arg(long, env = "FAAS_MAX_CODE_BYTES", value_name = "FAAS_MAX_CODE_BYTES",
-          default_value_t = 1 << 20, value_parser = whole::<u64>(1..=1 << 28))]
-    pub max_code_bytes: u64,
+          default_value = "1048576", value_parser = bytes(1..=1 << 28))]
+    pub max_code_bytes: ByteSize,
 
-    /// If set, what callers must send as `Authorization: Bearer …`, for all but /health
+    /// Bearer token that callers must send (all routes but /health)
     #[arg(long, env = "FAAS_API_TOKEN", value_name = "FAAS_API_TOKEN",
           value_parser = ApiToken::parse, hide_env_values = true)]
     pub api_token: Option<ApiToken>,
 
-    /// Time that a client has to send the head of a request, and again its body, in ms
+    /// Time that a client has to send a request's headers, and again its body, in ms
     #[arg(long, env = "FAAS_CLIENT_TIMEOUT", value_name = "FAAS_CLIENT_TIMEOUT",
-          default_value_t = 30_000, value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
-    pub client_timeout: u64,
+          default_value = "30000", value_parser = milliseconds(1))]
+    pub client_timeout: Duration,
 
     /// Longest request body, in bytes
     #[arg(long, env = "FAAS_MAX_BODY_BYTES", value_name = "FAAS_MAX_BODY_BYTES",
-          default_value_t = 10 << 20, value_parser = whole::<u64>(1..=1 << 30))]
-    pub max_body_bytes: u64,
+          default_value = "10485760", value_parser = bytes(1..=1 << 30))]
+    pub max_body_bytes: ByteSize,
 
-    /// Sandboxes waiting ahead of need, per runtime [default: 10, or what
+    /// Idle sandboxes kept ready, per runtime [default: 10, or what
     /// FAAS_POOL_MIN_SIZE, FAAS_POOL_MAX_SIZE and FAAS_MAX_INSTANCES leave]
     #[arg(long, env = "FAAS_POOL_SIZE", value_name = "FAAS_POOL_SIZE",
           value_parser = whole::<u32>(1..=10_000))]
     pub pool_size: Option<u32>,
 
-    /// Sandboxes still waiting when nobody came for FAAS_POOL_IDLE_TIMEOUT [default: FAAS_POOL_SIZE]
+    /// Idle sandboxes kept after FAAS_POOL_IDLE_TIMEOUT without requests [default: FAAS_POOL_SIZE]
     #[arg(long, env = "FAAS_POOL_MIN_SIZE", value_name = "FAAS_POOL_MIN_SIZE",
           value_parser = whole::<u32>(1..=10_000))]
     pub pool_min_size: Option<u32>,
 
-    /// Sandboxes waiting at most, reached while requests find none waiting [default: FAAS_POOL_SIZE]
+    /// Idle sandboxes at most; the pool grows up to it while requests find none idle
+    /// [default: FAAS_POOL_SIZE]
     #[arg(long, env = "FAAS_POOL_MAX_SIZE", value_name = "FAAS_POOL_MAX_SIZE",
           value_parser = whole::<u32>(1..=10_000))]
     pub pool_max_size: Option<u32>,
 
-    /// Time without a request after which the pool shrinks, in ms
+    /// Time without requests after which the pool shrinks, in ms
     #[arg(long, env = "FAAS_POOL_IDLE_TIMEOUT", value_name = "FAAS_POOL_IDLE_TIMEOUT",
-          default_value_t = 300_000, value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
-    pub pool_idle_timeout: u64,
+          default_value = "300000", value_parser = milliseconds(1))]
+    pub pool_idle_timeout: Duration,
 
-    /// Sandboxes alive at once, waiting or executing
+    /// Sandboxes alive at once, idle or executing
     #[arg(long, env = "FAAS_MAX_INSTANCES", value_name = "FAAS_MAX_INSTANCES", default_value_t = 50,
           value_parser = whole::<u32>(1..=10_000))]
     pub max_instances: u32,
@@ -167,20 +162,20 @@ pub struct Settings {
           value_parser = whole::<u32>(1..=10_000))]
     pub worker_count: Option<u32>,
 
-    /// Requests that may wait for their turn; one more is answered with 429
+    /// Requests that may wait for their turn; more are answered with 429
     #[arg(long, env = "FAAS_QUEUE_SIZE", value_name = "FAAS_QUEUE_SIZE", default_value_t = 1000,
           value_parser = whole::<u32>(0..=1_000_000))]
     pub queue_size: u32,
 
-    /// Longest boot of a language runtime, in ms
+    /// Boot timeout of a language runtime, in ms
     #[arg(long, env = "FAAS_PRELOAD_TIMEOUT", value_name = "FAAS_PRELOAD_TIMEOUT",
-          default_value_t = 60_000, value_parser = whole::<u64>(1..=MAX_MILLISECONDS))]
-    pub preload_timeout: u64,
+          default_value = "60000", value_parser = milliseconds(1))]
+    pub preload_timeout: Duration,
 
     /// Time that running executions have to finish after SIGTERM, in ms
     #[arg(long, env = "FAAS_SHUTDOWN_GRACE", value_name = "FAAS_SHUTDOWN_GRACE",
-          default_value_t = 10_000, value_parser = whole::<u64>(0..=MAX_MILLISECONDS))]
-    pub shutdown_grace: u64,
+          default_value = "10000", value_parser = milliseconds(0))]
+    pub shutdown_grace: Duration,
 
     /// Directory for caches and the history
     #[arg(
@@ -216,7 +211,7 @@ pub struct Settings {
     #[arg(long, env = "FAAS_PACKAGE_INDEX", value_name = "FAAS_PACKAGE_INDEX")]
     pub package_index: Option<String>,
 
-    /// If set, the only packages allowed, dependencies too; names with commas between
+    /// The only packages allowed, dependencies included, separated by commas [default: all]
     #[arg(
         long,
         env = "FAAS_PACKAGE_ALLOW",
@@ -225,7 +220,7 @@ pub struct Settings {
     )]
     pub package_allow: Option<Vec<String>>,
 
-    /// Packages that are not allowed; names with commas between
+    /// Packages that are not allowed, separated by commas
     #[arg(
         long,
         env = "FAAS_PACKAGE_DENY",
@@ -234,17 +229,17 @@ pub struct Settings {
     )]
     pub package_deny: Vec<String>,
 
-    /// Install packages that a program imports and that a source has (1 or 0)
+    /// Install packages that a program imports, if a source has them (1 or 0)
     #[arg(long, env = "FAAS_AUTO_INSTALL", value_name = "FAAS_AUTO_INSTALL", default_value = "0",
           value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub auto_install: bool,
 
-    /// Sets of packages that keep a zygote of their own, so that they are installed just once
+    /// Package sets that keep a zygote of their own, so that they are installed only once
     #[arg(long, env = "FAAS_PACKAGE_ZYGOTES", value_name = "FAAS_PACKAGE_ZYGOTES",
           default_value_t = 4, value_parser = whole::<u32>(1..=1000))]
     pub package_zygotes: u32,
 
-    /// Sets of packages to prepare at the start, such as pydantic;msgpack,jiter
+    /// Package sets to prepare at start-up, such as pydantic;msgpack,jiter
     #[arg(
         long,
         env = "FAAS_PRELOAD",
@@ -253,26 +248,26 @@ pub struct Settings {
     )]
     pub preload: Vec<String>,
 
-    /// Most disk that the cache of packages takes, in MiB
+    /// Disk space of the package cache, in MiB
     #[arg(long, env = "FAAS_PACKAGE_CACHE", value_name = "FAAS_PACKAGE_CACHE",
-          default_value_t = 2048, value_parser = whole::<u64>(1..=1 << 20))]
-    pub package_cache: u64,
+          default_value = "2048", value_parser = mebibytes(1..=1 << 20))]
+    pub package_cache: ByteSize,
 
     /// Refuse to start unless every lock-down layer is available (1 or 0)
     #[arg(long, env = "FAAS_REQUIRE_SANDBOX", value_name = "FAAS_REQUIRE_SANDBOX",
           default_value = "0", value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub require_sandbox: bool,
 
-    /// If set, file that gets a line of JSON per execution; opened anew on SIGHUP
+    /// File that gets a line of JSON per execution; reopened on SIGHUP [default: none]
     #[arg(long, env = "FAAS_AUDIT_LOG", value_name = "FAAS_AUDIT_LOG")]
     pub audit_log: Option<PathBuf>,
 
-    /// Keep what was executed, for /executions, in FAAS_WORKSPACE (on or off)
+    /// Keep a history of executions in FAAS_WORKSPACE, for /executions (on or off)
     #[arg(long, env = "FAAS_HISTORY", value_name = "FAAS_HISTORY",
           default_value = "on", value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub history: bool,
 
-    /// Executions kept in the history at most
+    /// Executions kept in the history
     #[arg(long, env = "FAAS_HISTORY_MAX", value_name = "FAAS_HISTORY_MAX",
           default_value_t = 10_000, value_parser = whole::<u64>(1..=100_000_000))]
     pub history_max: u64,
@@ -282,22 +277,22 @@ pub struct Settings {
           default_value_t = 7, value_parser = whole::<u64>(1..=36_500))]
     pub history_days: u64,
 
-    /// Keep programs and their output in the history, too, 64 KiB of each (1 or 0)
+    /// Keep programs and their output in the history, 64 KiB of each (1 or 0)
     #[arg(long, env = "FAAS_HISTORY_BODIES", value_name = "FAAS_HISTORY_BODIES",
           default_value = "0", value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub history_bodies: bool,
 
-    /// Show a page at `/` for trying programs (1 or 0)
+    /// Serve a page at `/` for trying programs (1 or 0)
     #[arg(long, env = "FAAS_PLAYGROUND", value_name = "FAAS_PLAYGROUND",
           default_value = "1", value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub playground: bool,
 
     /// Format of log lines
-    #[arg(long, env = "FAAS_LOG_FORMAT", value_name = "FAAS_LOG_FORMAT", value_enum,
-          default_value_t = LogFormat::Human)]
+    #[arg(long, env = "FAAS_LOG_FORMAT", value_name = "FAAS_LOG_FORMAT",
+          default_value = "human", value_parser = log_format_parser())]
     pub log_format: LogFormat,
 
-    /// Which log lines, in the syntax of the tracing crate's filters, such as debug
+    /// Which log lines, as a filter of the tracing crate, such as debug
     #[arg(
         long,
         env = "FAAS_LOG",
@@ -306,7 +301,7 @@ pub struct Settings {
     )]
     pub log: String,
 
-    /// More flags for V8, for measurements
+    /// Extra V8 flags (benchmarking only)
     #[arg(
         long,
         env = "FAAS_V8_FLAGS",
@@ -326,7 +321,7 @@ const PYODIDE_FILES: [&str; 5] = [
     "pyodide-lock.json",
 ];
 
-/// Settings that are each fine but make no sense together, or with this machine.
+/// Settings that are each valid but not together, or not on this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     #[error("{name} is {value}; it must be at most {bound}, which is {limit}")]
@@ -374,21 +369,18 @@ impl Settings {
             "FAAS_MAX_INSTANCES",
             instances,
         )?;
+        let milliseconds = |duration: Duration| duration.as_millis() as u64;
         bound(
             "FAAS_TIMEOUT",
-            self.timeout(),
+            milliseconds(self.timeout()),
             "FAAS_MAX_EXECUTION_TIME",
-            self.max_execution_time,
+            milliseconds(self.max_execution_time),
         )
     }
 
     /// Whether programs in this language are accepted.
     pub fn serves(&self, language: Language) -> bool {
-        match self.language {
-            None => true,
-            Some(ServedLanguage::Python) => language == Language::Python,
-            Some(ServedLanguage::JavaScript) => language != Language::Python,
-        }
+        self.runtimes().any(|runtime| runtime == language.runtime())
     }
 
     /// The languages whose programs are accepted.
@@ -399,18 +391,16 @@ impl Settings {
     }
 
     /// The runtimes to start.
-    pub fn runtimes(&self) -> &'static [Runtime] {
-        match self.language {
-            None => &[Runtime::Python, Runtime::JavaScript],
-            Some(ServedLanguage::Python) => &[Runtime::Python],
-            Some(ServedLanguage::JavaScript) => &[Runtime::JavaScript],
-        }
+    pub fn runtimes(&self) -> impl Iterator<Item = Runtime> {
+        let only = self.language;
+        let is_served = move |runtime: &Runtime| only.is_none_or(|only| only == *runtime);
+        Runtime::ALL.into_iter().filter(is_served)
     }
 
-    /// Time limit of an execution that names none, in ms.
-    pub fn timeout(&self) -> u64 {
+    /// Time limit of an execution that names none.
+    pub fn timeout(&self) -> Duration {
         self.timeout
-            .unwrap_or_else(|| DEFAULT_TIMEOUT_MS.min(self.max_execution_time))
+            .unwrap_or_else(|| DEFAULT_TIMEOUT.min(self.max_execution_time))
     }
 
     pub fn worker_count(&self) -> u32 {
@@ -435,39 +425,79 @@ impl Settings {
         self.pool_max_size.unwrap_or(self.pool_size())
     }
 
-    /// The limits that a sandbox puts on itself, unless a request lowers them.
-    pub fn sandbox_limits(&self) -> SandboxLimits {
-        SandboxLimits {
+    /// The limits of an execution, unless its request lowers them, with this time limit or the
+    /// longest allowed.
+    pub fn limits(&self, wall: Duration) -> Limits {
+        Limits {
+            wall: wall.min(self.max_execution_time),
             // Unless it is set, later than any time limit: a busy program runs into both at once, and
             // its answer should not depend on which clock the kernel looks at first.
-            cpu_ms: self
+            cpu: self
                 .max_cpu_time
-                .unwrap_or(self.max_execution_time + LONGEST_GRACE.as_millis() as u64),
-            memory_bytes: self.memory_limit << 20,
-            return_bytes: self.max_return_bytes,
-            files_bytes: self.max_files_bytes,
-            storage_bytes: self.max_storage << 20,
+                .unwrap_or(self.max_execution_time + LONGEST_GRACE),
+            memory: self.memory_limit,
+            output: self.max_output_bytes,
+            return_value: self.max_return_bytes,
+            files: self.max_files_bytes,
+            storage: self.max_storage,
         }
     }
 
-    /// The limits that the supervisor keeps, with a wall time of `wall_ms` or the longest allowed.
-    pub fn limits(&self, wall_ms: u64) -> Limits {
-        Limits {
-            wall: Duration::from_millis(wall_ms.min(self.max_execution_time)),
-            output_bytes: self.max_output_bytes,
-        }
-    }
-
-    /// The lock file of the distribution that packages may come from: its own if it is a directory
-    /// that has one, else the pinned Pyodide's. `None` without a distribution.
-    pub fn distribution_lock(&self, pyodide: &Path) -> Option<PathBuf> {
-        const NAME: &str = "pyodide-lock.json";
-        let own = Path::new(self.pyodide_packages.as_ref()?).join(NAME);
-        Some(if own.is_file() {
-            own
-        } else {
-            pyodide.join(NAME)
+    /// What the pool is started with, for these runtimes.
+    ///
+    /// # Errors
+    /// [`SettingsError::NoPyodide`] if one of them needs files that are not there.
+    pub fn pool_settings(
+        &self,
+        runtimes: impl IntoIterator<Item = Runtime>,
+    ) -> Result<PoolSettings, SettingsError> {
+        let zygotes = runtimes.into_iter().map(|runtime| {
+            let pyodide = match runtime.spec().needs_pyodide {
+                true => Some(self.pyodide_directory()?),
+                false => None,
+            };
+            let packages = pyodide
+                .as_deref()
+                .map(|pyodide| self.package_settings(pyodide));
+            Ok(ZygoteOptions {
+                runtime,
+                lock: packages.and_then(|packages| packages.distribution_lock()),
+                pyodide,
+                memory: self.memory_limit,
+                v8_flags: self.v8_flags.clone(),
+            })
+        });
+        Ok(PoolSettings {
+            zygotes: zygotes.collect::<Result<_, _>>()?,
+            boot_within: self.preload_timeout,
+            largest_payload: self.max_return_bytes.max(self.max_files_bytes),
+            max_instances: self.max_instances as usize,
+            workers: self.worker_count() as usize,
+            queue: self.queue_size as usize,
+            shelf: ShelfSize {
+                min: self.pool_min_size() as usize,
+                start: self.pool_size() as usize,
+                max: self.pool_max_size() as usize,
+                idle_after: self.pool_idle_timeout,
+            },
+            package_zygotes: self.package_zygotes as usize,
         })
+    }
+
+    /// The package sources, for these runtimes. Without one that takes packages there are none.
+    ///
+    /// # Errors
+    /// When they cannot be set up, or Pyodide's files are not there.
+    pub fn open_packages(
+        &self,
+        runtimes: impl IntoIterator<Item = Runtime>,
+    ) -> Result<Packages, Box<dyn std::error::Error>> {
+        let mut runtimes = runtimes.into_iter();
+        if !runtimes.any(|runtime| runtime.spec().with_packages.is_some()) {
+            return Ok(Packages::none());
+        }
+        let pyodide = self.pyodide_directory()?;
+        Ok(Packages::open(&self.package_settings(&pyodide))?)
     }
 
     /// Where and how much history is kept.
@@ -486,13 +516,13 @@ impl Settings {
             names.filter(|name| !name.is_empty()).collect()
         };
         PackageSettings {
-            enabled: self.packages && self.serves(Language::Python),
+            enabled: self.packages,
             wheelhouse: self.wheelhouse.clone(),
             distribution: self.pyodide_packages.clone(),
             index: self.package_index.clone(),
             allow: self.package_allow.as_deref().map(names),
             deny: names(&self.package_deny),
-            cache_bytes: self.package_cache << 20,
+            cache_bytes: self.package_cache.get(),
             ..PackageSettings::new(
                 pyodide.join("pyodide-lock.json"),
                 self.workspace.join("packages"),
@@ -549,7 +579,7 @@ fn whole<T: TryFrom<u64>>(
             .and_then(|number| T::try_from(number).ok())
             .ok_or_else(|| {
                 format!(
-                    "allowed are whole numbers from {} to {}",
+                    "must be a whole number from {} to {}",
                     range.start(),
                     range.end()
                 )
@@ -557,10 +587,54 @@ fn whole<T: TryFrom<u64>>(
     }
 }
 
+/// A parser for times of at least so many ms.
+fn milliseconds(
+    least: u64,
+) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync + 'static {
+    let whole = whole(least..=MAX_MILLISECONDS);
+    move |text| whole(text).map(Duration::from_millis)
+}
+
+/// A parser for sizes in bytes.
+fn bytes(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<ByteSize, String> + Clone + Send + Sync + 'static {
+    let whole = whole(range);
+    move |text| whole(text).map(ByteSize::bytes)
+}
+
+/// A parser for sizes in MiB.
+fn mebibytes(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<ByteSize, String> + Clone + Send + Sync + 'static {
+    let whole = whole(range);
+    move |text| whole(text).map(ByteSize::mib)
+}
+
+/// A parser for the names of runtimes.
+fn runtime_parser() -> impl TypedValueParser<Value = Runtime> {
+    let names = RUNTIMES.iter().map(|spec| {
+        let name = PossibleValue::new(spec.name);
+        match spec.help {
+            Some(help) => name.help(help),
+            None => name,
+        }
+    });
+    PossibleValuesParser::new(names)
+        .try_map(|name| Runtime::from_name(&name).ok_or("no runtime has that name"))
+}
+
+fn log_format_parser() -> impl TypedValueParser<Value = LogFormat> {
+    PossibleValuesParser::new(["human", "json"]).map(|name| match name.as_str() {
+        "json" => LogFormat::Json,
+        _ => LogFormat::Human,
+    })
+}
+
 fn parse_switch(text: &str) -> Result<bool, String> {
     match text {
         "1" | "true" | "on" => Ok(true),
         "0" | "false" | "off" | "" => Ok(false),
-        _ => Err("allowed are 1 and 0".to_owned()),
+        _ => Err("must be 1 or 0".to_owned()),
     }
 }

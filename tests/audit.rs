@@ -108,8 +108,13 @@ fn each_execution_has_a_line_that_says_who_what_and_how() {
     );
     assert_eq!(line["exit_code"], 1);
     assert_eq!(line["usage"], answer.body["metadata"]["usage"]);
-    let time = humantime::parse_rfc3339(line["time"].as_str().unwrap()).unwrap();
-    assert!(time.elapsed().unwrap() < Duration::from_secs(60));
+    let time = line["time"]
+        .as_str()
+        .unwrap()
+        .parse::<jiff::Timestamp>()
+        .unwrap();
+    let age = jiff::Timestamp::now().duration_since(time);
+    assert!(age < jiff::SignedDuration::from_secs(60));
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&audited.path().metadata().unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);

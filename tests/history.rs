@@ -91,7 +91,13 @@ fn an_answer_is_in_the_history_at_once() {
         (&json!("mine"), &json!("low"))
     );
     assert_eq!(entry["code_sha256"].as_str().unwrap().len(), 64);
-    assert!(humantime::parse_rfc3339(entry["time"].as_str().unwrap()).is_ok());
+    assert!(
+        entry["time"]
+            .as_str()
+            .unwrap()
+            .parse::<jiff::Timestamp>()
+            .is_ok()
+    );
     // Neither the program nor its output, unless that is asked for.
     assert!(!entry.to_string().contains("secret"), "{entry}");
     let everything = std::fs::read(remembering.path()).unwrap();
@@ -110,7 +116,7 @@ fn the_list_is_newest_first_and_filtered() {
     let first = task_id(&remembering.run("1")).to_owned();
     let second = task_id(&remembering.run("throw 1")).to_owned();
     std::thread::sleep(std::time::Duration::from_millis(5));
-    let now = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
+    let now = jiff::Timestamp::now().to_string();
     let typescript = server.run(json!({ "language": "ts", "code": "1" }));
     let third = task_id(&typescript).to_owned();
     let all = [third.clone(), second.clone(), first.clone()];

@@ -66,7 +66,9 @@ pyodide.registerJsModule("_faas_host", {
   acknowledge_stop: host.acknowledgeStop,
   compiled: host.compiled,
   finish: host.finish,
+  in_wheelhouse: host.inWheelhouse,
   package: host.package,
+  provider: host.provider,
   put_file: host.putFile,
   pump: host.pump,
   sleep: host.sleep,
@@ -205,7 +207,8 @@ function endOfInterpreter(error) {
 
 globalThis.__faasEngine = {
   stages,
-  version: `${version} ${pythonVersion}`,
+  version,
+  pythonVersion,
   run(code, input, scratch, autoInstall, storageBytes) {
     storage.setLimit(storageBytes);
     try {

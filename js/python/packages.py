@@ -73,14 +73,19 @@ class SourceError(OSError):
 _reasons = []
 
 
-def ask(kind, name, file=""):
-    """Ask the supervisor; the answer as bytes."""
+def ask(question, *arguments):
+    """Ask the supervisor."""
     try:
-        return _faas_host.package(kind, name, file).to_bytes()
+        return question(*arguments)
     except Exception as error:
         reason = str(error).removeprefix("Error: ")
         _reasons.append(reason)
         raise SourceError(reason) from None
+
+
+def fetch(kind, name, file=""):
+    """Something of a package, as bytes."""
+    return ask(_faas_host.package, kind, name, file).to_bytes()
 
 
 def project_of(url):
@@ -92,7 +97,7 @@ class LockedPackages(dict):
     """The distribution's packages, behind the local wheels."""
 
     def get(self, name, default=None):
-        if name in self and ask("wheelhouse", name) == b"1":
+        if name in self and ask(_faas_host.in_wheelhouse, name):
             return default
         return super().get(name, default)
 
@@ -115,7 +120,7 @@ def make_layer(base):
         async def fetch_bytes(url, kwargs):
             if url.startswith(FILE_URL_PREFIX):
                 project, file = url.removeprefix(FILE_URL_PREFIX).split("/", 1)
-                return ask("file", project, file)
+                return fetch("file", project, file)
             if url.startswith("emfs:"):
                 with open(url.removeprefix("emfs:"), "rb") as file:
                     return file.read()
@@ -123,7 +128,7 @@ def make_layer(base):
 
         @staticmethod
         async def fetch_string_and_headers(url, kwargs):
-            text = ask("project", project_of(url)).decode()
+            text = fetch("project", project_of(url)).decode()
             return text, {"content-type": "application/vnd.pypi.simple.v1+json"}
 
     return SandboxLayer
@@ -234,7 +239,7 @@ def missing_packages(modules):
 def provider(module):
     """The package that provides a module, or None."""
     try:
-        return ask("provider", module).decode() or None
+        return ask(_faas_host.provider, module)
     except SourceError:
         return None
 

@@ -13,7 +13,9 @@ import {
   op_faas_input_files,
   op_faas_interrupt_buffer,
   op_faas_now,
+  op_faas_in_wheelhouse,
   op_faas_package,
+  op_faas_provider,
   op_faas_pump,
   op_faas_put_file,
   op_faas_random,
@@ -138,7 +140,10 @@ define("__faas", {
   inputFiles: () => op_faas_input_files(),
   interruptBuffer: () => new Uint8Array(op_faas_interrupt_buffer()),
   now: () => op_faas_now(),
+  inWheelhouse: (name) => op_faas_in_wheelhouse(name),
   package: (kind, name, file) => op_faas_package(kind, name, file),
+  // Pyodide makes None of undefined only.
+  provider: (module) => op_faas_provider(module) ?? undefined,
   pump,
   putFile: (name, mediaType, contents) =>
     op_faas_put_file(name, mediaType ?? null, contents),

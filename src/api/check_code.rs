@@ -1,20 +1,17 @@
-//! `POST /check_code`: what can be said of a program without running it; and the gates that refuse
-//! programs which are too complex.
+//! `POST /check_code`: what can be said of a program without running it.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::Request;
 use axum::extract::State;
+use faas_protocol::Findings;
 use serde::Serialize;
 
-use super::Service;
+use super::AppState;
 use super::error::ApiError;
+use super::execute::analyse;
 use super::request;
-use crate::findings::Complexity;
-use crate::findings::Findings;
-use crate::pool::Order;
-use crate::pool::Status;
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -24,87 +21,18 @@ pub struct CheckResponse {
     findings: Findings,
 }
 
-/// The route's handler.
+/// Analyses a program.
 ///
 /// # Errors
-/// [`ApiError`] for a request that is wrong, or a program that could not be looked at.
+/// [`ApiError`] for a request that is wrong, or a program that could not be analysed.
 pub async fn check_code(
-    State(service): State<Arc<Service>>,
+    State(state): State<Arc<AppState>>,
     request: Request,
 ) -> Result<Json<CheckResponse>, ApiError> {
-    service.refuse_if_draining()?;
-    let body = request::read_body(request, &service.settings).await?;
-    let order = request::parse_check(&body, &service.settings)?;
-    let language = order.job.language.name();
-    let findings = look_at(&service, order).await?;
+    state.refuse_if_draining()?;
+    let body = request::read_body(request, &state.settings).await?;
+    let request = request::parse_check(&body, &state.settings)?;
+    let language = request.job.language.name();
+    let findings = analyse(&state, request).await?;
     Ok(Json(CheckResponse { language, findings }))
-}
-
-/// Refuses a program that is more complex than the settings allow. One that does not compile
-/// passes: running it says why better.
-///
-/// # Errors
-/// 422 with the figure and the limit.
-pub async fn pass_gates(service: &Service, order: &Order) -> Result<(), ApiError> {
-    let settings = &service.settings;
-    if settings.max_complexity.is_none() && settings.max_nesting.is_none() {
-        return Ok(());
-    }
-    let job = &order.job;
-    let check = request::check_order(job.language, job.code.clone(), order.priority, settings);
-    let Some(complexity) = look_at(service, check).await?.complexity else {
-        return Ok(());
-    };
-    let Complexity {
-        max_cyclomatic,
-        max_nesting,
-        ..
-    } = complexity;
-    for (figure, value, limit, name) in [
-        (
-            "cyclomatic complexity",
-            max_cyclomatic,
-            settings.max_complexity,
-            "FAAS_MAX_COMPLEXITY",
-        ),
-        (
-            "nesting",
-            max_nesting,
-            settings.max_nesting,
-            "FAAS_MAX_NESTING",
-        ),
-    ] {
-        if let Some(limit) = limit
-            && value > limit
-        {
-            return Err(ApiError::refused(
-                "Program too complex",
-                format!(
-                    "Its {figure} is {value}, more than the {limit} allowed ({name}); \
-                     split its functions up (POST /check_code tells the figures of each)"
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Has a program looked at in a sandbox of its own.
-async fn look_at(service: &Service, order: Order) -> Result<Findings, ApiError> {
-    let (report, _) = service.pool.execute(order).await?;
-    let findings = report
-        .return_value
-        .filter(|_| report.status == Status::Success);
-    // It comes from a sandbox: whatever it is, it must have the right shape.
-    let findings = findings.and_then(|json| serde_json::from_str::<Findings>(&json).ok());
-    let mut findings = findings.ok_or_else(|| {
-        ApiError::failed(format!(
-            "The program could not be looked at ({}); it may be too long or too deeply nested",
-            report.status.name()
-        ))
-    })?;
-    if let Some(complexity) = &mut findings.complexity {
-        complexity.loops.estimate();
-    }
-    Ok(findings)
 }

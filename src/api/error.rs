@@ -6,9 +6,8 @@ use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use faas_pool::PoolError;
 use serde::Serialize;
-
-use crate::pool::PoolError;
 
 /// Seconds after which a refused caller should try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -51,7 +50,7 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, error, details)
     }
 
-    /// 401.
+    /// 401: the token is missing or wrong.
     pub fn unauthorized(details: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", details)
     }
@@ -61,7 +60,7 @@ impl ApiError {
         Self::new(StatusCode::REQUEST_TIMEOUT, "Request timeout", details)
     }
 
-    /// 413.
+    /// 413: the body or a part of it is too large.
     pub fn too_large(error: impl Into<String>, details: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, error, details)
     }
@@ -71,7 +70,7 @@ impl ApiError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, error, details)
     }
 
-    /// 500: a program could not be looked at.
+    /// 500: a fault of the service.
     pub fn failed(details: impl Into<String>) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -85,7 +84,7 @@ impl ApiError {
         &self.body
     }
 
-    /// 503.
+    /// 503: not now.
     pub fn unavailable(details: impl Into<String>) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -97,8 +96,8 @@ impl ApiError {
     pub fn no_route() -> Self {
         Self::not_found(
             "Not found",
-            "There are POST /run_code, POST /check_code, GET /health, GET /metrics, GET /executions \
-             and GET /openapi.json",
+            "There are POST /run_code, POST /check_code, GET /health, GET /metrics, GET /executions, \
+             GET /executions/{task_id} and GET /openapi.json",
         )
     }
 

@@ -10,17 +10,20 @@ use axum::Json;
 use axum::extract::Path;
 use axum::extract::RawQuery;
 use axum::extract::State;
+use faas_protocol::Language;
+use faas_telemetry::Entry;
+use faas_telemetry::Fate;
+use faas_telemetry::Filter;
+use faas_telemetry::History;
+use faas_telemetry::HistoryError;
+use faas_telemetry::rfc3339;
+use jiff::Timestamp;
 use serde_json::Value;
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::Service;
+use super::AppState;
 use super::error::ApiError;
-use crate::telemetry::Entry;
-use crate::telemetry::Filter;
-use crate::telemetry::History;
-use crate::telemetry::HistoryError;
-use crate::telemetry::Outcome;
 
 const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 1000;
@@ -28,13 +31,13 @@ const MAX_LIMIT: u32 = 1000;
 /// Lists executions, newest first.
 ///
 /// # Errors
-/// 400 for a filter that makes no sense, 404 if there is no history, 503 if it cannot be read.
+/// 400 for an invalid filter, 404 if there is no history, 503 if it cannot be read.
 pub async fn list(
-    State(service): State<Arc<Service>>,
+    State(state): State<Arc<AppState>>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, ApiError> {
-    let history = history(&service)?;
-    let filter = parse(query.as_deref().unwrap_or_default(), &service)?;
+    let history = history(&state)?;
+    let filter = parse(query.as_deref().unwrap_or_default(), &state)?;
     let entries = history.list(filter).await.map_err(unreadable)?;
     let executions: Vec<Value> = entries.iter().map(body).collect();
     Ok(Json(
@@ -47,10 +50,10 @@ pub async fn list(
 /// # Errors
 /// 404 if it is not known or there is no history, 503 if it cannot be read.
 pub async fn find(
-    State(service): State<Arc<Service>>,
+    State(state): State<Arc<AppState>>,
     Path(task_id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let history = history(&service)?;
+    let history = history(&state)?;
     let entry = history.find(task_id).await.map_err(unreadable)?;
     let entry = entry.ok_or_else(|| {
         ApiError::not_found(
@@ -58,15 +61,15 @@ pub async fn find(
             format!(
                 "Send the task_id of an answer; the last {} executions of the last {} days are kept \
                  (FAAS_HISTORY_MAX, FAAS_HISTORY_DAYS)",
-                service.settings.history_max, service.settings.history_days
+                state.settings.history_max, state.settings.history_days
             ),
         )
     })?;
     Ok(Json(body(&entry)))
 }
 
-fn history(service: &Service) -> Result<&History, ApiError> {
-    service.history.as_ref().ok_or_else(|| {
+fn history(state: &AppState) -> Result<&History, ApiError> {
+    state.history.as_ref().ok_or_else(|| {
         ApiError::not_found(
             "No history is kept",
             "The service was started with FAAS_HISTORY=off",
@@ -81,7 +84,7 @@ fn unreadable(error: HistoryError) -> ApiError {
 }
 
 /// Checks the query.
-fn parse(query: &str, service: &Service) -> Result<Filter, ApiError> {
+fn parse(query: &str, state: &AppState) -> Result<Filter, ApiError> {
     let mut filter = Filter {
         limit: DEFAULT_LIMIT,
         ..Filter::default()
@@ -89,19 +92,22 @@ fn parse(query: &str, service: &Service) -> Result<Filter, ApiError> {
     let pairs: HashMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
     for (name, value) in &pairs {
         let refused = |allowed: String| {
-            let error = format!("Parameter '{name}' makes no sense");
+            let error = format!("Invalid value for parameter '{name}'");
             ApiError::bad_request(error, format!("Allowed are {allowed}"))
         };
         match name.as_ref() {
             "status" => {
-                let names = Outcome::ALL.map(Outcome::name);
-                let known = names.into_iter().find(|known| known == value);
-                filter.status = Some(known.ok_or_else(|| refused(names.join(", ")))?);
+                let fates = Fate::OF_BEGUN;
+                let known = fates.into_iter().find(|fate| fate.name() == value);
+                let names = || refused(fates.map(Fate::name).join(", "));
+                filter.fate = Some(known.ok_or_else(names)?);
             }
             "language" => {
-                let names: Vec<_> = service.settings.languages().map(|l| l.name()).collect();
-                let known = names.iter().find(|known| *known == value);
-                filter.language = Some(known.ok_or_else(|| refused(names.join(", ")))?);
+                let mut served = state.settings.languages();
+                let known = served.find(|language| language.name() == value);
+                let names = || state.settings.languages().map(Language::name);
+                let names = || refused(names().collect::<Vec<_>>().join(", "));
+                filter.language = Some(known.ok_or_else(names)?);
             }
             "since" => {
                 let time = parse_time(value).ok_or_else(|| {
@@ -138,33 +144,14 @@ fn parse_time(text: &str) -> Option<SystemTime> {
     }
     // In a query that was not encoded, the + of an offset has become a space.
     let text = text.replace(' ', "+");
-    let zone = text.find(['Z', 'z']).or_else(|| {
-        let time = text.find('T')?;
-        text[time..].find(['+', '-']).map(|index| time + index)
-    })?;
-    let (local, zone) = text.split_at_checked(zone)?;
-    let local = humantime::parse_rfc3339(&format!("{local}Z")).ok()?;
-    if zone.eq_ignore_ascii_case("z") {
-        return Some(local);
-    }
-    let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-    let number = |text: &str, below: u64| {
-        let number = text.parse::<u64>().ok();
-        number.filter(|number| *number < below && text.len() == 2)
-    };
-    let offset = Duration::from_secs(number(hours, 24)? * 3600 + number(minutes, 60)? * 60);
-    if zone.starts_with('+') {
-        local.checked_sub(offset)
-    } else {
-        local.checked_add(offset)
-    }
+    text.parse::<Timestamp>().ok()?.try_into().ok()
 }
 
 fn body(entry: &Entry) -> Value {
     let mut body = json!({
         "task_id": entry.task_id,
         "request_id": entry.request_id,
-        "time": humantime::format_rfc3339_millis(entry.began).to_string(),
+        "time": rfc3339(entry.began),
         "language": entry.language,
         "status": entry.status,
         "exit_code": entry.exit_code,

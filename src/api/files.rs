@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
+use faas_protocol::JobFile;
+use faas_protocol::is_file_name;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::ApiError;
-use crate::protocol::JobFile;
-use crate::protocol::is_file_name;
 
 /// Most files of one request. Their size is bounded by that of the request.
 const MAX_FILES: usize = 100;

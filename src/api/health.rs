@@ -7,57 +7,72 @@ use std::time::SystemTime;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use faas_pool::PackageZygote;
+use faas_pool::ZygoteState;
+use faas_protocol::Layer;
+use faas_protocol::Runtime;
+use faas_telemetry::AuditLog;
+use faas_telemetry::Failures;
+use faas_telemetry::History;
+use faas_telemetry::rfc3339;
 use serde_json::Value;
 use serde_json::json;
 
-use super::Service;
+use super::AppState;
 use super::response::PoolStatsBody;
-use crate::pool::ZygoteState;
-use crate::telemetry::AuditLog;
-use crate::telemetry::Failures;
-use crate::telemetry::History;
 
-/// What answers call the runtime of this service, as today's callers know it.
-pub const RUNTIME: &str = "pyodide-webassembly";
+/// What `/health` and `/metrics` call the runtime of this service, as callers of the replaced ones
+/// know it.
+pub const RUNTIME: &str = Runtime::Python.spec().answers_as;
 
-/// The route's handler: 200 while every zygote serves, else 503 with the reasons.
-pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Value>) {
-    let zygotes = service.pool.zygotes();
+/// Answers with 200 while every zygote serves, else with 503 and the reasons.
+pub async fn health(State(state): State<Arc<AppState>>) -> (StatusCode, Json<Value>) {
+    let zygotes = state.pool.zygotes();
     let down: Vec<String> = zygotes
         .iter()
-        .filter(|(_, zygote)| !zygote.up)
-        .map(|(name, zygote)| format!("{name}: {}", zygote.reason))
+        .filter_map(|(runtime, zygote)| {
+            let reason = zygote.reason()?;
+            Some(format!("{}: {reason}", runtime.name()))
+        })
         .collect();
     let healthy = down.is_empty();
-    let stats = service.pool.stats();
-    let python = zygotes.get("python").cloned().unwrap_or_default();
-    // "314.0.7 3.14.2": Pyodide's version and Python's.
-    let (pyodide_version, python_version) = python.version.split_once(' ').unwrap_or_default();
-    let any = zygotes.values().next().cloned().unwrap_or_default();
+    let stats = state.pool.stats();
+    let python = zygotes.get(&Runtime::Python);
+    let python_up = python.is_some_and(ZygoteState::is_up);
+    let python_booted = python.and_then(ZygoteState::booted);
+    let version = python_booted
+        .map(|booted| booted.version.clone())
+        .unwrap_or_default();
+    let layers = zygotes.values().find_map(ZygoteState::booted);
+    let layers = layers
+        .map(|booted| booted.layers.clone())
+        .unwrap_or_default();
+    let names =
+        |layers: &[Layer]| -> Vec<&str> { layers.iter().map(|layer| layer.name()).collect() };
     let body = json!({
         "status": if healthy { "healthy" } else { "unhealthy" },
         "reason": down.join("; "),
-        "timestamp": humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+        "timestamp": rfc3339(SystemTime::now()),
         "version": concat!("faas-v", env!("CARGO_PKG_VERSION"), "-pyodide"),
         "runtime": RUNTIME,
-        "python_version": python_version,
-        "execution_count": service.pool.totals.completed.load(Ordering::Relaxed),
+        "python_version": version.language.unwrap_or_default(),
+        "execution_count": state.pool.totals.completed.load(Ordering::Relaxed),
         "pyodide": {
-            "initialized": python.up,
-            "available": python.up,
-            "version": pyodide_version,
+            "initialized": python_up,
+            "available": python_up,
+            "version": version.engine,
         },
         "pool": PoolStatsBody::from(stats),
-        "pool_status": pool_status(&service),
-        "scheduler": scheduler(&service),
-        "packages": packages(&service),
-        "package_zygotes": package_zygotes(&service),
-        "audit": writer(service.audit.as_ref().map(AuditLog::failures)),
-        "history": writer(service.history.as_ref().map(History::failures)),
+        "pool_status": pool_status(&state),
+        "scheduler": scheduler(&state),
+        "packages": packages(&state),
+        "package_zygotes": package_zygotes(&state),
+        "audit": writer(state.audit.as_ref().map(AuditLog::failures)),
+        "history": writer(state.history.as_ref().map(History::failures)),
         "security": {
             "isolation": "process per execution",
-            "layers": any.layers,
-            "missing_layers": any.missing_layers,
+            "layers": names(&layers.present),
+            "missing_layers": names(&layers.missing),
         },
     });
     let status = if healthy {
@@ -69,8 +84,8 @@ pub async fn health(State(service): State<Arc<Service>>) -> (StatusCode, Json<Va
 }
 
 /// Numbers of sandboxes and of requests that wait for one.
-pub fn pool_status(service: &Service) -> Value {
-    let stats = service.pool.stats();
+pub fn pool_status(state: &AppState) -> Value {
+    let stats = state.pool.stats();
     json!({
         "totalInstances": stats.total,
         "idleInstances": stats.idle,
@@ -80,25 +95,25 @@ pub fn pool_status(service: &Service) -> Value {
 }
 
 /// Executions since the start; their average wall time in ms.
-pub fn scheduler(service: &Service) -> Value {
-    let totals = &service.pool.totals;
+pub fn scheduler(state: &AppState) -> Value {
+    let totals = &state.pool.totals;
     let completed = totals.completed.load(Ordering::Relaxed);
     let wall_us = totals.wall_us.load(Ordering::Relaxed);
     json!({
         "totalTasks": totals.started.load(Ordering::Relaxed),
         "completedTasks": completed,
         "failedTasks": totals.failed.load(Ordering::Relaxed),
-        "queuedTasks": service.pool.stats().queued,
+        "queuedTasks": state.pool.stats().queued,
         "averageExecutionTime": wall_us as f64 / 1000.0 / completed.max(1) as f64,
     })
 }
 
 /// What packages there are, and what their cache did.
-pub fn packages(service: &Service) -> Value {
-    let packages = service.pool.packages();
+pub fn packages(state: &AppState) -> Value {
+    let packages = state.pool.packages();
     let stats = packages.stats();
     json!({
-        "enabled": service.settings.packages,
+        "enabled": state.settings.packages,
         "distribution_packages": packages.distribution_packages().len(),
         "cache": {
             "hits": stats.cache_hits,
@@ -119,27 +134,19 @@ fn writer(failures: Option<&Failures>) -> Value {
 }
 
 /// The zygotes with packages, and what each takes of memory.
-fn package_zygotes(service: &Service) -> Vec<Value> {
-    let zygotes = service.pool.package_zygotes().into_iter();
-    let describe = |(name, state): (String, ZygoteState)| {
+fn package_zygotes(state: &AppState) -> Vec<Value> {
+    let zygotes = state.pool.package_zygotes().into_iter();
+    let describe = |zygote: PackageZygote| {
+        let pid = match &zygote.state {
+            ZygoteState::Up(booted) => booted.pid,
+            _ => 0,
+        };
         json!({
-            "name": name,
-            "up": state.up,
-            "pid": state.pid,
-            "memory_bytes": resident_bytes(state.pid),
+            "name": zygote.name,
+            "up": zygote.state.is_up(),
+            "pid": pid,
+            "memory_bytes": zygote.memory.get(),
         })
     };
     zygotes.map(describe).collect()
-}
-
-/// Memory that a zygote shares with no other process but its forks, in bytes: the pages that it
-/// does not share with files (`RssAnon`).
-fn resident_bytes(pid: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"));
-    let kibibytes =
-        line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    kibibytes.unwrap_or(0) * 1024
 }

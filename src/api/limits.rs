@@ -1,19 +1,21 @@
 //! Limits that a request sets itself: `"limits": {"cpu_ms": …}`. They lower the service's, and never
 //! raise them.
 
+use std::time::Duration;
+
+use faas_protocol::ByteSize;
+use faas_protocol::Limits;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::ApiError;
-use crate::pool::Limits;
-use crate::protocol::SandboxLimits;
 
-/// Less memory than this, in bytes, does not carry even an empty program.
-const LEAST_MEMORY_BYTES: u64 = 8 << 20;
+/// Less memory than this does not carry even an empty program.
+const LEAST_MEMORY: ByteSize = ByteSize::mib(8);
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawLimits {
+struct RequestedLimits {
     cpu_ms: Option<u64>,
     memory_bytes: Option<u64>,
     output_bytes: Option<u64>,
@@ -26,15 +28,8 @@ struct RawLimits {
 ///
 /// # Errors
 /// 400 for anything but known names with whole numbers from 1 on.
-pub fn lower(
-    value: Option<Value>,
-    limits: &mut Limits,
-    sandbox: &mut SandboxLimits,
-) -> Result<(), ApiError> {
-    let refused = |details: String| {
-        ApiError::bad_request("Parameter 'limits' must be an object of limits", details)
-    };
-    let raw: RawLimits = match value {
+pub fn lower(value: Option<Value>, limits: &mut Limits) -> Result<(), ApiError> {
+    let raw: RequestedLimits = match value {
         None | Some(Value::Null) => return Ok(()),
         Some(value) => serde_json::from_value(value).map_err(|error| {
             refused(format!(
@@ -42,24 +37,31 @@ pub fn lower(
             ))
         })?,
     };
+    if let Some(milliseconds) = at_least_1("cpu_ms", raw.cpu_ms)? {
+        limits.cpu = limits.cpu.min(Duration::from_millis(milliseconds));
+    }
     for (name, wanted, limit) in [
-        ("cpu_ms", raw.cpu_ms, &mut sandbox.cpu_ms),
-        ("memory_bytes", raw.memory_bytes, &mut sandbox.memory_bytes),
-        ("output_bytes", raw.output_bytes, &mut limits.output_bytes),
-        ("return_bytes", raw.return_bytes, &mut sandbox.return_bytes),
-        ("files_bytes", raw.files_bytes, &mut sandbox.files_bytes),
-        (
-            "storage_bytes",
-            raw.storage_bytes,
-            &mut sandbox.storage_bytes,
-        ),
+        ("memory_bytes", raw.memory_bytes, &mut limits.memory),
+        ("output_bytes", raw.output_bytes, &mut limits.output),
+        ("return_bytes", raw.return_bytes, &mut limits.return_value),
+        ("files_bytes", raw.files_bytes, &mut limits.files),
+        ("storage_bytes", raw.storage_bytes, &mut limits.storage),
     ] {
-        match wanted {
-            Some(0) => return Err(refused(format!("{name} must be at least 1"))),
-            Some(wanted) => *limit = wanted.min(*limit),
-            None => {}
+        if let Some(bytes) = at_least_1(name, wanted)? {
+            *limit = ByteSize::bytes(bytes).min(*limit);
         }
     }
-    sandbox.memory_bytes = sandbox.memory_bytes.max(LEAST_MEMORY_BYTES);
+    limits.memory = limits.memory.max(LEAST_MEMORY);
     Ok(())
+}
+
+fn at_least_1(name: &str, wanted: Option<u64>) -> Result<Option<u64>, ApiError> {
+    match wanted {
+        Some(0) => Err(refused(format!("{name} must be at least 1"))),
+        wanted => Ok(wanted),
+    }
+}
+
+fn refused(details: String) -> ApiError {
+    ApiError::bad_request("Parameter 'limits' must be an object of limits", details)
 }

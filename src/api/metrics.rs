@@ -9,95 +9,20 @@ use axum::http::HeaderMap;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::encoding::EncodeMetric;
+use faas_telemetry::SandboxKind;
+use faas_telemetry::SandboxState;
 use prometheus_client::encoding::prometheus_text;
 use prometheus_client::encoding::text as openmetrics_text;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use super::Service;
+use super::AppState;
+use super::accept::entries;
 use super::error::ApiError;
 use super::health;
-use crate::pool::Pool;
-use crate::telemetry::Metrics;
-use crate::telemetry::SandboxKind;
-use crate::telemetry::SandboxState;
 
 const OPENMETRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Everything that is exposed.
-#[derive(Debug)]
-pub struct Exposition(Registry);
-
-impl Exposition {
-    pub fn new(metrics: &Metrics, pool: &Arc<Pool>) -> Self {
-        let mut registry = metrics.registry();
-        registry.register_collector(Box::new(PoolCollector(pool.clone())));
-        Self(registry)
-    }
-}
-
-/// Numbers that the pool and its packages keep themselves.
-#[derive(Debug)]
-struct PoolCollector(Arc<Pool>);
-
-impl Collector for PoolCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
-        let mut encode = |name: &str, help: &str, metric: &dyn EncodeOne| {
-            let kind = metric.kind();
-            metric.encode_into(encoder.encode_descriptor(name, help, None, kind)?)
-        };
-        let queued = i64::try_from(self.0.stats().queued).unwrap_or(i64::MAX);
-        encode(
-            "faas_queue_length",
-            "Requests that wait for their turn.",
-            &ConstGauge::new(queued),
-        )?;
-        let packages = self.0.packages().stats();
-        encode(
-            "faas_package_cache_hits",
-            "Package files that were answered from the cache.",
-            &ConstCounter::new(packages.cache_hits),
-        )?;
-        encode(
-            "faas_package_cache_misses",
-            "Package files that had to be fetched.",
-            &ConstCounter::new(packages.cache_misses),
-        )?;
-        encode(
-            "faas_package_downloaded_bytes",
-            "Bytes of package files that were fetched and verified.",
-            &ConstCounter::new(packages.downloaded_bytes),
-        )
-    }
-}
-
-/// [`EncodeMetric`] for trait objects.
-trait EncodeOne {
-    fn kind(&self) -> prometheus_client::metrics::MetricType;
-    fn encode_into(
-        &self,
-        encoder: prometheus_client::encoding::MetricEncoder<'_>,
-    ) -> Result<(), std::fmt::Error>;
-}
-
-impl<T: EncodeMetric> EncodeOne for T {
-    fn kind(&self) -> prometheus_client::metrics::MetricType {
-        self.metric_type()
-    }
-    fn encode_into(
-        &self,
-        encoder: prometheus_client::encoding::MetricEncoder<'_>,
-    ) -> Result<(), std::fmt::Error> {
-        self.encode(encoder)
-    }
-}
 
 /// The forms of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,21 +36,14 @@ enum Form {
 impl Form {
     /// What the caller likes best; Prometheus' text if it does not care.
     fn accepted(headers: &HeaderMap) -> Self {
-        let values = headers.get_all(header::ACCEPT).iter();
-        let entries = values
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','));
         let mut best = (Self::Prometheus, 0.0);
-        for entry in entries {
-            let mut parts = entry.split(';').map(str::trim);
-            let form = match parts.next().unwrap_or_default() {
+        for (media_type, quality) in entries(headers, &header::ACCEPT) {
+            let form = match media_type {
                 "application/json" => Self::Json,
                 "application/openmetrics-text" => Self::OpenMetrics,
                 "text/plain" | "text/*" | "*/*" => Self::Prometheus,
                 _ => continue,
             };
-            let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
-            let quality: f32 = quality.unwrap_or(1.0);
             if quality > best.1 {
                 best = (form, quality);
             }
@@ -134,17 +52,17 @@ impl Form {
     }
 }
 
-/// The route's handler.
+/// Answers in the form that the caller likes best.
 pub async fn metrics(
-    State(service): State<Arc<Service>>,
+    State(state): State<Arc<AppState>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let form = Form::accepted(&headers);
-    set_idle_gauges(&service);
-    let registry = &service.exposition.0;
+    state.pool.set_idle_gauges();
+    let registry = &state.registry;
     let mut text = String::new();
     let (encoded, content_type) = match form {
-        Form::Json => return Ok(Json(body(&service)).into_response()),
+        Form::Json => return Ok(Json(body(&state)).into_response()),
         Form::OpenMetrics => (
             openmetrics_text::encode(&mut text, registry),
             OPENMETRICS_TYPE,
@@ -158,35 +76,26 @@ pub async fn metrics(
     Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
 }
 
-/// The shelves know how many sandboxes wait; the gauges learn it when somebody looks.
-fn set_idle_gauges(service: &Service) {
-    for kind in service.metrics.open_kinds() {
-        let idle = i64::try_from(service.pool.idle(kind)).unwrap_or(i64::MAX);
-        let gauge = service.metrics.sandboxes(kind, SandboxState::Idle);
-        gauge.set(idle);
-    }
-}
-
 /// The answer that the service replaced gave, and what else there is to know.
-fn body(service: &Service) -> Value {
-    let completed = service.pool.totals.completed.load(Ordering::Relaxed);
-    let mut pool = health::pool_status(service);
-    pool["runtimes"] = runtimes(service);
+fn body(state: &AppState) -> Value {
+    let completed = state.pool.totals.completed.load(Ordering::Relaxed);
+    let mut pool = health::pool_status(state);
+    pool["runtimes"] = runtimes(state);
     json!({
         "execution_count": completed,
-        "uptime_seconds": service.started.elapsed().as_secs(),
+        "uptime_seconds": state.started.elapsed().as_secs(),
         "runtime": health::RUNTIME,
         "pool_metrics": pool,
-        "scheduler": health::scheduler(service),
-        "executions": service.metrics.execution_counts(service.settings.languages()),
-        "limits_hit": service.metrics.limit_counts(),
-        "packages": health::packages(service),
+        "scheduler": health::scheduler(state),
+        "executions": state.metrics.execution_counts(state.settings.languages()),
+        "limits_hit": state.metrics.limit_counts(),
+        "packages": health::packages(state),
     })
 }
 
 /// Sandboxes and restarts by runtime.
-fn runtimes(service: &Service) -> Value {
-    let metrics = &service.metrics;
+fn runtimes(state: &AppState) -> Value {
+    let metrics = &state.metrics;
     let describe = |kind: SandboxKind| {
         let count = |state| metrics.sandboxes(kind, state).get();
         let body = json!({

@@ -1,8 +1,11 @@
 //! The HTTP API: routes, wire types, errors.
 
+mod accept;
 mod auth;
+mod caller;
 mod check_code;
 mod error;
+mod execute;
 mod executions;
 mod files;
 mod health;
@@ -28,33 +31,32 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::get;
 use axum::routing::post;
+use faas_pool::Pool;
+use faas_telemetry::AuditLog;
+use faas_telemetry::History;
+use faas_telemetry::Metrics;
+use prometheus_client::registry::Registry;
 
-use crate::pool::Pool;
 use crate::settings::Settings;
-use crate::telemetry::AuditLog;
-use crate::telemetry::History;
-use crate::telemetry::Metrics;
 use error::ApiError;
-use metrics::Exposition;
 
-pub use auth::ApiToken;
 pub use server::serve;
 
 /// What the handlers share.
 #[derive(Debug)]
-pub struct Service {
+pub struct AppState {
     pub pool: Arc<Pool>,
     pub settings: Settings,
     /// Set when no new work is taken.
     pub draining: AtomicBool,
     metrics: Arc<Metrics>,
-    exposition: Exposition,
+    registry: Registry,
     started: Instant,
     pub audit: Option<AuditLog>,
     pub history: Option<History>,
 }
 
-impl Service {
+impl AppState {
     pub fn new(
         pool: Arc<Pool>,
         settings: Settings,
@@ -63,7 +65,7 @@ impl Service {
         history: Option<History>,
     ) -> Self {
         Self {
-            exposition: Exposition::new(&metrics, &pool),
+            registry: pool.registry(&metrics),
             pool,
             settings,
             draining: AtomicBool::new(false),
@@ -73,9 +75,7 @@ impl Service {
             history,
         }
     }
-}
 
-impl Service {
     /// # Errors
     /// 503 while the service is shutting down.
     fn refuse_if_draining(&self) -> Result<(), ApiError> {
@@ -89,9 +89,9 @@ impl Service {
 }
 
 /// All routes.
-pub fn router(service: Arc<Service>) -> Router {
-    let body_limit = usize::try_from(service.settings.max_body_bytes).unwrap_or(usize::MAX);
-    let page = if service.settings.playground {
+pub fn router(state: Arc<AppState>) -> Router {
+    let body_limit = state.settings.max_body_bytes.as_usize();
+    let page = if state.settings.playground {
         playground::routes()
     } else {
         Router::new()
@@ -107,12 +107,12 @@ pub fn router(service: Arc<Service>) -> Router {
         .method_not_allowed_fallback(async || ApiError::wrong_method())
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(middleware::from_fn_with_state(
-            service.clone(),
+            state.clone(),
             auth::authorize,
         ))
         .layer(middleware::from_fn_with_state(
-            service.clone(),
+            state.clone(),
             observe::observe,
         ))
-        .with_state(service)
+        .with_state(state)
 }

@@ -15,6 +15,7 @@ use axum::response::Response;
 use axum::routing::get;
 use uuid::Uuid;
 
+use super::accept::takes;
 use super::error::ApiError;
 
 const PAGE: &str = include_str!("../../web/dist/index.html"); // `make setup` builds it
@@ -102,30 +103,16 @@ async fn asset(
         (header::VARY, "Accept-Encoding"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    if has_token(&request, &header::IF_NONE_MATCH, &ENTITY_TAG) {
+    if takes(&request, &header::IF_NONE_MATCH, &ENTITY_TAG) {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
     let content_type = [(header::CONTENT_TYPE, asset.content_type)];
-    if has_token(&request, &header::ACCEPT_ENCODING, "gzip") {
+    if takes(&request, &header::ACCEPT_ENCODING, "gzip") {
         let encoding = [(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))];
         (common, content_type, encoding, asset.gzip).into_response()
     } else {
         (common, content_type, asset.plain).into_response()
     }
-}
-
-/// Whether a header lists `token`, unless it does so with a quality of zero.
-fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|entry| {
-            let (listed, parameters) = entry.split_once(';').unwrap_or((entry, ""));
-            let quality = parameters.trim().strip_prefix("q=").unwrap_or("1");
-            listed.trim() == token && quality.parse() != Ok(0.0)
-        })
 }
 
 #[cfg(test)]

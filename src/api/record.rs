@@ -1,37 +1,34 @@
 //! What is kept of an execution beside its answer: its place in the metrics, a line of the audit
 //! log, a row of the history.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::http::StatusCode;
-use sha2::Digest;
-use sha2::Sha256;
+use faas_packages::Digest;
+use faas_pool::ExecutionRequest;
+use faas_pool::PoolError;
+use faas_pool::PoolStats;
+use faas_pool::Report;
+use faas_protocol::Language;
+use faas_telemetry::Bodies;
+use faas_telemetry::End;
+use faas_telemetry::Execution;
+use faas_telemetry::Fate;
+use faas_telemetry::Refusal;
+use faas_telemetry::cut;
 use uuid::Uuid;
 
-use super::Service;
+use super::AppState;
+use super::caller::Caller;
 use super::error::ApiError;
-use super::observe::Caller;
-use crate::pool::Order;
-use crate::pool::PoolError;
-use crate::pool::PoolStats;
-use crate::pool::Priority;
-use crate::pool::Report;
-use crate::protocol::Language;
-use crate::telemetry::Bodies;
-use crate::telemetry::EffectiveLimits;
-use crate::telemetry::End;
-use crate::telemetry::Execution;
-use crate::telemetry::Outcome;
-use crate::telemetry::cut;
 
 /// An execution that is recorded once it ends: by [`Self::end`], or as cancelled when it is dropped
 /// before, as when the caller hangs up.
 pub struct Record {
     /// Names the execution in its answer, in history and audit log.
     pub task_id: String,
-    service: Arc<Service>,
+    state: Arc<AppState>,
     language: Language,
     /// Taken when it ends; none if nobody wants it.
     kept: Option<Execution>,
@@ -39,15 +36,15 @@ pub struct Record {
 }
 
 impl Record {
-    /// To be called before the order is handed to the pool.
-    pub fn begin(service: &Arc<Service>, caller: &Caller, order: &Order) -> Self {
+    /// To be called before the request is handed to the pool.
+    pub fn begin(state: &Arc<AppState>, caller: &Caller, request: &ExecutionRequest) -> Self {
         let task_id = format!("task-{}", Uuid::new_v4());
-        let is_kept = service.audit.is_some() || service.history.is_some();
+        let is_kept = state.audit.is_some() || state.history.is_some();
         Self {
-            kept: is_kept.then(|| describe(service, caller, order, task_id.clone())),
+            kept: is_kept.then(|| describe(state, caller, request, task_id.clone())),
             task_id,
-            service: service.clone(),
-            language: order.job.language,
+            state: state.clone(),
+            language: request.job.language,
             ended: false,
         }
     }
@@ -58,10 +55,10 @@ impl Record {
         match result {
             Ok((report, _)) => {
                 let wall = report.usage.wall;
-                let metrics = &self.service.metrics;
+                let metrics = &self.state.metrics;
                 metrics.executed(self.language, report.status, wall, report.truncated);
                 if let Some(mut kept) = self.kept.take() {
-                    kept.status = Outcome::Ended(report.status).name();
+                    kept.fate = Fate::Ended(report.status);
                     kept.end = Some(end(report));
                     if let Some(bodies) = &mut kept.bodies {
                         bodies.stdout = cut(&report.stdout);
@@ -77,28 +74,26 @@ impl Record {
 
     /// Records that it was refused before the pool had it.
     pub fn refuse(&mut self, error: &ApiError) {
-        let reason = match error.status() {
-            StatusCode::UNPROCESSABLE_ENTITY => "too_complex",
-            _ => "not_checked",
-        };
-        self.refuse_for(reason);
+        self.refuse_for(match error.status() {
+            StatusCode::UNPROCESSABLE_ENTITY => Refusal::TooComplex,
+            _ => Refusal::NotChecked,
+        });
     }
 
-    fn refuse_for(&mut self, reason: &'static str) {
+    fn refuse_for(&mut self, refusal: Refusal) {
         self.ended = true;
-        if let (Some(mut kept), Some(audit)) = (self.kept.take(), &self.service.audit) {
-            kept.status = "refused";
-            kept.reason = Some(reason);
+        if let (Some(mut kept), Some(audit)) = (self.kept.take(), &self.state.audit) {
+            kept.fate = Fate::Refused(refusal);
             audit.write(&Arc::new(kept));
         }
     }
 
     fn keep(&self, execution: Execution) {
         let execution = Arc::new(execution);
-        if let Some(audit) = &self.service.audit {
+        if let Some(audit) = &self.state.audit {
             audit.write(&execution);
         }
-        if let Some(history) = &self.service.history {
+        if let Some(history) = &self.state.history {
             history.add(&execution);
         }
     }
@@ -109,36 +104,36 @@ impl Drop for Record {
         if self.ended {
             return;
         }
-        self.service.metrics.cancelled(self.language);
-        if let Some(mut kept) = self.kept.take() {
-            kept.status = Outcome::Cancelled.name();
+        self.state.metrics.cancelled(self.language);
+        if let Some(kept) = self.kept.take() {
             self.keep(kept);
         }
     }
 }
 
 /// What is known before the execution.
-fn describe(service: &Service, caller: &Caller, order: &Order, task_id: String) -> Execution {
-    let code = &order.job.code;
-    let with_bodies = service.history.is_some() && service.settings.history_bodies;
+fn describe(
+    state: &AppState,
+    caller: &Caller,
+    request: &ExecutionRequest,
+    task_id: String,
+) -> Execution {
+    let code = &request.job.code;
+    let with_bodies = state.history.is_some() && state.settings.history_bodies;
     Execution {
         began: SystemTime::now(),
         task_id,
         request_id: caller.request_id().to_owned(),
         caller: caller.address,
         by_token: caller.by_token,
-        language: order.job.language.name(),
-        code_sha256: hexadecimal(&Sha256::digest(code.as_bytes())),
+        language: request.job.language,
+        code_sha256: Digest::of(code.as_bytes()).to_string(),
         code_bytes: code.len() as u64,
-        packages: order.packages.requirements().to_vec(),
-        limits: EffectiveLimits::new(order.limits, order.job.limits),
-        priority: match order.priority {
-            Priority::High => "high",
-            Priority::Normal => "normal",
-            Priority::Low => "low",
-        },
-        status: "",
-        reason: None,
+        packages: request.packages.requirements().to_vec(),
+        limits: request.job.limits,
+        priority: request.priority,
+        // Unless something else becomes of it.
+        fate: Fate::Cancelled,
         end: None,
         bodies: with_bodies.then(|| Bodies {
             code: cut(code),
@@ -157,21 +152,12 @@ fn end(report: &Report) -> End {
     }
 }
 
-/// Why an execution was refused, of a closed set.
-fn refusal(error: &PoolError) -> &'static str {
+/// Why an execution was refused.
+fn refusal(error: &PoolError) -> Refusal {
     match error {
-        PoolError::QueueFull(_) => "queue_full",
-        PoolError::NotReady { .. } => "not_ready",
-        PoolError::ShuttingDown => "shutting_down",
-        PoolError::Broken(_) => "no_sandbox",
+        PoolError::QueueFull(_) => Refusal::QueueFull,
+        PoolError::NotReady { .. } => Refusal::NotReady,
+        PoolError::ShuttingDown => Refusal::ShuttingDown,
+        PoolError::Broken(_) => Refusal::NoSandbox,
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }

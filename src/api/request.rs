@@ -8,6 +8,12 @@ use axum::extract::FromRequest;
 use axum::extract::Request;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
+use faas_pool::ExecutionRequest;
+use faas_pool::PackageSet;
+use faas_protocol::Job;
+use faas_protocol::Language;
+use faas_protocol::Priority;
+use faas_protocol::Task;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -15,12 +21,6 @@ use serde_json::value::RawValue;
 use super::error::ApiError;
 use super::files;
 use super::limits;
-use crate::pool::Order;
-use crate::pool::PackageSet;
-use crate::pool::Priority;
-use crate::protocol::Job;
-use crate::protocol::Language;
-use crate::protocol::Task;
 use crate::settings::Settings;
 
 /// A request as it comes. Fields are checked one by one, so that each has an error of its own.
@@ -49,7 +49,7 @@ struct RawCheck {
 /// What a request asks for.
 #[derive(Debug)]
 pub struct RunRequest {
-    pub order: Order,
+    pub execution: ExecutionRequest,
     /// Whether the answer shall say where the time went.
     pub timings: bool,
 }
@@ -57,15 +57,14 @@ pub struct RunRequest {
 /// Reads the body, within the time that a client has for it.
 pub async fn read_body(request: Request, settings: &Settings) -> Result<Bytes, ApiError> {
     // Said by the Content-Length, before anything of it came.
-    if request.body().size_hint().lower() > settings.max_body_bytes {
+    if request.body().size_hint().lower() > settings.max_body_bytes.get() {
         return Err(body_too_large(settings));
     }
-    let limit = Duration::from_millis(settings.client_timeout);
-    match tokio::time::timeout(limit, Bytes::from_request(request, &())).await {
+    match tokio::time::timeout(settings.client_timeout, Bytes::from_request(request, &())).await {
         Ok(body) => body.map_err(|rejection| unreadable_body(&rejection, settings)),
         Err(_) => Err(ApiError::too_slow(format!(
             "The request body did not arrive within {} ms (FAAS_CLIENT_TIMEOUT)",
-            settings.client_timeout
+            settings.client_timeout.as_millis()
         ))),
     }
 }
@@ -75,7 +74,7 @@ fn body_too_large(settings: &Settings) -> ApiError {
         "Request body too large",
         format!(
             "At most {} bytes are accepted (FAAS_MAX_BODY_BYTES)",
-            settings.max_body_bytes
+            settings.max_body_bytes.get()
         ),
     )
 }
@@ -105,15 +104,14 @@ pub fn parse(body: &[u8], settings: &Settings) -> Result<RunRequest, ApiError> {
     let raw: RawRequest = parse_body(body)?;
     let language = parse_language(raw.language.as_ref(), settings)?;
     let code = parse_code(raw.code, settings)?;
-    let wall_ms = parse_timeout(raw.timeout.as_ref(), settings)?;
+    let timeout = parse_timeout(raw.timeout.as_ref(), settings)?;
     let priority = parse_priority(raw.priority.as_ref())?;
     check_ext(raw.ext.as_ref())?;
     let packages = parse_packages(raw.packages.as_ref(), language)?;
-    let mut limits = settings.limits(wall_ms);
-    let mut sandbox_limits = settings.sandbox_limits();
-    limits::lower(raw.limits, &mut limits, &mut sandbox_limits)?;
+    let mut limits = settings.limits(timeout);
+    limits::lower(raw.limits, &mut limits)?;
     let timings = parse_timings(raw.timings.as_ref())?;
-    let order = Order {
+    let execution = ExecutionRequest {
         job: Job {
             task: Task::Run,
             language,
@@ -121,35 +119,34 @@ pub fn parse(body: &[u8], settings: &Settings) -> Result<RunRequest, ApiError> {
             input: raw.input.map(|input| input.get().to_owned()),
             auto_install: settings.auto_install && settings.packages,
             files: files::parse(raw.files)?,
-            limits: sandbox_limits,
+            limits,
         },
-        limits,
         priority,
         packages,
         live: None,
     };
-    Ok(RunRequest { order, timings })
+    Ok(RunRequest { execution, timings })
 }
 
 /// Checks the body of a request for a check.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_check(body: &[u8], settings: &Settings) -> Result<Order, ApiError> {
+pub fn parse_check(body: &[u8], settings: &Settings) -> Result<ExecutionRequest, ApiError> {
     let raw: RawCheck = parse_body(body)?;
     let language = parse_language(raw.language.as_ref(), settings)?;
     let code = parse_code(raw.code, settings)?;
-    Ok(check_order(language, code, Priority::Normal, settings))
+    Ok(check_request(language, code, Priority::Normal, settings))
 }
 
-/// The order to look at a program.
-pub fn check_order(
+/// The request to analyse a program.
+pub fn check_request(
     language: Language,
     code: String,
     priority: Priority,
     settings: &Settings,
-) -> Order {
-    Order {
+) -> ExecutionRequest {
+    ExecutionRequest {
         job: Job {
             task: Task::Check,
             language,
@@ -157,9 +154,8 @@ pub fn check_order(
             input: None,
             auto_install: false,
             files: Vec::new(),
-            limits: settings.sandbox_limits(),
+            limits: settings.limits(settings.timeout()),
         },
-        limits: settings.limits(settings.timeout()),
         priority,
         packages: PackageSet::default(),
         live: None,
@@ -201,12 +197,12 @@ fn parse_code(value: Option<Value>, settings: &Settings) -> Result<String, ApiEr
             "Missing required parameter: code",
             "The program must not be empty",
         )),
-        Some(Value::String(code)) if code.len() as u64 > settings.max_code_bytes => {
+        Some(Value::String(code)) if code.len() as u64 > settings.max_code_bytes.get() => {
             Err(ApiError::too_large(
                 "Parameter 'code' is too long",
                 format!(
                     "At most {} bytes are accepted (FAAS_MAX_CODE_BYTES)",
-                    settings.max_code_bytes
+                    settings.max_code_bytes.get()
                 ),
             ))
         }
@@ -218,10 +214,9 @@ fn parse_code(value: Option<Value>, settings: &Settings) -> Result<String, ApiEr
     }
 }
 
-/// The wall time limit in ms.
-fn parse_timeout(value: Option<&Value>, settings: &Settings) -> Result<u64, ApiError> {
+fn parse_timeout(value: Option<&Value>, settings: &Settings) -> Result<Duration, ApiError> {
     let milliseconds = match value {
-        None | Some(Value::Null) => Some(settings.timeout()),
+        None | Some(Value::Null) => return Ok(settings.timeout()),
         // 1000.0 is a whole number, too; JavaScript callers cannot tell it from 1000.
         Some(Value::Number(number)) => number.as_u64().or_else(|| {
             let number = number.as_f64()?;
@@ -230,28 +225,28 @@ fn parse_timeout(value: Option<&Value>, settings: &Settings) -> Result<u64, ApiE
         Some(_) => None,
     };
     match milliseconds {
-        Some(milliseconds) if milliseconds > 0 => Ok(milliseconds),
+        Some(milliseconds) if milliseconds > 0 => Ok(Duration::from_millis(milliseconds)),
         _ => Err(ApiError::bad_request(
             "Parameter 'timeout' must be a positive integer",
             format!(
                 "Milliseconds from 1 on; more than {} (FAAS_MAX_EXECUTION_TIME) is cut to that",
-                settings.max_execution_time
+                settings.max_execution_time.as_millis()
             ),
         )),
     }
 }
 
 fn parse_priority(value: Option<&Value>) -> Result<Priority, ApiError> {
-    match value {
-        None | Some(Value::Null) => Ok(Priority::Normal),
-        Some(Value::String(name)) if name == "high" => Ok(Priority::High),
-        Some(Value::String(name)) if name == "normal" => Ok(Priority::Normal),
-        Some(Value::String(name)) if name == "low" => Ok(Priority::Low),
-        Some(_) => Err(ApiError::bad_request(
+    let priority = match value {
+        None | Some(Value::Null) => Some(Priority::Normal),
+        Some(value) => value.as_str().and_then(Priority::from_name),
+    };
+    priority.ok_or_else(|| {
+        ApiError::bad_request(
             "Unknown priority",
             "Parameter 'priority' is \"high\", \"normal\" or \"low\"",
-        )),
-    }
+        )
+    })
 }
 
 /// `ext` is for the caller's own use; it only has to have the right shape.
@@ -285,8 +280,10 @@ fn parse_packages(value: Option<&Value>, language: Language) -> Result<PackageSe
     let names: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
     let names = names.ok_or_else(|| refused("Each package is a string".to_owned()))?;
     let packages = PackageSet::new(&names).map_err(|error| refused(error.to_string()))?;
-    if !packages.is_empty() && language != Language::Python {
-        return Err(refused("There are packages for Python only".to_owned()));
+    if !packages.is_empty() && language.runtime().spec().with_packages.is_none() {
+        return Err(refused(
+            "`packages` is supported for Python only".to_owned(),
+        ));
     }
     Ok(packages)
 }

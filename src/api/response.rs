@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
+use faas_pool::OutputFile;
+use faas_pool::PoolStats;
+use faas_pool::Report;
+use faas_pool::Timings;
+use faas_protocol::Language;
+use faas_protocol::Limit;
+use faas_protocol::Status;
+use faas_telemetry::UsageRecord;
 use serde::Serialize;
-
-use crate::pool::OutputFile;
-use crate::pool::PoolStats;
-use crate::pool::Report;
-use crate::pool::Status;
-use crate::pool::Timings;
-use crate::protocol::Language;
-use crate::telemetry::Used;
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -72,7 +72,7 @@ struct Metadata {
     exit_code: i32,
     timed_out: bool,
     truncated: bool,
-    usage: Used,
+    usage: UsageRecord,
     pool_stats: PoolStatsBody,
     #[serde(skip_serializing_if = "Option::is_none")]
     timings: Option<TimingsBody>,
@@ -134,11 +134,7 @@ impl RunResponse {
         stats: PoolStats,
         timings: bool,
     ) -> Self {
-        let runtime = match language {
-            Language::Python => "pyodide-webassembly",
-            Language::JavaScript | Language::TypeScript => "v8",
-        };
-        let usage = Used::from(report.usage);
+        let usage = UsageRecord::from(report.usage);
         let files = report.files.into_iter();
         let (artifacts, files): (Vec<_>, Vec<_>) =
             files.partition(|file| file.media_type.is_some());
@@ -158,11 +154,11 @@ impl RunResponse {
                 task_id,
                 instance_id: report.sandbox,
                 language: language.name(),
-                runtime,
+                runtime: language.runtime().spec().answers_as,
                 duration: usage.wall_ms,
                 status: report.status.name(),
                 exit_code: report.exit_code,
-                timed_out: report.status == Status::Timeout,
+                timed_out: report.status == Status::Exceeded(Limit::WallTime),
                 truncated: report.truncated,
                 usage,
                 pool_stats: stats.into(),

@@ -17,8 +17,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::Service;
-use super::observe::Peer;
+use super::AppState;
+use super::caller::Peer;
 
 /// Longest head of a request, in bytes; a longer one is answered with 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -29,12 +29,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    service: Arc<Service>,
+    state: Arc<AppState>,
     stop: CancellationToken,
 ) {
     // Not HTTP/2: telling the two apart waits for the first bytes, for which there is no timeout.
     let mut http = Builder::new(TokioExecutor::new()).http1_only();
-    let client_timeout = Duration::from_millis(service.settings.client_timeout);
+    let client_timeout = state.settings.client_timeout;
     http.http1()
         .timer(TokioTimer::new())
         .header_read_timeout(client_timeout)
@@ -68,9 +68,9 @@ pub async fn serve(
         });
     }
     drop(listener);
-    service.draining.store(true, Ordering::Relaxed);
-    let grace = Duration::from_millis(service.settings.shutdown_grace);
-    tracing::info!(grace_ms = service.settings.shutdown_grace, "draining");
+    state.draining.store(true, Ordering::Relaxed);
+    let grace = state.settings.shutdown_grace;
+    tracing::info!(grace_ms = grace.as_millis(), "draining");
     let drained = pin!(connections.shutdown());
     if tokio::time::timeout(grace, drained).await.is_err() {
         tracing::warn!("executions were cut off at the end of the grace period");

@@ -16,6 +16,8 @@ use axum::response::Response;
 use axum::response::Sse;
 use axum::response::sse::Event;
 use axum::response::sse::KeepAlive;
+use faas_pool::LiveEvent;
+use faas_protocol::Stream;
 use futures_util::stream;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -24,14 +26,12 @@ use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use super::Service;
+use super::AppState;
+use super::caller::Caller;
 use super::error::ApiError;
-use super::observe::Caller;
+use super::execute::execute;
 use super::request::RunRequest;
 use super::response::RunResponse;
-use super::run_code::execute;
-use crate::engine::Stream;
-use crate::pool::LiveEvent;
 
 type Answer = Result<RunResponse, ApiError>;
 
@@ -53,13 +53,13 @@ struct Following {
 /// # Errors
 /// [`ApiError`] for a program that was not executed.
 pub async fn run(
-    service: Arc<Service>,
+    state: Arc<AppState>,
     caller: Caller,
     mut request: RunRequest,
 ) -> Result<Response, ApiError> {
     let (live, events) = mpsc::unbounded_channel();
-    request.order.live = Some(live);
-    let execution = async move { execute(&service, &caller, request).await };
+    request.execution.live = Some(live);
+    let execution = async move { execute(&state, &caller, request).await };
     let mut following = Following {
         execution: AbortOnDropHandle::new(tokio::spawn(execution.in_current_span())),
         events,

@@ -5,6 +5,7 @@
 pub mod corpus;
 pub mod figures;
 pub mod index;
+pub mod missing_calls;
 
 use std::io::BufRead;
 use std::io::BufReader;

@@ -12,7 +12,6 @@ mod waiting;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Instant;
-use std::time::SystemTime;
 
 use crate::Args;
 use crate::Error;
@@ -96,7 +95,7 @@ impl Bench {
         let started = Instant::now();
         let mut report = Report {
             mode: self.plan.name,
-            taken: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            taken: format!("{:.0}", jiff::Timestamp::now()),
             machine: machine::facts(),
             versions: serde_json::Value::Null,
             settings: self.settings.clone(),

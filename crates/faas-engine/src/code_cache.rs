@@ -1,0 +1,260 @@
+//! V8's machine code for Pyodide's WebAssembly, kept in a file between boots.
+//!
+//! V8 compiles a function of WebAssembly twice: fast when it is first called, well once it was used
+//! much. `faas-server compile` runs programs until the second is done for what programs use, and
+//! writes the outcome; a zygote that finds it starts with it.
+//!
+//! V8 takes the file's word for what the machine code does. So the file belongs beside the program
+//! and Pyodide, where only those may write who may replace these, too, and digests guard it against
+//! accidents. V8's own header has it refuse the code of another version, other flags, another CPU.
+
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+use deno_core::JsRuntime;
+use deno_core::v8;
+use sha2::Digest;
+use sha2::Sha256;
+
+use super::platform;
+
+/// Where the file is, in the directory of Pyodide.
+pub const PATH: &str = "compiled/pyodide.asm.wasm.code";
+const SOURCE: &str = "pyodide.asm.wasm";
+
+/// The file begins with two digests, of the WebAssembly and of V8's data, which follow.
+const DIGEST_BYTES: usize = 32;
+
+/// A module of WebAssembly, and where its code came from.
+pub struct Compiled {
+    module: v8::Global<v8::WasmModuleObject>,
+    /// Why no machine code was taken from a file; `None` if it was.
+    pub no_cache: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CodeCacheError {
+    #[error("{SOURCE}: {0}")]
+    Source(std::io::Error),
+    #[error("V8 could not compile {SOURCE}")]
+    Compile,
+    #[error("V8 has no machine code to write")]
+    NothingToWrite,
+    #[cfg_attr(
+        all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"),
+        expect(dead_code, reason = "elsewhere")
+    )]
+    #[error("machine code can be written on x86_64 Linux with glibc only")]
+    Unsupported,
+}
+
+/// Compiles Pyodide, with the code from the file in `directory` if `use_cache` is set and the file fits.
+///
+/// V8 knows modules by their bytes: as long as the result lives, compiling the same bytes in the
+/// realm, as Pyodide's own start does, gives this very module (`wasm::NativeModuleCache`).
+///
+/// # Errors
+/// When Pyodide's WebAssembly cannot be read or compiled. A missing or incompatible file
+/// is not an error.
+pub fn compile(
+    runtime: &mut JsRuntime,
+    directory: &Path,
+    use_cache: bool,
+) -> Result<Compiled, CodeCacheError> {
+    let source = std::fs::read(directory.join(SOURCE)).map_err(CodeCacheError::Source)?;
+    let file = match use_cache {
+        true => read(&directory.join(PATH), &source),
+        false => Err("it is not to be used".to_owned()),
+    };
+    let (code, mut no_cache) = match file {
+        Ok(code) => (code, None),
+        Err(reason) => (Vec::new(), Some(reason)),
+    };
+    let offered = !code.is_empty();
+    CODE.set(code);
+    let module = compile_with_offer(runtime, &source)?;
+    if offered && !ACCEPTED.take() {
+        no_cache =
+            Some("it was made by another V8, with other flags or for another CPU".to_owned());
+    }
+    Ok(Compiled { module, no_cache })
+}
+
+thread_local! {
+    /// V8's data, for [`offer`], which can have no arguments of its own.
+    static CODE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Whether V8 took it.
+    static ACCEPTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Called by V8 when it has all of the WebAssembly.
+unsafe extern "C" fn offer(interface: *mut v8::ModuleCachingInterface) {
+    // SAFETY: V8 calls with an object of its own that lives as long as the call.
+    let interface = unsafe { &mut *interface };
+    let code = CODE.take();
+    if !code.is_empty() {
+        ACCEPTED.set(interface.set_cached_compiled_module_bytes(&code));
+    }
+}
+
+fn compile_with_offer(
+    runtime: &mut JsRuntime,
+    source: &[u8],
+) -> Result<v8::Global<v8::WasmModuleObject>, CodeCacheError> {
+    let result = Rc::new(RefCell::new(None));
+    {
+        deno_core::scope!(scope, runtime);
+        let mut compilation = v8::WasmModuleCompilation::new();
+        compilation.set_has_compiled_module_bytes();
+        compilation.on_bytes_received(source);
+        let result = result.clone();
+        compilation.finish(scope, Some(offer), move |isolate, module| {
+            let module = module.map(|module| v8::Global::new(isolate, module));
+            result.replace(Some(module.map_err(|_| CodeCacheError::Compile)));
+        });
+    }
+    // Without a file that fits, V8 compiles in tasks.
+    while result.borrow().is_none() && platform::pump(runtime.v8_isolate()) {}
+    result.take().unwrap_or(Err(CodeCacheError::Compile))
+}
+
+/// V8's data out of a file; or why it is of no use.
+fn read(path: &Path, source: &[u8]) -> Result<Vec<u8>, String> {
+    let mut file = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let damaged = || format!("{} is damaged", path.display());
+    let (source_digest, rest) = file.split_at_checked(DIGEST_BYTES).ok_or_else(damaged)?;
+    let (code_digest, code) = rest.split_at_checked(DIGEST_BYTES).ok_or_else(damaged)?;
+    if *source_digest != *Sha256::digest(source) {
+        return Err(format!("{} was made for another Pyodide", path.display()));
+    }
+    if *code_digest != *Sha256::digest(code) {
+        return Err(damaged());
+    }
+    Ok(file.split_off(2 * DIGEST_BYTES))
+}
+
+impl Compiled {
+    /// The contents of a file with the machine code that there is by now.
+    ///
+    /// # Errors
+    /// When V8 has none, or cannot be asked on this platform.
+    pub fn to_file(
+        &self,
+        runtime: &mut JsRuntime,
+        directory: &Path,
+    ) -> Result<Vec<u8>, CodeCacheError> {
+        let source = std::fs::read(directory.join(SOURCE)).map_err(CodeCacheError::Source)?;
+        let code = self.serialize(runtime)?;
+        let digests = [Sha256::digest(&source), Sha256::digest(&code)];
+        Ok([digests.concat(), code].concat())
+    }
+
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
+    fn serialize(&self, _runtime: &mut JsRuntime) -> Result<Vec<u8>, CodeCacheError> {
+        Err(CodeCacheError::Unsupported)
+    }
+
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+    fn serialize(&self, runtime: &mut JsRuntime) -> Result<Vec<u8>, CodeCacheError> {
+        deno_core::scope!(scope, runtime);
+        let module = v8::Local::new(scope, &self.module);
+        // SAFETY: the module is alive. What the first call returns is an object of its own, which
+        // the second one reads and the third one frees, once.
+        let buffer = unsafe {
+            let compiled = cxx::v8__WasmModuleObject__GetCompiledModule(&*module);
+            let buffer = cxx::serialize(compiled);
+            cxx::v8__CompiledWasmModule__DELETE(compiled);
+            buffer
+        };
+        if buffer.data.is_null() {
+            return Err(CodeCacheError::NothingToWrite);
+        }
+        // SAFETY: V8 allocated and filled so many bytes and left them to us. They are never freed,
+        // since only V8's own allocator could, and the process that asks for them ends soon.
+        Ok(unsafe { std::slice::from_raw_parts(buffer.data, buffer.size) }.to_vec())
+    }
+}
+
+/// What the crate `v8` does not offer: `v8::CompiledWasmModule::Serialize` (v8-wasm.h), a public
+/// function of V8's that it has no binding for.
+#[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
+mod cxx {
+    use deno_core::v8;
+
+    /// `v8::CompiledWasmModule`.
+    #[repr(C)]
+    pub struct CompiledWasmModule {
+        _opaque: [u8; 0],
+    }
+
+    /// `v8::OwnedBuffer`: a `std::unique_ptr<const uint8_t[]>` and a `size_t`.
+    ///
+    /// It comes back in two registers, as a plain structure does: V8 is built with its own libc++,
+    /// whose `unique_ptr` is `trivial_abi` (`_LIBCPP_ABI_ENABLE_UNIQUE_PTR_TRIVIAL_ABI`).
+    #[repr(C)]
+    pub struct OwnedBuffer {
+        pub data: *const u8,
+        pub size: usize,
+    }
+
+    unsafe extern "C" {
+        // These two are the crate's own, which keeps them to itself (v8's src/wasm.rs).
+        pub fn v8__WasmModuleObject__GetCompiledModule(
+            this: *const v8::WasmModuleObject,
+        ) -> *mut CompiledWasmModule;
+        pub fn v8__CompiledWasmModule__DELETE(this: *mut CompiledWasmModule);
+
+        #[link_name = "_ZN2v818CompiledWasmModule9SerializeEv"]
+        pub fn serialize(this: *mut CompiledWasmModule) -> OwnedBuffer;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WASM: &[u8] = b"the WebAssembly";
+    const CODE: &[u8] = b"its machine code";
+
+    fn good() -> Vec<u8> {
+        let digests = [Sha256::digest(WASM), Sha256::digest(CODE)];
+        [digests.concat(), CODE.to_vec()].concat()
+    }
+
+    fn read_back(contents: &[u8]) -> Result<Vec<u8>, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), contents).unwrap();
+        read(file.path(), WASM)
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        assert_eq!(read_back(&good()).unwrap(), CODE);
+    }
+
+    #[test]
+    fn code_for_another_pyodide_is_left_out() {
+        let mut other = good();
+        other[0] ^= 1;
+        assert!(read_back(&other).unwrap_err().contains("another Pyodide"));
+    }
+
+    #[test]
+    fn a_damaged_file_never_reaches_v8() {
+        for place in DIGEST_BYTES..good().len() {
+            let mut damaged = good();
+            damaged[place] ^= 1;
+            assert!(read_back(&damaged).unwrap_err().contains("damaged"));
+        }
+        for length in 0..good().len() {
+            assert!(
+                read_back(&good()[..length])
+                    .unwrap_err()
+                    .contains("damaged")
+            );
+        }
+        assert!(read_back(&[good(), vec![0]].concat()).is_err());
+    }
+}

@@ -1,0 +1,359 @@
+//! What a program can ask of the process around it: the whole surface between realm and host.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Instant;
+
+use deno_core::OpState;
+use deno_core::convert::Uint8Array;
+use deno_core::op2;
+use deno_core::v8;
+use deno_error::JsErrorBox;
+use faas_linux::monotonic_us;
+use faas_protocol::JobFile;
+use faas_protocol::Limit;
+use faas_protocol::PackageRequest;
+use faas_protocol::Stream;
+use faas_protocol::is_file_name;
+
+use super::Outcome;
+use super::Program;
+use super::interrupt;
+use super::platform;
+
+/// Services of the process that a realm runs in. A zygote gives [`Silent`], a sandbox its socket.
+pub trait Host {
+    /// Takes output. Never blocks for longer than the supervisor is slow, never fails visibly.
+    fn write(&self, stream: Stream, bytes: &[u8]);
+
+    /// Asks for something of a package and waits for it.
+    ///
+    /// # Errors
+    /// A sentence for the program.
+    fn package(&self, request: PackageRequest<'_>) -> Result<PackageReply, String>;
+
+    /// Takes a file that the program hands back.
+    fn put_file(&self, name: &str, media_type: Option<&str>, contents: &[u8]);
+
+    /// Takes note that the program ran out of memory, and ends the process. There may be no memory
+    /// left to do it with.
+    fn out_of_memory(&self) -> !;
+}
+
+/// What the supervisor answers about packages.
+#[derive(Debug)]
+pub enum PackageReply {
+    Contents(Vec<u8>),
+    InWheelhouse(bool),
+    /// `None` if no source has a package for the module.
+    Provider(Option<String>),
+}
+
+/// Throws output away: the host while a zygote boots and warms up.
+pub struct Silent;
+
+impl HostState {
+    /// The state of a realm that boots.
+    pub fn new(host: Rc<dyn Host>, boot_files: Option<PathBuf>) -> Self {
+        Self {
+            host,
+            boot_files,
+            files: Vec::new(),
+            files_left: 0,
+            outcome: None,
+            compiled_at_us: None,
+            started: Instant::now(),
+        }
+    }
+
+    /// Makes ready for a program.
+    pub fn begin(&mut self, program: &Program<'_>) {
+        self.files = program.files.to_vec();
+        self.files_left = program.files_limit.get();
+        self.outcome = None;
+        self.compiled_at_us = None;
+    }
+}
+
+impl Host for Silent {
+    fn write(&self, _stream: Stream, _bytes: &[u8]) {}
+
+    fn package(&self, _request: PackageRequest<'_>) -> Result<PackageReply, String> {
+        Err("there are no packages while the runtime boots".to_owned())
+    }
+
+    fn put_file(&self, _name: &str, _media_type: Option<&str>, _contents: &[u8]) {}
+
+    fn out_of_memory(&self) -> ! {
+        std::process::abort()
+    }
+}
+
+/// What the ops below need, kept in deno_core's `OpState`.
+pub struct HostState {
+    pub host: Rc<dyn Host>,
+    /// Directory whose files the boot code may read; `None` from the moment the boot is over.
+    pub boot_files: Option<PathBuf>,
+    /// What the program finds in its working directory.
+    pub files: Vec<JobFile>,
+    /// How much more the program may hand back in files, in bytes.
+    pub files_left: u64,
+    /// What the program reported at its end.
+    pub outcome: Option<Outcome>,
+    /// When the program's source was compiled, by `CLOCK_MONOTONIC`.
+    pub compiled_at_us: Option<u64>,
+    pub started: Instant,
+}
+
+impl HostState {
+    /// Monotonic clock in ms since the zygote started, with µs in the fraction.
+    pub fn now(&self) -> f64 {
+        self.started.elapsed().as_secs_f64() * 1000.0
+    }
+}
+
+/// Writes to stdout (1) or stderr (2).
+#[op2(fast)]
+pub fn op_faas_write(state: &OpState, #[smi] descriptor: i32, #[buffer] bytes: &[u8]) {
+    let stream = if descriptor == 2 {
+        Stream::Stderr
+    } else {
+        Stream::Stdout
+    };
+    state.borrow::<HostState>().host.write(stream, bytes);
+}
+
+/// Takes the program's end: its exit code, its return value, and what it ran out of.
+#[op2]
+pub fn op_faas_finish(
+    state: &mut OpState,
+    #[smi] exit_code: i32,
+    #[string] return_value: Option<String>,
+    #[string] limit: Option<String>,
+) {
+    let state = state.borrow_mut::<HostState>();
+    state.outcome = Some(Outcome {
+        exit_code,
+        return_value,
+        limit: match limit.as_deref() {
+            Some("memory") => Some(Limit::Memory),
+            Some("storage") => Some(Limit::Storage),
+            _ => None,
+        },
+        compiled_at_us: state.compiled_at_us,
+    });
+}
+
+/// Takes note that the program's source is compiled.
+#[op2(fast)]
+pub fn op_faas_compiled(state: &mut OpState) {
+    state.borrow_mut::<HostState>().compiled_at_us = Some(monotonic_us());
+}
+
+/// Monotonic clock in ms since the zygote started, with µs in the fraction.
+#[op2(fast)]
+pub fn op_faas_now(state: &OpState) -> f64 {
+    state.borrow::<HostState>().now()
+}
+
+/// Fills the buffer from the kernel's random numbers.
+#[op2(fast)]
+pub fn op_faas_random(#[buffer] bytes: &mut [u8]) -> Result<(), JsErrorBox> {
+    getrandom::fill(bytes).map_err(|error| JsErrorBox::generic(error.to_string()))
+}
+
+/// Sleeps for `milliseconds` or until a stop is requested; tells whether it was the latter.
+#[op2(fast)]
+pub fn op_faas_sleep(milliseconds: f64) -> bool {
+    interrupt::sleep(milliseconds);
+    interrupt::take_stop()
+}
+
+/// Runs microtasks and V8's own pending tasks; the way on for promises while Python is on the stack.
+#[op2(nofast, reentrant)]
+pub fn op_faas_pump(scope: &mut v8::PinScope<'_, '_>) {
+    platform::pump(scope);
+    scope.perform_microtask_checkpoint();
+}
+
+/// Whether a stop was requested; the caller then raises KeyboardInterrupt.
+#[op2(fast)]
+pub fn op_faas_stop_requested() -> bool {
+    interrupt::take_stop()
+}
+
+/// Lets the code that reports a stop run undisturbed.
+#[op2(fast)]
+pub fn op_faas_acknowledge_stop() {
+    interrupt::acknowledge_stop();
+}
+
+/// The byte that Pyodide polls for signals, as an ArrayBuffer over this process's memory.
+#[op2]
+pub fn op_faas_interrupt_buffer<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+) -> v8::Local<'s, v8::ArrayBuffer> {
+    unsafe extern "C" fn keep(_: *mut std::ffi::c_void, _: usize, _: *mut std::ffi::c_void) {}
+    // SAFETY: the byte is a static, so it outlives the isolate, and `keep` never frees it.
+    // It is an atomic that Rust only ever touches atomically; V8 reads and writes single bytes.
+    let store = unsafe {
+        v8::ArrayBuffer::new_backing_store_from_ptr(
+            interrupt::python_signal_byte().cast(),
+            1,
+            keep,
+            std::ptr::null_mut(),
+        )
+    };
+    v8::ArrayBuffer::with_backing_store(scope, &store.make_shared())
+}
+
+/// Directory within that of Pyodide with archives of Python whose sources are compiled
+/// (scripts/compile-python.mjs). Whatever is not there is taken as it came.
+const COMPILED: &str = "compiled";
+
+/// Reads a file of the Pyodide distribution; fails once the boot is over.
+#[op2]
+pub fn op_faas_boot_file(
+    state: Rc<RefCell<OpState>>,
+    #[string] path: String,
+) -> Result<Uint8Array, JsErrorBox> {
+    let directory = state.borrow().borrow::<HostState>().boot_files.clone();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let directory = directory
+        .ok_or_else(|| JsErrorBox::generic("the sandbox has no files of the host to read"))?;
+    std::fs::read(directory.join(COMPILED).join(name))
+        .or_else(|_| std::fs::read(directory.join(name)))
+        .map(Into::into)
+        .map_err(|error| JsErrorBox::generic(format!("cannot read {name}: {error}")))
+}
+
+/// Decodes ISO 8859-1: a byte is a code point.
+#[op2]
+pub fn op_faas_decode_latin1<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    #[buffer] bytes: &[u8],
+) -> Result<v8::Local<'s, v8::String>, JsErrorBox> {
+    v8::String::new_from_one_byte(scope, bytes, v8::NewStringType::Normal).ok_or_else(too_long)
+}
+
+/// Decodes UTF-16, little-endian; an odd byte at the end is dropped.
+#[op2]
+pub fn op_faas_decode_utf16<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    #[buffer] bytes: &[u8],
+) -> Result<v8::Local<'s, v8::String>, JsErrorBox> {
+    let units: Vec<u16> = bytes
+        .chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+        .collect();
+    v8::String::new_from_two_byte(scope, &units, v8::NewStringType::Normal).ok_or_else(too_long)
+}
+
+fn too_long() -> JsErrorBox {
+    JsErrorBox::range_error("the text is longer than a string can be")
+}
+
+/// Asks the supervisor for contents; `kind` is one of [`PackageRequest`]'s, in the names of
+/// js/python/packages.py.
+#[op2]
+pub fn op_faas_package(
+    state: Rc<RefCell<OpState>>,
+    #[string] kind: String,
+    #[string] name: String,
+    #[string] file: String,
+) -> Result<Uint8Array, JsErrorBox> {
+    let request = match kind.as_str() {
+        "project" => PackageRequest::Project { name: &name },
+        "file" => PackageRequest::File {
+            project: &name,
+            file: &file,
+        },
+        "distribution" => PackageRequest::DistributionFile { file: &name },
+        _ => return Err(JsErrorBox::type_error("no such request")),
+    };
+    match ask(&state, request)? {
+        PackageReply::Contents(contents) => Ok(contents.into()),
+        PackageReply::InWheelhouse(_) | PackageReply::Provider(_) => Err(other_answer()),
+    }
+}
+
+/// Asks the supervisor whether the local wheels have a project.
+#[op2(fast)]
+pub fn op_faas_in_wheelhouse(
+    state: Rc<RefCell<OpState>>,
+    #[string] name: String,
+) -> Result<bool, JsErrorBox> {
+    match ask(&state, PackageRequest::InWheelhouse { name: &name })? {
+        PackageReply::InWheelhouse(there) => Ok(there),
+        PackageReply::Contents(_) | PackageReply::Provider(_) => Err(other_answer()),
+    }
+}
+
+/// Asks the supervisor which package provides a module.
+#[op2]
+#[string]
+pub fn op_faas_provider(
+    state: Rc<RefCell<OpState>>,
+    #[string] module: String,
+) -> Result<Option<String>, JsErrorBox> {
+    match ask(&state, PackageRequest::Provider { module: &module })? {
+        PackageReply::Provider(package) => Ok(package),
+        PackageReply::Contents(_) | PackageReply::InWheelhouse(_) => Err(other_answer()),
+    }
+}
+
+fn ask(state: &RefCell<OpState>, request: PackageRequest<'_>) -> Result<PackageReply, JsErrorBox> {
+    let host = state.borrow().borrow::<HostState>().host.clone();
+    host.package(request).map_err(JsErrorBox::generic)
+}
+
+fn other_answer() -> JsErrorBox {
+    JsErrorBox::generic("the supervisor answered another question")
+}
+
+/// A file as JavaScript sees it.
+#[derive(serde::Serialize)]
+struct InputFile {
+    name: String,
+    contents: serde_v8::ToJsBuffer,
+}
+
+/// The files that came with the program. They are gone after the first call.
+#[op2]
+#[serde]
+pub fn op_faas_input_files(state: &mut OpState) -> Vec<InputFile> {
+    let files = std::mem::take(&mut state.borrow_mut::<HostState>().files);
+    let into_js = |file: JobFile| InputFile {
+        name: file.name,
+        contents: file.contents.into(),
+    };
+    files.into_iter().map(into_js).collect()
+}
+
+/// Hands a file back, made by the program or, with a media type, on its behalf.
+#[op2]
+pub fn op_faas_put_file(
+    state: &mut OpState,
+    #[string] name: &str,
+    #[string] media_type: Option<String>,
+    #[buffer] contents: &[u8],
+) -> Result<(), JsErrorBox> {
+    if !is_file_name(name) {
+        return Err(JsErrorBox::type_error(format!(
+            "\"{name}\" is not a name of a file in the output directory"
+        )));
+    }
+    let state = state.borrow_mut::<HostState>();
+    match state.files_left.checked_sub(contents.len() as u64) {
+        Some(left) => state.files_left = left,
+        None => {
+            return Err(JsErrorBox::range_error(format!(
+                "{name} ({} bytes) is more than the program may hand back (FAAS_MAX_FILES_BYTES)",
+                contents.len()
+            )));
+        }
+    }
+    state.host.put_file(name, media_type.as_deref(), contents);
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! What V8 calls back for: stack traces, interrupts, and what is refused.
+
+use std::ffi::c_void;
+use std::rc::Rc;
+
+use deno_core::JsRuntime;
+use deno_core::v8;
+use faas_protocol::Stream;
+
+use super::realm::Realm;
+use super::rejections;
+use super::source::FILE_NAME;
+use super::source::Place;
+use crate::host::HostState;
+use crate::refusals;
+
+/// Frames shown of a program that was stopped; as many as an Error has.
+const STOPPED_FRAMES: usize = 10;
+
+/// Puts our call-backs in the place of deno_core's, which know its own modules and source maps.
+pub fn install(isolate: &mut v8::Isolate, realm: &Rc<Realm>) {
+    isolate.set_slot(realm.clone());
+    isolate.set_prepare_stack_trace_callback(prepare_stack_trace);
+    refusals::install(isolate);
+    rejections::watch(isolate);
+}
+
+fn prepare_stack_trace<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    error: v8::Local<'s, v8::Value>,
+    sites: v8::Local<'s, v8::Array>,
+) -> v8::Local<'s, v8::Value> {
+    let undefined = v8::undefined(scope).into();
+    let Some(realm) = scope.get_slot::<Rc<Realm>>().cloned() else {
+        return undefined;
+    };
+    let Some(format) = realm.format_stack.borrow().clone() else {
+        return undefined;
+    };
+    let is_mapped = v8::Boolean::new(scope, realm.source().is_mapped());
+    let format = v8::Local::new(scope, format);
+    // An exception is one of the program's own `Error.prepareStackTrace`; V8 wants a value.
+    v8::tc_scope!(let scope, scope);
+    format
+        .call(scope, undefined, &[error, sites.into(), is_mapped.into()])
+        .unwrap_or(undefined)
+}
+
+/// Says where the program is, and ends it. V8 calls this at a safe place of whatever is running.
+pub unsafe extern "C" fn stop_here(isolate: v8::UnsafeRawIsolatePtr, _data: *mut c_void) {
+    // SAFETY: V8 calls with its live isolate, on the only thread.
+    let mut isolate = unsafe { v8::Isolate::from_raw_isolate_ptr(isolate) };
+    if let Some(realm) = isolate.get_slot::<Rc<Realm>>().cloned()
+        && let Some(context) = realm.context.borrow().clone()
+    {
+        v8::scope_with_context!(scope, &mut isolate, context);
+        report_stop(scope, &realm);
+    }
+    isolate.terminate_execution();
+}
+
+fn report_stop(scope: &mut v8::PinScope<'_, '_>, realm: &Realm) {
+    let frames = user_frames(scope, realm);
+    if frames.is_empty() {
+        return;
+    }
+    let state = JsRuntime::op_state_from(scope);
+    // Held only by an op that is at work, which does not run user code.
+    if let Ok(state) = state.try_borrow() {
+        let text = format!("The program was here when it was stopped:\n{frames}");
+        state
+            .borrow::<HostState>()
+            .host
+            .write(Stream::Stderr, text.as_bytes());
+    }
+}
+
+/// The user's frames of the current stack, a line each.
+fn user_frames(scope: &mut v8::PinScope<'_, '_>, realm: &Realm) -> String {
+    let Some(trace) = v8::StackTrace::current_stack_trace(scope, STOPPED_FRAMES) else {
+        return String::new();
+    };
+    let source = realm.source();
+    let mut lines = String::new();
+    for index in 0..trace.get_frame_count() {
+        let Some(frame) = trace.get_frame(scope, index) else {
+            continue;
+        };
+        let file = frame
+            .get_script_name_or_source_url(scope)
+            .map(|name| name.to_rust_string_lossy(scope));
+        if file.as_deref() != Some(FILE_NAME) {
+            continue;
+        }
+        let place = Place {
+            line: u32::try_from(frame.get_line_number()).unwrap_or(0),
+            column: u32::try_from(frame.get_column()).unwrap_or(0),
+        };
+        let Some(Place { line, column }) = source.original(place) else {
+            continue;
+        };
+        let function = frame
+            .get_function_name(scope)
+            .map(|name| name.to_rust_string_lossy(scope))
+            .filter(|name| !name.is_empty());
+        lines.push_str(&match function {
+            Some(name) => format!("    at {name} ({FILE_NAME}:{line}:{column})\n"),
+            None => format!("    at {FILE_NAME}:{line}:{column}\n"),
+        });
+    }
+    lines
+}

@@ -1,0 +1,376 @@
+//! JavaScript (and, once translated, TypeScript): V8 with the globals of the web.
+
+mod callbacks;
+mod check;
+mod compile;
+mod event_loop;
+mod memory;
+mod realm;
+mod rejections;
+mod source;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use deno_core::JsRuntime;
+use deno_core::RuntimeOptions;
+use deno_core::SharedArrayBufferStore;
+use deno_core::v8;
+use deno_web::BlobStore;
+use deno_web::InMemoryBroadcastChannel;
+use deno_web::StartTime;
+use faas_linux::monotonic_us;
+use faas_protocol::ByteSize;
+use faas_protocol::Findings;
+use faas_protocol::Language;
+use faas_protocol::Limit;
+use faas_protocol::RuntimeVersion;
+use faas_protocol::Stream;
+
+use super::BootOptions;
+use super::Engine;
+use super::EngineError;
+use super::Host;
+use super::Outcome;
+use super::Program;
+use super::Silent;
+use super::host::HostState;
+use super::interrupt;
+use super::interrupt::Urgency;
+use super::platform;
+use super::properties::take;
+use super::scripts;
+use super::typescript;
+use compile::Compiled;
+use compile::Rejected;
+use realm::Realm;
+use source::Source;
+
+pub use source::Place;
+
+/// More flags for V8: what was compiled while warming up shall not be thrown away by the collection
+/// of garbage that follows.
+const FLAGS: &str = "--no-flush-bytecode";
+
+/// A booted realm.
+pub struct JavaScriptEngine {
+    runtime: JsRuntime,
+    realm: Rc<Realm>,
+    functions: Functions,
+    /// What the program's top level came to, while one runs.
+    main: Option<v8::Global<v8::Promise>>,
+    /// Only for ops that look for one.
+    reactor: tokio::runtime::Runtime,
+    version: RuntimeVersion,
+    /// Memory that programs may use unless they may use less.
+    memory: ByteSize,
+}
+
+/// Functions of js/javascript/runner.js and others that the engine calls.
+struct Functions {
+    begin: v8::Global<v8::Function>,
+    finish: v8::Global<v8::Function>,
+    fire_timers: v8::Global<v8::Function>,
+    reset_clock: v8::Global<v8::Function>,
+    reseed: v8::Global<v8::Function>,
+}
+
+impl JavaScriptEngine {
+    /// Boots a realm. To be called once per process, on its only thread.
+    ///
+    /// # Errors
+    /// [`EngineError::Boot`] with the reason; there is none but mistakes of ours.
+    pub fn boot(options: &BootOptions) -> Result<Self, EngineError> {
+        platform::initialize(FLAGS, &options.v8_flags)?;
+        Self::boot_realm(options.memory).map_err(|error| EngineError::Boot(error.to_string()))
+    }
+
+    fn boot_realm(memory: ByteSize) -> Result<Self, Box<dyn std::error::Error>> {
+        // No I/O driver: an epoll descriptor would be shared with every fork.
+        let reactor = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        let realm = Realm::new();
+        let host: Rc<dyn Host> = Rc::new(Silent);
+        memory::set_host(host.clone());
+        let mut runtime = JsRuntime::try_new(RuntimeOptions {
+            create_params: Some(memory::create_params(memory)),
+            // Without it `structuredClone` copies what it should transfer.
+            shared_array_buffer_store: Some(SharedArrayBufferStore::default()),
+            extensions: scripts::carried(vec![
+                deno_webidl::deno_webidl::init(),
+                deno_web::deno_web::init(
+                    Arc::new(BlobStore::default()),
+                    None,
+                    false,
+                    InMemoryBroadcastChannel::default(),
+                ),
+                realm::faas_javascript::init(HostState::new(host, None), realm.clone()),
+            ])?,
+            ..Default::default()
+        })?;
+        let functions = take_over(&mut runtime, &realm)?;
+        callbacks::install(runtime.v8_isolate(), &realm);
+        memory::watch(runtime.v8_isolate(), memory);
+        interrupt::interrupt_on_stop(
+            runtime.v8_isolate().thread_safe_handle(),
+            callbacks::stop_here,
+            Urgency::AtOnce,
+        );
+        Ok(Self {
+            runtime,
+            realm,
+            functions,
+            main: None,
+            reactor,
+            version: RuntimeVersion {
+                engine: v8::V8::get_version().to_owned(),
+                language: None,
+            },
+            memory,
+        })
+    }
+}
+
+/// Takes the realm's functions out of it and closes the way back into the host.
+fn take_over(
+    runtime: &mut JsRuntime,
+    realm: &Realm,
+) -> Result<Functions, Box<dyn std::error::Error>> {
+    deno_core::scope!(scope, runtime);
+    let context = scope.get_current_context();
+    *realm.context.borrow_mut() = Some(v8::Global::new(scope, context));
+    let global = context.global(scope);
+    let engine = take(scope, global, "__faasEngine").ok_or("realm.js left no engine")?;
+    let engine = v8::Local::<v8::Object>::try_from(engine)?;
+    let mut function = |name: &str| -> Result<_, Box<dyn std::error::Error>> {
+        let value = take(scope, engine, name).ok_or_else(|| format!("no function {name}"))?;
+        let value = v8::Local::<v8::Function>::try_from(value)?;
+        Ok(v8::Global::new(scope, value))
+    };
+    let functions = Functions {
+        begin: function("begin")?,
+        finish: function("finish")?,
+        fire_timers: function("fireTimers")?,
+        reset_clock: function("resetClock")?,
+        reseed: function("reseed")?,
+    };
+    *realm.format_stack.borrow_mut() = Some(function("formatStack")?);
+    *realm.fail.borrow_mut() = Some(function("fail")?);
+    for name in ["Deno", "__bootstrap"] {
+        take(scope, global, name);
+    }
+    Ok(functions)
+}
+
+/// The JavaScript of a program, and its source.
+fn prepare(language: Language, text: &str) -> Result<(String, Source), Rejected> {
+    if language != Language::TypeScript {
+        return Ok((text.to_owned(), Source::new(text.to_owned())));
+    }
+    match typescript::translate(text) {
+        Ok(translated) => {
+            let source = Source::with_map(text.to_owned(), translated.map_json);
+            Ok((translated.code, source))
+        }
+        Err(failure) => {
+            let source = Source::new(text.to_owned());
+            Err(Rejected::new(
+                &source,
+                failure.place,
+                failure.width,
+                failure.message,
+            ))
+        }
+    }
+}
+
+/// Takes note of what the program's top level came to. If it has failed already, the program is over:
+/// nothing more of it runs.
+fn begin_to_watch(
+    scope: &mut v8::PinScope<'_, '_>,
+    realm: &Realm,
+    promise: v8::Local<'_, v8::Promise>,
+) -> v8::Global<v8::Promise> {
+    let main = v8::Global::new(scope, promise);
+    if let Some(rejection) = realm.rejections.take_of(&main) {
+        rejections::report_one(scope, realm, &rejection);
+    }
+    main
+}
+
+impl JavaScriptEngine {
+    /// Calls one of the realm's functions. `None` if it threw or was ended.
+    fn call(
+        &mut self,
+        which: impl Fn(&Functions) -> &v8::Global<v8::Function>,
+        argument: Option<f64>,
+    ) -> Option<f64> {
+        deno_core::scope!(scope, &mut self.runtime);
+        v8::tc_scope!(let scope, scope);
+        let function = v8::Local::new(scope, which(&self.functions));
+        let this = v8::undefined(scope).into();
+        let arguments: Vec<v8::Local<v8::Value>> = argument
+            .map(|number| v8::Number::new(scope, number).into())
+            .into_iter()
+            .collect();
+        let result = function.call(scope, this, &arguments)?;
+        Some(result.number_value(scope).unwrap_or(f64::NAN))
+    }
+
+    /// Compiles and starts the program; false if it did not compile, which is then reported.
+    fn start(&mut self, program: Program<'_>) -> Result<bool, EngineError> {
+        let (code, source) = match prepare(program.language, program.code) {
+            Ok(prepared) => prepared,
+            Err(rejected) => {
+                self.reject(&rejected);
+                return Ok(false);
+            }
+        };
+        let source = Rc::new(source);
+        *self.realm.source.borrow_mut() = source.clone();
+        let rejected = {
+            let begin = self.functions.begin.clone();
+            deno_core::scope!(scope, &mut self.runtime);
+            v8::tc_scope!(let scope, scope);
+            let undefined: v8::Local<v8::Value> = v8::undefined(scope).into();
+            let input = match program.input {
+                Some(input) => v8::String::new(scope, input)
+                    .ok_or_else(|| EngineError::Runner("the input is too long".into()))?
+                    .into(),
+                None => undefined,
+            };
+            let begin = v8::Local::new(scope, begin);
+            if begin.call(scope, undefined, &[input]).is_none() {
+                return Err(EngineError::Runner("it could not begin".into()));
+            }
+            match compile::compile(scope, &code, &source) {
+                Ok(compiled) => {
+                    let state = JsRuntime::op_state_from(scope);
+                    state.borrow_mut().borrow_mut::<HostState>().compiled_at_us =
+                        Some(monotonic_us());
+                    let promise = match compiled {
+                        Compiled::Function(main) => main.call(scope, undefined, &[]),
+                        Compiled::Module(module) => module.evaluate(scope),
+                    };
+                    let thrown = scope.exception().filter(|_| !scope.has_terminated());
+                    scope.reset();
+                    if let Some(promise) = promise.and_then(|value| value.try_cast().ok()) {
+                        self.main = Some(begin_to_watch(scope, &self.realm, promise));
+                    } else if let Some(error) = thrown {
+                        rejections::fail(scope, &self.realm, error, None);
+                    }
+                    None
+                }
+                Err(rejected) => Some(rejected),
+            }
+        };
+        if let Some(rejected) = &rejected {
+            self.reject(rejected);
+        }
+        Ok(rejected.is_none())
+    }
+
+    /// Reports a program that does not compile.
+    fn reject(&mut self, rejected: &Rejected) {
+        let state = self.runtime.op_state();
+        let mut state = state.borrow_mut();
+        let state = state.borrow_mut::<HostState>();
+        let report = rejected.report();
+        state.host.write(Stream::Stderr, report.as_bytes());
+        state.outcome = Some(Outcome::failed(None));
+    }
+
+    fn has_outcome(&self) -> bool {
+        let state = self.runtime.op_state();
+        let state = state.borrow();
+        state.borrow::<HostState>().outcome.is_some()
+    }
+
+    fn take_outcome(&self) -> Option<Outcome> {
+        let state = self.runtime.op_state();
+        let mut state = state.borrow_mut();
+        state.borrow_mut::<HostState>().outcome.take()
+    }
+}
+
+impl Engine for JavaScriptEngine {
+    fn version(&self) -> &RuntimeVersion {
+        &self.version
+    }
+
+    fn run(&mut self, program: Program<'_>, _scratch: bool) -> Result<Outcome, EngineError> {
+        // Some of deno_web's ops want a tokio runtime around them, though none needs its reactor.
+        let reactor = self.reactor.handle().clone();
+        let _guard = reactor.enter();
+        self.runtime
+            .op_state()
+            .borrow_mut()
+            .put(StartTime::default());
+        self.runtime
+            .op_state()
+            .borrow_mut()
+            .borrow_mut::<HostState>()
+            .begin(&program);
+        self.call(|functions| &functions.reset_clock, None);
+        if program.memory_limit < self.memory {
+            memory::lower(self.runtime.v8_isolate(), program.memory_limit);
+        }
+        if self.start(program)? {
+            self.run_to_end();
+        }
+        // Whatever ended the program must not end what the engine does next.
+        self.runtime.v8_isolate().cancel_terminate_execution();
+        self.main = None;
+        self.realm.rejections.clear();
+        let outcome = self.take_outcome();
+        if memory::limit_reached() {
+            return Ok(Outcome::failed(Some(Limit::Memory)));
+        }
+        match outcome {
+            Some(outcome) => Ok(outcome),
+            None if interrupt::stop_requested() => Err(EngineError::Terminated),
+            None => Err(EngineError::Runner("it reported no outcome".into())),
+        }
+    }
+
+    fn check(&mut self, language: Language, code: &str) -> Result<String, EngineError> {
+        // V8 decides what a program is, in the words that running it would bring.
+        let compiled = prepare(language, code).and_then(|(code, source)| {
+            deno_core::scope!(scope, &mut self.runtime);
+            compile::check(scope, &code, &source)
+        });
+        let findings = match compiled {
+            Ok(()) => check::look_at(language, code),
+            Err(Rejected { place, message, .. }) => {
+                let place = place.map(|Place { line, column }| (line, column));
+                Findings::invalid(place, message)
+            }
+        };
+        serde_json::to_string(&findings).map_err(|error| EngineError::Runner(error.to_string()))
+    }
+
+    fn install(&mut self, _packages: &[String]) -> Result<(), String> {
+        Err("there are packages for Python only".to_owned())
+    }
+
+    fn set_host(&mut self, host: Rc<dyn Host>) {
+        memory::set_host(host.clone());
+        let state = self.runtime.op_state();
+        state.borrow_mut().borrow_mut::<HostState>().host = host;
+    }
+
+    fn reseed(&mut self) -> Result<(), EngineError> {
+        self.call(|functions| &functions.reseed, None)
+            .map(|_| ())
+            .ok_or_else(|| EngineError::Runner("reseeding failed".into()))
+    }
+
+    fn collect_garbage(&mut self) -> Result<(), EngineError> {
+        let isolate = self.runtime.v8_isolate();
+        isolate.low_memory_notification();
+        // The rest of it (sweeping) waits in tasks; every fork would have to do it.
+        platform::pump(isolate);
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! The realm of a JavaScript engine: which ops it has, what they do, and what they share.
+
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use deno_core::OpState;
+use deno_core::convert::Uint8Array;
+use deno_core::op2;
+use deno_core::v8;
+use deno_error::JsErrorBox;
+use faas_protocol::Limit;
+use faas_protocol::Stream;
+use sha1::Sha1;
+use sha2::Digest;
+use sha2::Sha256;
+use sha2::Sha384;
+use sha2::Sha512;
+
+use super::rejections::Rejections;
+use super::rejections::op_faas_run_microtasks;
+use super::source::Place;
+use super::source::Source;
+use crate::Outcome;
+use crate::host;
+use crate::host::HostState;
+
+deno_core::extension!(
+    faas_javascript,
+    deps = [deno_web, deno_webidl],
+    ops = [
+        host::op_faas_finish,
+        host::op_faas_input_files,
+        host::op_faas_now,
+        host::op_faas_put_file,
+        host::op_faas_random,
+        op_faas_digest,
+        op_faas_excerpt,
+        op_faas_fail,
+        op_faas_original_position,
+        op_faas_print,
+        op_faas_timer_schedule,
+    ],
+    esm_entry_point = "ext:faas_javascript/realm.js",
+    esm = [
+        "ext:faas_javascript/realm.js" = "../../js/javascript/realm.js",
+        "ext:faas_javascript/console.js" = "../../js/javascript/console.js",
+        "ext:faas_javascript/crypto.js" = "../../js/javascript/crypto.js",
+        "ext:faas_javascript/files.js" = "../../js/javascript/files.js",
+        "ext:faas_javascript/inspect.js" = "../../js/vendor/node/inspect.js",
+        "ext:faas_javascript/runner.js" = "../../js/javascript/runner.js",
+        "ext:faas_javascript/stack.js" = "../../js/javascript/stack.js",
+        "ext:faas_javascript/random.js" = "../../js/shared/random.js",
+    ],
+    options = { host_state: HostState, realm: Rc<Realm> },
+    middleware = choose,
+    state = |state, options| {
+        state.put(options.host_state);
+        state.put(options.realm);
+    },
+);
+
+/// What the realm's ops and V8's call-backs share. There is one, and one thread.
+pub struct Realm {
+    /// Of the program that runs.
+    pub source: RefCell<Rc<Source>>,
+    /// When the next timer is due, in ms of `op_faas_now`; infinite if none is.
+    pub timer_due: Cell<f64>,
+    /// Whether a timer is there that the program's end waits for.
+    pub timers_hold: Cell<bool>,
+    /// The function of js/javascript/stack.js.
+    pub format_stack: RefCell<Option<v8::Global<v8::Function>>>,
+    /// Where the program was when V8 was interrupted.
+    pub context: RefCell<Option<v8::Global<v8::Context>>>,
+    /// The function of js/javascript/runner.js that ends the program by an error.
+    pub fail: RefCell<Option<v8::Global<v8::Function>>>,
+    pub rejections: Rejections,
+}
+
+impl Realm {
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self {
+            source: RefCell::new(Rc::new(Source::new(String::new()))),
+            timer_due: Cell::new(f64::INFINITY),
+            timers_hold: Cell::new(false),
+            format_stack: RefCell::new(None),
+            context: RefCell::new(None),
+            fail: RefCell::new(None),
+            rejections: Rejections::default(),
+        })
+    }
+
+    pub fn source(&self) -> Rc<Source> {
+        self.source.borrow().clone()
+    }
+}
+
+/// Ops that programs reach, by way of deno_web or our own code. All others are disabled: among them
+/// is one that panics the process (`op_panic`) and some that write to the host's streams. Timers are
+/// ours, so that the event loop can sleep in a system call that a signal interrupts.
+fn choose(op: deno_core::OpDecl) -> deno_core::OpDecl {
+    match op.name {
+        "op_timer_schedule" => op.with_implementation_from(&op_faas_timer_schedule()),
+        "op_run_microtasks" => op.with_implementation_from(&op_faas_run_microtasks()),
+        "op_timer_now" => op.with_implementation_from(&host::op_faas_now()),
+        "op_add_main_module_handler"
+        | "op_close"
+        | "op_decode"
+        | "op_destructure_error"
+        | "op_dispatch_exception"
+        | "op_drain_pending_rejections"
+        | "op_encode"
+        | "op_encode_binary_string"
+        | "op_get_constructor_name"
+        | "op_get_ext_import_meta_proto"
+        | "op_get_extras_binding_object"
+        | "op_get_non_index_property_names"
+        | "op_get_promise_details"
+        | "op_get_proxy_details"
+        | "op_immediate_check"
+        | "op_load_ext_script"
+        | "op_ref_op"
+        | "op_serialize"
+        | "op_deserialize"
+        | "op_set_captured_bootstrap"
+        | "op_str_byte_length"
+        | "op_structured_clone"
+        | "op_timer_track"
+        | "op_timer_untrack"
+        | "op_try_close"
+        | "op_unref_op"
+        | "op_void_async_deferred"
+        | "op_now"
+        | "op_time_origin"
+        | "op_defer" => op,
+        "op_blob_create_object_url" | "op_blob_from_object_url" | "op_blob_revoke_object_url" => {
+            op.disable()
+        }
+        name if KEPT_FAMILIES.iter().any(|family| name.starts_with(family)) => op,
+        _ => op.disable(),
+    }
+}
+
+/// Beginnings of the names of ops that are kept.
+const KEPT_FAMILIES: [&str; 11] = [
+    "op_base64",
+    "op_blob_",
+    "op_compression_",
+    "op_console_",
+    "op_encoding_",
+    "op_faas_",
+    "op_is_",
+    "op_message_port_",
+    "op_preview_entries",
+    "op_url_",
+    "op_urlpattern_",
+];
+
+/// Writes text to stdout (1) or stderr (2).
+#[op2(fast)]
+fn op_faas_print(state: &OpState, #[smi] descriptor: i32, #[string] text: &str) {
+    let stream = if descriptor == 2 {
+        Stream::Stderr
+    } else {
+        Stream::Stdout
+    };
+    let host = &state.borrow::<HostState>().host;
+    host.write(stream, text.as_bytes());
+}
+
+/// Ends the program: nothing of it runs any more.
+#[op2(fast)]
+fn op_faas_fail(
+    scope: &mut v8::PinScope<'_, '_>,
+    state: Rc<RefCell<OpState>>,
+    out_of_memory: bool,
+) {
+    let limit = out_of_memory.then_some(Limit::Memory);
+    state.borrow_mut().borrow_mut::<HostState>().outcome = Some(Outcome::failed(limit));
+    scope.terminate_execution();
+}
+
+/// The timers' wish: to be called in so many ms, or (-1) that the program's end shall wait for them,
+/// or (-2) that it need not. deno_core's own op of this kind asks tokio.
+#[op2(fast)]
+fn op_faas_timer_schedule(state: &OpState, delay: f64) {
+    let realm = state.borrow::<Rc<Realm>>();
+    if delay == -1.0 {
+        realm.timers_hold.set(true);
+    } else if delay == -2.0 {
+        realm.timers_hold.set(false);
+    } else {
+        let now = state.borrow::<HostState>().now();
+        realm.timer_due.set(now + delay);
+    }
+}
+
+/// The line of source at a place, with a caret below.
+#[op2]
+#[string]
+fn op_faas_excerpt(state: &OpState, line: u32, column: u32) -> String {
+    let source = state.borrow::<Rc<Realm>>().source();
+    source.excerpt(Place { line, column }, 1)
+}
+
+/// Puts the place in the source that was sent into `into`; tells whether there is one.
+#[op2(fast)]
+fn op_faas_original_position(
+    state: &OpState,
+    line: u32,
+    column: u32,
+    #[buffer] into: &mut [u32],
+) -> bool {
+    let source = state.borrow::<Rc<Realm>>().source();
+    let Some(place) = source.original(Place { line, column }) else {
+        return false;
+    };
+    if let [first, second, ..] = into {
+        *first = place.line;
+        *second = place.column;
+    }
+    true
+}
+
+/// Hashes bytes.
+#[op2]
+fn op_faas_digest(#[string] name: &str, #[buffer] bytes: &[u8]) -> Result<Uint8Array, JsErrorBox> {
+    let hash = match name {
+        "SHA-1" => Sha1::digest(bytes).to_vec(),
+        "SHA-256" => Sha256::digest(bytes).to_vec(),
+        "SHA-384" => Sha384::digest(bytes).to_vec(),
+        "SHA-512" => Sha512::digest(bytes).to_vec(),
+        _ => return Err(JsErrorBox::type_error("no such digest")),
+    };
+    Ok(hash.into())
+}

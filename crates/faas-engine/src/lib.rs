@@ -1,0 +1,157 @@
+//! Everything that knows V8: booting a realm, running one program in it.
+//!
+//! An engine is booted once, in a zygote, warmed up, and then only ever used in forks of it.
+
+mod code_cache;
+mod host;
+pub mod interrupt;
+mod javascript;
+mod loader;
+mod platform;
+mod properties;
+mod python;
+mod refusals;
+mod scripts;
+mod spec;
+mod typescript;
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use faas_protocol::ByteSize;
+use faas_protocol::JobFile;
+use faas_protocol::Language;
+use faas_protocol::Limit;
+use faas_protocol::RuntimeVersion;
+
+pub use code_cache::PATH as CODE_CACHE_PATH;
+pub use host::Host;
+pub use host::PackageReply;
+pub use host::Silent;
+pub use javascript::JavaScriptEngine;
+pub use python::PythonEngine;
+pub use spec::EngineSpec;
+pub use spec::OwnProgram;
+pub use spec::spec;
+pub use typescript::overflow as typescript_overflow;
+
+/// One program, as the request named it.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    pub language: Language,
+    /// Source text.
+    pub code: &'a str,
+    /// JSON text of the request's `input`, if it had one.
+    pub input: Option<&'a str>,
+    /// Whether to install what it imports and is not there.
+    pub auto_install: bool,
+    /// What it finds in its working directory.
+    pub files: &'a [JobFile],
+    /// Most that it may hand back in files.
+    pub files_limit: ByteSize,
+    /// Memory that it may use: at most what the engine was booted for.
+    pub memory_limit: ByteSize,
+    /// Most that its files may take in Python's virtual file system.
+    pub storage_limit: ByteSize,
+}
+
+/// How a program ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// 0 for success, else what the program exited with; 1 for an uncaught exception.
+    pub exit_code: i32,
+    /// What the program returned, as text; `None` if it returned nothing.
+    pub return_value: Option<String>,
+    /// The exhausted resource that ended the program, if any.
+    pub limit: Option<Limit>,
+    /// When its source was compiled, by `CLOCK_MONOTONIC`; `None` if that failed.
+    pub compiled_at_us: Option<u64>,
+}
+
+impl Outcome {
+    /// A program that failed.
+    pub fn failed(limit: Option<Limit>) -> Self {
+        Self {
+            exit_code: 1,
+            return_value: None,
+            limit,
+            compiled_at_us: None,
+        }
+    }
+}
+
+/// Why an engine did not boot or a program could not be brought to an end.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("the realm did not boot: {0}")]
+    Boot(String),
+    #[error("the program was terminated")]
+    Terminated,
+    #[error("the runner failed: {0}")]
+    Runner(String),
+}
+
+/// What an engine needs to boot.
+#[derive(Clone, Debug)]
+pub struct BootOptions {
+    /// Directory with the pinned Pyodide.
+    pub pyodide: PathBuf,
+    /// Lock file of the Pyodide distribution that packages may come from, if there is one.
+    pub lock: Option<PathBuf>,
+    /// Memory that a program may use over what the engine has after its boot.
+    pub memory: ByteSize,
+    /// Extra V8 flags, for benchmarks.
+    pub v8_flags: String,
+    /// Whether Python may start with the machine code in its code cache.
+    pub use_code_cache: bool,
+}
+
+/// A booted language runtime.
+pub trait Engine {
+    /// Version of the runtime, for `/health`.
+    fn version(&self) -> &RuntimeVersion;
+
+    /// Why it booted without the code cache that it might have had; `None` if it did not.
+    fn no_code_cache(&self) -> Option<&str> {
+        None
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// With `scratch` it leaves as little behind as possible: for warming up, before a user's
+    /// program runs in the same process.
+    ///
+    /// # Errors
+    /// [`EngineError::Terminated`] if V8 was told to stop; [`EngineError::Runner`] if the code
+    /// around the program failed, which a program can bring about by tampering with it.
+    fn run(&mut self, program: Program<'_>, scratch: bool) -> Result<Outcome, EngineError>;
+
+    /// Analyses a program without running any of it; returns [`faas_protocol::Findings`] as JSON
+    /// text.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn check(&mut self, language: Language, code: &str) -> Result<String, EngineError>;
+
+    /// Installs packages for good and imports them, asking the host for their files.
+    ///
+    /// # Errors
+    /// The reason as a text for the user.
+    fn install(&mut self, packages: &[String]) -> Result<(), String>;
+
+    /// Replaces the host that programs see from now on.
+    fn set_host(&mut self, host: Rc<dyn Host>);
+
+    /// Gives this process random numbers of its own, after a fork.
+    ///
+    /// # Errors
+    /// [`EngineError::Runner`] if the runtime's own code failed.
+    fn reseed(&mut self) -> Result<(), EngineError>;
+
+    /// Collects garbage, so that forks inherit a compact heap, and sees to it that their own
+    /// collections leave it alone.
+    ///
+    /// # Errors
+    /// As [`Self::reseed`].
+    fn collect_garbage(&mut self) -> Result<(), EngineError>;
+}

@@ -1,0 +1,98 @@
+//! What a zygote has to know of each engine: one entry for each runtime (faas-protocol's `RUNTIMES`).
+
+use faas_protocol::Language;
+use faas_protocol::RUNTIMES;
+use faas_protocol::Runtime;
+
+use crate::BootOptions;
+use crate::Engine;
+use crate::EngineError;
+use crate::JavaScriptEngine;
+use crate::PythonEngine;
+
+/// A program of ours.
+pub type OwnProgram = (Language, &'static str);
+
+/// How a zygote boots an engine and makes it ready for forking.
+#[derive(Debug)]
+pub struct EngineSpec {
+    pub runtime: Runtime,
+    pub boot: fn(&BootOptions) -> Result<Box<dyn Engine>, EngineError>,
+    /// What it writes, any program writes; a sandbox does so before it takes a job, which then does
+    /// not wait for it.
+    pub smallest_program: OwnProgram,
+    /// Whether sandboxes write the pages that the smallest program writes, rather than run it. It
+    /// spares a sixth of the CPU time of an execution in Python. In JavaScript it spares next to
+    /// none, and what a rehearsal does besides is missed by the job (docs/performance.md).
+    pub learns_footprint: bool,
+    /// Programs that take the paths that most programs take.
+    pub warm_up: &'static [OwnProgram],
+    /// How often a zygote runs them. Python's machine code comes out of the code cache, and what is
+    /// left for V8 and Python to learn they learn at once; for JavaScript V8 has to see what is used
+    /// much.
+    pub rounds: usize,
+}
+
+/// In the order of [`Runtime`].
+const ENGINES: [EngineSpec; RUNTIMES.len()] = [
+    EngineSpec {
+        runtime: Runtime::Python,
+        boot: |options| Ok(Box::new(PythonEngine::boot(options)?)),
+        smallest_program: (Language::Python, "print(1)\n1"),
+        learns_footprint: true,
+        warm_up: &[
+            (
+                Language::Python,
+                include_str!("../../../js/python/preload.py"),
+            ),
+            (
+                Language::Python,
+                include_str!("../../../js/python/warmup.py"),
+            ),
+            (Language::Python, include_str!("../../../js/python/hot.py")),
+            (
+                Language::Python,
+                include_str!("../../../js/python/typical.py"),
+            ),
+            (Language::Python, "print(1)\n1"),
+            (Language::Python, "1/0"),
+        ],
+        rounds: 3,
+    },
+    EngineSpec {
+        runtime: Runtime::JavaScript,
+        boot: |options| Ok(Box::new(JavaScriptEngine::boot(options)?)),
+        smallest_program: (Language::JavaScript, "console.log(1); return 1"),
+        learns_footprint: false,
+        warm_up: &[
+            (
+                Language::JavaScript,
+                include_str!("../../../js/javascript/warmup.js"),
+            ),
+            (
+                Language::TypeScript,
+                include_str!("../../../js/javascript/warmup.ts"),
+            ),
+            (Language::JavaScript, "console.log('hi')"),
+            (Language::JavaScript, "null.x"),
+            (Language::TypeScript, "const n: number = 1; (n as any).x.y"),
+        ],
+        rounds: 12,
+    },
+];
+
+/// The engine of a runtime.
+pub const fn spec(runtime: Runtime) -> &'static EngineSpec {
+    const TABLE: &[EngineSpec; RUNTIMES.len()] = &ENGINES;
+    const {
+        let mut index = 0;
+        while index < ENGINES.len() {
+            assert!(
+                ENGINES[index].runtime as usize == index,
+                "the order of Runtime"
+            );
+            index += 1;
+        }
+    }
+    &TABLE[runtime as usize]
+}

@@ -1,0 +1,222 @@
+//! TypeScript to JavaScript: types are taken off, what TypeScript adds at run time (enums, namespaces,
+//! parameter properties, decorators) is written out. By swc, in the sandbox: its parser is recursive,
+//! and a source made to overflow the stack must not hit the supervisor.
+
+use std::panic::UnwindSafe;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use deno_ast::DecoratorsTranspileOption;
+use deno_ast::EmitOptions;
+use deno_ast::MediaType;
+use deno_ast::ModuleKind;
+use deno_ast::ModuleSpecifier;
+use deno_ast::ParseDiagnostic;
+use deno_ast::ParseParams;
+use deno_ast::ParsedSource;
+use deno_ast::SourceMapOption;
+use deno_ast::SourcePos;
+use deno_ast::StartSourcePos;
+use deno_ast::TranspileError;
+use deno_ast::TranspileModuleOptions;
+use deno_ast::TranspileOptions;
+use deno_ast::diagnostics::Diagnostic;
+use faas_protocol::Language;
+
+use super::javascript::Place;
+
+/// Whether the translator is at work.
+static TRANSLATING: AtomicBool = AtomicBool::new(false);
+
+/// What is said about a source that is nested too deeply for the stack.
+const TOO_DEEP: &str = "RangeError: the program is nested too deeply for the TypeScript compiler\n";
+
+/// JavaScript that was made from TypeScript.
+#[derive(Debug)]
+pub struct Translated {
+    pub code: String,
+    /// JSON text of the source map back.
+    pub map_json: String,
+}
+
+/// Why a source is no TypeScript.
+#[derive(Debug)]
+pub struct Failure {
+    pub message: String,
+    /// Where, if that is known, and how many characters it goes on for.
+    pub place: Option<Place>,
+    pub width: usize,
+}
+
+/// The report for a fault of the stack while the translator was at work; `None` for any other.
+/// Async-signal-safe.
+pub fn overflow() -> Option<&'static str> {
+    TRANSLATING.load(Ordering::Relaxed).then_some(TOO_DEEP)
+}
+
+/// Translates a program. Its types are not checked.
+///
+/// # Errors
+/// [`Failure`] for a syntax error.
+pub fn translate(text: &str) -> Result<Translated, Failure> {
+    guarded(|| translate_unguarded(text))
+}
+
+/// Has swc do something with a program.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Failure> + UnwindSafe) -> Result<T, Failure> {
+    TRANSLATING.store(true, Ordering::Relaxed);
+    // swc panics on some malformed programs; that is the program's failure, not this process's.
+    let result = std::panic::catch_unwind(work);
+    TRANSLATING.store(false, Ordering::Relaxed);
+    result.unwrap_or_else(|_| {
+        Err(Failure::without_place(
+            "SyntaxError: the TypeScript compiler could not cope with the program".to_owned(),
+        ))
+    })
+}
+
+/// Parses a program.
+///
+/// # Errors
+/// [`Failure`] for a syntax error.
+pub fn parse(language: Language, text: &str) -> Result<ParsedSource, Failure> {
+    guarded(|| parse_unguarded(language, text))
+}
+
+fn parse_unguarded(language: Language, text: &str) -> Result<ParsedSource, Failure> {
+    let (specifier, media_type) = match language {
+        Language::TypeScript => ("file:///code.ts", MediaType::TypeScript),
+        _ => ("file:///code.js", MediaType::JavaScript),
+    };
+    let specifier = ModuleSpecifier::parse(specifier)
+        .map_err(|error| Failure::without_place(error.to_string()))?;
+    deno_ast::parse_program(ParseParams {
+        specifier,
+        text: text.into(),
+        media_type,
+        capture_tokens: false,
+        scope_analysis: false,
+        maybe_syntax: None,
+    })
+    .map_err(|diagnostic| Failure::from_diagnostic(&diagnostic, text))
+}
+
+fn translate_unguarded(text: &str) -> Result<Translated, Failure> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let parsed = parse_unguarded(Language::TypeScript, text)?;
+    let options = TranspileOptions {
+        decorators: decorators_of(text),
+        ..TranspileOptions::default()
+    };
+    // `import fs = require("fs")` then becomes a call of `require`, whose absence explains itself.
+    let is_commonjs = text.contains("= require(");
+    let module = TranspileModuleOptions {
+        module_kind: is_commonjs.then_some(ModuleKind::Cjs),
+    };
+    let emit = EmitOptions {
+        source_map: SourceMapOption::Separate,
+        inline_sources: false,
+        ..EmitOptions::default()
+    };
+    let emitted = parsed
+        .transpile(&options, &module, &emit)
+        .map_err(|error| match &error {
+            TranspileError::ParseErrors(errors) if !errors.0.is_empty() => {
+                Failure::from_diagnostic(&errors.0[0], text)
+            }
+            _ => Failure::without_place(format!("SyntaxError: {error}")),
+        })?
+        .into_source();
+    Ok(Translated {
+        code: emitted.text,
+        map_json: emitted.source_map.unwrap_or_default(),
+    })
+}
+
+/// Which kind of decorators a program has. TypeScript's own old ones (`experimentalDecorators`),
+/// which are called with (target, key, descriptor), and those of ECMAScript, which are called with
+/// (value, context), cannot be told apart by their syntax; but whoever writes the latter in
+/// TypeScript names the type of the context, or uses what only they have.
+fn decorators_of(text: &str) -> DecoratorsTranspileOption {
+    let is_standard = ["DecoratorContext", ".addInitializer(", "accessor "]
+        .iter()
+        .any(|sign| text.contains(sign));
+    if is_standard {
+        DecoratorsTranspileOption::Ecma
+    } else {
+        DecoratorsTranspileOption::LegacyTypeScript {
+            emit_metadata: false,
+        }
+    }
+}
+
+impl Failure {
+    fn from_diagnostic(diagnostic: &ParseDiagnostic, text: &str) -> Self {
+        let range = diagnostic.range();
+        let index = |position: SourcePos| {
+            let index = position.as_byte_index(StartSourcePos::START_SOURCE_POS);
+            text.floor_char_boundary(index)
+        };
+        let (start, end) = (index(range.start), index(range.end));
+        let marked = text.get(start..end).unwrap_or_default();
+        Self {
+            message: format!("SyntaxError: {}", diagnostic.message()),
+            place: Some(place_of(text, start)),
+            width: marked.lines().next().map_or(1, |line| line.chars().count()),
+        }
+    }
+
+    fn without_place(message: String) -> Self {
+        Self {
+            message,
+            place: None,
+            width: 0,
+        }
+    }
+}
+
+/// Line and column of a byte.
+fn place_of(text: &str, index: usize) -> Place {
+    let before = &text[..index];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default();
+    Place {
+        line: u32::try_from(line).unwrap_or(u32::MAX),
+        column: u32::try_from(column.encode_utf16().count() + 1).unwrap_or(u32::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn javascript_of(text: &str) -> String {
+        translate(text).unwrap().code
+    }
+
+    #[test]
+    fn types_go_and_the_rest_stays() {
+        let code = javascript_of("const x: number = 1 satisfies number; return x as any;");
+        assert_eq!(code, "const x = 1;\nreturn x;\n");
+    }
+
+    #[test]
+    fn await_at_the_top_level_is_fine() {
+        assert!(javascript_of("await 1; return 2;").contains("await 1"));
+    }
+
+    #[test]
+    fn an_error_has_a_place() {
+        let failure = translate("let a = 1;\n\tlet b: = 2;\n").unwrap_err();
+        assert_eq!(failure.place, Some(Place { line: 2, column: 9 }));
+        assert!(failure.message.starts_with("SyntaxError: "));
+    }
+
+    #[test]
+    fn both_kinds_of_decorators_are_told_apart() {
+        let old = "function d(target: any, key: string) {}\nclass A { @d x = 1 }";
+        assert!(javascript_of(old).contains("_ts_decorate"));
+        let new = "function d(_: undefined, context: ClassFieldDecoratorContext) {}\nclass A { @d x = 1 }";
+        assert!(javascript_of(new).contains("_apply_decs"));
+    }
+}

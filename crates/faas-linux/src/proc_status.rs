@@ -1,0 +1,95 @@
+//! What `/proc/PID/status` tells of a process (proc_pid_status(5)).
+
+/// Sizes of a process's memory, in bytes, and its threads; 0 for a process that has none any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessStatus {
+    /// Addresses in use (`VmSize`): what RLIMIT_AS counts.
+    pub address_bytes: u64,
+    /// Private writable memory, used or not (`VmData`): what RLIMIT_DATA counts.
+    pub data_bytes: u64,
+    /// Highest resident memory so far (`VmHWM`), with pages that other processes share.
+    pub peak_resident_bytes: u64,
+    /// Resident memory that is not of files (`RssAnon`).
+    pub anonymous_bytes: u64,
+    /// `Threads`.
+    pub threads: u64,
+}
+
+impl ProcessStatus {
+    /// Of a process by its id.
+    ///
+    /// # Errors
+    /// The system's, when there is no such process or it may not be looked at.
+    pub fn of(pid: i32) -> std::io::Result<Self> {
+        Ok(parse(&std::fs::read_to_string(format!(
+            "/proc/{pid}/status"
+        ))?))
+    }
+
+    /// Of this process.
+    ///
+    /// # Errors
+    /// The system's, when `/proc` is not there.
+    pub fn own() -> std::io::Result<Self> {
+        Ok(parse(&std::fs::read_to_string("/proc/self/status")?))
+    }
+}
+
+fn parse(text: &str) -> ProcessStatus {
+    let mut status = ProcessStatus::default();
+    for line in text.lines() {
+        let Some((name, value)) = line.split_once(':') else {
+            continue;
+        };
+        let field = match name {
+            "VmSize" => &mut status.address_bytes,
+            "VmData" => &mut status.data_bytes,
+            "VmHWM" => &mut status.peak_resident_bytes,
+            "RssAnon" => &mut status.anonymous_bytes,
+            "Threads" => &mut status.threads,
+            _ => continue,
+        };
+        let (number, unit) = match value.trim().strip_suffix(" kB") {
+            Some(number) => (number, 1024),
+            None => (value, 1),
+        };
+        let number = number.trim().parse::<u64>().unwrap_or_default();
+        *field = number.saturating_mul(unit);
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_a_status_file_are_read_in_bytes() {
+        let status = "Name:\tx\nVmSize:\t      12 kB\nVmHWM:\t 3 kB\nRssAnon:\t2 kB\nThreads:\t5\nVmData:\t 7 kB\n";
+        let expected = ProcessStatus {
+            address_bytes: 12 << 10,
+            data_bytes: 7 << 10,
+            peak_resident_bytes: 3 << 10,
+            anonymous_bytes: 2 << 10,
+            threads: 5,
+        };
+        assert_eq!(parse(status), expected);
+    }
+
+    #[test]
+    fn a_process_without_memory_or_with_odd_lines_has_zeros() {
+        assert_eq!(
+            parse("State:\tZ (zombie)\nVmSize: much\n:\n"),
+            ProcessStatus::default()
+        );
+    }
+
+    #[test]
+    fn this_process_has_memory() {
+        let own = ProcessStatus::own().unwrap();
+        assert!(own.anonymous_bytes > 0 && own.peak_resident_bytes >= own.anonymous_bytes);
+        assert!(own.threads >= 1);
+        assert!(own.address_bytes >= own.data_bytes);
+        assert!(ProcessStatus::of(i32::MAX).is_err());
+    }
+}

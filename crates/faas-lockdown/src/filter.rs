@@ -1,0 +1,286 @@
+//! The system calls that are left: one list for sandboxes, a longer one for zygotes.
+//!
+//! What is not listed fails with EPERM, so that code which merely tries something goes on. Calls of
+//! another architecture (`int 0x80`) kill the process.
+
+use std::collections::BTreeMap;
+
+use seccompiler::BpfProgram;
+use seccompiler::SeccompAction;
+use seccompiler::SeccompCmpArgLen;
+use seccompiler::SeccompCmpOp;
+use seccompiler::SeccompCondition;
+use seccompiler::SeccompFilter;
+use seccompiler::SeccompRule;
+
+/// Why there is no filter: the architecture has none, or a rule is wrong.
+type Error = seccompiler::BackendError;
+
+/// Calls by number; those without rules are allowed whatever their arguments are, the others if one
+/// of their rules holds.
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// Whether the kernel filters system calls with the action that we use.
+pub fn is_available() -> bool {
+    let action = libc::SECCOMP_RET_ERRNO;
+    // SAFETY: the kernel reads one u32 from a live local and changes nothing.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_GET_ACTION_AVAIL,
+            0,
+            &raw const action,
+        )
+    };
+    result == 0
+}
+
+/// What a running program needs: memory, its socket, clocks, entropy, its end.
+///
+/// # Errors
+/// When the architecture has no filter.
+pub fn for_sandbox(job_socket: i32) -> Result<BpfProgram, Error> {
+    compile(sandbox_rules(job_socket)?)
+}
+
+/// Numbers of the calls that a sandbox may make at all, for the probe.
+pub fn sandbox_calls() -> Vec<i64> {
+    sandbox_rules(0).unwrap_or_default().into_keys().collect()
+}
+
+fn sandbox_rules(job_socket: i32) -> Result<Rules, Error> {
+    let mut rules = common()?;
+    let socket = || equal(0, job_socket as u64);
+    rules.insert(libc::SYS_read, vec![rule([socket()?])?]);
+    rules.insert(libc::SYS_write, vec![rule([socket()?])?]);
+    rules.insert(libc::SYS_prlimit64, own_limits()?);
+    // A handler for faults takes itself away when it meets one that is not its own; otherwise the
+    // instruction would fault again for ever.
+    rules.insert(
+        libc::SYS_rt_sigaction,
+        one_of(0, [libc::SIGSEGV, libc::SIGBUS].map(|signal| signal as u64))?,
+    );
+    Ok(rules)
+}
+
+/// What a zygote needs once it has booted: to fork, to lock its forks down, to talk over sockets
+/// that it was given, and to read files (Landlock leaves it those in `/proc`). Sandboxes inherit
+/// the filter and add their own.
+///
+/// # Errors
+/// When the architecture has no filter.
+pub fn for_zygote() -> Result<BpfProgram, Error> {
+    let mut rules = common()?;
+    allow(
+        &mut rules,
+        &[
+            libc::SYS_capset,
+            libc::SYS_close,
+            libc::SYS_close_range,
+            libc::SYS_dup3,
+            libc::SYS_fcntl,
+            libc::SYS_fstat,
+            libc::SYS_getppid,
+            libc::SYS_landlock_create_ruleset,
+            libc::SYS_landlock_restrict_self,
+            libc::SYS_lseek,
+            libc::SYS_newfstatat,
+            libc::SYS_read,
+            libc::SYS_recvfrom,
+            libc::SYS_recvmsg,
+            libc::SYS_rt_sigaction,
+            libc::SYS_seccomp,
+            libc::SYS_sendmsg,
+            libc::SYS_sendto,
+            libc::SYS_sigaltstack,
+            libc::SYS_statx,
+            libc::SYS_write,
+        ],
+    );
+    // Huge pages and forkable memory want more kinds of advice than a sandbox may give.
+    allow(&mut rules, &[libc::SYS_madvise]);
+    // Of forks, only the very one that makes a sandbox: a sibling, with memory of its own.
+    let thread_id = (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
+    rules.insert(
+        libc::SYS_clone,
+        vec![rule([SeccompCondition::new(
+            0,
+            SeccompCmpArgLen::Qword,
+            SeccompCmpOp::MaskedEq(!thread_id),
+            libc::CLONE_PARENT as u64,
+        )?])?],
+    );
+    let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
+    // O_TMPFILE shares a bit with O_DIRECTORY; without O_ACCMODE it fails anyway.
+    rules.insert(
+        libc::SYS_openat,
+        vec![rule([masked(2, writing as u64, 0)?])?],
+    );
+    let operations = [
+        libc::PR_SET_PDEATHSIG,
+        libc::PR_SET_NO_NEW_PRIVS,
+        libc::PR_GET_TID_ADDRESS,
+        libc::PR_SET_VMA,
+    ];
+    rules.insert(libc::SYS_prctl, one_of(0, operations.map(|op| op as u64))?);
+    // On the process itself; without CAP_SYS_RESOURCE limits only go down.
+    rules.insert(libc::SYS_prlimit64, vec![rule([equal(0, 0)?])?]);
+    compile(rules)
+}
+
+/// What both need.
+fn common() -> Result<Rules, Error> {
+    let mut rules = Rules::new();
+    allow(
+        &mut rules,
+        &[
+            libc::SYS_brk,
+            libc::SYS_exit,
+            libc::SYS_exit_group,
+            libc::SYS_getpid,
+            libc::SYS_getrandom,
+            libc::SYS_getrusage,
+            libc::SYS_gettid,
+            libc::SYS_gettimeofday,
+            libc::SYS_munmap,
+            libc::SYS_nanosleep,
+            libc::SYS_pkey_alloc,
+            libc::SYS_pkey_free,
+            libc::SYS_restart_syscall,
+            libc::SYS_rt_sigprocmask,
+            libc::SYS_rt_sigreturn,
+            libc::SYS_sched_yield,
+        ],
+    );
+    // Not the clocks of other processes, whose numbers are negative.
+    let own_clocks = SeccompCondition::new(
+        0,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Le,
+        libc::CLOCK_TAI as u64,
+    )?;
+    for call in [
+        libc::SYS_clock_getres,
+        libc::SYS_clock_gettime,
+        libc::SYS_clock_nanosleep,
+    ] {
+        rules.insert(call, vec![rule([own_clocks.clone()])?]);
+    }
+    // Waiting and waking; not the priority-inheritance kinds, which have a history.
+    const OPERATION: u64 = !((libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME) as u32) as u64;
+    let operations = [
+        libc::FUTEX_WAIT,
+        libc::FUTEX_WAKE,
+        libc::FUTEX_WAIT_BITSET,
+        libc::FUTEX_WAKE_BITSET,
+    ];
+    rules.insert(
+        libc::SYS_futex,
+        operations
+            .into_iter()
+            .map(|operation| rule([masked(1, OPERATION, operation as u64)?]))
+            .collect::<Result<_, _>>()?,
+    );
+    // Advice that V8's allocator gives. Not MADV_MERGEABLE: a merged page tells, by the time that
+    // writing it takes, what another process has in memory.
+    let advice = [
+        libc::MADV_NORMAL,
+        libc::MADV_RANDOM,
+        libc::MADV_SEQUENTIAL,
+        libc::MADV_WILLNEED,
+        libc::MADV_DONTNEED,
+        libc::MADV_FREE,
+        libc::MADV_DONTFORK,
+        libc::MADV_DOFORK,
+        libc::MADV_HUGEPAGE,
+        libc::MADV_NOHUGEPAGE,
+        libc::MADV_DONTDUMP,
+        libc::MADV_DODUMP,
+    ];
+    rules.insert(
+        libc::SYS_madvise,
+        one_of(2, advice.map(|advice| advice as u64))?,
+    );
+    // Only private memory, and none that grows by itself: RLIMIT_DATA does not count the others.
+    // It may be executable, since V8 compiles.
+    let kind = libc::MAP_TYPE | libc::MAP_GROWSDOWN | libc::MAP_HUGETLB | libc::MAP_LOCKED;
+    rules.insert(
+        libc::SYS_mmap,
+        vec![rule([masked(3, kind as u64, libc::MAP_PRIVATE as u64)?])?],
+    );
+    let protection = (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC) as u32;
+    for call in [libc::SYS_mprotect, libc::SYS_pkey_mprotect] {
+        rules.insert(call, vec![rule([masked(2, u64::from(!protection), 0)?])?]);
+    }
+    rules.insert(
+        libc::SYS_mremap,
+        one_of(3, [0, libc::MREMAP_MAYMOVE as u64])?,
+    );
+    let timers = [libc::ITIMER_REAL, libc::ITIMER_PROF];
+    rules.insert(
+        libc::SYS_setitimer,
+        one_of(0, timers.map(|timer| timer as u64))?,
+    );
+    Ok(rules)
+}
+
+/// `prlimit64` on the process itself: to lower what a job lowers, to read the stack's.
+fn own_limits() -> Result<Vec<SeccompRule>, Error> {
+    let no_new_limit = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
+    Ok(vec![
+        rule([equal(0, 0)?, equal(1, u64::from(libc::RLIMIT_CPU))?])?,
+        rule([equal(0, 0)?, equal(1, u64::from(libc::RLIMIT_DATA))?])?,
+        rule([equal(0, 0)?, equal(1, u64::from(libc::RLIMIT_AS))?])?,
+        rule([
+            equal(0, 0)?,
+            equal(1, u64::from(libc::RLIMIT_STACK))?,
+            no_new_limit,
+        ])?,
+    ])
+}
+
+fn allow(rules: &mut Rules, calls: &[i64]) {
+    rules.extend(calls.iter().map(|&call| (call, Vec::new())));
+}
+
+fn rule<const N: usize>(conditions: [SeccompCondition; N]) -> Result<SeccompRule, Error> {
+    Ok(SeccompRule::new(conditions.into())?)
+}
+
+/// A rule for each value that an argument may have.
+fn one_of<const N: usize>(argument: u8, values: [u64; N]) -> Result<Vec<SeccompRule>, Error> {
+    values
+        .into_iter()
+        .map(|value| rule([equal(argument, value)?]))
+        .collect()
+}
+
+/// An argument that is a C int.
+fn equal(argument: u8, value: u64) -> Result<SeccompCondition, Error> {
+    Ok(SeccompCondition::new(
+        argument,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Eq,
+        value,
+    )?)
+}
+
+/// An argument that is a C int, of which the bits in `mask` are looked at.
+fn masked(argument: u8, mask: u64, value: u64) -> Result<SeccompCondition, Error> {
+    Ok(SeccompCondition::new(
+        argument,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::MaskedEq(mask),
+        value,
+    )?)
+}
+
+fn compile(rules: Rules) -> Result<BpfProgram, Error> {
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::Errno(libc::EPERM as u32),
+        SeccompAction::Allow,
+        std::env::consts::ARCH.try_into()?,
+    )?;
+    Ok(filter.try_into()?)
+}

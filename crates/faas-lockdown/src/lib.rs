@@ -1,0 +1,25 @@
+//! The operating system's side of the boundary: what a sandbox process gives up before it sees
+//! a program. It must hold even if V8 does not. Works without privileges.
+//!
+//! | layer | what it takes away |
+//! |---|---|
+//! | descriptors | everything open but the job socket |
+//! | limits | memory over the zygote's, CPU time, files, processes, core dumps |
+//! | capabilities | what root could do, raising those limits again among it |
+//! | Landlock | the file system, TCP, signals and abstract sockets outside (where the kernel has it) |
+//! | seccomp | every system call but those on the list |
+//!
+//! A zygote narrows itself, too, once it has booted ([`narrow_zygote`]): it may be asked to install
+//! packages, which runs code of others. Sandboxes inherit that and narrow further.
+
+mod filter;
+mod lockdown;
+
+pub use filter::sandbox_calls;
+pub use lockdown::JOB_SOCKET;
+pub use lockdown::Lockdown;
+pub use lockdown::LockdownError;
+pub use lockdown::die_with;
+pub use lockdown::move_to_job_socket;
+pub use lockdown::narrow_zygote;
+pub use lockdown::probe_layers;

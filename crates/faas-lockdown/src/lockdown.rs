@@ -1,0 +1,345 @@
+//! The layers, applied one after the other.
+
+use std::os::fd::AsRawFd;
+use std::os::fd::FromRawFd;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use faas_linux::ProcessStatus;
+use faas_protocol::Layer;
+use faas_protocol::Layers;
+use faas_protocol::Limits;
+use faas_protocol::Stage;
+use landlock::Access;
+use landlock::AccessFs;
+use landlock::AccessNet;
+use landlock::PathBeneath;
+use landlock::PathFd;
+use landlock::Ruleset;
+use landlock::RulesetAttr;
+use landlock::RulesetCreatedAttr;
+use landlock::RulesetError;
+use landlock::RulesetStatus;
+use landlock::Scope;
+use rustix::process::Resource;
+use rustix::process::Rlimit;
+use rustix::process::Signal;
+use rustix::thread::CapabilitySet;
+use rustix::thread::CapabilitySets;
+use seccompiler::BpfProgram;
+
+use super::filter;
+
+/// Descriptor of the job socket in a sandbox. Not 0 to 2: what a library prints for itself must not
+/// end up among the frames.
+pub const JOB_SOCKET: i32 = 3;
+
+/// Addresses that a job may use over those of the zygote, in bytes. Far more than its memory, since
+/// V8 reserves 8 GiB and more for each WebAssembly memory; but not without end: memory that is only
+/// read counts for no other limit, and yet takes the kernel a page of table for every 2 MiB.
+const ADDRESS_SPACE_BYTES: u64 = 128 << 30;
+
+/// Why a process could not be locked down: the first layer that did not hold.
+#[derive(Debug, thiserror::Error)]
+#[error("{stage:?}: {source}")]
+pub struct LockdownError {
+    pub stage: Stage,
+    pub source: std::io::Error,
+}
+
+impl LockdownError {
+    /// The system's error number; 0 if it is not the system's error.
+    pub fn errno(&self) -> i32 {
+        self.source.raw_os_error().unwrap_or(0)
+    }
+}
+
+/// Says which stage an error belongs to.
+trait At<T> {
+    fn at(self, stage: Stage) -> Result<T, LockdownError>;
+}
+
+impl<T, E: Into<std::io::Error>> At<T> for Result<T, E> {
+    fn at(self, stage: Stage) -> Result<T, LockdownError> {
+        self.map_err(|source| LockdownError {
+            stage,
+            source: source.into(),
+        })
+    }
+}
+
+/// Asks the kernel which layers it has. Changes nothing, so the supervisor may ask, too.
+pub fn probe_layers() -> Layers {
+    let mut layers = Layers {
+        present: vec![
+            Layer::NoNewPrivs,
+            Layer::Descriptors,
+            Layer::Rlimits,
+            Layer::Capabilities,
+        ],
+        missing: Vec::new(),
+    };
+    for (layer, is_available) in [
+        (Layer::Seccomp, filter::is_available()),
+        (Layer::Landlock, landlock_is_enabled()),
+    ] {
+        if is_available {
+            layers.present.push(layer);
+        } else {
+            layers.missing.push(layer);
+        }
+    }
+    layers
+}
+
+/// A lock-down worked out once in the zygote, applied in each fork.
+pub struct Lockdown {
+    filter: BpfProgram,
+    /// Private writable memory that a fork starts with, in bytes: what RLIMIT_DATA counts.
+    base_data_bytes: u64,
+    /// Addresses in use by a fork at its start, in bytes: what RLIMIT_AS counts.
+    base_address_bytes: u64,
+    layers: Layers,
+}
+
+impl Lockdown {
+    /// Compiles the filter and probes what this machine offers. To be called after the zygote's
+    /// last change to its memory.
+    ///
+    /// # Errors
+    /// When `/proc/self/status` cannot be read or the architecture has no filter.
+    pub fn prepare() -> std::io::Result<Self> {
+        let memory = ProcessStatus::own()?;
+        Ok(Self {
+            filter: filter::for_sandbox(JOB_SOCKET).map_err(std::io::Error::other)?,
+            base_data_bytes: memory.data_bytes,
+            base_address_bytes: memory.address_bytes,
+            layers: probe_layers(),
+        })
+    }
+
+    /// The layers in force.
+    pub fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    /// Locks this process down for good. Its job socket must be at [`JOB_SOCKET`], and no other
+    /// descriptor is used again: they are closed.
+    ///
+    /// # Errors
+    /// When a layer cannot be applied; the process must then not run a program.
+    pub fn apply(&self, supervisor: i32) -> Result<(), LockdownError> {
+        die_with(supervisor).at(Stage::DeathSignal)?;
+        close_others().at(Stage::Layer(Layer::Descriptors))?;
+        Self::set_limits().at(Stage::Layer(Layer::Rlimits))?;
+        rustix::thread::set_no_new_privs(true).at(Stage::Layer(Layer::NoNewPrivs))?;
+        drop_capabilities().at(Stage::Layer(Layer::Capabilities))?;
+        if self.layers.have(Layer::Landlock) {
+            restrict(None).at(Stage::Layer(Layer::Landlock))?;
+        }
+        if self.layers.have(Layer::Seccomp) {
+            apply_filter(&self.filter).at(Stage::Layer(Layer::Seccomp))?;
+        }
+        Ok(())
+    }
+
+    /// Limits that hold for any job.
+    fn set_limits() -> rustix::io::Result<()> {
+        for resource in [
+            Resource::Core,
+            Resource::Fsize,
+            Resource::Memlock,
+            Resource::Nproc,
+        ] {
+            limit(resource, 0)?;
+        }
+        limit(Resource::Nofile, JOB_SOCKET as u64 + 1)
+    }
+
+    /// Narrows CPU time and memory to what a job may have.
+    ///
+    /// # Errors
+    /// The system's; with the limits that the supervisor sends there is none.
+    pub fn limit(&self, limits: &Limits) -> Result<(), LockdownError> {
+        let memory = self.base_data_bytes.saturating_add(limits.memory.get());
+        let addresses = self.base_address_bytes + ADDRESS_SPACE_BYTES;
+        limit(Resource::Data, memory).at(Stage::JobLimits)?;
+        limit(Resource::As, addresses).at(Stage::JobLimits)?;
+        // The timer stops the program softly and to the ms; the kernel's limit, in whole seconds,
+        // is for a program that does not heed it.
+        let seconds = limits.cpu.as_millis().div_ceil(1000).saturating_add(1);
+        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+        limit(Resource::Cpu, seconds).at(Stage::JobLimits)?;
+        arm_cpu_timer(limits.cpu).at(Stage::JobLimits)
+    }
+}
+
+/// Takes from this process, a zygote that has booted, what it needs no longer: privileges, writing
+/// to files, reading any outside `/proc`, executing programs, making sockets. It can still fork, and
+/// its forks can lock themselves down.
+///
+/// # Errors
+/// When a layer that this machine offers cannot be applied.
+pub fn narrow_zygote(layers: &Layers) -> Result<(), LockdownError> {
+    limit(Resource::Core, 0).at(Stage::Layer(Layer::Rlimits))?;
+    rustix::thread::set_no_new_privs(true).at(Stage::Layer(Layer::NoNewPrivs))?;
+    drop_capabilities().at(Stage::Layer(Layer::Capabilities))?;
+    if layers.have(Layer::Landlock) {
+        // Its memory map, before every fork.
+        restrict(Some("/proc")).at(Stage::Layer(Layer::Landlock))?;
+    }
+    if layers.have(Layer::Seccomp) {
+        let filter = filter::for_zygote().map_err(std::io::Error::other);
+        let applied = filter.and_then(|filter| apply_filter(&filter));
+        applied.at(Stage::Layer(Layer::Seccomp))?;
+    }
+    Ok(())
+}
+
+fn apply_filter(filter: &BpfProgram) -> std::io::Result<()> {
+    seccompiler::apply_filter(filter).map_err(|error| match error {
+        seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error) => error,
+        other => std::io::Error::other(other),
+    })
+}
+
+/// Gives up root's powers; nobody else has any. Limits are final only without CAP_SYS_RESOURCE.
+fn drop_capabilities() -> rustix::io::Result<()> {
+    let none = CapabilitySet::empty();
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
+    )
+}
+
+/// Denies with Landlock everything that it knows, but reading files below `readable`.
+fn restrict(readable: Option<&str>) -> std::io::Result<()> {
+    let restricted = restricted(readable).map_err(|error| {
+        // The errno of the call that failed, if one did.
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+        while let Some(error) = cause {
+            let errno = error.downcast_ref::<std::io::Error>();
+            if let Some(errno) = errno.and_then(std::io::Error::raw_os_error) {
+                return std::io::Error::from_raw_os_error(errno);
+            }
+            cause = error.source();
+        }
+        std::io::Error::other(error.to_string())
+    });
+    match restricted? {
+        RulesetStatus::NotEnforced => Err(std::io::Error::other("Landlock was not enforced")),
+        RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
+    }
+}
+
+/// A ruleset that handles everything this build of the crate knows, and so denies it.
+fn restricted(readable: Option<&str>) -> Result<RulesetStatus, RulesetError> {
+    let abi = landlock::ABI::V6;
+    let mut ruleset = Ruleset::default()
+        .handle_access(AccessFs::from_all(abi))?
+        .handle_access(AccessNet::from_all(abi))?
+        .scope(Scope::from_all(abi))?
+        .create()?;
+    if let Some(directory) = readable.and_then(|path| PathFd::new(path).ok()) {
+        ruleset = ruleset.add_rule(PathBeneath::new(directory, AccessFs::ReadFile))?;
+    }
+    Ok(ruleset.restrict_self()?.ruleset)
+}
+
+/// Asks the kernel to kill this process when the supervisor dies.
+///
+/// # Errors
+/// When it is dead already.
+pub fn die_with(supervisor: i32) -> std::io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // The supervisor may have died before the call above took effect.
+    if std::os::unix::process::parent_id() as i32 == supervisor {
+        Ok(())
+    } else {
+        Err(std::io::Error::other("the supervisor is gone"))
+    }
+}
+
+fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
+    let value = Some(value);
+    rustix::process::setrlimit(
+        resource,
+        Rlimit {
+            current: value,
+            maximum: value,
+        },
+    )
+}
+
+/// A program that used up its CPU time is asked to stop again each time it used as much more, in ms.
+const STOP_AGAIN_AFTER_MS: u64 = 40;
+
+fn arm_cpu_timer(after: Duration) -> std::io::Result<()> {
+    let timer = libc::itimerval {
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: (STOP_AGAIN_AFTER_MS * 1000) as libc::suseconds_t,
+        },
+        it_value: libc::timeval {
+            tv_sec: libc::time_t::try_from(after.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_usec: libc::suseconds_t::from(after.subsec_micros()),
+        },
+    };
+    // SAFETY: the first pointer is to a live itimerval, the second may be null.
+    match unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const timer, std::ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// Moves a job socket to its fixed place, [`JOB_SOCKET`].
+///
+/// # Errors
+/// The system's.
+///
+/// # Safety
+/// Whatever object of this process owns the descriptor of that number must never be used again: the
+/// number changes its meaning.
+pub unsafe fn move_to_job_socket(socket: OwnedFd) -> std::io::Result<OwnedFd> {
+    if socket.as_raw_fd() == JOB_SOCKET {
+        return Ok(socket);
+    }
+    // SAFETY: the caller's promise covers what is closed by this; `socket` is open.
+    let moved = unsafe { libc::dup3(socket.as_raw_fd(), JOB_SOCKET, libc::O_CLOEXEC) };
+    if moved < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: dup3 made this descriptor, and nothing else owns it (the caller's promise).
+    Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+}
+
+/// Closes every descriptor but [`JOB_SOCKET`].
+fn close_others() -> std::io::Result<()> {
+    let job_socket = JOB_SOCKET as libc::c_uint;
+    for (from, to) in [(0, job_socket - 1), (job_socket + 1, libc::c_uint::MAX)] {
+        // SAFETY: none of the closed descriptors is used again in this process, which `apply` says.
+        if unsafe { libc::close_range(from, to, 0) } != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Whether the kernel has Landlock switched on: asks for the version of its interface.
+fn landlock_is_enabled() -> bool {
+    const LANDLOCK_CREATE_RULESET_VERSION: libc::c_uint = 1;
+    // SAFETY: with this flag the call takes no attributes and only returns a number.
+    let version = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<libc::c_void>(),
+            0usize,
+            LANDLOCK_CREATE_RULESET_VERSION,
+        )
+    };
+    version > 0
+}

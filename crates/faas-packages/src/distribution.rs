@@ -1,0 +1,135 @@
+//! Pyodide's own distribution: the files that its lock names, from a directory or a mirror.
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::digest::Digest;
+use super::error::OpenError;
+use super::error::PackageError;
+use super::files::Files;
+use super::files::LocalFile;
+use super::files::RemoteFile;
+use super::lock::Lock;
+use super::names::ProjectName;
+use super::names::invalid;
+use super::names::is_file_name;
+use super::remote::Remote;
+
+const SETTING: &str = "FAAS_PYODIDE_PACKAGES";
+pub const LOCK_FILE: &str = "pyodide-lock.json";
+
+/// Where the files come from.
+enum Source {
+    Directory(PathBuf),
+    Mirror(Arc<Remote>),
+}
+
+pub struct Distribution {
+    source: Source,
+    lock: Arc<Lock>,
+}
+
+/// The lock file that a distribution brings along, if it is a directory that has one.
+pub fn own_lock(distribution: &str) -> Option<PathBuf> {
+    let own = Path::new(distribution).join(LOCK_FILE);
+    own.is_file().then_some(own)
+}
+
+impl Distribution {
+    /// `bundled` is the lock of the Pyodide that this server runs. A directory's own lock goes
+    /// before it; a mirror serves files only.
+    pub fn open(address: &str, bundled: &Arc<Lock>) -> Result<Self, OpenError> {
+        if address.starts_with("http://") || address.starts_with("https://") {
+            let remote = Remote::parse(SETTING, address)?;
+            return Ok(Self {
+                source: Source::Mirror(Arc::new(remote)),
+                lock: bundled.clone(),
+            });
+        }
+        let directory = PathBuf::from(address);
+        if !directory.is_dir() {
+            return Err(OpenError::Setting {
+                setting: SETTING,
+                problem: "is neither a directory nor an http(s) address".into(),
+            });
+        }
+        let lock = match own_lock(address) {
+            Some(own) => Arc::new(read_lock(&own)?),
+            None => bundled.clone(),
+        };
+        Ok(Self {
+            source: Source::Directory(directory),
+            lock,
+        })
+    }
+
+    pub fn lock(&self) -> &Lock {
+        &self.lock
+    }
+
+    /// The project that a file belongs to, and what the file must be.
+    pub fn locked(&self, name: &str) -> Result<(&ProjectName, Digest), PackageError> {
+        if !is_file_name(name) {
+            return Err(invalid("file", name));
+        }
+        let missing = || {
+            PackageError::NotFound(format!(
+                "the lock file of Pyodide's distribution names no file '{name}'"
+            ))
+        };
+        let file = self.lock.file(name).ok_or_else(missing)?;
+        Ok((&file.project, file.sha256))
+    }
+
+    /// The contents of a file that [`Self::locked`] found.
+    pub async fn read(
+        &self,
+        name: &str,
+        sha256: Digest,
+        files: &Files,
+    ) -> Result<Bytes, PackageError> {
+        let missing = || {
+            PackageError::NotFound(format!(
+                "'{name}' is in the lock file of Pyodide's distribution but not in the place that \
+                 this server's FAAS_PYODIDE_PACKAGES names"
+            ))
+        };
+        match &self.source {
+            Source::Mirror(remote) => {
+                let file = RemoteFile {
+                    name: name.to_owned(),
+                    url: remote.below(name),
+                    sha256,
+                };
+                match files.fetch(file, Arc::clone(remote)).await {
+                    Err(PackageError::Status {
+                        status: 404 | 410, ..
+                    }) => Err(missing()),
+                    fetched => fetched,
+                }
+            }
+            Source::Directory(directory) => {
+                let path = directory.join(name);
+                if !path.is_file() {
+                    return Err(missing());
+                }
+                let name = name.to_owned();
+                files.read(LocalFile { name, path, sha256 }).await
+            }
+        }
+    }
+}
+
+/// Reads a lock file of this machine.
+pub fn read_lock(path: &Path) -> Result<Lock, OpenError> {
+    let failed = |problem: String| OpenError::Lock {
+        path: path.display().to_string(),
+        problem,
+    };
+    let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    Lock::parse(&text).map_err(failed)
+}

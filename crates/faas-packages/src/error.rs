@@ -1,0 +1,174 @@
+//! What can go wrong, in sentences for the person whose program asked.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::names::quoted;
+
+/// Why a package request was refused or failed.
+///
+/// The sentences reach programs: they name hosts, but never credentials, whole addresses or
+/// paths of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PackageError {
+    /// Packages are turned off.
+    #[error("packages are turned off on this server; ask its operator to turn them on")]
+    Disabled,
+    /// Not a name of a project or of a file, whatever the sources hold.
+    #[error("{} is not a valid {what} name", quoted(.name))]
+    InvalidName {
+        /// `package` or `file`.
+        what: &'static str,
+        /// The name as it was asked for.
+        name: String,
+    },
+    /// The policy forbids this project.
+    #[error(
+        "the package '{0}' is not allowed on this server; \
+         its operator decides with FAAS_PACKAGE_ALLOW and FAAS_PACKAGE_DENY"
+    )]
+    NotAllowed(String),
+    /// The local sources do not have it and there is no index to ask.
+    #[error(
+        "the package '{0}' is not available: no package index is configured; \
+         the operator of this server sets one with FAAS_PACKAGE_INDEX"
+    )]
+    NoIndex(String),
+    /// No source has it.
+    #[error("{0}")]
+    NotFound(String),
+    /// There are files, but none that can run in Pyodide.
+    #[error(
+        "'{0}' has no wheel that runs here; it takes a pure Python wheel (py3-none-any) \
+         or one built for Pyodide (…_wasm32)"
+    )]
+    UnsupportedWheel(String),
+    /// The index does not say what the file's contents must be.
+    #[error("'{0}' is refused: the package index names no sha256 for it")]
+    NoHash(String),
+    /// The contents are not what the index or the lock file promised.
+    #[error(
+        "'{file}' is refused: its sha256 should be {expected} and is {actual}; \
+         it was altered or its source is inconsistent"
+    )]
+    WrongHash {
+        /// The file's name.
+        file: String,
+        /// The promised digest, in hexadecimal.
+        expected: String,
+        /// The digest of what came.
+        actual: String,
+    },
+    /// More bytes than allowed.
+    #[error("{what} is too large: it has more than the {limit} bytes allowed here")]
+    TooLarge {
+        /// The file or answer.
+        what: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The source did not finish its answer within the time allowed.
+    #[error("{host} did not answer in full within {:.1} s; try again later", .after.as_secs_f64())]
+    Timeout {
+        /// Host of the source.
+        host: String,
+        /// The time allowed.
+        after: Duration,
+    },
+    /// The source could not be reached, or the connection broke.
+    #[error("{host} could not be reached: {reason}; try again later")]
+    Unreachable {
+        /// Host of the source.
+        host: String,
+        /// What happened.
+        reason: &'static str,
+    },
+    /// The source refused or failed.
+    #[error("{host} answered with HTTP status {status}{}", status_advice(*.status))]
+    Status {
+        /// Host of the source.
+        host: String,
+        /// HTTP status code.
+        status: u16,
+    },
+    /// The source's answer makes no sense, or redirects where it must not.
+    #[error("the answer of {host} cannot be used: {reason}")]
+    BadAnswer {
+        /// Host of the source.
+        host: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// This server's own disk or runtime failed; its log has the cause.
+    #[error("the package store of this server failed; its log says why")]
+    Store,
+}
+
+impl PackageError {
+    /// A stable word for this kind of error, for metric labels and wire formats.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::InvalidName { .. } => "invalid_name",
+            Self::NotAllowed(_) => "not_allowed",
+            Self::NoIndex(_) => "no_index",
+            Self::NotFound(_) => "not_found",
+            Self::UnsupportedWheel(_) => "unsupported_wheel",
+            Self::NoHash(_) => "no_hash",
+            Self::WrongHash { .. } => "wrong_hash",
+            Self::TooLarge { .. } => "too_large",
+            Self::Timeout { .. } => "timeout",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Status { .. } => "status",
+            Self::BadAnswer { .. } => "bad_answer",
+            Self::Store => "store",
+        }
+    }
+
+    /// Logs the cause, which programs do not see, and gives the error they do.
+    pub fn store(doing: &'static str, cause: &dyn std::error::Error) -> Self {
+        tracing::error!(%cause, doing, "package store failed");
+        Self::Store
+    }
+}
+
+fn status_advice(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "; the operator of this server should check the credentials it uses there",
+        408 | 429 | 500.. => "; try again later",
+        _ => "",
+    }
+}
+
+/// Why the package sources could not be set up. For the operator: it names settings and paths.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A setting has a value that makes no sense.
+    #[error("{setting} {problem}")]
+    Setting {
+        /// Name of the environment variable.
+        setting: &'static str,
+        /// What is wrong; never repeats an address, which may hold credentials.
+        problem: String,
+    },
+    /// The cache directory cannot be used.
+    #[error("the package cache at {} cannot be used: {source}", .path.display())]
+    Cache {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The lock file cannot be read or is not one.
+    #[error("the lock file {path} cannot be used: {problem}")]
+    Lock {
+        /// Path, or host it was asked from.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The HTTP client cannot be made, for instance without root certificates.
+    #[error("the HTTP client for packages cannot be set up: {0}")]
+    Client(#[from] reqwest::Error),
+}

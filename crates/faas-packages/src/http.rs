@@ -1,0 +1,295 @@
+//! Fetching over HTTP: timeouts, limits, retries, and redirects within https.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use reqwest::Client;
+use reqwest::Response;
+use reqwest::StatusCode;
+use reqwest::header::ACCEPT;
+use reqwest::header::ACCEPT_ENCODING;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::header::RETRY_AFTER;
+use reqwest::redirect;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use url::Url;
+
+use super::error::OpenError;
+use super::error::PackageError;
+use super::remote;
+use super::remote::Remote;
+use super::retry;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest silence of a source in the middle of an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_REDIRECTS: usize = 5;
+/// Requests under way at once; more wait, so that no program makes this a source of floods.
+const MAX_REQUESTS: usize = 16;
+
+/// A client with the limits that all package requests share.
+pub struct Http {
+    client: Client,
+    timeout: Duration,
+    retries: u32,
+    permits: Semaphore,
+}
+
+/// What to fetch.
+pub struct Request<'a> {
+    pub url: &'a Url,
+    /// Whose credentials to use, if the address is of its origin.
+    pub remote: &'a Remote,
+    /// Content types to ask for; `None` for files, which must come as they are.
+    pub accept: Option<&'static str>,
+    /// Most bytes to take.
+    pub limit: u64,
+    /// What it is, for messages.
+    pub what: &'a str,
+}
+
+/// How a successful answer began.
+pub struct Head {
+    /// Its address after redirects.
+    pub url: Url,
+    pub content_type: String,
+}
+
+/// Where the body of an answer goes.
+pub trait Sink: Send {
+    /// Forgets what came so far: another attempt begins.
+    fn restart(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+    fn write(&mut self, chunk: &Bytes) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+impl Sink for Vec<u8> {
+    async fn restart(&mut self) -> io::Result<()> {
+        self.clear();
+        Ok(())
+    }
+
+    async fn write(&mut self, chunk: &Bytes) -> io::Result<()> {
+        self.extend_from_slice(chunk);
+        Ok(())
+    }
+}
+
+/// A failed attempt, and whether another may do better.
+struct Failure {
+    error: PackageError,
+    again: Again,
+}
+
+enum Again {
+    Never,
+    Soon,
+    After(Duration),
+}
+
+impl Http {
+    /// `timeout` is the longest whole time for one answer or file, retries included.
+    pub fn new(timeout: Duration, retries: u32) -> Result<Self, OpenError> {
+        // Proxies come from the environment, reqwest's default.
+        let client = Client::builder()
+            .user_agent(concat!("faas-server/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+            .read_timeout(READ_TIMEOUT.min(timeout))
+            .redirect(redirect::Policy::custom(follow))
+            .referer(false)
+            .build()?;
+        Ok(Self {
+            client,
+            timeout,
+            retries,
+            permits: Semaphore::new(MAX_REQUESTS),
+        })
+    }
+
+    /// Fetches into `sink`, trying again after failures that may pass.
+    pub async fn get(
+        &self,
+        request: &Request<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<Head, PackageError> {
+        tokio::time::timeout(self.timeout, self.attempts(request, sink))
+            .await
+            .unwrap_or_else(|_| Err(self.timed_out(request.url)))
+    }
+
+    async fn attempts(
+        &self,
+        request: &Request<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<Head, PackageError> {
+        let start = Instant::now();
+        let mut tried = 0;
+        loop {
+            let failure = match self.attempt(request, sink).await {
+                Ok(head) => return Ok(head),
+                Err(failure) => failure,
+            };
+            let pause = match failure.again {
+                Again::Never => return Err(failure.error),
+                Again::Soon => retry::backoff(tried),
+                Again::After(asked) => asked.max(retry::backoff(tried)),
+            };
+            // A server may ask us to wait, but not beyond the time allowed.
+            let left = self.timeout.saturating_sub(start.elapsed());
+            if tried >= self.retries || pause >= left {
+                return Err(failure.error);
+            }
+            tried += 1;
+            tracing::debug!(host = %remote::host(request.url), error = %failure.error, tried,
+                "package request failed, trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self, request: &Request<'_>, sink: &mut impl Sink) -> Result<Head, Failure> {
+        let io_failed = |error: io::Error| never(PackageError::store("writing a download", &error));
+        let _permit = self.permits.acquire().await;
+        sink.restart().await.map_err(io_failed)?;
+
+        let get = self.client.get(request.url.clone());
+        let get = match request.accept {
+            Some(types) => get.header(ACCEPT, types),
+            None => get.header(ACCEPT_ENCODING, "identity"),
+        };
+        let get = request.remote.authorise(request.url, get);
+        let response = get
+            .send()
+            .await
+            .map_err(|error| self.broken(request.url, &error))?;
+        check_status(&response)?;
+        if response
+            .content_length()
+            .is_some_and(|length| length > request.limit)
+        {
+            return Err(too_large(request));
+        }
+        let head = Head {
+            url: response.url().clone(),
+            content_type: header(&response, &CONTENT_TYPE).to_ascii_lowercase(),
+        };
+
+        let mut body = response.bytes_stream();
+        let mut taken = 0;
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| self.broken(&head.url, &error))?;
+            taken += chunk.len() as u64;
+            if taken > request.limit {
+                return Err(too_large(request));
+            }
+            sink.write(&chunk).await.map_err(io_failed)?;
+        }
+        Ok(head)
+    }
+
+    /// Says what went wrong with a connection, without the address that reqwest's error carries.
+    fn broken(&self, url: &Url, error: &reqwest::Error) -> Failure {
+        let host = remote::host(url);
+        let cause = innermost(error);
+        if error.is_redirect() {
+            let reason = cause.to_string();
+            return never(PackageError::BadAnswer { host, reason });
+        }
+        tracing::warn!(host, %cause, "a connection to a package source failed");
+        if error.is_timeout() && !error.is_connect() {
+            let after = READ_TIMEOUT.min(self.timeout);
+            return soon(PackageError::Timeout { host, after });
+        }
+        let reason = if error.is_connect() {
+            "no connection"
+        } else {
+            "the connection broke"
+        };
+        soon(PackageError::Unreachable { host, reason })
+    }
+
+    fn timed_out(&self, url: &Url) -> PackageError {
+        PackageError::Timeout {
+            host: remote::host(url),
+            after: self.timeout,
+        }
+    }
+}
+
+/// What is at the bottom of an error, below all that repeats the address.
+pub fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    error.source().map_or(error, innermost)
+}
+
+fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    let previous = attempt.previous();
+    // `previous` begins with the address that was asked for.
+    if previous.len() > MAX_REDIRECTS {
+        attempt.error("it redirects too often")
+    } else if previous
+        .last()
+        .is_some_and(|from| !remote::may_lead(from, attempt.url()))
+    {
+        attempt.error("it redirects out of https, or away from the web")
+    } else {
+        attempt.follow()
+    }
+}
+
+fn check_status(response: &Response) -> Result<(), Failure> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let host = remote::host(response.url());
+    if status.is_redirection() {
+        // One that was followed never gets here.
+        let reason = "it redirects to nothing that can be followed".into();
+        return Err(never(PackageError::BadAnswer { host, reason }));
+    }
+    let error = PackageError::Status {
+        host,
+        status: status.as_u16(),
+    };
+    let passing = status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+        );
+    let again = match retry::parse_after(header(response, &RETRY_AFTER)) {
+        _ if !passing => Again::Never,
+        Some(pause) => Again::After(pause),
+        None => Again::Soon,
+    };
+    Err(Failure { error, again })
+}
+
+fn header<'a>(response: &'a Response, name: &reqwest::header::HeaderName) -> &'a str {
+    let value = response.headers().get(name);
+    value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+fn too_large(request: &Request<'_>) -> Failure {
+    never(PackageError::TooLarge {
+        what: request.what.to_owned(),
+        limit: request.limit,
+    })
+}
+
+fn never(error: PackageError) -> Failure {
+    Failure {
+        error,
+        again: Again::Never,
+    }
+}
+
+fn soon(error: PackageError) -> Failure {
+    Failure {
+        error,
+        again: Again::Soon,
+    }
+}

@@ -1,0 +1,158 @@
+//! The package index: a Simple API, asked by project.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+use std::time::Instant;
+
+use super::blocking;
+use super::error::PackageError;
+use super::flight::SingleFlight;
+use super::guard;
+use super::http::Http;
+use super::http::Request;
+use super::listing::Project;
+use super::names::ProjectName;
+use super::parse;
+use super::parse::ACCEPT;
+use super::remote::Remote;
+use super::weighted::WeightedLru;
+
+/// Generous: an index lists every file that a project ever had.
+const MAX_ANSWER: u64 = 64 << 20;
+/// Bytes of answers that are remembered, roughly.
+const REMEMBERED: u64 = 32 << 20;
+/// How long a project that is not there is taken for missing. Short: its author may be about to
+/// upload it. Not zero: a program may ask again and again.
+const MISSING_FOR: Duration = Duration::from_secs(30);
+
+/// Cheap to clone; clones share what is remembered.
+#[derive(Clone)]
+pub struct Index {
+    http: Arc<Http>,
+    remote: Arc<Remote>,
+    fresh_for: Duration,
+    remembered: Arc<Mutex<WeightedLru<ProjectName, Answer>>>,
+    flights: Arc<SingleFlight<ProjectName, Arc<Project>>>,
+}
+
+struct Answer {
+    at: Instant,
+    /// A project, or that there is none that could be used.
+    project: Result<Arc<Project>, PackageError>,
+}
+
+impl Index {
+    pub fn new(http: Arc<Http>, remote: Remote, fresh_for: Duration) -> Self {
+        Self {
+            http,
+            remote: Arc::new(remote),
+            fresh_for,
+            remembered: Arc::new(Mutex::new(WeightedLru::new(REMEMBERED))),
+            flights: Arc::new(SingleFlight::new()),
+        }
+    }
+
+    pub fn remote(&self) -> Arc<Remote> {
+        self.remote.clone()
+    }
+
+    /// What the index says of a project, from memory if that is fresh enough.
+    pub async fn project(&self, name: &ProjectName) -> Result<Arc<Project>, PackageError> {
+        if let Some(answer) = self.remembered(name, self.fresh_for) {
+            return answer;
+        }
+        let (this, key) = (self.clone(), name.clone());
+        let work = async move {
+            let answer = this.ask(&key).await;
+            this.remember(key, &answer);
+            answer
+        };
+        self.flights.join(name.clone(), work).await
+    }
+
+    /// What the index said of a project before, however long ago. Enough for fetching a file: a
+    /// sha256 does not age.
+    pub fn known(&self, name: &ProjectName) -> Option<Arc<Project>> {
+        self.remembered(name, Duration::MAX)?.ok()
+    }
+
+    fn remembered(
+        &self,
+        name: &ProjectName,
+        fresh_for: Duration,
+    ) -> Option<Result<Arc<Project>, PackageError>> {
+        let mut remembered = guard(&self.remembered);
+        let answer = remembered.get(name)?;
+        let fresh_for = match answer.project {
+            Ok(_) => fresh_for,
+            Err(_) => fresh_for.min(MISSING_FOR),
+        };
+        (answer.at.elapsed() < fresh_for).then(|| answer.project.clone())
+    }
+
+    fn remember(&self, name: ProjectName, project: &Result<Arc<Project>, PackageError>) {
+        let weight = match project {
+            // The text and the parsed files are of about one size; then what a map entry takes.
+            Ok(project) => 2 * project.json.len() as u64 + 256,
+            Err(PackageError::NotFound(_) | PackageError::UnsupportedWheel(_)) => 512,
+            Err(_) => return,
+        };
+        let answer = Answer {
+            at: Instant::now(),
+            project: project.clone(),
+        };
+        guard(&self.remembered).insert(name, answer, weight);
+    }
+
+    async fn ask(&self, name: &ProjectName) -> Result<Arc<Project>, PackageError> {
+        let asked = self.fetch(name).await;
+        if let Err(error) = &asked
+            && !matches!(error, PackageError::NotFound(_))
+        {
+            tracing::warn!(project = %name, host = self.remote.host(), kind = error.kind(), %error,
+                "no usable answer of the package index");
+        }
+        asked
+    }
+
+    async fn fetch(&self, name: &ProjectName) -> Result<Arc<Project>, PackageError> {
+        let missing =
+            || PackageError::NotFound(format!("the package index has no package '{name}'"));
+        let url = self.remote.below(&format!("{name}/"));
+        let what = format!("the package index's answer for '{name}'");
+        let request = Request {
+            url: &url,
+            remote: &self.remote,
+            accept: Some(ACCEPT),
+            limit: MAX_ANSWER,
+            what: &what,
+        };
+        let mut body = Vec::new();
+        let head = match self.http.get(&request, &mut body).await {
+            Err(PackageError::Status {
+                status: 404 | 410, ..
+            }) => return Err(missing()),
+            answered => answered?,
+        };
+
+        let key = name.clone();
+        let parsed = blocking(move || {
+            let found = parse::parse(&head.content_type, &body, &head.url)?;
+            Ok(Project::new(&key, &found.links, &head.url, &found.base))
+        });
+        let project = parsed.await?.map_err(|reason| PackageError::BadAnswer {
+            host: self.remote.host(),
+            reason,
+        })?;
+        match project {
+            Project {
+                any_links: false, ..
+            } => Err(missing()),
+            project if project.files.is_empty() => {
+                Err(PackageError::UnsupportedWheel(name.to_string()))
+            }
+            project => Ok(Arc::new(project)),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Packages for sandboxes, which have no network of their own.
+//!
+//! A sandbox asks by project and file name, never by address. The answers come from, in order, a
+//! directory of wheels, Pyodide's own distribution and a package index. Every file is checked
+//! against the sha256 that its source named before a byte of it goes on.
+//!
+//! | files | their job |
+//! | --- | --- |
+//! | `settings`, `error`, `stats` | what goes in and out |
+//! | `names`, `policy`, `digest` | what may be asked for |
+//! | `sources`: `wheelhouse`, `distribution` + `lock`, `index` + `parse` + `listing` | who answers |
+//! | `http`, `remote`, `retry` | asking over the network |
+//! | `files`, `flight`, `store`, `weighted` | fetching a file once and keeping it |
+
+mod digest;
+mod distribution;
+mod error;
+mod files;
+mod flight;
+mod http;
+mod index;
+mod listing;
+mod lock;
+mod names;
+mod parse;
+mod policy;
+mod remote;
+mod retry;
+mod settings;
+mod sources;
+mod stats;
+mod store;
+#[cfg(test)]
+mod tests;
+mod weighted;
+mod wheelhouse;
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use bytes::Bytes;
+
+use names::Wanted;
+use sources::Sources;
+
+pub use digest::Digest;
+pub use error::OpenError;
+pub use error::PackageError;
+pub use http::innermost;
+pub use names::ProjectName;
+pub use settings::PackageSettings;
+pub use stats::PackageStats;
+
+/// The package sources and their cache. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Packages {
+    /// `None` if packages are turned off.
+    sources: Option<Arc<Sources>>,
+}
+
+impl std::fmt::Debug for Packages {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let enabled = self.sources.is_some();
+        formatter
+            .debug_struct("Packages")
+            .field("enabled", &enabled)
+            .finish()
+    }
+}
+
+impl Packages {
+    /// Sets the sources up and the cache, where it cleans up after a crash.
+    ///
+    /// # Errors
+    /// If a setting makes no sense, or the cache directory or a lock file cannot be used.
+    pub fn open(settings: &PackageSettings) -> Result<Self, OpenError> {
+        let sources = if settings.enabled {
+            Some(Arc::new(Sources::open(settings)?))
+        } else {
+            None
+        };
+        Ok(Self { sources })
+    }
+
+    /// No packages at all.
+    pub fn none() -> Self {
+        Self { sources: None }
+    }
+
+    /// The files of a project that may run here, as PEP 691 JSON. Their addresses are symbolic,
+    /// `listing::FILE_URL_PREFIX` with `<project>/<file>`. The wheelhouse answers alone if it has the project.
+    ///
+    /// # Errors
+    /// Any [`PackageError`]; [`PackageError::NoIndex`] if no index is set and the wheelhouse
+    /// does not have it.
+    pub async fn project(&self, name: &str) -> Result<Arc<str>, PackageError> {
+        let sources = self.sources()?;
+        let name = sources.allowed(name)?;
+        sources.project(&name).await
+    }
+
+    /// A file that [`Self::project`] named, or its `.metadata`, verified. Asks the index again if
+    /// its answer is not remembered.
+    ///
+    /// # Errors
+    /// Any [`PackageError`]. Nothing is kept of a file that fails.
+    pub async fn file(&self, project: &str, file: &str) -> Result<Bytes, PackageError> {
+        let sources = self.sources()?;
+        let project = sources.allowed(project)?;
+        let wanted = Wanted::parse(&project, file)?;
+        sources.file(&project, &wanted).await
+    }
+
+    /// A file of Pyodide's distribution, by the name in the lock file, verified.
+    ///
+    /// # Errors
+    /// Any [`PackageError`]; [`PackageError::NotFound`] if the lock does not name it.
+    pub async fn distribution_file(&self, file: &str) -> Result<Bytes, PackageError> {
+        self.sources()?.distribution_file(file).await
+    }
+
+    /// The normalised names of the distribution's packages that are allowed, in order.
+    pub fn distribution_packages(&self) -> Vec<&str> {
+        let sources = self.sources.iter();
+        sources
+            .flat_map(|sources| sources.distribution_packages())
+            .map(ProjectName::as_str)
+            .collect()
+    }
+
+    /// The package that provides a module which a program failed to import, if a source has it:
+    /// the one that a lock file names for it, or else one of the same name.
+    ///
+    /// # Errors
+    /// [`PackageError::Disabled`], or why the index, asked last, gave no answer.
+    pub async fn provider(&self, module: &str) -> Result<Option<String>, PackageError> {
+        let found = self.sources()?.provider(module).await?;
+        Ok(found.map(|name| name.to_string()))
+    }
+
+    /// Whether the wheelhouse has a project.
+    ///
+    /// # Errors
+    /// [`PackageError::Disabled`], a name that is none or not allowed, or an unreadable wheelhouse.
+    pub async fn in_wheelhouse(&self, name: &str) -> Result<bool, PackageError> {
+        let sources = self.sources()?;
+        sources.in_wheelhouse(&sources.allowed(name)?).await
+    }
+
+    /// What happened so far. All zero if packages are turned off.
+    pub fn stats(&self) -> PackageStats {
+        let sources = self.sources.as_ref();
+        sources.map_or_else(PackageStats::default, |sources| sources.stats())
+    }
+
+    fn sources(&self) -> Result<&Sources, PackageError> {
+        self.sources.as_deref().ok_or(PackageError::Disabled)
+    }
+}
+
+/// Runs work on the disk or on much data where it does not hold other tasks up.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, PackageError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| PackageError::store("working on packages", &error))
+}
+
+/// Locks a mutex. Nothing here panics while it holds one, so poison would mean nothing.
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

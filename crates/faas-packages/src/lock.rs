@@ -1,0 +1,130 @@
+//! `pyodide-lock.json`: what Pyodide's distribution holds, with digests and import names.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::digest::Digest;
+use super::names::ProjectName;
+use super::names::is_file_name;
+
+/// A parsed lock file.
+#[derive(Debug)]
+pub struct Lock {
+    files: HashMap<String, LockedFile>,
+    imports: HashMap<String, ProjectName>,
+    /// Versions by project.
+    versions: BTreeMap<ProjectName, String>,
+}
+
+/// A file of the distribution.
+#[derive(Debug, Clone)]
+pub struct LockedFile {
+    pub project: ProjectName,
+    pub sha256: Digest,
+}
+
+#[derive(Deserialize)]
+struct LockJson {
+    packages: HashMap<String, PackageJson>,
+}
+
+#[derive(Deserialize)]
+struct PackageJson {
+    name: String,
+    #[serde(default)]
+    version: String,
+    file_name: String,
+    sha256: String,
+    #[serde(default)]
+    imports: Vec<String>,
+}
+
+impl Lock {
+    /// Reads a lock file. Entries that are not a plain file with a sha256, such as the free
+    /// addresses that `micropip.freeze` writes, are left out: they are never served.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let json: LockJson = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let mut lock = Self {
+            files: HashMap::new(),
+            imports: HashMap::new(),
+            versions: BTreeMap::new(),
+        };
+        for package in json.packages.into_values() {
+            let (Ok(project), Some(sha256), true) = (
+                ProjectName::parse(&package.name),
+                Digest::parse(&package.sha256),
+                is_file_name(&package.file_name),
+            ) else {
+                tracing::warn!(
+                    package = package.name,
+                    "an entry of the lock file cannot be used"
+                );
+                continue;
+            };
+            for import in package.imports {
+                lock.imports.insert(import, project.clone());
+            }
+            lock.versions.insert(project.clone(), package.version);
+            lock.files
+                .insert(package.file_name, LockedFile { project, sha256 });
+        }
+        Ok(lock)
+    }
+
+    pub fn file(&self, name: &str) -> Option<&LockedFile> {
+        self.files.get(name)
+    }
+
+    /// The version of a project, if the distribution has it.
+    pub fn version(&self, project: &ProjectName) -> Option<&str> {
+        self.versions.get(project).map(String::as_str)
+    }
+
+    pub fn projects(&self) -> impl Iterator<Item = &ProjectName> {
+        self.versions.keys()
+    }
+
+    /// The project that provides a top-level module, as `cv2` is provided by `opencv-python`.
+    pub fn provider(&self, module: &str) -> Option<&ProjectName> {
+        self.imports.get(module)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_plain_files_with_a_digest_are_served() {
+        let hash = Digest::of(b"").to_string();
+        let entry = |name: &str, file: &str, sha256: &str| {
+            serde_json::json!({
+                "name": name, "version": "1", "file_name": file, "sha256": sha256,
+                "imports": [name.to_lowercase()],
+            })
+        };
+        let text = serde_json::json!({"info": {}, "packages": {
+            "pillow": entry("Pillow", "pillow-1.whl", &hash),
+            "frozen": entry("frozen", "https://host/frozen-1.whl", &hash),
+            "escape": entry("escape", "../escape.zip", &hash),
+            "nohash": entry("nohash", "nohash.zip", ""),
+        }});
+        let lock = Lock::parse(&text.to_string()).unwrap();
+        let projects: Vec<_> = lock.projects().map(ProjectName::as_str).collect();
+        assert_eq!(projects, ["pillow"]);
+        assert!(lock.file("pillow-1.whl").is_some());
+        assert!(lock.file("../escape.zip").is_none());
+        assert_eq!(lock.provider("pillow").unwrap().as_str(), "pillow");
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_never_panics(text in ".*") {
+            let _ = Lock::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The configured sources, asked in order: wheelhouse, distribution, index.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::distribution::Distribution;
+use super::distribution::read_lock;
+use super::error::OpenError;
+use super::error::PackageError;
+use super::files::Files;
+use super::files::RemoteFile;
+use super::http::Http;
+use super::index::Index;
+use super::listing::IndexFile;
+use super::listing::Project;
+use super::lock::Lock;
+use super::names::ProjectName;
+use super::names::Wanted;
+use super::policy::Policy;
+use super::remote::Remote;
+use super::settings::PackageSettings;
+use super::stats::Counters;
+use super::stats::PackageStats;
+use super::store::Store;
+use super::wheelhouse::Wheelhouse;
+
+pub struct Sources {
+    policy: Policy,
+    wheelhouse: Option<Wheelhouse>,
+    distribution: Option<Distribution>,
+    index: Option<Index>,
+    files: Files,
+    /// Knows which project provides which module, even without a distribution.
+    bundled_lock: Arc<Lock>,
+}
+
+impl Sources {
+    pub fn open(settings: &PackageSettings) -> Result<Self, OpenError> {
+        let policy = Policy::new(settings.allow.as_deref(), &settings.deny)?;
+        let http = Arc::new(Http::new(settings.timeout, settings.retries)?);
+        let bundled_lock = Arc::new(read_lock(&settings.bundled_lock)?);
+        let wheelhouse = match &settings.wheelhouse {
+            Some(directory) if !directory.is_dir() => {
+                return Err(OpenError::Setting {
+                    setting: "FAAS_WHEELHOUSE",
+                    problem: format!("names no directory: {}", directory.display()),
+                });
+            }
+            directory => directory.clone().map(Wheelhouse::new),
+        };
+        let distribution = match &settings.distribution {
+            Some(address) => Some(Distribution::open(address, &bundled_lock)?),
+            None => None,
+        };
+        let index = match &settings.index {
+            Some(address) => {
+                let remote = Remote::parse("FAAS_PACKAGE_INDEX", address)?;
+                let fresh_for = settings.index_fresh_for;
+                Some(Index::new(http.clone(), remote, fresh_for))
+            }
+            None => None,
+        };
+        let counters = Arc::<Counters>::default();
+        let cache = &settings.cache_dir;
+        let store = Store::open(cache, settings.cache_bytes, counters.clone());
+        let store = store.map_err(|source| OpenError::Cache {
+            path: cache.clone(),
+            source,
+        })?;
+        Ok(Self {
+            policy,
+            wheelhouse,
+            distribution,
+            index,
+            files: Files::new(http, Arc::new(store), counters, settings.max_file_bytes),
+            bundled_lock,
+        })
+    }
+
+    /// Checks a project's name, and whether the policy lets it be used.
+    pub fn allowed(&self, name: &str) -> Result<ProjectName, PackageError> {
+        let name = ProjectName::parse(name)?;
+        self.policy.check(&name)?;
+        Ok(name)
+    }
+
+    pub async fn in_wheelhouse(&self, name: &ProjectName) -> Result<bool, PackageError> {
+        match &self.wheelhouse {
+            Some(wheelhouse) => wheelhouse.has(name).await,
+            None => Ok(false),
+        }
+    }
+
+    pub async fn project(&self, name: &ProjectName) -> Result<Arc<str>, PackageError> {
+        if let Some(wheelhouse) = &self.wheelhouse
+            && let Some(answer) = wheelhouse.project(name).await?
+        {
+            return Ok(answer);
+        }
+        match &self.index {
+            Some(index) => Ok(Arc::clone(&index.project(name).await?.json)),
+            None => Err(self.no_index(name)),
+        }
+    }
+
+    pub async fn file(
+        &self,
+        project: &ProjectName,
+        wanted: &Wanted,
+    ) -> Result<Bytes, PackageError> {
+        if !wanted.wheel.runs_here {
+            return Err(PackageError::UnsupportedWheel(wanted.wheel.file.clone()));
+        }
+        if let Some(wheelhouse) = &self.wheelhouse
+            && wheelhouse.has(project).await?
+        {
+            let found = if wanted.metadata {
+                None
+            } else {
+                wheelhouse.read(&wanted.wheel, &self.files).await?
+            };
+            return found.ok_or_else(|| not_named("the wheelhouse", &wanted.file()));
+        }
+        let index = self.index.as_ref().ok_or_else(|| self.no_index(project))?;
+        let file = self.indexed(index, project, wanted).await?;
+        self.files.fetch(file, index.remote()).await
+    }
+
+    /// The file of an index answer that is wanted, from memory or from a new answer.
+    async fn indexed(
+        &self,
+        index: &Index,
+        project: &ProjectName,
+        wanted: &Wanted,
+    ) -> Result<RemoteFile, PackageError> {
+        let name = wanted.file();
+        let missing = || not_named("the package index", &name);
+        let in_answer = |answer: Arc<Project>| answer.files.get(&wanted.wheel.file).cloned();
+        let known = index.known(project).and_then(in_answer);
+        let IndexFile {
+            mut url,
+            sha256,
+            metadata_sha256,
+            size,
+        } = match known {
+            Some(file) => file,
+            None => in_answer(index.project(project).await?).ok_or_else(missing)?,
+        };
+        if wanted.metadata {
+            let sha256 = metadata_sha256.ok_or_else(missing)?;
+            url.set_path(&format!("{}.metadata", url.path()));
+            return Ok(RemoteFile { name, url, sha256 });
+        }
+        let limit = self.files.limit;
+        if size.is_some_and(|size| size > limit) {
+            return Err(PackageError::TooLarge { what: name, limit });
+        }
+        let Some(sha256) = sha256 else {
+            tracing::warn!(file = name, "the package index names no sha256");
+            return Err(PackageError::NoHash(name));
+        };
+        Ok(RemoteFile { name, url, sha256 })
+    }
+
+    fn no_index(&self, name: &ProjectName) -> PackageError {
+        match self.lock().and_then(|lock| lock.version(name)) {
+            Some(version) => PackageError::NotFound(format!(
+                "'{name}' comes from Pyodide's distribution, at version {version} only: ask for \
+                 it without another version"
+            )),
+            None => PackageError::NoIndex(name.to_string()),
+        }
+    }
+
+    pub async fn distribution_file(&self, file: &str) -> Result<Bytes, PackageError> {
+        let distribution = self.distribution.as_ref().ok_or_else(|| {
+            PackageError::NotFound(
+                "no distribution of Pyodide is configured; the operator of this server sets one \
+                 with FAAS_PYODIDE_PACKAGES"
+                    .into(),
+            )
+        })?;
+        let (project, sha256) = distribution.locked(file)?;
+        self.policy.check(project)?;
+        distribution.read(file, sha256, &self.files).await
+    }
+
+    /// The lock file of the distribution.
+    pub fn lock(&self) -> Option<&Lock> {
+        self.distribution.as_ref().map(Distribution::lock)
+    }
+
+    pub fn distribution_packages(&self) -> impl Iterator<Item = &ProjectName> {
+        let projects = self.lock().into_iter().flat_map(Lock::projects);
+        projects.filter(|name| self.policy.allows(name))
+    }
+
+    pub async fn provider(&self, module: &str) -> Result<Option<ProjectName>, PackageError> {
+        for name in self.providers(module.split('.').next().unwrap_or_default()) {
+            if self.have(&name).await? {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Packages that may provide a top-level module, the likeliest first.
+    fn providers(&self, module: &str) -> Vec<ProjectName> {
+        let locked = self.lock().and_then(|lock| lock.provider(module));
+        let locked = locked.or_else(|| self.bundled_lock.provider(module));
+        let mut names: Vec<_> = locked
+            .cloned()
+            .into_iter()
+            .chain(ProjectName::parse(module).ok())
+            .filter(|name| self.policy.allows(name))
+            .collect();
+        names.dedup();
+        names
+    }
+
+    /// Whether a source has the project.
+    async fn have(&self, name: &ProjectName) -> Result<bool, PackageError> {
+        if self.in_wheelhouse(name).await?
+            || self.lock().is_some_and(|lock| lock.version(name).is_some())
+        {
+            return Ok(true);
+        }
+        let Some(index) = &self.index else {
+            return Ok(false);
+        };
+        match index.project(name).await {
+            Ok(_) => Ok(true),
+            Err(PackageError::NotFound(_) | PackageError::UnsupportedWheel(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn stats(&self) -> PackageStats {
+        self.files.counters.read(self.files.store.usage())
+    }
+}
+
+fn not_named(source: &str, file: &str) -> PackageError {
+    PackageError::NotFound(format!("{source} has no file '{file}'"))
+}

@@ -1,0 +1,208 @@
+//! One execution: hands a job to a sandbox, collects what it sends, and keeps the clock.
+
+use std::time::Duration;
+
+use faas_linux::monotonic_us;
+use faas_packages::Packages;
+use faas_protocol as protocol;
+use faas_protocol::ByteSize;
+use faas_protocol::Job;
+use faas_protocol::SandboxEvent;
+use faas_protocol::Usage;
+use faas_protocol::is_file_name;
+use rustix::process::Signal;
+use tokio::time::Instant;
+
+use super::output::Live;
+use super::output::Output;
+use super::package_broker::PackageBroker;
+use super::report::Ending;
+use super::report::Outcome;
+use super::report::OutputFile;
+use super::report::Report;
+use super::report::Stop;
+use super::report::Timings;
+use super::sandbox::Sandbox;
+use super::sandbox::SandboxError;
+use super::time_limit::Step;
+use super::time_limit::TimeLimit;
+
+/// How long a sandbox has to read its job, which it waits for. One that does not is broken.
+const START_WITHIN: Duration = Duration::from_secs(10);
+
+/// A program that runs. Dropping it kills its sandbox.
+pub struct Execution<'a> {
+    sandbox: Sandbox,
+    job: &'a Job,
+    /// CPU time of the sandbox before the job.
+    cpu_before: Duration,
+    started: Instant,
+    started_at_us: u64,
+}
+
+impl<'a> Execution<'a> {
+    /// Gives the sandbox its job and waits until it has read it.
+    ///
+    /// # Errors
+    /// When the sandbox broke off before the program started; the job may then be given to another.
+    pub async fn start(mut sandbox: Sandbox, job: &'a Job) -> Result<Self, SandboxError> {
+        let cpu_before = sandbox.cpu_time();
+        let started = Instant::now();
+        let started_at_us = monotonic_us();
+        let handed_over = async {
+            sandbox.socket.send(job).await?;
+            sandbox.expect(&SandboxEvent::Started).await
+        };
+        let handed_over = tokio::time::timeout(START_WITHIN, handed_over).await;
+        handed_over.unwrap_or(Err(SandboxError::NotReady))?;
+        Ok(Self {
+            sandbox,
+            job,
+            cpu_before,
+            started,
+            started_at_us,
+        })
+    }
+
+    /// Follows the program to its end, which uses the sandbox up. What is kept of its output also
+    /// goes to `live` as it comes.
+    pub async fn finish(mut self, packages: &Packages, live: Option<&Live>) -> Report {
+        let limits = &self.job.limits;
+        let mut output = Output::new(limits.output, live.cloned());
+        let mut broker = PackageBroker::new(packages);
+        let mut files = Files::new(limits.files);
+        let deadline = self.started + limits.wall;
+        let sandbox = &mut self.sandbox;
+        let followed = follow(sandbox, &mut output, &mut files, &mut broker, deadline);
+        let (outcome, stop) = followed.await;
+        let wall = self.started.elapsed();
+        let stages = outcome.as_ref().map(|outcome| outcome.stages);
+        let timings = Timings::of_sandbox(stages.unwrap_or_default(), self.started_at_us, wall);
+        let usage = Usage {
+            wall,
+            cpu: self.sandbox.cpu_time().saturating_sub(self.cpu_before),
+            peak_memory: self.sandbox.peak_memory(),
+        };
+        let exit = match &outcome {
+            Some(_) => None,
+            None => Some(self.sandbox.end().await),
+        };
+        let ending = Ending {
+            outcome,
+            stop,
+            exit,
+            usage,
+            timings,
+            files: files.taken,
+        };
+        ending.into_report(self.sandbox.id(), output, self.job)
+    }
+}
+
+/// Most files of one execution.
+const MAX_FILES: usize = 100;
+
+/// Files as they come. Oversized or badly named ones are dropped: an honest sandbox never sends one.
+struct Files {
+    taken: Vec<OutputFile>,
+    /// In bytes.
+    left: u64,
+}
+
+impl Files {
+    fn new(budget: ByteSize) -> Self {
+        Self {
+            taken: Vec::new(),
+            left: budget.get(),
+        }
+    }
+
+    fn take(&mut self, name: &str, media_type: Option<&str>, contents: &[u8]) {
+        let Some(left) = self.left.checked_sub(contents.len() as u64) else {
+            return;
+        };
+        if self.taken.len() < MAX_FILES && is_file_name(name) {
+            self.left = left;
+            self.taken.push(OutputFile {
+                name: name.to_owned(),
+                media_type: media_type.map(|text| text.chars().take(100).collect()),
+                contents: contents.to_vec(),
+            });
+        }
+    }
+}
+
+/// Takes the sandbox's frames until it has finished, broke off, or was stopped.
+async fn follow(
+    sandbox: &mut Sandbox,
+    output: &mut Output,
+    files: &mut Files,
+    broker: &mut PackageBroker<'_>,
+    deadline: Instant,
+) -> (Option<Outcome>, Option<Stop>) {
+    let mut stop = None;
+    let mut limit = TimeLimit::new(deadline);
+    let mut is_overdue = false;
+    loop {
+        let frame = tokio::select! {
+            biased;
+            // What came before the clock is looked at counts as in time, but a sandbox that always
+            // has another frame ready must not hold the clock up.
+            frame = sandbox.socket.receive(), if !is_overdue => frame,
+            () = tokio::time::sleep_until(limit.due) => {
+                stop = Some(Stop::WallTime);
+                is_overdue = false;
+                match limit.step(Instant::now(), sandbox.cpu_time()) {
+                    Step::Ask => sandbox.signal(Signal::USR1),
+                    Step::Wait => {}
+                    Step::Kill => return (None, stop),
+                }
+                continue;
+            }
+        };
+        let Ok(Some(frame)) = frame else {
+            return (None, stop);
+        };
+        match protocol::decode(&frame) {
+            Ok(SandboxEvent::Output { stream, bytes }) => output.take(stream, bytes),
+            Ok(SandboxEvent::Finished {
+                exit_code,
+                return_value,
+                limit,
+                stages,
+            }) => {
+                let outcome = Outcome {
+                    exit_code,
+                    return_value: return_value.map(str::to_owned),
+                    limit,
+                    stages,
+                };
+                return (Some(outcome), stop);
+            }
+            Ok(SandboxEvent::File {
+                name,
+                media_type,
+                contents,
+            }) => files.take(name, media_type, contents),
+            Ok(SandboxEvent::Package(request)) => {
+                let answered = broker.answer(request, &mut sandbox.socket);
+                // The program waits for the answer and could not heed a soft stop.
+                match tokio::time::timeout_at(limit.due, answered).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return (None, stop),
+                    Err(_) => return (None, Some(Stop::WallTime)),
+                }
+            }
+            Ok(SandboxEvent::Failed { stage, errno }) => {
+                let error = SandboxError::Failed { stage, errno };
+                tracing::error!(%error, "a sandbox failed after it had taken a job");
+                return (None, stop);
+            }
+            Ok(SandboxEvent::Ready | SandboxEvent::Started) | Err(_) => return (None, stop),
+        }
+        if output.is_flood() {
+            return (None, Some(Stop::Flood));
+        }
+        is_overdue = Instant::now() >= limit.due;
+    }
+}

@@ -1,0 +1,448 @@
+//! Sandboxes and zygotes that lie: the supervisor's own code against arbitrary and damaged frames.
+//!
+//! A process that does nothing (`sleep`) stands in for the sandbox, and the test has its end of the
+//! socket. Whatever comes: no panic, an end in time, and nothing kept beyond the limits.
+
+use std::io::Read;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use faas_packages::PackageSettings;
+use faas_packages::Packages;
+use faas_protocol as protocol;
+use faas_protocol::Job;
+use faas_protocol::Language;
+use faas_protocol::Limit;
+use faas_protocol::Limits;
+use faas_protocol::PackageRequest;
+use faas_protocol::SandboxEvent;
+use faas_protocol::Stages;
+use faas_protocol::Task;
+use faas_protocol::ZygoteEvent;
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use proptest::test_runner::TestRunner;
+use rustix::net::SendFlags;
+use rustix::net::SocketFlags;
+use rustix::net::SocketType;
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+
+use super::execution;
+use super::process::ChildProcess;
+use super::report::Limits;
+use super::report::Report;
+use super::report::Status;
+use super::sandbox::Sandbox;
+use super::sandbox::SandboxError;
+
+/// Longest payload of a frame in these tests, in bytes.
+const MAX_PAYLOAD: usize = 128 << 10;
+const OUTPUT_BYTES: u64 = 10_000;
+const FILES_BYTES: u64 = 20_000;
+const WALL: Duration = Duration::from_millis(60);
+
+/// How much later than its limit an execution may end: the second that a sandbox is given to heed a
+/// soft stop, and a busy machine.
+const LATE: Duration = Duration::from_secs(6);
+
+/// A part of what a sandbox sends.
+#[derive(Clone, Debug)]
+enum Piece {
+    /// A frame of the protocol.
+    Frame(Event),
+    /// One with some of its bytes, header and all, changed.
+    Damaged(Event, Vec<(u16, u8)>),
+    /// One that breaks off.
+    Cut(Event, u16),
+    /// A header that promises so much, and something behind it.
+    Promise(u32, Vec<u8>),
+    Noise(Vec<u8>),
+}
+
+/// [`SandboxEvent`] that owns what it refers to.
+#[derive(Clone, Debug)]
+enum Event {
+    Ready,
+    Started,
+    Output(bool, Vec<u8>),
+    Package(u8, String, String),
+    File(String, Option<String>, Vec<u8>),
+    Finished(i32, Option<String>, Option<Limit>, Stages),
+}
+
+impl Event {
+    fn encode(&self) -> Vec<u8> {
+        let event = match self {
+            Self::Ready => SandboxEvent::Ready,
+            Self::Started => SandboxEvent::Started,
+            Self::Output(true, bytes) => SandboxEvent::Stdout(bytes),
+            Self::Output(false, bytes) => SandboxEvent::Stderr(bytes),
+            Self::Package(kind, name, file) => SandboxEvent::Package(match kind % 5 {
+                0 => PackageRequest::Project { name },
+                1 => PackageRequest::File {
+                    project: name,
+                    file,
+                },
+                2 => PackageRequest::DistributionFile { file },
+                3 => PackageRequest::InWheelhouse { name },
+                _ => PackageRequest::Provider { module: name },
+            }),
+            Self::File(name, media_type, contents) => SandboxEvent::File {
+                name,
+                media_type: media_type.as_deref(),
+                contents,
+            },
+            Self::Finished(exit_code, value, limit, stages) => SandboxEvent::Finished {
+                exit_code: *exit_code,
+                return_value: value.as_deref(),
+                limit: *limit,
+                stages: *stages,
+            },
+        };
+        protocol::encode_frame(&event).unwrap()
+    }
+}
+
+impl Piece {
+    fn put(&self, stream: &mut Vec<u8>) {
+        match self {
+            Self::Frame(event) => stream.extend(event.encode()),
+            Self::Damaged(event, changes) => {
+                let mut frame = event.encode();
+                for (at, byte) in changes {
+                    let index = usize::from(*at) % frame.len();
+                    frame[index] ^= byte;
+                }
+                stream.extend(frame);
+            }
+            Self::Cut(event, at) => {
+                let frame = event.encode();
+                stream.extend(&frame[..usize::from(*at) % frame.len()]);
+            }
+            Self::Promise(length, bytes) => {
+                stream.extend(length.to_le_bytes());
+                stream.extend(bytes);
+            }
+            Self::Noise(bytes) => stream.extend(bytes),
+        }
+    }
+}
+
+fn bytes(longest: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        8 => proptest::collection::vec(any::<u8>(), 0..200),
+        1 => (any::<u8>(), 0..longest).prop_map(|(byte, length)| vec![byte; length]),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let name = || prop_oneof!["[a-z./\\\\]{0,20}", ".{0,300}"];
+    let limit = prop_oneof![
+        Just(Limit::Cpu),
+        Just(Limit::Memory),
+        Just(Limit::ReturnValue),
+        Just(Limit::Storage)
+    ];
+    let stages =
+        any::<(u64, u64, u64, u64)>().prop_map(|(taken_at_us, prepare_us, compile_us, run_us)| {
+            Stages {
+                taken_at_us,
+                prepare_us,
+                compile_us,
+                run_us,
+            }
+        });
+    prop_oneof![
+        1 => Just(Event::Ready),
+        1 => Just(Event::Started),
+        6 => (any::<bool>(), bytes(60_000)).prop_map(|(out, bytes)| Event::Output(out, bytes)),
+        2 => (any::<u8>(), name(), name()).prop_map(|(kind, a, b)| Event::Package(kind, a, b)),
+        3 => (name(), proptest::option::of(name()), bytes(60_000))
+            .prop_map(|(name, kind, contents)| Event::File(name, kind, contents)),
+        2 => (any::<i32>(), proptest::option::of(name()), proptest::option::of(limit), stages)
+            .prop_map(|(code, value, limit, stages)| Event::Finished(code, value, limit, stages)),
+    ]
+}
+
+fn piece() -> impl Strategy<Value = Piece> {
+    let changes = proptest::collection::vec((any::<u16>(), any::<u8>()), 1..6);
+    prop_oneof![
+        12 => event().prop_map(Piece::Frame),
+        4 => (event(), changes).prop_map(|(event, changes)| Piece::Damaged(event, changes)),
+        1 => (event(), any::<u16>()).prop_map(|(event, at)| Piece::Cut(event, at)),
+        1 => (any::<u32>(), bytes(1000)).prop_map(|(length, bytes)| Piece::Promise(length, bytes)),
+        1 => bytes(1000).prop_map(Piece::Noise),
+    ]
+}
+
+/// What a sandbox does once it sent everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Close,
+    /// Keeps its socket open and says nothing.
+    Hang,
+    /// Sends this, over and over.
+    Flood(&'static [u8]),
+}
+
+/// A process that does nothing, reaped by whoever adopts it.
+fn idle_process() -> i32 {
+    #[expect(
+        clippy::zombie_processes,
+        reason = "it is adopted, and reaped by its owner"
+    )]
+    let child = std::process::Command::new("sleep")
+        .arg("600")
+        .spawn()
+        .unwrap();
+    i32::try_from(child.id()).unwrap()
+}
+
+fn job() -> Job {
+    Job {
+        task: Task::Run,
+        language: Language::JavaScript,
+        code: "1".to_owned(),
+        input: None,
+        auto_install: false,
+        files: Vec::new(),
+        limits: Limits {
+            cpu_ms: 1000,
+            memory_bytes: 1 << 20,
+            return_bytes: 1000,
+            files_bytes: FILES_BYTES,
+            storage_bytes: 1000,
+        },
+    }
+}
+
+/// Packages that are on, so that questions are looked into, but come from nowhere.
+fn packages(directory: &std::path::Path) -> Packages {
+    let lock = directory.join("lock.json");
+    std::fs::write(
+        &lock,
+        r#"{"info": {"abi_version": "1", "arch": "wasm32", "platform": "x", "python": "3.14.0", "version": "1"}, "packages": {}}"#,
+    )
+    .unwrap();
+    Packages::open(&PackageSettings::new(lock, directory.join("cache"))).unwrap()
+}
+
+/// Executes a job in a "sandbox" that sends `stream`. Returns the outcome and how long it took.
+async fn execute(
+    packages: &Packages,
+    stream: Vec<u8>,
+    then: Then,
+) -> (Result<Report, SandboxError>, Duration) {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let peer = std::thread::spawn(move || {
+        let mut reader = theirs.try_clone().unwrap();
+        // Like a sandbox that reads what it is sent, until the supervisor is done with it.
+        let drain = std::thread::spawn(move || {
+            let mut space = [0; 4096];
+            while matches!(reader.read(&mut space), Ok(1..)) {}
+        });
+        if theirs.write_all(&stream).is_ok() {
+            match then {
+                Then::Close => theirs.shutdown(std::net::Shutdown::Both).unwrap_or(()),
+                Then::Hang => {}
+                Then::Flood(frames) => while theirs.write_all(frames).is_ok() {},
+            }
+        }
+        drain.join().unwrap();
+    });
+    let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+    let started = Instant::now();
+    let socket = OwnedFd::from(ours);
+    let prepared = Sandbox::prepare(idle_process(), socket, place, MAX_PAYLOAD);
+    let outcome = match tokio::time::timeout(Duration::from_secs(1), prepared).await {
+        Ok(Ok(sandbox)) => {
+            let limits = Limits {
+                wall: WALL,
+                output_bytes: OUTPUT_BYTES,
+            };
+            execution::execute(sandbox, &job(), limits, packages, None).await
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(SandboxError::NotReady),
+    };
+    let took = started.elapsed();
+    tokio::task::spawn_blocking(move || peer.join().unwrap())
+        .await
+        .unwrap();
+    (outcome, took)
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// Highest resident memory of this process so far, in bytes.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.unwrap().trim().strip_suffix(" kB").unwrap();
+    kibibytes.trim().parse::<u64>().unwrap() * 1024
+}
+
+fn check(report: &Report) -> Result<(), TestCaseError> {
+    // Bytes that are no UTF-8 become three each; the last line of stderr is the supervisor's own.
+    let output = report.stdout.len() + report.stderr.len();
+    prop_assert!(output as u64 <= 3 * OUTPUT_BYTES + 500, "{output} bytes");
+    let files: usize = report.files.iter().map(|file| file.contents.len()).sum();
+    prop_assert!(files as u64 <= FILES_BYTES, "{files} bytes of files");
+    prop_assert!(report.files.len() <= 100);
+    for file in &report.files {
+        prop_assert!(protocol::is_file_name(&file.name), "{:?}", file.name);
+    }
+    Ok(())
+}
+
+#[test]
+fn whatever_a_sandbox_sends_ends_in_time_and_within_limits() {
+    let runtime = runtime();
+    let directory = tempfile::tempdir().unwrap();
+    let packages = packages(directory.path());
+    let then = prop_oneof![
+        20 => Just(Then::Close),
+        1 => Just(Then::Hang),
+    ];
+    let before = peak_memory();
+    let mut runner = TestRunner::new(Config {
+        cases: 400,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let streams = (any::<u8>(), proptest::collection::vec(piece(), 0..25), then);
+    let result = runner.run(&streams, |(start, pieces, then)| {
+        let mut stream = Vec::new();
+        // Most get past the greeting, since that is where most of the code is.
+        if start >= 16 {
+            Piece::Frame(Event::Ready).put(&mut stream);
+        }
+        if start >= 32 {
+            Piece::Frame(Event::Started).put(&mut stream);
+        }
+        for piece in &pieces {
+            piece.put(&mut stream);
+        }
+        let (outcome, took) = runtime.block_on(execute(&packages, stream, then));
+        // A hanging greeting is given the time that a busy machine may need for it.
+        let limit = match &outcome {
+            Err(SandboxError::NotReady) => Duration::from_secs(12),
+            _ => WALL + LATE,
+        };
+        prop_assert!(took < limit, "took {took:?}");
+        match &outcome {
+            Ok(report) => check(report),
+            Err(_) => Ok(()),
+        }
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+    let grown = peak_memory().saturating_sub(before);
+    assert!(grown < 128 << 20, "memory grew by {grown} bytes");
+}
+
+#[test]
+fn a_sandbox_that_never_pauses_is_stopped_all_the_same() {
+    let runtime = runtime();
+    let directory = tempfile::tempdir().unwrap();
+    let packages = packages(directory.path());
+    let greeting = [Event::Ready.encode(), Event::Started.encode()].concat();
+    // Frames that count for no limit: empty output, and files with names that are none.
+    let empty = Event::Output(true, Vec::new()).encode().repeat(2000);
+    let files = Event::File("..".to_owned(), None, vec![0; 10])
+        .encode()
+        .repeat(2000);
+    let questions = Event::Package(0, "x".to_owned(), String::new())
+        .encode()
+        .repeat(100);
+    for frames in [empty, files, questions] {
+        let flood = Then::Flood(Box::leak(frames.into_boxed_slice()));
+        let (outcome, took) = runtime.block_on(execute(&packages, greeting.clone(), flood));
+        let report = outcome.unwrap();
+        assert_eq!(report.status, Status::Timeout);
+        assert!(took < WALL + LATE, "took {took:?}");
+    }
+}
+
+#[test]
+fn a_process_has_one_owner() {
+    runtime().block_on(async {
+        let child = idle_process();
+        let owner = ChildProcess::adopt(child, ()).unwrap();
+        assert!(ChildProcess::adopt(child, ()).is_err());
+        let other = ChildProcess::adopt(idle_process(), ()).unwrap();
+        drop(other);
+        assert!(owner.cpu_time() < Duration::from_secs(5));
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap();
+        assert!(!stat.contains(") Z"), "it lives on: {stat}");
+    });
+}
+
+/// What a lying zygote sends: packets, since its socket keeps them apart.
+fn packet() -> impl Strategy<Value = Vec<u8>> {
+    let encode = |event: &ZygoteEvent| protocol::encode(event).unwrap();
+    prop_oneof![
+        3 => any::<i32>().prop_map(move |pid| encode(&ZygoteEvent::Forked { pid })),
+        1 => (-2..3i32).prop_map(move |pid| encode(&ZygoteEvent::Forked { pid })),
+        1 => any::<i32>().prop_map(move |errno| encode(&ZygoteEvent::ForkFailed { errno })),
+        1 => ".{0,100}".prop_map(move |text| encode(&ZygoteEvent::Booted {
+            version: text.clone(),
+            layers: vec![text.clone()],
+            missing_layers: Vec::new(),
+            no_code_cache: Some(text.clone()),
+        })),
+        2 => proptest::collection::vec(any::<u8>(), 1..300),
+    ]
+}
+
+#[test]
+fn whatever_a_zygote_sends_harms_no_other_process() {
+    let runtime = runtime();
+    let bystander = runtime.block_on(async { ChildProcess::adopt(idle_process(), ()).unwrap() });
+    let mut runner = TestRunner::new(Config {
+        cases: 100,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let packets = proptest::collection::vec(packet(), 0..12);
+    let bystander_pid = bystander.pid();
+    let result = runner.run(&(packets, any::<u8>()), |(packets, name_bystander)| {
+        let (ours, theirs) = rustix::net::socketpair(
+            rustix::net::AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap();
+        let mut packets = packets;
+        if name_bystander.is_multiple_of(2) {
+            packets.insert(
+                0,
+                protocol::encode(&ZygoteEvent::Forked { pid: bystander_pid }).unwrap(),
+            );
+        }
+        runtime.block_on(async {
+            for packet in &packets {
+                rustix::net::send(&theirs, packet, SendFlags::NOSIGNAL).unwrap();
+            }
+            let served = super::zygote::serve_liar(ours, idle_process());
+            // It ends by itself, or goes on waiting for a zygote that says nothing more.
+            let _ = tokio::time::timeout(Duration::from_millis(150), served).await;
+        });
+        let stat = std::fs::read_to_string(format!("/proc/{bystander_pid}/stat")).unwrap();
+        prop_assert!(!stat.contains(") Z"), "the bystander is dead: {stat}");
+        Ok(())
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+}

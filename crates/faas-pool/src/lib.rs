@@ -1,0 +1,452 @@
+//! The supervisor's side of executing: admission, sandboxes forked ahead of need, the clock.
+//!
+//! The way of a job: [`admission`] gives it a turn, a [`zygote_pool`]'s [`shelf`] a waiting sandbox,
+//! [`execution`] follows it to its end. [`zygote`] keeps the zygote alive that fills the shelf.
+//!
+//! Nothing here links V8: the supervisor starts zygotes, and never evaluates a program itself.
+
+mod admission;
+mod collector;
+mod execution;
+#[cfg(test)]
+mod hostile;
+mod job_socket;
+mod launcher;
+mod output;
+mod package_broker;
+mod package_pools;
+mod package_set;
+mod process;
+mod report;
+mod return_value;
+mod sandbox;
+mod shelf;
+mod status;
+mod time_limit;
+mod zygote;
+mod zygote_pool;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use faas_linux::ProcessStatus;
+use faas_packages::Packages;
+use faas_protocol::ByteSize;
+use faas_protocol::Job;
+use faas_protocol::Priority;
+use faas_protocol::Runtime;
+use faas_protocol::Status;
+use faas_protocol::Task;
+use faas_protocol::ZygoteOptions;
+use faas_telemetry::Metrics;
+use faas_telemetry::SandboxKind;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+use tracing::field;
+
+use admission::Admission;
+use execution::Execution;
+use launcher::Launcher;
+use package_pools::PackagePools;
+use sandbox::SandboxError;
+use shelf::NoSandbox;
+use zygote::ZygoteSource;
+use zygote_pool::Resources;
+use zygote_pool::ZygotePool;
+
+pub use output::Live;
+pub use output::LiveEvent;
+pub use package_set::BadRequirement;
+pub use package_set::PackageSet;
+pub use report::OutputFile;
+pub use report::Report;
+pub use report::Timings;
+pub use shelf::ShelfSize;
+pub use status::Booted;
+pub use status::ZygoteState;
+
+/// How many sandboxes may break under a job, before its program starts, until the job is given up.
+const ATTEMPTS: usize = 3;
+
+/// Sandboxes waiting behind a zygote with packages, to begin with; more when more are wanted.
+const PACKAGE_SHELF_START: usize = 2;
+
+/// Why a job was not executed.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    #[error("{0} requests are waiting already")]
+    QueueFull(usize),
+    #[error("the {} runtime is not up: {reason}", runtime.name())]
+    NotReady { runtime: Runtime, reason: String },
+    #[error("the service is shutting down")]
+    ShuttingDown,
+    #[error("no sandbox could take the program: {0}")]
+    Broken(String),
+}
+
+/// Numbers of sandboxes at this moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PoolStats {
+    /// Alive: waiting, executing, starting or ending.
+    pub total: usize,
+    /// Waiting for a job.
+    pub idle: usize,
+    /// Executing.
+    pub active: usize,
+    /// Requests waiting for their turn.
+    pub queued: usize,
+}
+
+/// Totals since the start; checks of programs are not counted.
+#[derive(Debug, Default)]
+pub struct Totals {
+    pub started: AtomicU64,
+    pub completed: AtomicU64,
+    /// Those of the completed that did not end in success.
+    pub failed: AtomicU64,
+    /// Wall time of the completed, in µs.
+    pub wall_us: AtomicU64,
+}
+
+/// The zygotes, their sandboxes, and the queue before them.
+#[derive(Debug)]
+pub struct Pool {
+    admission: Arc<Admission>,
+    /// The zygotes that booted a runtime.
+    bases: BTreeMap<Runtime, Arc<ZygotePool>>,
+    /// A zygote per set of packages, forked from one of those.
+    package_pools: PackagePools,
+    packages: Packages,
+    resources: Resources,
+    max_instances: usize,
+    queue_size: usize,
+    shelf_size: ShelfSize,
+    pub totals: Totals,
+}
+
+/// What to execute, and how.
+#[derive(Debug)]
+pub struct ExecutionRequest {
+    pub job: Job,
+    pub priority: Priority,
+    /// Packages that have to be installed.
+    pub packages: PackageSet,
+    /// Who is told of the output as it comes.
+    pub live: Option<Live>,
+}
+
+/// What the pool is started with.
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    /// The zygotes that boot a runtime, one for each.
+    pub zygotes: Vec<ZygoteOptions>,
+    /// Longest boot of a zygote.
+    pub boot_within: Duration,
+    /// Longest thing that a sandbox may send in one frame: a return value or a file.
+    pub largest_payload: ByteSize,
+    /// Sandboxes alive at once, waiting or executing.
+    pub max_instances: usize,
+    /// Executions at once.
+    pub workers: usize,
+    /// Requests that may wait for their turn.
+    pub queue: usize,
+    /// Sandboxes waiting ahead of need, per runtime.
+    pub shelf: ShelfSize,
+    /// Sets of packages that keep a zygote of their own.
+    pub package_zygotes: usize,
+}
+
+/// A zygote with packages, for `/health`.
+#[derive(Debug)]
+pub struct PackageZygote {
+    pub name: String,
+    pub state: ZygoteState,
+    /// Memory that it shares with no other process but its forks.
+    pub memory: ByteSize,
+}
+
+impl Pool {
+    /// Starts the zygotes. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start(
+        settings: PoolSettings,
+        packages: Packages,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Arc<Self>> {
+        let launcher = Arc::new(Launcher::start()?);
+        let resources = Resources {
+            boot_within: settings.boot_within,
+            largest_payload: settings.largest_payload,
+            instances: Arc::new(Semaphore::new(settings.max_instances)),
+            stop: CancellationToken::new(),
+            keepers: TaskTracker::new(),
+            metrics,
+        };
+        let open = |options: ZygoteOptions| {
+            let runtime = options.runtime;
+            let source = ZygoteSource::Boot {
+                launcher: launcher.clone(),
+                options,
+            };
+            let name = runtime.name().to_owned();
+            let pool = ZygotePool::open(name, source, settings.shelf, &resources);
+            (runtime, Arc::new(pool))
+        };
+        let bases = settings.zygotes.into_iter().map(open).collect();
+        Ok(Arc::new(Self {
+            admission: Admission::new(settings.workers, settings.queue),
+            bases,
+            package_pools: PackagePools::new(settings.package_zygotes),
+            packages,
+            resources,
+            max_instances: settings.max_instances,
+            queue_size: settings.queue,
+            shelf_size: settings.shelf,
+            totals: Totals::default(),
+        }))
+    }
+
+    /// Executes a job in a fresh sandbox, and tells the pool's numbers at its end. Dropping the
+    /// future kills the sandbox.
+    ///
+    /// # Errors
+    /// When the job was not started: too many wait, no zygote, shutting down. A program that fails
+    /// is a [`Report`], also one whose packages cannot be installed.
+    pub async fn execute(
+        &self,
+        request: ExecutionRequest,
+    ) -> Result<(Report, PoolStats), PoolError> {
+        let asked = Instant::now();
+        let span = tracing::info_span!("queue");
+        let entered = self.admission.enter(request.priority).instrument(span);
+        let entered = entered.await;
+        let _permit = entered.map_err(|_| {
+            self.resources.metrics.found_queue_full();
+            PoolError::QueueFull(self.queue_size)
+        })?;
+        let queue = asked.elapsed();
+        let job = &request.job;
+        let runtime = job.language.runtime();
+        let mut last_error = String::new();
+        for _ in 0..ATTEMPTS {
+            if self.resources.stop.is_cancelled() {
+                return Err(PoolError::ShuttingDown);
+            }
+            let pool = self.pool_for(runtime, &request.packages)?;
+            self.make_room_for(&pool);
+            let fork = tracing::info_span!("fork");
+            let sandbox = match pool.shelf.take().instrument(fork).await {
+                Ok(sandbox) => sandbox,
+                Err(NoSandbox::Stalled(reason)) => {
+                    return Err(PoolError::NotReady { runtime, reason });
+                }
+                Err(NoSandbox::Closed) => {
+                    let state = pool.status.get();
+                    if let ZygoteState::Failed { reason } = &state {
+                        let report = Report::not_installed(reason, asked.elapsed());
+                        self.count_begun(job.task);
+                        self.count_ended(job.task, &report);
+                        return Ok((report, self.stats()));
+                    }
+                    last_error = state
+                        .reason()
+                        .unwrap_or("it made room for another")
+                        .to_owned();
+                    continue;
+                }
+            };
+            let waited = asked.elapsed();
+            self.resources.metrics.waited(waited);
+            let _active = pool.meter.active();
+            let language = job.language.name();
+            let run = tracing::info_span!("run", language, status = field::Empty);
+            let executed = async {
+                let execution = Execution::start(sandbox, job).await?;
+                self.count_begun(job.task);
+                let live = request.live.as_ref();
+                Ok::<_, SandboxError>(execution.finish(&self.packages, live).await)
+            };
+            match executed.instrument(run.clone()).await {
+                Ok(mut report) => {
+                    run.record("status", report.status.name());
+                    report.timings.queue = queue;
+                    report.timings.sandbox = waited.saturating_sub(queue);
+                    self.count_ended(job.task, &report);
+                    return Ok((report, self.stats()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a sandbox broke before the program started");
+                    last_error = error.to_string();
+                }
+            }
+        }
+        Err(PoolError::Broken(last_error))
+    }
+
+    /// The zygote that a job needs.
+    fn pool_for(
+        &self,
+        runtime: Runtime,
+        packages: &PackageSet,
+    ) -> Result<Arc<ZygotePool>, PoolError> {
+        let not_ready = |reason: &str| PoolError::NotReady {
+            runtime,
+            reason: reason.to_owned(),
+        };
+        let base = self.bases.get(&runtime);
+        let base = base.ok_or_else(|| not_ready("it is not enabled"))?;
+        let state = base.status.get();
+        // Requests wait for one that went down, but not for one that never was up.
+        if state.booted().is_none() {
+            return Err(not_ready(state.reason().unwrap_or_default()));
+        }
+        if packages.is_empty() {
+            return Ok(base.clone());
+        }
+        Ok(self.package_pools.get_or_open(packages, || {
+            let source = ZygoteSource::Fork {
+                runtime,
+                base: base.fork_requests.clone(),
+                requirements: packages.requirements().to_vec(),
+                packages: self.packages.clone(),
+            };
+            let size = ShelfSize {
+                min: 1,
+                start: PACKAGE_SHELF_START.min(self.shelf_size.start),
+                ..self.shelf_size
+            };
+            let name = format!("{} with {packages}", runtime.name());
+            ZygotePool::open(name, source, size, &self.resources)
+        }))
+    }
+
+    /// Opens the zygote of a set of packages ahead of need, and waits until it serves.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn preload(&self, packages: &PackageSet) -> Result<(), String> {
+        let pool = self.pool_for(Runtime::Python, packages);
+        let pool = pool.map_err(|error| error.to_string())?;
+        pool.status.until_settled().await
+    }
+
+    /// If no further sandbox may live and none of this zygote's waits, takes one from another.
+    fn make_room_for(&self, pool: &ZygotePool) {
+        if pool.shelf.idle() > 0 || self.resources.instances.available_permits() > 0 {
+            return;
+        }
+        let mut others = self.all_pools().into_iter();
+        others.any(|other| !Arc::ptr_eq(&other.shelf, &pool.shelf) && other.shelf.give_up_one());
+    }
+
+    fn all_pools(&self) -> Vec<Arc<ZygotePool>> {
+        let mut pools = self.package_pools.all();
+        pools.extend(self.bases.values().cloned());
+        pools
+    }
+
+    fn count_begun(&self, task: Task) {
+        if task == Task::Run {
+            self.totals.started.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn count_ended(&self, task: Task, report: &Report) {
+        if task != Task::Run {
+            return;
+        }
+        let totals = &self.totals;
+        let failed = report.status != Status::Success;
+        let wall = u64::try_from(report.usage.wall.as_micros()).unwrap_or(u64::MAX);
+        totals.completed.fetch_add(1, Ordering::Relaxed);
+        totals
+            .failed
+            .fetch_add(u64::from(failed), Ordering::Relaxed);
+        totals.wall_us.fetch_add(wall, Ordering::Relaxed);
+    }
+
+    pub fn packages(&self) -> &Packages {
+        &self.packages
+    }
+
+    pub fn stats(&self) -> PoolStats {
+        PoolStats {
+            total: self.max_instances - self.resources.instances.available_permits(),
+            idle: self.all_pools().iter().map(|pool| pool.shelf.idle()).sum(),
+            active: self.admission.executing(),
+            queued: self.admission.waiting(),
+        }
+    }
+
+    /// Sandboxes of a kind that wait for a job.
+    pub fn idle(&self, kind: SandboxKind) -> usize {
+        let pools = self.all_pools();
+        let same_kind = pools.iter().filter(|pool| pool.meter.kind() == kind);
+        same_kind.map(|pool| pool.shelf.idle()).sum()
+    }
+
+    /// State of each runtime's zygote.
+    pub fn zygotes(&self) -> BTreeMap<Runtime, ZygoteState> {
+        let bases = self.bases.iter();
+        bases
+            .map(|(runtime, pool)| (*runtime, pool.status.get()))
+            .collect()
+    }
+
+    /// The zygotes with packages.
+    pub fn package_zygotes(&self) -> Vec<PackageZygote> {
+        let pools = self.package_pools.all();
+        let describe = |pool: &Arc<ZygotePool>| {
+            let state = pool.status.get();
+            let memory = match &state {
+                ZygoteState::Up(booted) => ProcessStatus::of(booted.pid).unwrap_or_default(),
+                _ => ProcessStatus::default(),
+            };
+            PackageZygote {
+                name: pool.status.name().to_owned(),
+                state,
+                memory: ByteSize::bytes(memory.anonymous_bytes),
+            }
+        };
+        pools.iter().map(describe).collect()
+    }
+
+    /// Waits until every runtime's zygote serves; for ever, if one never does.
+    pub async fn until_up(&self) {
+        for pool in self.bases.values() {
+            pool.status.until_up().await;
+        }
+    }
+
+    /// Waits until every runtime's zygote serves, or one will not.
+    ///
+    /// # Errors
+    /// Which one, and why.
+    pub async fn until_settled(&self) -> Result<(), PoolError> {
+        for (&runtime, pool) in &self.bases {
+            let settled = pool.status.until_settled().await;
+            settled.map_err(|reason| PoolError::NotReady { runtime, reason })?;
+        }
+        Ok(())
+    }
+
+    /// Ends the zygotes and every sandbox that waits; executions under way should be over.
+    pub async fn shut_down(&self) {
+        self.resources.stop.cancel();
+        self.package_pools.clear();
+        self.resources.keepers.close();
+        self.resources.keepers.wait().await;
+        // All instances are free once the last process was reaped.
+        let all = u32::try_from(self.max_instances).unwrap_or(u32::MAX);
+        let free = self.resources.instances.acquire_many(all);
+        let _ = tokio::time::timeout(Duration::from_secs(2), free).await;
+    }
+}

@@ -1,0 +1,198 @@
+//! A child process held by its pidfd: signals reach it and nothing else, its end is awaited, and
+//! the kernel tells what it used.
+
+use std::collections::HashSet;
+use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
+use std::sync::LazyLock;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use faas_linux::ProcessStatus;
+use faas_protocol::ByteSize;
+use faas_protocol::SandboxExit;
+use rustix::process::Pid;
+use rustix::process::PidfdFlags;
+use rustix::process::Signal;
+use rustix::process::WaitId;
+use rustix::process::WaitIdOptions;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal killed it.
+    Signal(i32),
+    /// Somebody else reaped it, or the kernel does not say.
+    Unknown,
+}
+
+impl std::fmt::Display for ExitStatus {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => {
+                write!(formatter, "exit code {code}")?;
+                match SandboxExit::from_code(*code) {
+                    Some(exit) => write!(formatter, ": {}", exit.meaning()),
+                    None => Ok(()),
+                }
+            }
+            Self::Signal(signal) => write!(formatter, "signal {signal}"),
+            Self::Unknown => write!(formatter, "unknown"),
+        }
+    }
+}
+
+/// A child of this process that nobody else reaps. Dropping it kills the process and has it reaped;
+/// `K` is kept until then.
+#[derive(Debug)]
+pub struct ChildProcess<K: Send + 'static = ()> {
+    pid: Pid,
+    /// `None` only while being dropped.
+    held: Option<(Pidfd, K, Claim)>,
+}
+
+/// The right to a child, held until it is reaped. No process may have two owners: the end of one
+/// would kill what the other still uses.
+#[derive(Debug)]
+struct Claim(Pid);
+
+static CLAIMED: LazyLock<Mutex<HashSet<Pid>>> = LazyLock::new(Mutex::default);
+
+impl Claim {
+    /// `None` if somebody has it.
+    fn on(pid: Pid) -> Option<Self> {
+        let mut claimed = CLAIMED.lock().unwrap_or_else(PoisonError::into_inner);
+        claimed.insert(pid).then(|| Self(pid))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut claimed = CLAIMED.lock().unwrap_or_else(PoisonError::into_inner);
+        claimed.remove(&self.0);
+    }
+}
+
+#[derive(Debug)]
+struct Pidfd(AsyncFd<OwnedFd>);
+
+impl Pidfd {
+    async fn reap(&self) -> ExitStatus {
+        loop {
+            let waited = rustix::process::waitid(
+                WaitId::PidFd(self.0.as_fd()),
+                WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+            );
+            match waited {
+                Ok(Some(status)) => {
+                    return match (status.exit_status(), status.terminating_signal()) {
+                        (Some(code), _) => ExitStatus::Code(code),
+                        (_, Some(signal)) => ExitStatus::Signal(signal),
+                        _ => ExitStatus::Unknown,
+                    };
+                }
+                Ok(None) => match self.0.readable().await {
+                    Ok(mut ready) => ready.clear_ready(),
+                    Err(_) => return ExitStatus::Unknown,
+                },
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return ExitStatus::Unknown,
+            }
+        }
+    }
+}
+
+impl<K: Send + 'static> ChildProcess<K> {
+    /// Takes charge of a child, which another process may have forked for this one.
+    ///
+    /// The number may come from a zygote, which may lie: it must be that of a child that this
+    /// process has not reaped, which also rules out that the number was given away since, and that
+    /// nobody else has charge of.
+    ///
+    /// # Errors
+    /// When there is no such child, it is taken, or no descriptor is left.
+    pub fn adopt(pid: i32, kept: K) -> std::io::Result<Self> {
+        let pid = Pid::from_raw(pid)
+            .filter(|pid| pid.as_raw_nonzero().get() > 1)
+            .ok_or(std::io::ErrorKind::InvalidInput)?;
+        let claim = Claim::on(pid).ok_or(std::io::ErrorKind::AlreadyExists)?;
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+        rustix::process::waitid(
+            WaitId::PidFd(pidfd.as_fd()),
+            WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT,
+        )?;
+        // SAFETY: an OwnedFd keeps its one descriptor open until it is dropped.
+        let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?;
+        Ok(Self {
+            pid,
+            held: Some((Pidfd(pidfd), kept, claim)),
+        })
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Sends a signal; does nothing if the process has exited.
+    pub fn signal(&self, signal: Signal) {
+        if let Some((pidfd, ..)) = &self.held {
+            let _ = rustix::process::pidfd_send_signal(&pidfd.0, signal);
+        }
+    }
+
+    /// Waits for its end and reaps it. May be given up and called again.
+    pub async fn reap(&self) -> ExitStatus {
+        match &self.held {
+            Some((pidfd, ..)) => pidfd.reap().await,
+            None => ExitStatus::Unknown,
+        }
+    }
+
+    /// CPU time that the process used so far, of user and system.
+    pub fn cpu_time(&self) -> Duration {
+        let mut clock = 0;
+        // SAFETY: the kernel writes one clock id to a live local.
+        if unsafe { libc::clock_getcpuclockid(self.pid(), &raw mut clock) } != 0 {
+            return Duration::ZERO;
+        }
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: the kernel writes one timespec to a live local.
+        if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+            return Duration::ZERO;
+        }
+        Duration::new(
+            u64::try_from(time.tv_sec).unwrap_or_default(),
+            u32::try_from(time.tv_nsec).unwrap_or_default(),
+        )
+    }
+
+    /// Highest resident memory so far; includes pages shared with the zygote.
+    pub fn peak_memory(&self) -> ByteSize {
+        let memory = ProcessStatus::of(self.pid()).unwrap_or_default();
+        ByteSize::bytes(memory.peak_resident_bytes)
+    }
+}
+
+impl<K: Send + 'static> Drop for ChildProcess<K> {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+        let held = self.held.take();
+        // Outside a runtime this process is ending, and the kernel kills what is left.
+        if let (Some((pidfd, kept, claim)), Ok(runtime)) =
+            (held, tokio::runtime::Handle::try_current())
+        {
+            runtime.spawn(async move {
+                pidfd.reap().await;
+                drop((kept, claim));
+            });
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The supervisor's end of one sandbox.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use faas_protocol as protocol;
+use faas_protocol::ByteSize;
+use faas_protocol::SandboxEvent;
+use faas_protocol::Stage;
+use rustix::process::Signal;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::job_socket::JobSocket;
+use super::process::ChildProcess;
+use super::process::ExitStatus;
+
+/// A sandbox process and its job socket. Dropping it kills the process, whatever it is doing, and
+/// has it reaped; its place in the pool is free once that is done.
+#[derive(Debug)]
+pub struct Sandbox {
+    id: String,
+    pub socket: JobSocket,
+    process: ChildProcess<OwnedSemaphorePermit>,
+    /// Resident memory before the job.
+    base_memory: ByteSize,
+}
+
+/// Why a sandbox did not get ready or broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error("its process cannot be held: {0}")]
+    Process(std::io::Error),
+    #[error("its socket failed: {0}")]
+    Socket(std::io::Error),
+    #[error("it sent something that is not in the protocol")]
+    Protocol,
+    #[error("it was not ready in time")]
+    NotReady,
+    #[error("it ended: {0}")]
+    Ended(ExitStatus),
+    #[error("{}{}", stage.advice(), Errno(*errno))]
+    Failed { stage: Stage, errno: i32 },
+}
+
+/// The system's words for an error number, if there is one.
+struct Errno(i32);
+
+impl std::fmt::Display for Errno {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            errno => write!(formatter, ": {}", std::io::Error::from_raw_os_error(errno)),
+        }
+    }
+}
+
+impl Sandbox {
+    /// Takes charge of a forked process and waits until it is ready for a job.
+    ///
+    /// # Errors
+    /// When it cannot be held or breaks off before.
+    pub async fn prepare(
+        pid: i32,
+        socket: OwnedFd,
+        place: OwnedSemaphorePermit,
+        largest_payload: ByteSize,
+    ) -> Result<Self, SandboxError> {
+        let process = ChildProcess::adopt(pid, place).map_err(SandboxError::Process)?;
+        let socket = JobSocket::new(socket, largest_payload).map_err(SandboxError::Socket)?;
+        let mut sandbox = Self {
+            id: format!("sandbox-{pid}-{:08x}", random_suffix()),
+            socket,
+            process,
+            base_memory: ByteSize::default(),
+        };
+        sandbox.expect(&SandboxEvent::Ready).await?;
+        sandbox.base_memory = sandbox.process.peak_memory();
+        Ok(sandbox)
+    }
+
+    /// Waits for this message, which is the next one of an honest sandbox that nothing hinders.
+    ///
+    /// # Errors
+    /// What came instead.
+    pub async fn expect(&mut self, wanted: &SandboxEvent<'_>) -> Result<(), SandboxError> {
+        let Some(frame) = self.socket.receive().await? else {
+            return Err(SandboxError::Ended(self.end().await));
+        };
+        match protocol::decode(&frame) {
+            Ok(event) if event == *wanted => Ok(()),
+            Ok(SandboxEvent::Failed { stage, errno }) => Err(SandboxError::Failed { stage, errno }),
+            Ok(_) | Err(_) => Err(SandboxError::Protocol),
+        }
+    }
+
+    /// Name of this sandbox in answers and logs.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Kills the process, unless it ended by itself, and tells how it ended. That its socket closed
+    /// does not mean that it ends.
+    pub async fn end(&self) -> ExitStatus {
+        self.signal(Signal::KILL);
+        self.process.reap().await
+    }
+
+    /// CPU time used so far.
+    pub fn cpu_time(&self) -> Duration {
+        self.process.cpu_time()
+    }
+
+    /// Highest resident memory so far over that of a sandbox that runs nothing.
+    pub fn peak_memory(&self) -> ByteSize {
+        let peak = self.process.peak_memory();
+        peak.saturating_sub(self.base_memory)
+    }
+}
+
+/// Tells sandboxes of the same process number apart.
+fn random_suffix() -> u32 {
+    getrandom::u32().unwrap_or_default()
+}

@@ -1,0 +1,181 @@
+//! What is known of a zygote, for `/health` and for those who wait for it.
+
+use faas_protocol::Layers;
+use faas_protocol::RuntimeVersion;
+use tokio::sync::watch;
+
+/// State of one zygote.
+#[derive(Clone, Debug)]
+pub enum ZygoteState {
+    /// It is being started for the first time.
+    Booting,
+    /// It serves.
+    Up(Booted),
+    /// It went down, or did not boot; it is tried again.
+    Down {
+        reason: String,
+        /// What it was when it last served, if it ever did.
+        last: Option<Booted>,
+        /// Whether it failed so often in a row that nobody should wait for it.
+        is_hopeless: bool,
+    },
+    /// It never will be up.
+    Failed { reason: String },
+}
+
+/// What a zygote said of itself when it had booted.
+#[derive(Clone, Debug)]
+pub struct Booted {
+    pub pid: i32,
+    pub version: RuntimeVersion,
+    /// The lock-down layers of its sandboxes.
+    pub layers: Layers,
+}
+
+impl ZygoteState {
+    pub fn is_up(&self) -> bool {
+        matches!(self, Self::Up(_))
+    }
+
+    /// What it is, or was when it last served.
+    pub fn booted(&self) -> Option<&Booted> {
+        match self {
+            Self::Up(booted) => Some(booted),
+            Self::Down { last, .. } => last.as_ref(),
+            Self::Booting | Self::Failed { .. } => None,
+        }
+    }
+
+    /// Why it does not serve; `None` if it does.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Booting => Some("it is booting"),
+            Self::Up(_) => None,
+            Self::Down { reason, .. } | Self::Failed { reason } => Some(reason),
+        }
+    }
+}
+
+/// The state, to be read and watched.
+#[derive(Debug)]
+pub struct ZygoteStatus {
+    name: String,
+    state: watch::Sender<ZygoteState>,
+}
+
+impl ZygoteStatus {
+    /// `name`: a runtime's, or a package set's.
+    pub fn new(name: String) -> Self {
+        Self {
+            name,
+            state: watch::Sender::new(ZygoteState::Booting),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn get(&self) -> ZygoteState {
+        self.state.borrow().clone()
+    }
+
+    pub fn set_up(&self, booted: Booted) {
+        self.state.send_replace(ZygoteState::Up(booted));
+    }
+
+    pub fn set_down(&self, reason: String, is_hopeless: bool) {
+        self.state.send_modify(|state| {
+            *state = ZygoteState::Down {
+                reason,
+                last: state.booted().cloned(),
+                is_hopeless,
+            };
+        });
+    }
+
+    /// It will not be tried again.
+    pub fn set_failed(&self, reason: String) {
+        self.state.send_replace(ZygoteState::Failed { reason });
+    }
+
+    /// Waits until the zygote serves; for ever, if it never does.
+    pub async fn until_up(&self) {
+        // The sender is this object, so the wait cannot fail.
+        let _ = self.state.subscribe().wait_for(ZygoteState::is_up).await;
+    }
+
+    /// Waits until the zygote serves, or there is no point in waiting for it.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn until_settled(&self) -> Result<(), String> {
+        let verdict = |state: &ZygoteState| match state {
+            ZygoteState::Up(_) => Some(Ok(())),
+            ZygoteState::Failed { reason }
+            | ZygoteState::Down {
+                reason,
+                is_hopeless: true,
+                ..
+            } => Some(Err(reason.clone())),
+            ZygoteState::Booting | ZygoteState::Down { .. } => None,
+        };
+        let mut states = self.state.subscribe();
+        let settled = states.wait_for(|state| verdict(state).is_some()).await;
+        // As above: the wait does not fail.
+        settled
+            .ok()
+            .and_then(|state| verdict(&state))
+            .unwrap_or(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn booted() -> Booted {
+        Booted {
+            pid: 42,
+            version: RuntimeVersion::default(),
+            layers: Layers::default(),
+        }
+    }
+
+    async fn verdict(status: &ZygoteStatus) -> Option<Result<(), String>> {
+        let settled = status.until_settled();
+        tokio::time::timeout(Duration::from_millis(20), settled)
+            .await
+            .ok()
+    }
+
+    #[tokio::test]
+    async fn waiting_for_a_zygote_ends_when_it_failed_for_good_or_is_hopeless() {
+        let status = ZygoteStatus::new("python".to_owned());
+        assert_eq!(verdict(&status).await, None);
+        status.set_down("no memory".to_owned(), false);
+        assert_eq!(verdict(&status).await, None, "it is tried again");
+        status.set_down("no memory".to_owned(), true);
+        assert_eq!(verdict(&status).await, Some(Err("no memory".to_owned())));
+        status.set_up(booted());
+        assert_eq!(verdict(&status).await, Some(Ok(())));
+        status.set_failed("no such package".to_owned());
+        assert_eq!(
+            verdict(&status).await,
+            Some(Err("no such package".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_zygote_that_went_down_is_remembered_as_it_was() {
+        let status = ZygoteStatus::new("python".to_owned());
+        status.set_up(booted());
+        status.set_down("signal 9".to_owned(), false);
+        status.set_down("it did not boot".to_owned(), true);
+        let state = status.get();
+        assert_eq!(state.booted().map(|booted| booted.pid), Some(42));
+        assert_eq!(state.reason(), Some("it did not boot"));
+    }
+}

@@ -1,0 +1,101 @@
+//! The supervisor's end of a zygote's control socket.
+
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
+
+use faas_linux::socket_pair;
+use faas_protocol as protocol;
+use faas_protocol::MAX_CONTROL_BYTES;
+use faas_protocol::ZygoteCommand;
+use faas_protocol::ZygoteEvent;
+use faas_telemetry::Gauged;
+use rustix::net::SendAncillaryBuffer;
+use rustix::net::SendAncillaryMessage;
+use rustix::net::SendFlags;
+use rustix::net::SocketType;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::oneshot;
+
+use super::Down;
+use super::ForkRequest;
+
+/// A fork asked for.
+pub enum Pending {
+    Sandbox {
+        socket: OwnedFd,
+        instance: OwnedSemaphorePermit,
+        starting: Gauged,
+    },
+    Zygote(oneshot::Sender<i32>),
+}
+
+/// The supervisor's end of a control socket.
+pub struct Control(AsyncFd<OwnedFd>);
+
+impl Control {
+    pub fn new(socket: OwnedFd) -> std::io::Result<Self> {
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        // SAFETY: an OwnedFd keeps its one descriptor open until it is dropped.
+        Ok(Self(unsafe { AsyncFd::register(socket) }?))
+    }
+
+    pub async fn ask_for_sandbox(
+        &self,
+        instance: OwnedSemaphorePermit,
+        starting: Gauged,
+    ) -> Result<Pending, Down> {
+        let (ours, theirs) = socket_pair(SocketType::STREAM).map_err(Down::Control)?;
+        self.send(&ZygoteCommand::Fork, &[theirs.as_fd()]).await?;
+        Ok(Pending::Sandbox {
+            socket: ours,
+            instance,
+            starting,
+        })
+    }
+
+    pub async fn ask_for_zygote(&self, request: ForkRequest) -> Result<Pending, Down> {
+        let command = ZygoteCommand::ForkZygote {
+            packages: request.requirements,
+        };
+        self.send(&command, &[request.job.as_fd(), request.control.as_fd()])
+            .await?;
+        Ok(Pending::Zygote(request.reply))
+    }
+
+    async fn send(
+        &self,
+        command: &ZygoteCommand,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<(), Down> {
+        let packet = protocol::encode(command);
+        let send = |socket: &OwnedFd| {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+            let slices = [IoSlice::new(&packet)];
+            Ok(rustix::net::sendmsg(
+                socket,
+                &slices,
+                &mut ancillary,
+                SendFlags::NOSIGNAL,
+            )?)
+        };
+        let sent = self.0.async_io(Interest::WRITABLE, send).await;
+        sent.map_err(Down::Control).map(|_| ())
+    }
+
+    pub async fn receive(&self) -> Result<ZygoteEvent, Down> {
+        let mut packet = [0; MAX_CONTROL_BYTES];
+        let read = |socket: &OwnedFd| Ok(rustix::io::read(socket, &mut packet)?);
+        let length = self.0.async_io(Interest::READABLE, read).await;
+        match length.map_err(Down::Control)? {
+            0 => Err(Down::Control(std::io::ErrorKind::UnexpectedEof.into())),
+            length => protocol::decode(&packet[..length]).map_err(|_| Down::Protocol),
+        }
+    }
+}

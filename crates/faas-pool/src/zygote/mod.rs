@@ -1,0 +1,322 @@
+//! Keeps one zygote alive and its shelf filled.
+
+mod control;
+mod fork_failures;
+mod source;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use faas_protocol::ByteSize;
+use faas_protocol::ZygoteEvent;
+use faas_telemetry::Meter;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::process::ChildProcess;
+use super::process::ExitStatus;
+use super::sandbox::Sandbox;
+use super::sandbox::SandboxError;
+use super::shelf::Refill;
+use super::shelf::Shelf;
+use super::status::Booted;
+use super::status::ZygoteStatus;
+use control::Control;
+use control::Pending;
+use fork_failures::ForkFailures;
+use fork_failures::pause_after;
+use source::Started;
+
+pub use source::ForkRequest;
+pub use source::ZygoteSource;
+
+/// Forks asked for and not answered at once, at most: enough to keep the zygote busy.
+const FORKS_IN_FLIGHT: usize = 4;
+/// After so many failures in a row, of boots or of forks, requests no longer wait.
+const PATIENCE: u32 = 3;
+/// After so many sandboxes in a row that did not get ready, another zygote is tried.
+const LAST_SANDBOX: u32 = 12;
+/// How long a zygote that closed its socket may take to end.
+const EXITED_WITHIN: Duration = Duration::from_secs(1);
+/// How often the shelf is looked at for shrinking.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// A sandbox that is not ready by then never will be.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a zygote's keeper needs.
+pub struct Keeper {
+    pub source: ZygoteSource,
+    pub boot_within: Duration,
+    /// Longest thing that a sandbox may send in one frame.
+    pub largest_payload: ByteSize,
+    pub shelf: Arc<Shelf>,
+    pub status: Arc<ZygoteStatus>,
+    pub meter: Meter,
+    /// A permit per sandbox that may be alive, of all zygotes together.
+    pub instances: Arc<Semaphore>,
+    /// Zygotes that others want forked from this one.
+    pub fork_requests: mpsc::Receiver<ForkRequest>,
+    pub stop: CancellationToken,
+}
+
+/// Why a zygote stopped serving.
+#[derive(Debug, thiserror::Error)]
+pub enum Down {
+    #[error("shutting down")]
+    Stopped,
+    #[error("it did not start: {0}")]
+    NotLaunched(std::io::Error),
+    #[error("it was not booted after {0:?}")]
+    TooSlow(Duration),
+    #[error("it ended: {0}")]
+    Exited(ExitStatus),
+    #[error("its control socket failed: {0}")]
+    Control(std::io::Error),
+    #[error("it sent something that is not in the protocol")]
+    Protocol,
+    #[error("its sandboxes do not get ready: {0}")]
+    Sandboxes(SandboxError),
+    #[error("its packages cannot be installed: {0}")]
+    NotInstalled(String),
+}
+
+/// A zygote that closed its socket has mostly ended, and how says more.
+async fn how_it_ended(down: Down, process: &ChildProcess) -> Down {
+    match down {
+        Down::Control(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            let ended = tokio::time::timeout(EXITED_WITHIN, process.reap()).await;
+            ended.map_or(Down::Control(error), Down::Exited)
+        }
+        down => down,
+    }
+}
+
+impl Keeper {
+    /// Runs until `stop`: boots, serves, and starts over whenever the zygote goes down.
+    pub async fn run(mut self) {
+        let mut failures = 0;
+        loop {
+            let mut booted = false;
+            let down = match self.serve_one(&mut booted).await {
+                Err(down) => down,
+                Ok(never) => match never {},
+            };
+            if matches!(down, Down::Stopped) {
+                return self.close();
+            }
+            if booted {
+                self.meter.restarted();
+            }
+            // One whose sandboxes do not get ready is no better than one that does not boot.
+            let has_served = booted && !matches!(down, Down::Sandboxes(_));
+            failures = if has_served { 0 } else { failures + 1 };
+            if let Down::NotInstalled(reason) = down {
+                // Trying again would bring the same; the next request for it may.
+                tracing::warn!(zygote = self.status.name(), "packages cannot be installed");
+                self.status.set_failed(reason);
+                return self.close();
+            }
+            tracing::error!(zygote = self.status.name(), reason = %down, failures, "zygote down");
+            let is_hopeless = failures >= PATIENCE;
+            self.status.set_down(down.to_string(), is_hopeless);
+            if is_hopeless {
+                self.shelf.stall(down.to_string());
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = tokio::time::sleep(pause_after(failures)) => {}
+            }
+        }
+    }
+
+    fn close(&self) {
+        self.shelf.close();
+    }
+
+    async fn serve_one(&mut self, booted: &mut bool) -> Result<Infallible, Down> {
+        let began = Instant::now();
+        let started = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Err(Down::Stopped),
+            started = tokio::time::timeout(self.boot_within, self.source.start()) => {
+                started.map_err(|_| Down::TooSlow(self.boot_within))??
+            }
+        };
+        *booted = true;
+        self.meter.booted(began.elapsed());
+        let Started {
+            process,
+            control,
+            version,
+            layers,
+        } = started;
+        tracing::info!(
+            zygote = self.status.name(),
+            %version,
+            boot_ms = began.elapsed().as_millis(),
+            pid = process.pid(),
+            "zygote up"
+        );
+        self.status.set_up(Booted {
+            pid: process.pid(),
+            version,
+            layers,
+        });
+        self.shelf.resume();
+        match self.serve(&process, &control).await {
+            Ok(never) => match never {},
+            Err(down) => Err(how_it_ended(down, &process).await),
+        }
+    }
+
+    /// Forks sandboxes as the shelf needs them.
+    async fn serve(
+        &mut self,
+        process: &ChildProcess,
+        control: &Control,
+    ) -> Result<Infallible, Down> {
+        let mut pending = VecDeque::<Pending>::new();
+        let mut preparing = JoinSet::<Result<Sandbox, SandboxError>>::new();
+        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        let mut failures = ForkFailures::default();
+        loop {
+            let refill = self.shelf.refill(pending.len() + preparing.len());
+            let pause = failures.pause(Instant::now());
+            // One that may fail, too, is tried alone.
+            let most = if failures.any() { 1 } else { FORKS_IN_FLIGHT };
+            let wanted = refill == Refill::Now && pause.is_none() && pending.len() < most;
+            let look_again = match refill {
+                Refill::In(lull) => Some(pause.map_or(lull, |pause| pause.max(lull))),
+                Refill::Now => pause,
+                Refill::Full => None,
+            };
+            tokio::select! {
+                // The semaphore is never closed.
+                Ok(instance) = self.instances.clone().acquire_owned(), if wanted => {
+                    let starting = self.meter.starting();
+                    pending.push_back(control.ask_for_sandbox(instance, starting).await?);
+                }
+                Some(request) = self.fork_requests.recv() => {
+                    pending.push_back(control.ask_for_zygote(request).await?);
+                }
+                () = self.stop.cancelled() => return Err(Down::Stopped),
+                status = process.reap() => return Err(Down::Exited(status)),
+                () = self.shelf.demand.notified() => {}
+                () = tokio::time::sleep(look_again.unwrap_or_default()), if look_again.is_some() => {}
+                _ = housekeeping.tick() => self.shelf.shrink_if_unused(),
+                event = control.receive() => {
+                    let event = event?;
+                    let fork = pending.pop_front().ok_or(Down::Protocol)?;
+                    match (event, fork) {
+                        (ZygoteEvent::Forked { pid }, Pending::Sandbox { socket, instance, starting }) => {
+                            let largest_payload = self.largest_payload;
+                            let meter = self.meter.clone();
+                            preparing.spawn(async move {
+                                let ready = Sandbox::prepare(pid, socket, instance, largest_payload);
+                                let ready = tokio::time::timeout(READY_WITHIN, ready).await;
+                                let sandbox = ready.map_err(|_| SandboxError::NotReady)??;
+                                meter.forked(&starting);
+                                Ok(sandbox)
+                            });
+                        }
+                        (ZygoteEvent::Forked { pid }, Pending::Zygote(reply)) => {
+                            if reply.send(pid).is_err() {
+                                // Nobody wants it any more: held for a moment, it dies.
+                                drop(ChildProcess::adopt(pid, ()));
+                            }
+                        }
+                        (ZygoteEvent::ForkFailed { errno }, _) => {
+                            let error = std::io::Error::from_raw_os_error(errno);
+                            self.failed(&mut failures, &format!("it cannot fork: {error}"));
+                        }
+                        (ZygoteEvent::Booted { .. }, _) => return Err(Down::Protocol),
+                    }
+                }
+                Some(prepared) = preparing.join_next() => match prepared {
+                    Ok(Ok(sandbox)) => {
+                        failures.clear();
+                        self.shelf.put(sandbox);
+                    }
+                    Ok(Err(error)) => {
+                        let reason = format!("a sandbox did not get ready: {error}");
+                        if self.failed(&mut failures, &reason) >= LAST_SANDBOX {
+                            return Err(Down::Sandboxes(error));
+                        }
+                    }
+                    Err(_) => {}
+                },
+            }
+        }
+    }
+
+    /// Notes that the zygote brought no sandbox; returns how often in a row.
+    fn failed(&self, failures: &mut ForkFailures, reason: &str) -> u32 {
+        let now = Instant::now();
+        let in_a_row = failures.add(now);
+        let next_try_ms = failures.pause(now).unwrap_or_default().as_millis();
+        tracing::warn!(
+            zygote = self.status.name(),
+            reason,
+            in_a_row,
+            next_try_ms,
+            "no sandbox"
+        );
+        if in_a_row >= PATIENCE {
+            self.shelf.stall(reason.to_owned());
+        }
+        in_a_row
+    }
+}
+
+/// Serves by a control socket that a test holds the other end of, until what comes ends it.
+#[cfg(test)]
+pub async fn serve_liar(control: std::os::fd::OwnedFd, pid: i32) -> String {
+    use faas_packages::Packages;
+    use faas_protocol::Runtime;
+    use faas_telemetry::SandboxKind;
+
+    use super::shelf::ShelfSize;
+
+    let (_base, fork_requests) = mpsc::channel(1);
+    let (unused, _) = mpsc::channel(1);
+    let packages = faas_packages::PackageSettings {
+        enabled: false,
+        ..faas_packages::PackageSettings::new("/nowhere".into(), "/nowhere".into())
+    };
+    let metrics = faas_telemetry::Metrics::new(std::iter::empty(), &[]);
+    let mut keeper = Keeper {
+        source: ZygoteSource::Fork {
+            runtime: Runtime::Python,
+            base: unused,
+            requirements: Vec::new(),
+            packages: Packages::open(&packages).unwrap(),
+        },
+        boot_within: READY_WITHIN,
+        largest_payload: ByteSize::kib(1),
+        shelf: Arc::new(Shelf::new(ShelfSize {
+            min: 3,
+            start: 3,
+            max: 3,
+            idle_after: READY_WITHIN,
+        })),
+        status: Arc::new(ZygoteStatus::new("liar".to_owned())),
+        meter: Meter::new(
+            Arc::new(metrics),
+            SandboxKind::WithPackages(Runtime::Python),
+        ),
+        instances: Arc::new(Semaphore::new(3)),
+        fork_requests,
+        stop: CancellationToken::new(),
+    };
+    let process = ChildProcess::adopt(pid, ()).unwrap();
+    let control = Control::new(control).unwrap();
+    match keeper.serve(&process, &control).await {
+        Err(down) => down.to_string(),
+        Ok(never) => match never {},
+    }
+}

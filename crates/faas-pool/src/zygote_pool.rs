@@ -1,0 +1,83 @@
+//! One zygote with its sandboxes, and how it is kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use faas_protocol::ByteSize;
+use faas_telemetry::Meter;
+use faas_telemetry::Metrics;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::shelf::Shelf;
+use super::shelf::ShelfSize;
+use super::status::ZygoteStatus;
+use super::zygote::ForkRequest;
+use super::zygote::Keeper;
+use super::zygote::ZygoteSource;
+
+/// Zygotes wanted from a zygote that is busy or down, at most.
+const FORK_REQUESTS_WAITING: usize = 16;
+
+/// What all zygotes use together.
+#[derive(Debug)]
+pub struct Resources {
+    pub boot_within: Duration,
+    /// Longest thing that a sandbox may send in one frame.
+    pub largest_payload: ByteSize,
+    /// A permit per sandbox that may be alive.
+    pub instances: Arc<Semaphore>,
+    pub stop: CancellationToken,
+    pub keepers: TaskTracker,
+    pub metrics: Arc<Metrics>,
+}
+
+/// A zygote's sandboxes. Dropping it ends the zygote.
+#[derive(Debug)]
+pub struct ZygotePool {
+    pub shelf: Arc<Shelf>,
+    pub status: Arc<ZygoteStatus>,
+    pub fork_requests: mpsc::Sender<ForkRequest>,
+    pub meter: Meter,
+    stop: CancellationToken,
+}
+
+impl ZygotePool {
+    /// Starts the zygote and its keeper. To be called within a tokio runtime.
+    pub fn open(
+        name: String,
+        source: ZygoteSource,
+        size: ShelfSize,
+        resources: &Resources,
+    ) -> Self {
+        let (fork_requests, inbox) = mpsc::channel(FORK_REQUESTS_WAITING);
+        let pool = Self {
+            shelf: Arc::new(Shelf::new(size)),
+            status: Arc::new(ZygoteStatus::new(name)),
+            fork_requests,
+            meter: Meter::new(resources.metrics.clone(), source.kind()),
+            stop: resources.stop.child_token(),
+        };
+        let keeper = Keeper {
+            source,
+            boot_within: resources.boot_within,
+            largest_payload: resources.largest_payload,
+            shelf: pool.shelf.clone(),
+            status: pool.status.clone(),
+            meter: pool.meter.clone(),
+            instances: resources.instances.clone(),
+            fork_requests: inbox,
+            stop: pool.stop.clone(),
+        };
+        resources.keepers.spawn(keeper.run());
+        pool
+    }
+}
+
+impl Drop for ZygotePool {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

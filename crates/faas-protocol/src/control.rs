@@ -1,0 +1,64 @@
+//! The control socket: supervisor ↔ zygote.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::Layers;
+
+/// Longest control packet, in bytes: room for the longest list of packages.
+pub const MAX_CONTROL_BYTES: usize = 16 * 1024;
+
+/// Supervisor → zygote.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub enum ZygoteCommand {
+    /// Fork a sandbox; the packet carries its end of the job socket.
+    Fork,
+    /// Fork a zygote and install packages in it; the packet carries its ends of a job socket, over
+    /// which it asks for the packages' files, and of a control socket.
+    ForkZygote {
+        /// Requirements as pip writes them.
+        packages: Vec<String>,
+    },
+}
+
+/// Zygote → supervisor. Answers to requests for forks come in the order of the requests.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub enum ZygoteEvent {
+    /// Booted and ready to fork.
+    Booted {
+        version: RuntimeVersion,
+        /// The lock-down layers of its sandboxes.
+        layers: Layers,
+        /// Why it booted without a code cache; `None` if it has no use for one, or had it.
+        no_code_cache: Option<String>,
+    },
+    /// A process was forked, as a child of the supervisor.
+    Forked {
+        /// Its process id.
+        pid: i32,
+    },
+    /// The fork failed.
+    ForkFailed {
+        /// The system's error number.
+        errno: i32,
+    },
+}
+
+/// Which versions a zygote runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeVersion {
+    /// Pyodide's, or V8's.
+    pub engine: String,
+    /// Python's; `None` where the engine's version says it all.
+    pub language: Option<String>,
+}
+
+impl std::fmt::Display for RuntimeVersion {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.engine)?;
+        match &self.language {
+            Some(language) => write!(formatter, " {language}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The job socket: supervisor ↔ sandbox.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::Language;
+use crate::Limit;
+use crate::Limits;
+use crate::PackageRequest;
+use crate::Stage;
+
+/// What is to be done with a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Task {
+    Run,
+    /// Analyse it without running any of it; the [`crate::Findings`], as JSON, are the return value.
+    Check,
+}
+
+/// Supervisor → sandbox, once.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Job {
+    pub task: Task,
+    pub language: Language,
+    /// Source text.
+    pub code: String,
+    /// JSON text.
+    pub input: Option<String>,
+    /// Whether to install packages that the program imports.
+    pub auto_install: bool,
+    /// What it finds in its working directory.
+    pub files: Vec<JobFile>,
+    /// The supervisor enforces wall time and output, the sandbox the others.
+    pub limits: Limits,
+}
+
+/// A file that goes into a sandbox.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct JobFile {
+    /// A name that [`is_file_name`] accepts.
+    pub name: String,
+    #[serde(with = "serde_bytes")]
+    pub contents: Vec<u8>,
+}
+
+/// Longest name of a file, in bytes.
+pub const MAX_FILE_NAME_BYTES: usize = 255;
+
+/// Whether a name stays within the directory that it is relative to: parts with `/` between, none
+/// of them empty, `.` or `..`, and no control characters.
+pub fn is_file_name(name: &str) -> bool {
+    name.len() <= MAX_FILE_NAME_BYTES
+        && !name.contains(|c: char| c.is_control() || c == '\\')
+        && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+/// Which of a program's two outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// How long a sandbox took for the parts of a job, by its own clock, in µs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stages {
+    /// When it had taken the job, by `CLOCK_MONOTONIC`, which all processes share.
+    pub taken_at_us: u64,
+    /// From taking the job to the program: limits, input, files.
+    pub prepare_us: u64,
+    /// Of source text.
+    pub compile_us: u64,
+    /// The program itself, and what it left for its end.
+    pub run_us: u64,
+}
+
+/// Sandbox → supervisor.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub enum SandboxEvent<'a> {
+    /// Locked down and waiting for a job.
+    Ready,
+    /// It could not get ready, or not start its job, and ends.
+    Failed {
+        stage: Stage,
+        /// The system's error number; 0 if it is not the system's error.
+        errno: i32,
+    },
+    /// The job was read; the program starts now.
+    Started,
+    /// Output; the frame is at most [`crate::MAX_OUTPUT_FRAME_BYTES`] long.
+    Output {
+        stream: Stream,
+        #[serde(borrow)]
+        bytes: &'a [u8],
+    },
+    /// The program wants something of a package; it waits for the answer.
+    Package(#[serde(borrow)] PackageRequest<'a>),
+    /// A file that the program hands back.
+    File {
+        /// Relative to the output directory.
+        name: &'a str,
+        /// For what was made on the program's behalf, such as a plot: its media type.
+        media_type: Option<&'a str>,
+        #[serde(borrow)]
+        contents: &'a [u8],
+    },
+    /// The program ended.
+    Finished {
+        exit_code: i32,
+        return_value: Option<&'a str>,
+        /// The limit that ended it, as far as the sandbox itself can tell.
+        limit: Option<Limit>,
+        stages: Stages,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_stay_in_their_directory() {
+        for name in ["a", "a.txt", "dir/a b.txt", "é", "..a", "a/.hidden"] {
+            assert!(is_file_name(name), "{name}");
+        }
+        let long = "x".repeat(256);
+        for name in [
+            "", "/a", "a/", "..", "a/../b", "./a", "a//b", "a\0", "a\nb", "a\\b", &long,
+        ] {
+            assert!(!is_file_name(name), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What a program without a network asks the supervisor for. Names only, never addresses.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// Sandbox → supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PackageRequest<'a> {
+    /// The files of a project, as PEP 691 JSON.
+    Project { name: &'a str },
+    /// A file that such an answer named.
+    File { project: &'a str, file: &'a str },
+    /// A file of Pyodide's distribution.
+    DistributionFile { file: &'a str },
+    /// Whether the local wheels have a project.
+    InWheelhouse { name: &'a str },
+    /// The package that provides a module.
+    Provider { module: &'a str },
+}
+
+/// Supervisor → sandbox: the answer to a [`PackageRequest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PackageAnswer<'a> {
+    /// To [`PackageRequest::Project`], [`PackageRequest::File`] and
+    /// [`PackageRequest::DistributionFile`].
+    Contents(#[serde(borrow)] &'a [u8]),
+    /// To [`PackageRequest::InWheelhouse`].
+    InWheelhouse(bool),
+    /// To [`PackageRequest::Provider`]; `None` if no source has one.
+    Provider(Option<&'a str>),
+    /// To any: why not, as a sentence for the program.
+    Refused(&'a str),
+}

@@ -1,0 +1,276 @@
+//! The sandbox: a fork of a zygote that locks itself down, takes one job from its socket, runs it
+//! and ends.
+
+mod output;
+mod overflow;
+mod signals;
+mod trap;
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use faas_engine::Engine;
+use faas_engine::EngineError;
+use faas_engine::Host;
+use faas_engine::Outcome;
+use faas_engine::PackageReply;
+use faas_engine::Program;
+use faas_engine::Silent;
+use faas_linux::monotonic_us;
+use faas_lockdown::Lockdown;
+use faas_lockdown::LockdownError;
+use faas_protocol as protocol;
+use faas_protocol::ByteSize;
+use faas_protocol::Job;
+use faas_protocol::Language;
+use faas_protocol::Limit;
+use faas_protocol::PackageAnswer;
+use faas_protocol::PackageRequest;
+use faas_protocol::SandboxEvent;
+use faas_protocol::SandboxExit;
+use faas_protocol::Stage;
+use faas_protocol::Stages;
+use faas_protocol::Stream;
+use faas_protocol::Task;
+
+use crate::allocator;
+
+pub use overflow::handle_stack_overflow;
+pub use signals::install_signal_handlers;
+pub use trap::handle_traps;
+
+/// The host of a program in a sandbox: output goes to the socket.
+struct SocketHost;
+
+impl Host for SocketHost {
+    fn write(&self, stream: Stream, bytes: &[u8]) {
+        output::write(stream, bytes);
+    }
+
+    fn package(&self, request: PackageRequest<'_>) -> Result<PackageReply, String> {
+        let gone = |_| "the supervisor is gone".to_owned();
+        output::send(&SandboxEvent::Package(request)).map_err(gone)?;
+        let frame = output::receive_frame().map_err(gone)?;
+        match protocol::decode(&frame) {
+            Ok(PackageAnswer::Contents(bytes)) => Ok(PackageReply::Contents(bytes.to_vec())),
+            Ok(PackageAnswer::InWheelhouse(there)) => Ok(PackageReply::InWheelhouse(there)),
+            Ok(PackageAnswer::Provider(package)) => {
+                Ok(PackageReply::Provider(package.map(str::to_owned)))
+            }
+            Ok(PackageAnswer::Refused(reason)) => Err(reason.to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn put_file(&self, name: &str, media_type: Option<&str>, contents: &[u8]) {
+        // A supervisor that is gone is noticed at the end.
+        let _ = output::send(&SandboxEvent::File {
+            name,
+            media_type,
+            contents,
+        });
+    }
+
+    fn out_of_memory(&self) -> ! {
+        finish_now(1, Some(Limit::Memory))
+    }
+}
+
+/// Sends the program's end and ends the process, without any memory from the heap.
+fn finish_now(exit_code: i32, limit: Option<Limit>) -> ! {
+    end(match output::send_last(exit_code, limit) {
+        Ok(()) => {
+            output::wait_for_close();
+            SandboxExit::Done
+        }
+        Err(_) => SandboxExit::NoJob,
+    })
+}
+
+/// Runs a program of ours and discards its output.
+///
+/// # Errors
+/// When the runtime fails, which for a program of ours means that it is broken.
+pub fn rehearse(
+    engine: &mut dyn Engine,
+    (language, code): (Language, &str),
+) -> Result<(), EngineError> {
+    engine.set_host(Rc::new(Silent));
+    let program = Program {
+        language,
+        code,
+        input: None,
+        auto_install: false,
+        files: &[],
+        files_limit: ByteSize::default(),
+        memory_limit: ByteSize::bytes(u64::MAX),
+        storage_limit: ByteSize::bytes(u64::MAX),
+    };
+    engine.run(program, true).map(|_| ())
+}
+
+/// Installs packages in this process, which is to become a zygote, over a job socket of its own.
+/// On failure the supervisor is told why.
+///
+/// # Errors
+/// How this process is to end.
+pub fn install(
+    engine: &mut dyn Engine,
+    packages: &[String],
+    job_socket: OwnedFd,
+) -> Result<(), SandboxExit> {
+    output::attach(job_socket);
+    engine.set_host(Rc::new(SocketHost));
+    let installed = engine.install(packages);
+    engine.set_host(Rc::new(Silent));
+    if let Err(reason) = &installed {
+        let event = SandboxEvent::Finished {
+            exit_code: 1,
+            return_value: Some(reason),
+            limit: None,
+            stages: Stages::default(),
+        };
+        output::send(&event).map_err(|_| SandboxExit::NoJob)?;
+    }
+    output::detach();
+    installed.map_err(|_| SandboxExit::Done)
+}
+
+/// The life of a sandbox. Called in the child right after the fork.
+///
+/// `rehearsal`, if any, is a program to run first, whose effects nobody sees.
+pub fn main(
+    engine: &mut dyn Engine,
+    rehearsal: Option<(Language, &str)>,
+    lockdown: &Lockdown,
+    supervisor: i32,
+    socket: OwnedFd,
+) -> ! {
+    let lived = live(engine, rehearsal, lockdown, supervisor, socket);
+    end(lived.err().unwrap_or(SandboxExit::Done))
+}
+
+/// Ends this process at once.
+pub fn end(exit: SandboxExit) -> ! {
+    // SAFETY: _exit ends the process without running destructors; V8 must not be disposed of in a
+    // fork, and what is open the kernel closes.
+    unsafe { libc::_exit(exit.code()) }
+}
+
+fn live(
+    engine: &mut dyn Engine,
+    rehearsal: Option<(Language, &str)>,
+    lockdown: &Lockdown,
+    supervisor: i32,
+    socket: OwnedFd,
+) -> Result<(), SandboxExit> {
+    // SAFETY: whatever had that number belongs to the zygote's side, none of whose objects is used
+    // again in this process.
+    let socket = unsafe { faas_lockdown::move_to_job_socket(socket) };
+    output::attach(socket.map_err(|_| SandboxExit::NotLockedDown)?);
+    lockdown.apply(supervisor).map_err(not_locked_down)?;
+    if let Some(program) = rehearsal {
+        rehearse(engine, program).map_err(|_| broken(Stage::Rehearsal))?;
+    }
+    engine.reseed().map_err(|_| broken(Stage::Reseed))?;
+    engine.set_host(Rc::new(SocketHost));
+    output::send(&SandboxEvent::Ready).map_err(|_| SandboxExit::NoJob)?;
+
+    let job: Job = output::receive().map_err(|_| SandboxExit::NoJob)?;
+    let taken_at_us = monotonic_us();
+    output::send(&SandboxEvent::Started).map_err(|_| SandboxExit::NoJob)?;
+    lockdown.limit(&job.limits).map_err(not_locked_down)?;
+    allocator::on_out_of_memory(|| finish_now(1, Some(Limit::Memory)));
+    match job.task {
+        Task::Run => run(engine, &job, taken_at_us),
+        Task::Check => check(engine, &job),
+    }
+}
+
+/// Tells the supervisor which layer did not hold.
+fn not_locked_down(error: LockdownError) -> SandboxExit {
+    tell_failure(error.stage, error.errno());
+    SandboxExit::NotLockedDown
+}
+
+/// Tells the supervisor what the runtime could not do.
+fn broken(stage: Stage) -> SandboxExit {
+    tell_failure(stage, 0);
+    SandboxExit::Broken
+}
+
+fn tell_failure(stage: Stage, errno: i32) {
+    // A supervisor that is gone has no use for it.
+    let _ = output::send(&SandboxEvent::Failed { stage, errno });
+}
+
+fn run(engine: &mut dyn Engine, job: &Job, taken_at_us: u64) -> Result<(), SandboxExit> {
+    let program = Program {
+        language: job.language,
+        code: &job.code,
+        input: job.input.as_deref(),
+        auto_install: job.auto_install,
+        files: &job.files,
+        files_limit: job.limits.files,
+        memory_limit: job.limits.memory,
+        storage_limit: job.limits.storage,
+    };
+    let prepared_at_us = monotonic_us();
+    let outcome = engine.run(program, false);
+    let compiled = outcome.as_ref().map(|outcome| outcome.compiled_at_us);
+    let compiled_at_us = compiled.ok().flatten().unwrap_or(prepared_at_us);
+    let stages = Stages {
+        taken_at_us,
+        prepare_us: prepared_at_us.saturating_sub(taken_at_us),
+        compile_us: compiled_at_us.saturating_sub(prepared_at_us),
+        run_us: monotonic_us().saturating_sub(compiled_at_us),
+    };
+    finish(outcome.as_ref(), job, stages)
+}
+
+/// Looks at the program; a checker that is stopped or fails ends as a program that does.
+fn check(engine: &mut dyn Engine, job: &Job) -> Result<(), SandboxExit> {
+    let findings = engine.check(job.language, &job.code);
+    let outcome = findings.map(|findings| Outcome {
+        exit_code: 0,
+        return_value: Some(findings),
+        limit: None,
+        compiled_at_us: None,
+    });
+    finish(outcome.as_ref(), job, Stages::default())
+}
+
+fn finish(
+    outcome: Result<&Outcome, &EngineError>,
+    job: &Job,
+    stages: Stages,
+) -> Result<(), SandboxExit> {
+    let limit = signals::cpu_limit_reached().then_some(Limit::CpuTime);
+    let event = match outcome {
+        Ok(outcome) => {
+            let value = outcome.return_value.as_deref();
+            let too_long =
+                value.is_some_and(|value| value.len() as u64 > job.limits.return_value.get());
+            SandboxEvent::Finished {
+                exit_code: if too_long { 1 } else { outcome.exit_code },
+                return_value: if too_long { None } else { value },
+                limit: if too_long {
+                    Some(Limit::ReturnValue)
+                } else {
+                    outcome.limit.or(limit)
+                },
+                stages,
+            }
+        }
+        Err(EngineError::Terminated) => SandboxEvent::Finished {
+            exit_code: 1,
+            return_value: None,
+            limit,
+            stages,
+        },
+        Err(_) => return Err(SandboxExit::Broken),
+    };
+    output::send(&event).map_err(|_| SandboxExit::NoJob)?;
+    output::wait_for_close();
+    Ok(())
+}

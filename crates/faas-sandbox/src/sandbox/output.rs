@@ -1,0 +1,240 @@
+//! The sandbox's end of its job socket, with a buffer for output.
+//!
+//! A line of output costs a system call and wakes the supervisor, so output is gathered, but for no
+//! longer than [`FLUSH_AFTER_MS`]: a timer's signal handler writes it out, whatever the program is
+//! doing. What a program printed is thus kept even if the next thing that happens is SIGKILL.
+
+use std::cell::UnsafeCell;
+use std::os::fd::FromRawFd;
+use std::os::fd::IntoRawFd;
+use std::os::fd::OwnedFd;
+use std::os::fd::RawFd;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicI32;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use faas_protocol as protocol;
+use faas_protocol::FRAME_SLACK_BYTES;
+use faas_protocol::HEADER_BYTES;
+use faas_protocol::Limit;
+use faas_protocol::MAX_OUTPUT_FRAME_BYTES;
+use faas_protocol::SandboxEvent;
+use faas_protocol::Stages;
+use faas_protocol::Stream;
+use faas_protocol::encode_frame_into;
+use serde::de::DeserializeOwned;
+
+/// How long output may wait in the buffer, in ms.
+const FLUSH_AFTER_MS: u64 = 2;
+
+/// Longest piece of output in one frame, in bytes.
+const CHUNK_BYTES: usize = 16 * 1024;
+const _: () = assert!(CHUNK_BYTES + FRAME_SLACK_BYTES <= MAX_OUTPUT_FRAME_BYTES);
+
+const CAPACITY: usize = 64 * 1024;
+
+/// Room for the frame of [`send_last`], which has no payload, in bytes.
+const LAST_FRAME_BYTES: usize = 128;
+
+static SOCKET: AtomicI32 = AtomicI32::new(-1);
+static BUFFER: Buffer = Buffer {
+    bytes: UnsafeCell::new([0; CAPACITY]),
+    length: AtomicUsize::new(0),
+    in_use: AtomicBool::new(false),
+    flush_due: AtomicBool::new(false),
+};
+
+/// Bytes shared between the only thread and its signal handler.
+struct Buffer {
+    bytes: UnsafeCell<[u8; CAPACITY]>,
+    length: AtomicUsize,
+    /// True while the thread works on the buffer; the handler then leaves it alone.
+    in_use: AtomicBool,
+    /// Set by a handler that came at such a time; the thread makes up for it.
+    flush_due: AtomicBool,
+}
+
+// SAFETY: a sandbox has one thread. Its signal handler touches the bytes only while `in_use` is
+// false, that is, never in the middle of the thread's own access.
+unsafe impl Sync for Buffer {}
+
+/// The supervisor is gone, or sent something that is not in the protocol.
+#[derive(Debug)]
+pub struct SocketClosed;
+
+impl Buffer {
+    /// Runs `work` on the buffer while the handler keeps away.
+    fn with<T>(&self, work: impl FnOnce(&mut [u8; CAPACITY], &mut usize) -> T) -> T {
+        self.in_use.store(true, Ordering::SeqCst);
+        let mut length = self.length.load(Ordering::Relaxed);
+        // SAFETY: one thread, and `in_use` keeps its handler out: this is the only reference.
+        let result = work(unsafe { &mut *self.bytes.get() }, &mut length);
+        self.length.store(length, Ordering::Relaxed);
+        self.in_use.store(false, Ordering::SeqCst);
+        if self.flush_due.swap(false, Ordering::SeqCst) {
+            flush_from_handler();
+        }
+        result
+    }
+}
+
+/// Makes `socket` the job socket of this process.
+pub fn attach(socket: OwnedFd) {
+    SOCKET.store(socket.into_raw_fd(), Ordering::SeqCst);
+}
+
+/// Closes the job socket, for a process that becomes a zygote.
+pub fn detach() {
+    let socket = SOCKET.swap(-1, Ordering::SeqCst);
+    if socket >= 0 {
+        // SAFETY: `attach` took the descriptor over; nobody else owns it.
+        drop(unsafe { OwnedFd::from_raw_fd(socket) });
+    }
+}
+
+/// Takes output of the program.
+pub fn write(stream: Stream, bytes: &[u8]) {
+    for chunk in bytes.chunks(CHUNK_BYTES) {
+        let event = SandboxEvent::Output {
+            stream,
+            bytes: chunk,
+        };
+        let was_empty = BUFFER.with(|buffer, length| {
+            let room = CAPACITY - *length;
+            if room < chunk.len() + FRAME_SLACK_BYTES {
+                let _ = write_all(&buffer[..*length]);
+                *length = 0;
+            }
+            let was_empty = *length == 0;
+            *length += encode_frame_into(&event, &mut buffer[*length..]).unwrap_or(0);
+            was_empty
+        });
+        if was_empty {
+            arm_flush_timer();
+        }
+    }
+}
+
+/// Sends a message, after all output before it, at once.
+pub fn send(event: &SandboxEvent<'_>) -> Result<(), SocketClosed> {
+    let frame = protocol::encode_frame(event).map_err(|_| SocketClosed)?;
+    BUFFER.with(|buffer, length| {
+        let end = *length + frame.len();
+        if end <= CAPACITY {
+            buffer[*length..end].copy_from_slice(&frame);
+            *length = 0;
+            write_all(&buffer[..end])
+        } else {
+            let pending = std::mem::take(length);
+            write_all(&buffer[..pending])?;
+            write_all(&frame)
+        }
+    })
+}
+
+/// Sends the program's end, after all output before it, without any memory from the heap: for when
+/// there is none. Callable wherever [`flush_from_handler`] is, and only by who ends the process next:
+/// if the thread was at work on the buffer, what it was writing is lost.
+pub fn send_last(exit_code: i32, limit: Option<Limit>) -> Result<(), SocketClosed> {
+    let event = SandboxEvent::Finished {
+        exit_code,
+        return_value: None,
+        limit,
+        stages: Stages::default(),
+    };
+    // A handler that came while the thread was at work on the buffer must not touch it: there may be
+    // a reference to it. Whole frames are sent all the same; the last, half-written one is not.
+    if !BUFFER.in_use.load(Ordering::SeqCst) {
+        flush_from_handler();
+    }
+    let mut frame = [0; LAST_FRAME_BYTES];
+    let length = encode_frame_into(&event, &mut frame).map_err(|_| SocketClosed)?;
+    write_all(&frame[..length])
+}
+
+/// Waits for a message.
+pub fn receive<T: DeserializeOwned>() -> Result<T, SocketClosed> {
+    protocol::decode(&receive_frame()?).map_err(|_| SocketClosed)
+}
+
+/// Waits for a message, to be decoded by the caller.
+pub fn receive_frame() -> Result<Vec<u8>, SocketClosed> {
+    let mut header = [0; HEADER_BYTES];
+    read_exact(&mut header)?;
+    let mut frame = vec![0; u32::from_le_bytes(header) as usize];
+    read_exact(&mut frame)?;
+    Ok(frame)
+}
+
+/// Waits until the supervisor closes its end, or kills this process, once the last message is sent:
+/// it first asks the kernel what the process used, which is known only while it lives. It also spares
+/// the answer from competing with the end of a process, which takes a while.
+pub fn wait_for_close() {
+    // Whatever came, it would be nothing to act upon.
+    let _ = read_exact(&mut [0]);
+}
+
+/// Writes out what is buffered, unless the thread is at work on it. Async-signal-safe.
+pub fn flush_from_handler() {
+    if BUFFER.in_use.load(Ordering::SeqCst) {
+        BUFFER.flush_due.store(true, Ordering::SeqCst);
+        return;
+    }
+    let length = BUFFER.length.swap(0, Ordering::Relaxed);
+    if length > 0 {
+        // SAFETY: `in_use` is false, so the thread holds no reference; it goes on when we return.
+        let bytes = unsafe { &*BUFFER.bytes.get() };
+        let _ = write_all(&bytes[..length]);
+    }
+}
+
+fn arm_flush_timer() {
+    let timer = libc::itimerval {
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        },
+        it_value: libc::timeval {
+            tv_sec: 0,
+            tv_usec: (FLUSH_AFTER_MS * 1000) as libc::suseconds_t,
+        },
+    };
+    // SAFETY: the first pointer is to a live itimerval, the second may be null.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+}
+
+fn socket() -> RawFd {
+    SOCKET.load(Ordering::Relaxed)
+}
+
+fn write_all(mut bytes: &[u8]) -> Result<(), SocketClosed> {
+    while !bytes.is_empty() {
+        // SAFETY: the pointer and length are those of a live slice.
+        let written = unsafe { libc::write(socket(), bytes.as_ptr().cast(), bytes.len()) };
+        match usize::try_from(written) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(_) if interrupted() => {}
+            Err(_) => return Err(SocketClosed),
+        }
+    }
+    Ok(())
+}
+
+fn read_exact(mut bytes: &mut [u8]) -> Result<(), SocketClosed> {
+    while !bytes.is_empty() {
+        // SAFETY: the pointer and length are those of a live, writable slice.
+        let read = unsafe { libc::read(socket(), bytes.as_mut_ptr().cast(), bytes.len()) };
+        match usize::try_from(read) {
+            Ok(0) => return Err(SocketClosed),
+            Ok(read) => bytes = &mut bytes[read..],
+            Err(_) if interrupted() => {}
+            Err(_) => return Err(SocketClosed),
+        }
+    }
+    Ok(())
+}
+
+fn interrupted() -> bool {
+    std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
+}

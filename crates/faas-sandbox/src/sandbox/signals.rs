@@ -1,0 +1,68 @@
+//! Signals that a sandbox answers to. Handlers are installed in the zygote and inherited.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use faas_engine::interrupt;
+
+use super::output;
+
+/// Asks the program to stop where it can still say where it was.
+pub const SOFT_STOP: i32 = libc::SIGUSR1;
+
+static CPU_LIMIT_REACHED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the program used up its CPU time.
+pub fn cpu_limit_reached() -> bool {
+    CPU_LIMIT_REACHED.load(Ordering::Relaxed)
+}
+
+/// Installs the handlers: [`SOFT_STOP`] and the CPU limit stop the program, the flush timer writes
+/// out its output. Nothing restarts a blocking call but the flush timer.
+///
+/// # Errors
+/// The system's, for a signal that it does not know.
+pub fn install_signal_handlers() -> std::io::Result<()> {
+    install(SOFT_STOP, on_stop, 0)?;
+    install(libc::SIGPROF, on_cpu_limit, 0)?;
+    install(libc::SIGXCPU, on_cpu_limit, 0)?;
+    install(libc::SIGALRM, on_flush_timer, libc::SA_RESTART)
+}
+
+extern "C" fn on_stop(_: libc::c_int) {
+    interrupt::request_stop();
+    flush();
+}
+
+extern "C" fn on_cpu_limit(signal: libc::c_int) {
+    CPU_LIMIT_REACHED.store(true, Ordering::Relaxed);
+    on_stop(signal);
+}
+
+extern "C" fn on_flush_timer(_: libc::c_int) {
+    flush();
+}
+
+/// Flushes output without a trace in the interrupted code's errno.
+fn flush() {
+    // SAFETY: the C library gives a valid pointer to this thread's errno.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above; an int is read.
+    let saved = unsafe { *errno };
+    output::flush_from_handler();
+    // SAFETY: as above; an int is written.
+    unsafe { *errno = saved };
+}
+
+fn install(signal: i32, handler: extern "C" fn(libc::c_int), flags: i32) -> std::io::Result<()> {
+    // SAFETY: all-zero is a valid sigaction (default handler, empty mask, no flags).
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = flags;
+    // SAFETY: `action` is complete and lives through the call. The handlers only touch atomics and
+    // call write(2), which POSIX allows in a handler, and leave errno as it was.
+    match unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}

@@ -1,0 +1,91 @@
+//! The zygote's end of the control socket.
+
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+
+use faas_protocol as protocol;
+use faas_protocol::MAX_CONTROL_BYTES;
+use faas_protocol::Malformed;
+use faas_protocol::ZygoteCommand;
+use faas_protocol::ZygoteEvent;
+use rustix::net::RecvAncillaryBuffer;
+use rustix::net::RecvAncillaryMessage;
+use rustix::net::RecvFlags;
+use rustix::net::ReturnFlags;
+use rustix::net::SendFlags;
+
+/// The zygote's end of a control socket.
+pub struct Control(OwnedFd);
+
+/// Why the control socket is of no use any more.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    #[error("the control socket failed: {0}")]
+    Socket(#[from] rustix::io::Errno),
+    #[error("a control packet was longer than the protocol allows")]
+    TooLong,
+    #[error("a control packet is not in the protocol: {0}")]
+    Malformed(#[from] Malformed),
+}
+
+/// A command and the descriptors that came with it.
+pub struct Received {
+    pub command: ZygoteCommand,
+    pub descriptors: Vec<OwnedFd>,
+}
+
+/// Most descriptors that come with a command.
+const MAX_DESCRIPTORS: usize = 2;
+
+impl Control {
+    /// Moves the socket away from descriptor 0 and puts nothing in its place.
+    pub fn from_stdin() -> rustix::io::Result<Self> {
+        let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+        // SAFETY: nothing else in this process uses descriptor 0.
+        unsafe { rustix::io::close(0) };
+        Ok(Self(socket))
+    }
+
+    pub fn from_socket(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+
+    pub fn send(&self, event: &ZygoteEvent) -> Result<(), ControlError> {
+        let packet = protocol::encode(event);
+        rustix::io::retry_on_intr(|| rustix::net::send(&self.0, &packet, SendFlags::NOSIGNAL))?;
+        Ok(())
+    }
+
+    /// The next command; `None` once the supervisor is gone.
+    pub fn receive(&self) -> Result<Option<Received>, ControlError> {
+        let mut packet = [0; MAX_CONTROL_BYTES];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = rustix::io::retry_on_intr(|| {
+            rustix::net::recvmsg(
+                &self.0,
+                &mut [IoSliceMut::new(&mut packet)],
+                &mut ancillary,
+                RecvFlags::CMSG_CLOEXEC,
+            )
+        })?;
+        if received.bytes == 0 {
+            return Ok(None);
+        }
+        if received.flags.contains(ReturnFlags::TRUNC) {
+            return Err(ControlError::TooLong);
+        }
+        let mut descriptors = Vec::new();
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(received) = message {
+                descriptors.extend(received);
+            }
+        }
+        let command = protocol::decode(&packet[..received.bytes])?;
+        Ok(Some(Received {
+            command,
+            descriptors,
+        }))
+    }
+}

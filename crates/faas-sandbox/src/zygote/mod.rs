@@ -1,0 +1,239 @@
+//! The zygote: a process of one thread that boots a language runtime once and then forks a sandbox
+//! per request. It is an exec of this same binary (`faas-server zygote`), started by the supervisor
+//! with the control socket as its standard input.
+
+mod control;
+mod footprint;
+mod fork;
+mod memory;
+mod warm_up;
+
+use std::os::fd::OwnedFd;
+
+use faas_engine::BootOptions;
+use faas_engine::Engine;
+use faas_engine::EngineError;
+use faas_engine::EngineSpec;
+use faas_engine::PythonEngine;
+use faas_linux::ProcessStatus;
+use faas_lockdown::Lockdown;
+use faas_protocol::Runtime;
+use faas_protocol::SandboxExit;
+use faas_protocol::ZygoteCommand;
+use faas_protocol::ZygoteEvent;
+use faas_protocol::ZygoteOptions;
+
+use crate::sandbox;
+use control::Control;
+use control::Received;
+use footprint::Footprint;
+use warm_up::warm_up;
+
+/// Handicap of a zygote and its forks in the kernel's choice of what to end: out of 1000.
+const OOM_SCORE: &str = "500";
+
+/// How often the smallest program runs before its page writes are recorded.
+const REHEARSALS: usize = 30;
+
+type Error = Box<dyn std::error::Error>;
+
+/// Boots, then serves fork requests until the supervisor closes the control socket. That socket is
+/// this process's standard input; `supervisor` is the process that ends it by its own end.
+///
+/// # Errors
+/// When the runtime does not boot or the control socket breaks.
+pub fn run(options: &ZygoteOptions, supervisor: i32) -> Result<(), Error> {
+    faas_lockdown::die_with(supervisor)?;
+    // Makes the kernel's out-of-memory killer prefer zygotes and sandboxes, which are replaced, over
+    // the supervisor. Best effort.
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
+    install_handlers()?;
+    let control = Control::from_stdin()?;
+    let spec = faas_engine::spec(options.runtime);
+    let booted = boot(spec, options).and_then(|mut engine| {
+        warm_up(engine.as_mut(), spec, spec.rounds)?;
+        Ok(engine)
+    });
+    let mut engine = match booted {
+        Ok(engine) => engine,
+        Err(error) => {
+            // Now, since the supervisor ends this process as soon as the socket closes.
+            tracing::error!(%error, "no runtime");
+            sandbox::end(SandboxExit::Broken)
+        }
+    };
+    Zygote::ready(engine.as_mut(), spec, control, supervisor)?.serve()
+}
+
+/// Boots Python, runs the warm-up programs so many times, and returns what its code cache shall
+/// hold; `None` if it booted with one that fits.
+///
+/// # Errors
+/// When the runtime does not boot or V8 does not give its code.
+pub fn make_code_cache(options: &BootOptions, rounds: usize) -> Result<Option<Vec<u8>>, Error> {
+    install_handlers()?;
+    let mut engine = PythonEngine::boot(options)?;
+    if engine.no_code_cache().is_none() {
+        return Ok(None);
+    }
+    warm_up(&mut engine, faas_engine::spec(Runtime::Python), rounds)?;
+    Ok(Some(engine.code_cache(&options.pyodide)?))
+}
+
+fn install_handlers() -> std::io::Result<()> {
+    sandbox::install_signal_handlers()?;
+    sandbox::handle_stack_overflow()?;
+    sandbox::handle_traps()
+}
+
+/// A process that is fit for forking.
+struct Zygote<'a> {
+    engine: &'a mut dyn Engine,
+    spec: &'static EngineSpec,
+    control: Control,
+    lockdown: Lockdown,
+    footprint: Footprint,
+    supervisor: i32,
+}
+
+impl<'a> Zygote<'a> {
+    /// Prepares this process for forking and tells the supervisor.
+    fn ready(
+        engine: &'a mut dyn Engine,
+        spec: &'static EngineSpec,
+        control: Control,
+        supervisor: i32,
+    ) -> Result<Self, Error> {
+        engine.collect_garbage()?;
+        let smallest = spec.smallest_program;
+        if spec.learns_footprint {
+            // What V8 does first after a collection need not be done in every fork, nor optimising
+            // what the smallest program uses: it is on the brink of that when it has run a few times.
+            for _ in 0..REHEARSALS {
+                sandbox::rehearse(engine, smallest)?;
+            }
+        }
+        let lockdown = prepare()?;
+        let footprint = if spec.learns_footprint {
+            let program = || drop(sandbox::rehearse(engine, smallest));
+            assert_one_thread()?;
+            // SAFETY: this process has one thread, as was just seen.
+            unsafe { Footprint::learn(program) }?
+        } else {
+            Footprint::default()
+        };
+        // Zygotes with packages, which run code of others, are forks of this one and inherit it.
+        faas_lockdown::narrow_zygote(lockdown.layers())?;
+        let zygote = Self {
+            engine,
+            spec,
+            control,
+            lockdown,
+            footprint,
+            supervisor,
+        };
+        zygote.announce()?;
+        Ok(zygote)
+    }
+
+    /// Tells the supervisor that forks can be had.
+    fn announce(&self) -> Result<(), Error> {
+        assert_one_thread()?;
+        self.control.send(&ZygoteEvent::Booted {
+            version: self.engine.version().clone(),
+            layers: self.lockdown.layers().clone(),
+            no_code_cache: self.engine.no_code_cache().map(str::to_owned),
+        })?;
+        Ok(())
+    }
+
+    fn serve(&mut self) -> Result<(), Error> {
+        while let Some(received) = self.control.receive()? {
+            let event = self.fork(received);
+            self.control.send(&event)?;
+        }
+        Ok(())
+    }
+
+    /// Forks what was asked for; returns only in the parent.
+    fn fork(&mut self, received: Received) -> ZygoteEvent {
+        let mut descriptors = received.descriptors.into_iter();
+        let sockets = (descriptors.next(), descriptors.next());
+        // SAFETY: this process has one thread, so the child finds no lock held by another. It was
+        // seen before the first fork ([`assert_one_thread`]), and nothing here starts one: V8's
+        // platform is single-threaded, and there is no async runtime with I/O or timers of its own.
+        match unsafe { fork::fork_sibling() } {
+            Ok(fork::Side::Parent { child }) => ZygoteEvent::Forked { pid: child },
+            Err(errno) => ZygoteEvent::ForkFailed { errno },
+            Ok(fork::Side::Child) => match (received.command, sockets) {
+                (ZygoteCommand::Fork, (Some(job), _)) => {
+                    let is_written = self.footprint.write();
+                    let rehearsal = (!is_written).then_some(self.spec.smallest_program);
+                    sandbox::main(self.engine, rehearsal, &self.lockdown, self.supervisor, job)
+                }
+                (ZygoteCommand::ForkZygote { packages }, (Some(job), Some(control))) => {
+                    self.become_package_zygote(&packages, job, control)
+                }
+                _ => sandbox::end(SandboxExit::NoJob),
+            },
+        }
+    }
+
+    /// The life of a zygote with packages. Called in the child right after the fork.
+    fn become_package_zygote(&mut self, packages: &[String], job: OwnedFd, control: OwnedFd) -> ! {
+        // Closes this process's copy of the base zygote's socket.
+        self.control = Control::from_socket(control);
+        let status = match sandbox::install(self.engine, packages, job) {
+            Err(status) => status,
+            Ok(()) => match self.start_over() {
+                Ok(()) => SandboxExit::Done,
+                Err(error) => {
+                    tracing::error!(%error, "a zygote with packages failed");
+                    SandboxExit::Broken
+                }
+            },
+        };
+        sandbox::end(status)
+    }
+
+    /// Serves as a zygote in its own right, after a fork and a change of its memory.
+    fn start_over(&mut self) -> Result<(), Error> {
+        faas_lockdown::die_with(self.supervisor)?;
+        warm_up(self.engine, self.spec, 1)?;
+        self.engine.collect_garbage()?;
+        self.lockdown = prepare()?;
+        // Other memory, other footprint, and a narrowed zygote may not fork to learn it.
+        self.footprint = Footprint::default();
+        self.announce()?;
+        self.serve()
+    }
+}
+
+/// Makes this process's memory fit for forking and works out its forks' lock-down.
+fn prepare() -> std::io::Result<Lockdown> {
+    memory::make_forkable()?;
+    memory::collapse()?;
+    Lockdown::prepare()
+}
+
+fn boot(spec: &EngineSpec, options: &ZygoteOptions) -> Result<Box<dyn Engine>, EngineError> {
+    (spec.boot)(&BootOptions {
+        // A runtime that needs none does not look into it.
+        pyodide: options.pyodide.clone().unwrap_or_default(),
+        lock: options.lock.clone(),
+        memory: options.memory,
+        v8_flags: options.v8_flags.clone(),
+        use_code_cache: true,
+    })
+}
+
+/// Makes sure that this process may fork and go on: an upgrade of V8 or deno_core might start threads
+/// where there were none.
+fn assert_one_thread() -> std::io::Result<()> {
+    match ProcessStatus::own()?.threads {
+        1 => Ok(()),
+        threads => Err(std::io::Error::other(format!(
+            "a zygote must have one thread to fork, and has {threads}; something that it links started them"
+        ))),
+    }
+}

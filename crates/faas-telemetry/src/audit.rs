@@ -1,0 +1,232 @@
+//! The audit log: a line of JSON per execution, written by a thread of its own, so that a slow disk
+//! keeps no request waiting.
+
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::execution::Execution;
+use super::execution::LimitsRecord;
+use super::execution::UsageRecord;
+use super::failures::Failures;
+use super::time::rfc3339;
+use super::writer::Sink;
+use super::writer::Writer;
+
+/// The log, to be written to.
+#[derive(Debug)]
+pub struct AuditLog {
+    writer: Writer<LogFile>,
+    reopen: Arc<AtomicBool>,
+}
+
+/// What the thread is handed.
+#[derive(Debug)]
+pub enum Item {
+    Line(Arc<Execution>),
+    /// Nothing to write: look whether the file is to be opened again.
+    Wake,
+}
+
+impl AuditLog {
+    /// Opens the file, to append to it, and starts the thread.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn open(path: &Path, failures: Failures) -> std::io::Result<Self> {
+        let failures = Arc::new(failures);
+        let reopen = Arc::new(AtomicBool::new(false));
+        let file = LogFile {
+            path: path.to_owned(),
+            file: open(path)?,
+            torn: false,
+            reopen: reopen.clone(),
+            failures: failures.clone(),
+        };
+        let writer = Writer::start("audit", failures, file)?;
+        Ok(Self { writer, reopen })
+    }
+
+    /// Hands over a line. Never waits.
+    pub fn write(&self, execution: &Arc<Execution>) {
+        if let Err(reason) = self.writer.send(Item::Line(execution.clone())) {
+            self.failures().count(1, &reason);
+        }
+    }
+
+    /// Has the file opened again by its name, after it was renamed.
+    pub fn reopen(&self) {
+        self.reopen.store(true, Ordering::Release);
+        // If there is no room for this, the thread has lines before it, and looks then.
+        let _ = self.writer.send(Item::Wake);
+    }
+
+    /// Waits until all lines so far are on the disk; gives up after `within`.
+    pub fn flush(&self, within: Duration) {
+        self.writer.flush(within);
+    }
+
+    pub fn failures(&self) -> &Failures {
+        self.writer.failures()
+    }
+}
+
+/// Readable by the service's own user only.
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600).open(path)
+}
+
+#[derive(Debug)]
+pub struct LogFile {
+    path: PathBuf,
+    file: File,
+    /// Whether the last line in the file lacks its end.
+    torn: bool,
+    reopen: Arc<AtomicBool>,
+    failures: Arc<Failures>,
+}
+
+impl Sink for LogFile {
+    type Item = Item;
+
+    const BATCH: usize = 256;
+    // A line is on its way to the disk before the next one comes.
+    const GATHER_WITHIN: Duration = Duration::ZERO;
+    const IDLE_EVERY: Duration = Duration::from_secs(600);
+
+    fn may_wait(_: &Item) -> bool {
+        true
+    }
+
+    fn take(&mut self, batch: Vec<Item>) {
+        if self.reopen.swap(false, Ordering::Acquire) {
+            self.open_again();
+        }
+        let mut text = Vec::new();
+        for item in batch {
+            if let Item::Line(execution) = item
+                // Numbers and strings always become JSON.
+                && serde_json::to_writer(&mut text, &Line::of(&execution)).is_ok()
+            {
+                text.push(b'\n');
+            }
+        }
+        self.append(&text);
+    }
+
+    fn sync(&mut self) {
+        let _ = self.file.sync_data();
+    }
+}
+
+impl LogFile {
+    fn open_again(&mut self) {
+        match open(&self.path) {
+            Ok(file) => {
+                self.file = file;
+                self.torn = false;
+                tracing::info!(path = %self.path.display(), "reopened the audit log");
+            }
+            // The old file is better than none.
+            Err(error) => {
+                tracing::error!(path = %self.path.display(), %error, "could not reopen the audit log");
+            }
+        }
+    }
+
+    /// Writes whole lines, and counts those that did not get into the file whole.
+    fn append(&mut self, text: &[u8]) {
+        if text.is_empty() {
+            return;
+        }
+        if self.torn {
+            match self.write(b"\n") {
+                Ok(()) => self.torn = false,
+                Err((_, error)) => return self.failures.count(lines(text), &error),
+            }
+        }
+        match self.write(text) {
+            Ok(()) => self.failures.recovered(),
+            Err((written, error)) => {
+                let kept = &text[..written];
+                self.torn = kept.last().is_some_and(|byte| *byte != b'\n');
+                self.failures.count(lines(text) - lines(kept), &error);
+            }
+        }
+    }
+
+    /// Like `write_all`, but tells in its error how much was written.
+    fn write(&mut self, text: &[u8]) -> Result<(), (usize, std::io::Error)> {
+        let mut written = 0;
+        while written < text.len() {
+            match self.file.write(&text[written..]) {
+                Ok(0) => return Err((written, ErrorKind::WriteZero.into())),
+                Ok(length) => written += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err((written, error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lines(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// A line, in the order of its fields.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: String,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller: Option<std::net::SocketAddr>,
+    token: bool,
+    task_id: &'a str,
+    language: &'static str,
+    code_sha256: &'a str,
+    code_bytes: u64,
+    packages: &'a [String],
+    limits: LimitsRecord,
+    priority: &'static str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<UsageRecord>,
+}
+
+impl<'a> Line<'a> {
+    fn of(execution: &'a Execution) -> Self {
+        Self {
+            time: rfc3339(execution.began),
+            request_id: &execution.request_id,
+            caller: execution.caller,
+            token: execution.by_token,
+            task_id: &execution.task_id,
+            language: execution.language.name(),
+            code_sha256: &execution.code_sha256,
+            code_bytes: execution.code_bytes,
+            packages: &execution.packages,
+            limits: execution.limits.into(),
+            priority: execution.priority.name(),
+            status: execution.fate.name(),
+            reason: execution.fate.reason(),
+            exit_code: execution.end.map(|end| end.exit_code),
+            usage: execution.end.map(|end| end.usage),
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The numbers behind `GET /metrics`. Every set of labels is closed: languages, statuses, limits,
+//! routes of this program. What a caller sends never becomes a label.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use faas_protocol::Language;
+use faas_protocol::Limit;
+use faas_protocol::Runtime;
+use faas_protocol::Status;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::execution::Fate;
+
+/// Upper bounds in seconds for things that take from under a millisecond to minutes.
+const BUCKETS: [f64; 19] = [
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    10.0, 30.0, 60.0, 120.0, 300.0,
+];
+/// The same for the boot of a zygote: a fork with packages takes tens of ms, Pyodide seconds.
+const BOOT_BUCKETS: [f64; 13] = [
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0,
+];
+
+/// The label of requests that found the queue full, beside those of [`Limit`].
+const QUEUE: &str = "queue";
+
+/// Which zygote a sandbox comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxKind {
+    Runtime(Runtime),
+    /// A runtime with a set of packages; all sets together.
+    WithPackages(Runtime),
+}
+
+impl SandboxKind {
+    /// Those that there can be.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let plain = Runtime::ALL.into_iter().map(Self::Runtime);
+        let takes_packages = |runtime: &Runtime| runtime.spec().with_packages.is_some();
+        let with_packages = Runtime::ALL.into_iter().filter(takes_packages);
+        plain.chain(with_packages.map(Self::WithPackages))
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Runtime(runtime) => runtime.name(),
+            Self::WithPackages(runtime) => runtime.spec().with_packages.unwrap_or(runtime.name()),
+        }
+    }
+}
+
+/// What a sandbox is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxState {
+    Idle,
+    Active,
+    Starting,
+}
+
+impl SandboxState {
+    const ALL: [Self; 3] = [Self::Idle, Self::Active, Self::Starting];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Active => "active",
+            Self::Starting => "starting",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ExecutionLabels {
+    language: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LanguageLabels {
+    language: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RuntimeLabels {
+    runtime: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SandboxLabels {
+    runtime: &'static str,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    method: &'static str,
+    code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+fn limit_names() -> impl Iterator<Item = &'static str> {
+    Limit::ALL.into_iter().map(Limit::name).chain([QUEUE])
+}
+
+/// The limit that an execution ran into, if any.
+fn limit_hit(status: Status, truncated: bool) -> Option<Limit> {
+    match status {
+        Status::Exceeded(limit) => Some(limit),
+        Status::Success | Status::Error | Status::Killed => truncated.then_some(Limit::Output),
+    }
+}
+
+type Histograms<L> = Family<L, Histogram>;
+
+/// The counters, gauges and histograms of the service.
+#[derive(Debug)]
+pub struct Metrics {
+    executions: Family<ExecutionLabels, Counter>,
+    execution_duration: Histograms<LanguageLabels>,
+    queue_wait: Histogram,
+    fork: Histograms<RuntimeLabels>,
+    boot: Histograms<RuntimeLabels>,
+    sandboxes: Family<SandboxLabels, Gauge>,
+    restarts: Family<RuntimeLabels, Counter>,
+    limits: Family<LimitLabels, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    request_duration: Histograms<RouteLabels>,
+    pub history_write_failures: Counter,
+    pub audit_write_failures: Counter,
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(BUCKETS)
+}
+
+fn boot_histogram() -> Histogram {
+    Histogram::new(BOOT_BUCKETS)
+}
+
+impl Metrics {
+    /// All at zero. What a server with these languages and runtimes can count exists from the
+    /// start, so that an alert sees the first change.
+    pub fn new(
+        languages: impl IntoIterator<Item = Language>,
+        runtimes: impl IntoIterator<Item = Runtime>,
+    ) -> Self {
+        let metrics = Self {
+            executions: Family::default(),
+            execution_duration: Family::new_with_constructor(histogram),
+            queue_wait: histogram(),
+            fork: Family::new_with_constructor(histogram),
+            boot: Family::new_with_constructor(boot_histogram),
+            sandboxes: Family::default(),
+            restarts: Family::default(),
+            limits: Family::default(),
+            requests: Family::default(),
+            request_duration: Family::new_with_constructor(histogram),
+            history_write_failures: Counter::default(),
+            audit_write_failures: Counter::default(),
+        };
+        for language in languages {
+            let language = language.name();
+            for fate in Fate::OF_BEGUN {
+                let status = fate.name();
+                let labels = ExecutionLabels { language, status };
+                drop(metrics.executions.get_or_create(&labels));
+            }
+            let labels = LanguageLabels { language };
+            drop(metrics.execution_duration.get_or_create(&labels));
+        }
+        for limit in limit_names() {
+            drop(metrics.limits.get_or_create(&LimitLabels { limit }));
+        }
+        for runtime in runtimes {
+            metrics.open(SandboxKind::Runtime(runtime));
+        }
+        metrics
+    }
+
+    /// Begins the series of a kind of sandbox.
+    pub fn open(&self, kind: SandboxKind) {
+        let runtime = kind.name();
+        let labels = RuntimeLabels { runtime };
+        drop(self.fork.get_or_create(&labels));
+        drop(self.boot.get_or_create(&labels));
+        drop(self.restarts.get_or_create(&labels));
+        for state in SandboxState::ALL {
+            drop(self.sandboxes(kind, state));
+        }
+    }
+
+    /// The kinds of sandboxes that this server has had so far.
+    pub fn open_kinds(&self) -> impl Iterator<Item = SandboxKind> {
+        let is_open = |kind: &SandboxKind| {
+            let runtime = kind.name();
+            self.restarts.get(&RuntimeLabels { runtime }).is_some()
+        };
+        SandboxKind::all().filter(is_open)
+    }
+
+    /// A registry that reads from these numbers.
+    pub fn registry(&self) -> Registry {
+        let mut registry = Registry::default();
+        registry.register(
+            "faas_executions",
+            "Programs that were begun, by how they ended",
+            self.executions.clone(),
+        );
+        registry.register(
+            "faas_execution_duration_seconds",
+            "Wall time of programs in their sandboxes",
+            self.execution_duration.clone(),
+        );
+        registry.register(
+            "faas_queue_wait_seconds",
+            "Time from a request until it had a sandbox",
+            self.queue_wait.clone(),
+        );
+        registry.register(
+            "faas_fork_seconds",
+            "Time from asking a zygote for a sandbox until it was ready",
+            self.fork.clone(),
+        );
+        registry.register(
+            "faas_zygote_boot_seconds",
+            "Time that zygotes took to start",
+            self.boot.clone(),
+        );
+        registry.register(
+            "faas_pool_sandboxes",
+            "Sandboxes alive, by what they do",
+            self.sandboxes.clone(),
+        );
+        registry.register(
+            "faas_zygote_restarts",
+            "Zygotes that went down after they had served",
+            self.restarts.clone(),
+        );
+        registry.register(
+            "faas_limits_hit",
+            "Requests that ran into a limit",
+            self.limits.clone(),
+        );
+        registry.register(
+            "faas_http_requests",
+            "Requests that were answered; code 499 if the caller hung up before",
+            self.requests.clone(),
+        );
+        registry.register(
+            "faas_http_request_duration_seconds",
+            "Time from the head of a request to the end of its answer",
+            self.request_duration.clone(),
+        );
+        registry.register(
+            "faas_history_write_failures",
+            "Executions that are missing in the history",
+            self.history_write_failures.clone(),
+        );
+        registry.register(
+            "faas_audit_write_failures",
+            "Lines that are missing in the audit log",
+            self.audit_write_failures.clone(),
+        );
+        registry
+    }
+
+    /// Counts an execution that came to an end after `wall`; `truncated` if output was cut off.
+    pub fn executed(&self, language: Language, status: Status, wall: Duration, truncated: bool) {
+        self.count_execution(language, Fate::Ended(status));
+        let language = language.name();
+        let duration = self
+            .execution_duration
+            .get_or_create(&LanguageLabels { language });
+        duration.observe(wall.as_secs_f64());
+        if let Some(limit) = limit_hit(status, truncated) {
+            self.hit(limit);
+        }
+    }
+
+    /// Counts an execution whose caller hung up.
+    pub fn cancelled(&self, language: Language) {
+        self.count_execution(language, Fate::Cancelled);
+    }
+
+    fn count_execution(&self, language: Language, fate: Fate) {
+        let labels = ExecutionLabels {
+            language: language.name(),
+            status: fate.name(),
+        };
+        self.executions.get_or_create(&labels).inc();
+    }
+
+    fn hit(&self, limit: Limit) {
+        let limit = limit.name();
+        self.limits.get_or_create(&LimitLabels { limit }).inc();
+    }
+
+    /// Counts a request that was refused because too many waited already.
+    pub fn found_queue_full(&self) {
+        let labels = LimitLabels { limit: QUEUE };
+        self.limits.get_or_create(&labels).inc();
+    }
+
+    /// Counts the time that a request waited for its sandbox.
+    pub fn waited(&self, duration: Duration) {
+        self.queue_wait.observe(duration.as_secs_f64());
+    }
+
+    pub fn forked(&self, kind: SandboxKind, duration: Duration) {
+        let labels = RuntimeLabels {
+            runtime: kind.name(),
+        };
+        let fork = self.fork.get_or_create(&labels);
+        fork.observe(duration.as_secs_f64());
+    }
+
+    pub fn booted(&self, kind: SandboxKind, duration: Duration) {
+        let labels = RuntimeLabels {
+            runtime: kind.name(),
+        };
+        let boot = self.boot.get_or_create(&labels);
+        boot.observe(duration.as_secs_f64());
+    }
+
+    pub fn restarted(&self, kind: SandboxKind) {
+        let runtime = kind.name();
+        self.restarts
+            .get_or_create(&RuntimeLabels { runtime })
+            .inc();
+    }
+
+    /// The gauge of sandboxes in a state.
+    pub fn sandboxes(&self, kind: SandboxKind, state: SandboxState) -> Gauge {
+        self.sandboxes.get_or_create_owned(&SandboxLabels {
+            runtime: kind.name(),
+            state: state.name(),
+        })
+    }
+
+    /// Counts an answered request. `route`: a route's pattern, never a path as it was sent.
+    pub fn answered(&self, route: &str, method: &'static str, code: u16, duration: Duration) {
+        let route = route.to_owned();
+        let labels = RouteLabels {
+            route: route.clone(),
+        };
+        let durations = self.request_duration.get_or_create(&labels);
+        durations.observe(duration.as_secs_f64());
+        let labels = RequestLabels {
+            route,
+            method,
+            code,
+        };
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    /// Executions by language and status.
+    pub fn execution_counts(
+        &self,
+        languages: impl Iterator<Item = Language>,
+    ) -> BTreeMap<&'static str, BTreeMap<&'static str, u64>> {
+        let count = |language: Language| {
+            let language = language.name();
+            let counts = Fate::OF_BEGUN.map(|fate| {
+                let status = fate.name();
+                let labels = ExecutionLabels { language, status };
+                (status, self.executions.get_or_create(&labels).get())
+            });
+            (language, BTreeMap::from(counts))
+        };
+        languages.map(count).collect()
+    }
+
+    /// Requests that ran into a limit, by its name.
+    pub fn limit_counts(&self) -> BTreeMap<&'static str, u64> {
+        let count = |limit| {
+            let counter = self.limits.get_or_create(&LimitLabels { limit });
+            (limit, counter.get())
+        };
+        limit_names().map(count).collect()
+    }
+
+    /// Zygotes that went down, of one kind.
+    pub fn restart_count(&self, kind: SandboxKind) -> u64 {
+        let runtime = kind.name();
+        let restarts = self.restarts.get_or_create(&RuntimeLabels { runtime });
+        restarts.get()
+    }
+}

@@ -1,0 +1,170 @@
+//! Traces for an OpenTelemetry collector: OTLP over HTTP, in batches, by a thread of their own. A
+//! collector that does not answer costs spans, never a request.
+//!
+//! Set up by the variables that OpenTelemetry defines; none set, nothing of this runs.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::Instant;
+
+use http::HeaderMap;
+use opentelemetry::Context;
+use opentelemetry::propagation::Extractor;
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::SpanExporter as OtlpExporter;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkError;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::SpanData;
+use opentelemetry_sdk::trace::SpanExporter;
+use tokio::runtime::Handle;
+use tracing::Level;
+use tracing::Span;
+use tracing::Subscriber;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::registry::LookupSpan;
+
+const NAME: &str = "faas-server";
+const ENDPOINTS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+];
+/// Crates of ours that make spans.
+const CRATES_WITH_SPANS: [&str; 2] = ["faas_server", "faas_pool"];
+/// Pause between two log lines about a collector that takes no spans.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// The way of spans to the collector.
+#[derive(Debug)]
+pub struct Traces(SdkTracerProvider);
+
+impl Traces {
+    /// As the environment says; none if it names no collector. The sending runs on `runtime`.
+    ///
+    /// # Errors
+    /// When what the environment says makes no sense.
+    pub fn from_environment(runtime: &Handle) -> Result<Option<Self>, String> {
+        let value = |name: &str| std::env::var(name).unwrap_or_default();
+        let disabled = value("OTEL_SDK_DISABLED").eq_ignore_ascii_case("true");
+        if disabled || ENDPOINTS.iter().all(|name| value(name).is_empty()) {
+            return Ok(None);
+        }
+        let exporter = OtlpExporter::builder().with_http().build();
+        let exporter = exporter.map_err(|error| {
+            format!(
+                "traces cannot be sent: {error}; {} is to be the http(s) address of a collector",
+                ENDPOINTS[0]
+            )
+        })?;
+        let mut resource = Resource::builder();
+        let named = !value("OTEL_SERVICE_NAME").is_empty()
+            || value("OTEL_RESOURCE_ATTRIBUTES").contains("service.name=");
+        if !named {
+            resource = resource.with_service_name(NAME);
+        }
+        let provider = SdkTracerProvider::builder()
+            .with_resource(resource.build())
+            .with_batch_exporter(OnRuntime {
+                exporter: Arc::new(exporter),
+                runtime: runtime.clone(),
+                reported: Mutex::default(),
+            })
+            .build();
+        Ok(Some(Self(provider)))
+    }
+
+    /// What hands spans of this program over, whatever is logged; not those of its HTTP client, which
+    /// would be about the sending of spans.
+    pub fn layer<S>(&self) -> impl Layer<S> + use<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let targets = CRATES_WITH_SPANS.map(|name| (name, Level::INFO));
+        let targets = Targets::new().with_targets(targets);
+        tracing_opentelemetry::layer()
+            .with_tracer(self.0.tracer(NAME))
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            .with_filter(targets)
+    }
+
+    /// Sends what is left; gives up after `within`. Must not run on a thread of the runtime.
+    pub fn flush(&self, within: Duration) {
+        // What went wrong was logged.
+        let _ = self.0.shutdown_with_timeout(within);
+    }
+}
+
+/// Makes a request's span part of the trace that its caller named with `traceparent`.
+pub fn continue_trace(span: &Span, headers: &HeaderMap) {
+    if !headers.contains_key("traceparent") {
+        return;
+    }
+    let propagator = TraceContextPropagator::new();
+    let parent = propagator.extract_with_context(&Context::new(), &Headers(headers));
+    // Fails if there is no collector; then nobody misses it.
+    let _ = span.set_parent(parent);
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(|name| name.as_str()).collect()
+    }
+}
+
+/// Sends on the service's runtime, which the HTTP client needs: batches come from a plain thread.
+#[derive(Debug)]
+struct OnRuntime {
+    exporter: Arc<OtlpExporter>,
+    runtime: Handle,
+    /// When a failure was logged last.
+    reported: Mutex<Option<Instant>>,
+}
+
+impl OnRuntime {
+    fn report(&self, error: &OTelSdkError) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.is_none_or(|at| at.elapsed() >= PAUSE) {
+            *reported = Some(Instant::now());
+            tracing::warn!(%error, "trace export failed");
+        }
+    }
+}
+
+impl SpanExporter for OnRuntime {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let exporter = self.exporter.clone();
+        let sending = self
+            .runtime
+            .spawn(async move { exporter.export(batch).await });
+        let sent = sending
+            .await
+            .unwrap_or_else(|error| Err(OTelSdkError::InternalFailure(error.to_string())));
+        sent.inspect_err(|error| self.report(error))
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        // Nothing was sent yet, so that there is only this one.
+        if let Some(exporter) = Arc::get_mut(&mut self.exporter) {
+            exporter.set_resource(resource);
+        }
+    }
+}

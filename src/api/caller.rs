@@ -1,0 +1,95 @@
+//! Who sent a request.
+
+use std::net::SocketAddr;
+
+use axum::extract::FromRequestParts;
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
+use axum::http::request::Parts;
+use uuid::Uuid;
+
+use super::error::ApiError;
+
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longer ids are not taken over, in bytes.
+const MAX_ID_BYTES: usize = 128;
+
+/// Address of the other end of a connection; an extension of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// Who sent a request; an extension of it.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Visible ASCII, at most 128 bytes.
+    pub request_id: HeaderValue,
+    /// Of the connection: the last proxy's, if there is one.
+    pub address: Option<SocketAddr>,
+    /// Whether it sent the right token.
+    pub by_token: bool,
+}
+
+impl Caller {
+    /// Who sent this request, before anybody looked at its token.
+    pub fn of(request: &Request) -> Self {
+        let peer = request.extensions().get::<Peer>();
+        Self {
+            request_id: sent_id(request.headers()).unwrap_or_else(new_id),
+            address: peer.map(|Peer(address)| *address),
+            by_token: false,
+        }
+    }
+
+    pub fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+}
+
+/// For handlers: the caller that `observe` found and `authorize` may have recognised.
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // It is there unless `router` lost its layers.
+        let known = parts.extensions.get::<Self>().cloned();
+        known.ok_or_else(|| ApiError::failed("The request was not observed; report this fault"))
+    }
+}
+
+/// The id that came with a request, if it can stand in a log line.
+fn sent_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let id = headers.get(&REQUEST_ID)?;
+    let is_sane =
+        (1..=MAX_ID_BYTES).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
+    is_sane.then(|| id.clone())
+}
+
+fn new_id() -> HeaderValue {
+    let id = Uuid::new_v4().to_string();
+    // Hexadecimal digits and dashes always fit.
+    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken_over(id: &[u8]) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID, HeaderValue::from_bytes(id).unwrap());
+        sent_id(&headers).is_some()
+    }
+
+    #[test]
+    fn only_ids_that_can_stand_in_a_log_line_are_taken_over() {
+        assert!(taken_over(b"a"));
+        assert!(taken_over(b"7f3c/x=1:\"~"));
+        assert!(taken_over(&[b'x'; 128]));
+        assert!(!taken_over(&[b'x'; 129]));
+        for wrong in [&b""[..], b"a b", b"a\tb", b"\xff", "é".as_bytes()] {
+            assert!(!taken_over(wrong), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What every way of executing a program goes through, whatever the request looked like: the limits of
+//! complexity, the pool, the record.
+
+use std::sync::Arc;
+
+use faas_pool::ExecutionRequest;
+use faas_protocol::Complexity;
+use faas_protocol::Findings;
+use faas_protocol::Status;
+
+use super::AppState;
+use super::caller::Caller;
+use super::error::ApiError;
+use super::record::Record;
+use super::request;
+use super::request::RunRequest;
+use super::response::RunResponse;
+
+/// Has a program executed and words the answer.
+///
+/// # Errors
+/// [`ApiError`] for a program that was not executed.
+pub async fn execute(
+    state: &Arc<AppState>,
+    caller: &Caller,
+    request: RunRequest,
+) -> Result<RunResponse, ApiError> {
+    let language = request.execution.job.language;
+    let mut record = Record::begin(state, caller, &request.execution);
+    let passed = enforce_complexity(state, &request.execution).await;
+    passed.inspect_err(|error| record.refuse(error))?;
+    let result = state.pool.execute(request.execution).await;
+    record.end(&result);
+    let (report, stats) = result?;
+    let task_id = record.task_id.clone();
+    Ok(RunResponse::new(
+        task_id,
+        language,
+        report,
+        stats,
+        request.timings,
+    ))
+}
+
+/// Refuses a program that is more complex than the settings allow. One that does not compile
+/// passes: running it says why better.
+///
+/// # Errors
+/// 422 with the figure and the limit.
+async fn enforce_complexity(
+    state: &AppState,
+    execution: &ExecutionRequest,
+) -> Result<(), ApiError> {
+    let settings = &state.settings;
+    if settings.max_complexity.is_none() && settings.max_nesting.is_none() {
+        return Ok(());
+    }
+    let job = &execution.job;
+    let check =
+        request::check_request(job.language, job.code.clone(), execution.priority, settings);
+    let Some(complexity) = analyse(state, check).await?.complexity else {
+        return Ok(());
+    };
+    let Complexity {
+        max_cyclomatic,
+        max_nesting,
+        ..
+    } = complexity;
+    for (figure, value, limit, name) in [
+        (
+            "cyclomatic complexity",
+            max_cyclomatic,
+            settings.max_complexity,
+            "FAAS_MAX_COMPLEXITY",
+        ),
+        (
+            "nesting",
+            max_nesting,
+            settings.max_nesting,
+            "FAAS_MAX_NESTING",
+        ),
+    ] {
+        if let Some(limit) = limit
+            && value > limit
+        {
+            return Err(ApiError::refused(
+                "Program too complex",
+                format!(
+                    "Its {figure} is {value}, more than the {limit} allowed ({name}); \
+                     split its functions up (POST /check_code tells the figures of each)"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Has a program analysed in a sandbox of its own, without running any of it.
+///
+/// # Errors
+/// [`ApiError`] if that was not possible.
+pub async fn analyse(state: &AppState, request: ExecutionRequest) -> Result<Findings, ApiError> {
+    let (report, _) = state.pool.execute(request).await?;
+    let findings = report
+        .return_value
+        .filter(|_| report.status == Status::Success);
+    // It comes from a sandbox: whatever it is, it must have the right shape.
+    let findings = findings.and_then(|json| serde_json::from_str::<Findings>(&json).ok());
+    let mut findings = findings.ok_or_else(|| {
+        ApiError::failed(format!(
+            "The program could not be analysed ({}); it may be too long or too deeply nested",
+            report.status.name()
+        ))
+    })?;
+    if let Some(complexity) = &mut findings.complexity {
+        complexity.loops.estimate();
+    }
+    Ok(findings)
+}

@@ -1,0 +1,67 @@
+//! `FAAS_API_TOKEN`: the secret that callers must send.
+
+use std::fmt;
+
+use sha2::Digest;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+/// The secret that callers must send. Kept as its SHA-256: comparing digests takes the same time
+/// whatever was sent, also for another length, and a log line cannot give it away.
+#[derive(Clone)]
+pub struct ApiToken([u8; 32]);
+
+impl ApiToken {
+    /// Parses the setting.
+    ///
+    /// # Errors
+    /// Says what is allowed.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(
+                "must be visible ASCII characters without spaces, at least one; \
+                        unset it to let everybody in"
+                    .to_owned(),
+            );
+        }
+        Ok(Self::digest(text.as_bytes()))
+    }
+
+    fn digest(text: &[u8]) -> Self {
+        Self(Sha256::digest(text).into())
+    }
+
+    /// Whether this was sent.
+    pub fn is(&self, sent: &[u8]) -> bool {
+        self.0.ct_eq(&Self::digest(sent).0).into()
+    }
+}
+
+impl fmt::Debug for ApiToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ApiToken(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_very_token_is_right() {
+        let token = ApiToken::parse("secret").unwrap();
+        assert!(token.is(b"secret"));
+        for wrong in [&b""[..], b"secre", b"secret ", b"Secret", b"secretsecret"] {
+            assert!(!token.is(wrong));
+        }
+    }
+
+    #[test]
+    fn it_cannot_be_empty_nor_have_spaces_nor_be_printed() {
+        for wrong in ["", " ", "a b", "a\n", "é"] {
+            assert!(ApiToken::parse(wrong).is_err(), "{wrong:?}");
+        }
+        let token = ApiToken::parse("secret").unwrap();
+        assert_eq!(format!("{token:?}"), "ApiToken(…)");
+    }
+}

@@ -1,0 +1,10 @@
+//! What the program can do, one module for each command.
+
+pub mod compile;
+pub mod healthcheck;
+pub mod run;
+pub mod serve;
+pub mod zygote;
+
+/// What ends a command: a sentence for whoever gave it.
+pub type Error = Box<dyn std::error::Error>;

@@ -1,0 +1,117 @@
+//! The `run` command: one file, one sandbox, the same way as a request takes.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use faas_pool::ExecutionRequest;
+use faas_pool::PackageSet;
+use faas_pool::Pool;
+use faas_protocol::Job;
+use faas_protocol::Language;
+use faas_protocol::Priority;
+use faas_protocol::Task;
+use faas_telemetry::Metrics;
+use faas_telemetry::start_logging;
+
+use super::Error;
+use crate::settings::Settings;
+
+/// Arguments of the `run` command.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// The file with the program
+    file: PathBuf,
+    /// Its language [default: by the file's extension, else python]
+    #[arg(long)]
+    language: Option<String>,
+    /// Time limit in ms [default: FAAS_TIMEOUT]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
+    /// Packages that it needs, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    packages: Vec<String>,
+    /// JSON that the program finds as `input_data`
+    #[arg(long)]
+    input: Option<String>,
+}
+
+/// Executes the file; the exit code is the program's.
+///
+/// # Errors
+/// When the file cannot be read or the sandbox cannot be had.
+pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> {
+    settings.check()?;
+    faas_lockdown::probe_layers().require(settings.require_sandbox)?;
+    start_logging(settings.log_format, "warn", None);
+    let language = arguments.language()?;
+    let code = std::fs::read_to_string(&arguments.file)
+        .map_err(|error| format!("cannot read {}: {error}", arguments.file.display()))?;
+    if let Some(input) = &arguments.input {
+        serde_json::from_str::<serde::de::IgnoredAny>(input)
+            .map_err(|error| format!("--input is not JSON: {error}"))?;
+    }
+    let timeout = arguments.timeout.map(Duration::from_millis);
+    let job = Job {
+        task: Task::Run,
+        language,
+        code,
+        input: arguments.input.clone(),
+        auto_install: settings.auto_install,
+        files: Vec::new(),
+        limits: settings.limits(timeout.unwrap_or(settings.timeout())),
+    };
+    let request = ExecutionRequest {
+        job,
+        priority: Priority::Normal,
+        packages: PackageSet::new(&arguments.packages)?,
+        live: None,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let one_sandbox = Settings {
+            pool_size: Some(1),
+            pool_min_size: None,
+            pool_max_size: None,
+            ..settings.clone()
+        };
+        let runtimes = [language.runtime()];
+        let pool_settings = one_sandbox.pool_settings(runtimes)?;
+        let packages = settings.open_packages(runtimes)?;
+        let metrics = Arc::new(Metrics::new(std::iter::once(language), runtimes));
+        let pool = Pool::start(pool_settings, packages, metrics)?;
+        let exit_code = execute(&pool, request).await;
+        pool.shut_down().await;
+        exit_code
+    })
+}
+
+async fn execute(pool: &Arc<Pool>, request: ExecutionRequest) -> Result<ExitCode, Error> {
+    pool.until_settled().await?;
+    let (report, _) = pool.execute(request).await?;
+    std::io::stdout().write_all(report.stdout.as_bytes())?;
+    std::io::stderr().write_all(report.stderr.as_bytes())?;
+    if let Some(value) = report.return_value {
+        println!("{value}");
+    }
+    Ok(ExitCode::from(
+        u8::try_from(report.exit_code & 0xff).unwrap_or(1),
+    ))
+}
+
+impl RunArgs {
+    fn language(&self) -> Result<Language, Error> {
+        let extension = self.file.extension().and_then(|text| text.to_str());
+        match (&self.language, extension) {
+            (Some(name), _) => {
+                Language::from_name(name).ok_or_else(|| format!("unknown language {name}").into())
+            }
+            (None, Some(name)) => Ok(Language::from_name(name).unwrap_or(Language::Python)),
+            (None, None) => Ok(Language::Python),
+        }
+    }
+}

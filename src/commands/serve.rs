@@ -1,0 +1,221 @@
+//! The `serve` command: the supervisor from its start to its end.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use faas_pool::BadRequirement;
+use faas_pool::PackageSet;
+use faas_pool::Pool;
+use faas_pool::PoolSettings;
+use faas_telemetry::AuditLog;
+use faas_telemetry::Failures;
+use faas_telemetry::History;
+use faas_telemetry::Metrics;
+use faas_telemetry::Traces;
+use faas_telemetry::start_logging;
+use rustix::process::Resource;
+use tokio::net::TcpListener;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tokio_util::sync::CancellationToken;
+
+use super::Error;
+use crate::api;
+use crate::api::AppState;
+use crate::settings::Settings;
+
+/// Time for writing what is left at the end.
+const FLUSH_WITHIN: Duration = Duration::from_secs(3);
+
+/// Runs the service until it is told to stop.
+///
+/// # Errors
+/// When it cannot start: settings, files, the port.
+pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
+    settings.check()?;
+    faas_lockdown::probe_layers().require(settings.require_sandbox)?;
+    let pool_settings = settings.pool_settings(settings.runtimes())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let traces = Traces::from_environment(runtime.handle())?;
+    start_logging(settings.log_format, &settings.log, traces.as_ref());
+    raise_descriptor_limit();
+    let result = runtime.block_on(serve(settings.clone(), pool_settings));
+    if let Some(traces) = traces {
+        traces.flush(FLUSH_WITHIN);
+    }
+    result
+}
+
+/// Lets this process have as many descriptors as it may: every connection takes one, every sandbox
+/// two. Sandboxes lower theirs again.
+fn raise_descriptor_limit() {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the number of open files");
+    }
+}
+
+async fn serve(settings: Settings, pool_settings: PoolSettings) -> Result<ExitCode, Error> {
+    let started = Instant::now();
+    let listener = TcpListener::bind((settings.host, settings.port))
+        .await
+        .map_err(|error| {
+            format!(
+                "cannot listen on {}:{}: {error}; set FAAS_HOST and FAAS_PORT",
+                settings.host, settings.port
+            )
+        })?;
+    let address = listener.local_addr()?;
+    tracing::info!(address = %format!("http://{address}"), "booting");
+    let packages = settings.open_packages(settings.runtimes())?;
+    let preload = preload_sets(&settings)?;
+    let metrics = Arc::new(Metrics::new(settings.languages(), settings.runtimes()));
+    let audit = open_audit_log(&settings, &metrics)?;
+    let history = start_history(&settings, &metrics)?;
+    let pool = Pool::start(pool_settings, packages, metrics.clone())?;
+    let stop = CancellationToken::new();
+    watch_signals(&stop)?;
+    let state = Arc::new(AppState::new(
+        pool.clone(),
+        settings,
+        metrics,
+        audit,
+        history,
+    ));
+    watch_hangups(&state)?;
+    let announcement = tokio::spawn(announce(pool.clone(), preload, address, started));
+    let router = api::router(state.clone());
+    api::serve(listener, router, state.clone(), stop).await;
+    announcement.abort();
+    pool.shut_down().await;
+    flush(state).await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the audit log, if there is to be one.
+fn open_audit_log(settings: &Settings, metrics: &Metrics) -> Result<Option<AuditLog>, Error> {
+    let Some(path) = &settings.audit_log else {
+        return Ok(None);
+    };
+    let failures = Failures::new("audit log", metrics.audit_write_failures.clone());
+    let log = AuditLog::open(path, failures).map_err(|error| {
+        let path = path.display();
+        format!("cannot open the audit log {path}: {error}; set FAAS_AUDIT_LOG to a file that can be written")
+    })?;
+    Ok(Some(log))
+}
+
+/// Starts the history, if there is to be one.
+fn start_history(settings: &Settings, metrics: &Metrics) -> Result<Option<History>, Error> {
+    if !settings.history {
+        return Ok(None);
+    }
+    let failures = Failures::new("history", metrics.history_write_failures.clone());
+    let history = History::start(settings.history_settings(), failures)?;
+    Ok(Some(history))
+}
+
+/// SIGHUP has the audit log reopened. Without one it ends the service, as it does by default.
+fn watch_hangups(state: &Arc<AppState>) -> std::io::Result<()> {
+    if state.audit.is_none() {
+        return Ok(());
+    }
+    let mut hangup = signal(SignalKind::hangup())?;
+    let state = state.clone();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            state.audit.as_ref().inspect(|audit| audit.reopen());
+        }
+    });
+    Ok(())
+}
+
+/// Has everything written that waits for a disk.
+async fn flush(state: Arc<AppState>) {
+    let write = move || {
+        if let Some(audit) = &state.audit {
+            audit.flush(FLUSH_WITHIN);
+        }
+        if let Some(history) = &state.history {
+            history.flush(FLUSH_WITHIN);
+        }
+    };
+    // It does not panic, and is not cancelled.
+    let _ = tokio::task::spawn_blocking(write).await;
+}
+
+/// Says on one line that the service is ready, once it is.
+async fn announce(
+    pool: Arc<Pool>,
+    preload: Vec<PackageSet>,
+    address: std::net::SocketAddr,
+    started: Instant,
+) {
+    pool.until_up().await;
+    for set in &preload {
+        if let Err(reason) = pool.preload(set).await {
+            tracing::error!(%set, reason, "a package set of FAAS_PRELOAD cannot be prepared");
+        }
+    }
+    let zygotes = pool.zygotes();
+    let booted = || {
+        zygotes
+            .iter()
+            .filter_map(|(runtime, zygote)| Some((runtime, zygote.booted()?)))
+    };
+    for (runtime, booted) in booted() {
+        for layer in &booted.layers.missing {
+            let (runtime, layer) = (runtime.name(), layer.name());
+            tracing::warn!(runtime, layer, "this machine lacks a lock-down layer");
+        }
+    }
+    let sandboxes: Vec<String> = booted()
+        .map(|(runtime, booted)| format!("{} ({})", runtime.name(), booted.version))
+        .collect();
+    tracing::info!(
+        address = %format!("http://{address}"),
+        sandboxes = sandboxes.join(", "),
+        start_ms = started.elapsed().as_millis(),
+        "ready"
+    );
+}
+
+/// The sets of packages that FAAS_PRELOAD names.
+fn preload_sets(settings: &Settings) -> Result<Vec<PackageSet>, Error> {
+    let sets = settings.preload.iter().map(|set| {
+        let requirements: Vec<&str> = set
+            .split(',')
+            .filter(|text| !text.trim().is_empty())
+            .collect();
+        PackageSet::new(&requirements)
+    });
+    let sets = sets.collect::<Result<Vec<_>, BadRequirement>>();
+    let sets = sets.map_err(|error| format!("FAAS_PRELOAD: {error}"))?;
+    Ok(sets.into_iter().filter(|set| !set.is_empty()).collect())
+}
+
+/// SIGTERM and SIGINT end the service in order; a second one ends it at once.
+fn watch_signals(stop: &CancellationToken) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stop.is_cancelled() {
+                std::process::exit(130);
+            }
+            stop.cancel();
+        }
+    });
+    Ok(())
+}
