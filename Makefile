@@ -1,7 +1,7 @@
 # One flavour of build (release) for everything, so that nothing is compiled twice.
 CARGO_FLAGS := --release --locked
 
-.PHONY: run build test soak setup bench bench-quick
+.PHONY: run build check test soak setup bench bench-quick
 
 run: build ## Start the server on port 8000
 	./target/release/faas-server
@@ -10,12 +10,14 @@ build: setup ## Build the server, and Pyodide's machine code for this machine
 	cargo build $(CARGO_FLAGS)
 	@./target/release/faas-server compile
 
-test: build ## Check format and lints, run every test
+check: setup ## Check format, lints and types of everything, in seconds
+	@scripts/check
+
+test: check build ## Check everything, run every test
 	@scripts/fetch-test-wheels
-	cargo fmt --check
-	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	@scripts/test-deploy
 	cargo test $(CARGO_FLAGS)
+	@scripts/test-page
 
 soak: build ## Run 20,000 executions, a third of them attacks, and see that nothing is left over
 	FAAS_SOAK=20000 cargo test $(CARGO_FLAGS) --test soak -- --nocapture

@@ -80,6 +80,7 @@ def test_javascript():
     if status == 400 and "Unsupported language" in answer["error"]:
         return "not served here"
     assert answer["output"]["stdout"] == "Hello from JavaScript!\n", answer
+    return None
 
 
 def test_bad_requests():

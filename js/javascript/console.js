@@ -30,6 +30,7 @@ const {
   TypeError,
 } = primordials;
 
+/** @type {(row: string[], widths: number[]) => string} */
 function renderRow(row, widths) {
   const cells = ArrayPrototypeMap(
     row,
@@ -38,10 +39,12 @@ function renderRow(row, widths) {
   return `\u2502 ${ArrayPrototypeJoin(cells, " \u2502 ")} \u2502\n`;
 }
 
+/** @type {(head: string[], columns: string[][]) => string} */
 function renderTable(head, columns) {
   const widths = ArrayPrototypeMap(head, (title) => getStringWidth(title));
   let height = 0;
   for (let i = 0; i < columns.length; i++) height = MathMax(height, columns[i].length);
+  /** @type {string[][]} */
   const rows = [];
   for (let j = 0; j < height; j++) {
     rows[j] = [];
@@ -58,22 +61,32 @@ function renderTable(head, columns) {
   return `${text}\u2514${ArrayPrototypeJoin(bars, "\u2534")}\u2518`;
 }
 
+/** @type {(value: any) => string} */
 function inspectCell(value) {
-  const isWide = value !== null && typeof value === "object" && !ArrayIsArray(value) &&
-    !core.isTypedArray(value) && ObjectKeys(value).length > 2;
+  const isWide =
+    value !== null &&
+    typeof value === "object" &&
+    !ArrayIsArray(value) &&
+    !core.isTypedArray(value) &&
+    ObjectKeys(value).length > 2;
   return inspect(value, { depth: isWide ? -1 : 0, maxArrayLength: 3, breakLength: Infinity });
 }
 
 // The text of a table; undefined for what has no rows.
+/** @type {(data: any, properties?: string[]) => string | undefined} */
 function tableOf(data, properties) {
   if (data === null || typeof data !== "object") return undefined;
+  /** @type {string[]} */
   const indices = [];
+  /** @type {string[]} */
   const values = [];
+  /** @type {(value: unknown) => void} */
   const addRow = (value) => {
     ArrayPrototypePush(indices, `${indices.length}`);
     ArrayPrototypePush(values, inspectCell(value));
   };
   if (core.isMap(data)) {
+    /** @type {string[]} */
     const keys = [];
     MapPrototypeForEach(data, (value, key) => {
       ArrayPrototypePush(keys, inspectCell(key));
@@ -87,6 +100,7 @@ function tableOf(data, properties) {
   }
   const rowNames = ObjectKeys(data);
   const columns = new SafeMap();
+  /** @type {string[]} */
   const primitives = [];
   let hasPrimitives = false;
   for (let i = 0; i < rowNames.length; i++) {
@@ -118,10 +132,12 @@ function tableOf(data, properties) {
   return renderTable(head, cells);
 }
 
+/** @type {(number: number | string) => string} */
 function twoDigits(number) {
   return StringPrototypePadStart(`${number}`, 2, "0");
 }
 
+/** @type {(milliseconds: number) => string} */
 function formatDuration(milliseconds) {
   if (milliseconds < 1000) return `${Number(NumberPrototypeToFixed(milliseconds, 3))}ms`;
   const seconds = milliseconds / 1000;
@@ -139,18 +155,25 @@ const STDOUT = 1;
 const STDERR = 2;
 
 // Makes the object `console`. `write(descriptor, text)` takes whole lines, `now()` gives ms.
+/**
+ * @param {(descriptor: number, text: string) => void} write
+ * @param {() => number} now
+ */
 export function createConsole(write, now) {
   let indent = "";
   const counts = new SafeMap();
   const timers = new SafeMap();
 
+  /** @type {(descriptor: number, text: string) => void} */
   function print(descriptor, text) {
     if (indent !== "") text = indent + StringPrototypeReplaceAll(text, "\n", `\n${indent}`);
     write(descriptor, `${text}\n`);
   }
+  /** @type {(text: string) => void} */
   function warn(text) {
     write(STDERR, `Warning: ${text}\n`);
   }
+  /** @type {(name: string, label: string, data: unknown[]) => void} */
   function logTime(name, label, data) {
     const start = timers.get(label);
     if (start === undefined) {
@@ -162,6 +185,7 @@ export function createConsole(write, now) {
     print(STDOUT, format(line));
   }
 
+  /** @type {Record<string, ((...args: any[]) => void) | null>} */
   const methods = {
     __proto__: null,
     log(...args) {
@@ -187,6 +211,7 @@ export function createConsole(write, now) {
       logTime("timeLog", `${label}`, data);
     },
     trace(...args) {
+      /** @type {{ name: string; message: string; stack?: unknown }} */
       const error = { name: "Trace", message: format(args) };
       ErrorCaptureStackTrace(error);
       print(STDERR, `${error.stack}`);
@@ -227,13 +252,31 @@ export function createConsole(write, now) {
 
   const console = { __proto__: {} };
   for (const name of [
-    "log", "warn", "dir", "time", "timeEnd", "timeLog", "trace", "assert", "clear", "count",
-    "countReset", "group", "groupEnd", "table", "debug", "info", "dirxml", "error",
+    "log",
+    "warn",
+    "dir",
+    "time",
+    "timeEnd",
+    "timeLog",
+    "trace",
+    "assert",
+    "clear",
+    "count",
+    "countReset",
+    "group",
+    "groupEnd",
+    "table",
+    "debug",
+    "info",
+    "dirxml",
+    "error",
     "groupCollapsed",
   ]) {
-    const method = methods[name];
+    const method = /** @type {Function} */ (methods[name]);
     // Bound, so that `const { log } = console` works, and each with a name of its own.
-    const bound = { [name]: (...args) => ReflectApply(method, undefined, args) }[name];
+    const bound = {
+      [name]: (/** @type {unknown[]} */ ...args) => ReflectApply(method, undefined, args),
+    }[name];
     ObjectDefineProperty(console, name, {
       __proto__: null,
       value: bound,

@@ -28,22 +28,41 @@ const { DOMException } = core.loadExtScript("ext:deno_web/01_dom_exception.js");
 
 // https://w3c.github.io/webcrypto/#Crypto-method-getRandomValues
 const MAX_RANDOM_BYTES = 65536;
+/** @type {Set<string | undefined>} */
 const INTEGER_ARRAYS = new SafeSet([
-  "Int8Array", "Uint8Array", "Uint8ClampedArray", "Int16Array", "Uint16Array", "Int32Array",
-  "Uint32Array", "BigInt64Array", "BigUint64Array",
+  "Int8Array",
+  "Uint8Array",
+  "Uint8ClampedArray",
+  "Int16Array",
+  "Uint16Array",
+  "Int32Array",
+  "Uint32Array",
+  "BigInt64Array",
+  "BigUint64Array",
 ]);
 const DIGESTS = new SafeSet(["SHA-1", "SHA-256", "SHA-384", "SHA-512"]);
 const OTHER_METHODS = [
-  "decrypt", "deriveBits", "deriveKey", "encrypt", "exportKey", "generateKey", "importKey",
-  "sign", "unwrapKey", "verify", "wrapKey",
+  "decrypt",
+  "deriveBits",
+  "deriveKey",
+  "encrypt",
+  "exportKey",
+  "generateKey",
+  "importKey",
+  "sign",
+  "unwrapKey",
+  "verify",
+  "wrapKey",
 ];
 
 const ours = Symbol("ours");
 
+/** @type {(key: unknown) => void} */
 function checkConstructor(key) {
   if (key !== ours) throw new TypeError("Illegal constructor");
 }
 
+/** @type {(constructor: Function, name: string) => void} */
 function tag(constructor, name) {
   ObjectDefineProperty(constructor.prototype, SymbolToStringTag, {
     __proto__: null,
@@ -53,13 +72,20 @@ function tag(constructor, name) {
 }
 
 // Of a typed array or a DataView.
+/**
+ * @template T
+ * @param {(view: View) => T} ofTypedArray
+ * @param {(view: View) => T} ofDataView
+ * @returns {(view: View) => T}
+ */
 function accessor(ofTypedArray, ofDataView) {
-  return (view) => core.isDataView(view) ? ofDataView(view) : ofTypedArray(view);
+  return (view) => (core.isDataView(view) ? ofDataView(view) : ofTypedArray(view));
 }
 const bufferOf = accessor(TypedArrayPrototypeGetBuffer, DataViewPrototypeGetBuffer);
 const offsetOf = accessor(TypedArrayPrototypeGetByteOffset, DataViewPrototypeGetByteOffset);
 const lengthOf = accessor(TypedArrayPrototypeGetByteLength, DataViewPrototypeGetByteLength);
 
+/** @type {(algorithm: any, data: unknown) => ArrayBuffer} */
 function digest(algorithm, data) {
   const prefix = "Failed to execute 'digest' on 'SubtleCrypto'";
   webidl.requiredArguments(arguments.length, 2, prefix);
@@ -76,9 +102,11 @@ function digest(algorithm, data) {
 }
 
 class SubtleCrypto {
+  /** @param {unknown} key */
   constructor(key) {
     checkConstructor(key);
   }
+  /** @param {unknown[]} args */
   digest(...args) {
     try {
       return PromiseResolve(digest(args[0], args[1]));
@@ -97,19 +125,21 @@ for (let i = 0; i < OTHER_METHODS.length; i++) {
       ),
     );
   ObjectDefineProperty(method, "name", { __proto__: null, value: name });
-  SubtleCrypto.prototype[name] = method;
+  /** @type {any} */ (SubtleCrypto.prototype)[name] = method;
 }
 tag(SubtleCrypto, "SubtleCrypto");
 
 class Crypto {
   #subtle = new SubtleCrypto(ours);
 
+  /** @param {unknown} key */
   constructor(key) {
     checkConstructor(key);
   }
   get subtle() {
     return this.#subtle;
   }
+  /** @param {any} array */
   getRandomValues(array) {
     if (!INTEGER_ARRAYS.has(TypedArrayPrototypeGetSymbolToStringTag(array))) {
       throw new DOMException(

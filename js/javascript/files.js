@@ -21,6 +21,7 @@ const {
 } = primordials;
 
 // Bytes of a string, an ArrayBuffer or a view of one.
+/** @type {(data: any) => Uint8Array} */
 function bytesOf(data) {
   if (!ArrayBufferIsView(data)) {
     return core.isAnyArrayBuffer(data) ? new Uint8Array(data) : core.encode(String(data));
@@ -36,7 +37,9 @@ function bytesOf(data) {
 }
 
 export function createFiles() {
+  /** @type {Map<string, Uint8Array> | undefined} */
   let files;
+  /** @type {string[]} */
   const names = [];
 
   function all() {
@@ -51,6 +54,7 @@ export function createFiles() {
     return files;
   }
 
+  /** @type {(name: unknown) => Uint8Array} */
   function get(name) {
     const contents = all().get(String(name));
     if (contents === undefined) throw new Error(`No file "${name}" came with the request`);
@@ -61,9 +65,12 @@ export function createFiles() {
     // Names of the files that came with the request.
     list: () => (all(), ArrayPrototypeSlice(names)),
     // A file's bytes, or its text.
+    /** @type {(name: unknown) => Uint8Array} */
     read: (name) => TypedArrayPrototypeSlice(get(name)),
+    /** @type {(name: unknown) => string} */
     text: (name) => core.decode(get(name)),
     // Hands a file back with the answer.
+    /** @type {(name: unknown, data: unknown) => void} */
     write: (name, data) => op_faas_put_file(String(name), null, bytesOf(data)),
   });
 }

@@ -20,6 +20,7 @@ const {
   Uint8Array,
 } = primordials;
 
+/** @type {(name: string) => any} */
 const load = (name) => core.loadExtScript(`ext:deno_web/${name}.js`);
 const base64 = load("05_base64");
 const compression = load("14_compression");
@@ -46,6 +47,10 @@ const { random, reseed } = createRandom((array) => {
 });
 
 class Immediate {
+  /**
+   * @param {Function} callback
+   * @param {unknown[]} args
+   */
   constructor(callback, args) {
     this._idleNext = null;
     this._idlePrev = null;
@@ -59,12 +64,14 @@ class Immediate {
 }
 
 // As in Node.js, which has them beside the timers of the web.
+/** @type {(callback: Function, ...args: unknown[]) => Immediate} */
 function setImmediate(callback, ...args) {
   if (typeof callback !== "function") {
     throw new TypeError('The "callback" argument must be of type function');
   }
   return new Immediate(callback, args);
 }
+/** @type {(immediate: unknown) => void} */
 function clearImmediate(immediate) {
   core.clearImmediate(immediate);
 }
@@ -148,8 +155,16 @@ Object.defineProperty(Math, "random", {
 
 // Errors of ops that are to be DOMExceptions, as deno_web names them.
 for (const name of [
-  "AbortError", "DataError", "IndexSizeError", "InvalidCharacterError", "InvalidStateError",
-  "NetworkError", "NotSupportedError", "OperationError", "QuotaExceededError", "SyntaxError",
+  "AbortError",
+  "DataError",
+  "IndexSizeError",
+  "InvalidCharacterError",
+  "InvalidStateError",
+  "NetworkError",
+  "NotSupportedError",
+  "OperationError",
+  "QuotaExceededError",
+  "SyntaxError",
 ]) {
   core.registerErrorBuilder(
     `DOMException${name}`,
@@ -162,6 +177,7 @@ for (const name of [
 core.setReportExceptionCallback((error) => fail(error));
 event.saveGlobalThisReference({
   // The event that would go to the global object's listeners, if it could have any.
+  /** @param {{ error: unknown }} event */
   dispatchEvent(event) {
     fail(event.error);
     return false;
@@ -172,12 +188,14 @@ event.saveGlobalThisReference({
 // that is the program's to change, with the op as `this`. Each such op gets a `call` of its own. Its
 // stub is called once, with a `call` that only takes note: the op itself is not run.
 const { call } = Function.prototype;
+/** @this {Function} */
 function keepCall() {
   ObjectDefineProperty(this, "call", { __proto__: null, value: call });
   return null;
 }
 for (const op of ObjectValues(core.ops)) {
-  const isStub = typeof op === "function" &&
+  const isStub =
+    typeof op === "function" &&
     !StringPrototypeIncludes(FunctionPrototypeToString(op), "[native code]");
   if (!isStub) continue;
   Function.prototype.call = keepCall;

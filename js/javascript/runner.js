@@ -1,12 +1,7 @@
 // Runs one program: starts it, takes what it leaves unhandled, and puts its end into words.
 
 import { core, primordials } from "ext:core/mod.js";
-import {
-  op_faas_excerpt,
-  op_faas_fail,
-  op_faas_finish,
-  op_faas_print,
-} from "ext:core/ops";
+import { op_faas_excerpt, op_faas_fail, op_faas_finish, op_faas_print } from "ext:core/ops";
 import { inspect } from "ext:faas_javascript/inspect.js";
 
 const {
@@ -27,14 +22,17 @@ const STDERR = 2;
 const EXIT_UNSETTLED = 13;
 
 let isReturnValueSet = false;
+/** @type {unknown} */
 let returnValue;
 
+/** @type {(value: unknown) => void} */
 export function returnVal(value) {
   isReturnValueSet = true;
   returnValue = value;
 }
 
 // Makes ready for a program, whose input is JSON text or undefined.
+/** @type {(input: string | undefined) => void} */
 export function begin(input) {
   isReturnValueSet = false;
   returnValue = undefined;
@@ -49,6 +47,7 @@ export function begin(input) {
 
 // Reports an error that nobody caught, and ends the program. Line and column are given for what is no
 // Error, where they are known.
+/** @type {(error: unknown, line?: number, column?: number) => void} */
 export function fail(error, line, column) {
   let report;
   try {
@@ -60,11 +59,12 @@ export function fail(error, line, column) {
   op_faas_fail(isOutOfMemory(error));
 }
 
+/** @type {(error: unknown, line?: number, column?: number) => string} */
 function describe(error, line, column) {
   const isError = core.isNativeError(error) || ObjectPrototypeIsPrototypeOf(ErrorPrototype, error);
   const text = inspect(error);
   if (!isError) {
-    const excerpt = line === undefined ? "" : op_faas_excerpt(line, column);
+    const excerpt = line === undefined || column === undefined ? "" : op_faas_excerpt(line, column);
     return `${excerpt === "" ? "" : `${excerpt}\n`}Uncaught ${text}`;
   }
   const place = RegExpPrototypeExec(new SafeRegExp("<code>:(\\d+):(\\d+)"), text);
@@ -77,16 +77,20 @@ const NO_MEMORY = new SafeRegExp(
 );
 
 // Whether V8 could not get memory for a buffer; for its own heap it has other ways to say so.
+/** @type {(error: unknown) => boolean} */
 function isOutOfMemory(error) {
   try {
-    return ObjectPrototypeIsPrototypeOf(ErrorPrototype, error) &&
-      RegExpPrototypeExec(NO_MEMORY, String(error.message)) !== null;
+    return (
+      ObjectPrototypeIsPrototypeOf(ErrorPrototype, error) &&
+      RegExpPrototypeExec(NO_MEMORY, String(error.message)) !== null
+    );
   } catch {
     return false;
   }
 }
 
 // Called when nothing is left to do. `returned` is what the top level returned, if it is settled.
+/** @type {(isSettled: boolean, returned: unknown) => void} */
 export function finish(isSettled, returned) {
   if (!isSettled) {
     op_faas_print(
@@ -108,6 +112,7 @@ export function finish(isSettled, returned) {
 }
 
 // A return value as text: strings as they are, JSON where it fits, else as console.log shows it.
+/** @type {(value: unknown) => string | null} */
 function encode(value) {
   if (value === undefined) return null;
   if (typeof value === "string") return value;

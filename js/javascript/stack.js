@@ -19,6 +19,7 @@ const {
 } = primordials;
 
 // Names that programs look for in vain, and what to do instead.
+/** @type {Record<string, string | null>} */
 const MISSING = {
   __proto__: null,
   Buffer: "use Uint8Array, TextEncoder, atob and btoa",
@@ -44,13 +45,16 @@ const MISSING = {
 
 // What a call site says of itself, taken from the first one there is, while the realm warms up:
 // before user code could tamper with it.
+/** @type {Function} */
 let getFileName;
+/** @type {Function} */
 let toText;
 
 const position = new Uint32Array(2);
 
 // Rewrites every `<code>:LINE:COLUMN` in a line of a trace. Undefined for code that the TypeScript
 // compiler added, which is at no place in the source.
+/** @type {(text: string) => string | undefined} */
 function mapPositions(text) {
   const place = new SafeRegExp("<code>:(\\d+):(\\d+)", "g");
   let mapped = "";
@@ -64,6 +68,7 @@ function mapPositions(text) {
   return mapped + StringPrototypeSlice(text, done);
 }
 
+/** @type {(error: unknown) => string} */
 function headerOf(error) {
   let header;
   try {
@@ -75,18 +80,22 @@ function headerOf(error) {
     new SafeRegExp("^ReferenceError: (\\w+) is not defined$"),
     header,
   );
-  const advice = match === null ? undefined : MISSING[match[1]];
+  if (match === null) return header;
+  const advice = MISSING[match[1]];
   if (advice === undefined) return header;
   return `${header}: the sandbox has no ${match[1]}${advice === "" ? "" : `; ${advice}`}`;
 }
 
 // The value of `error.stack`, given V8's call sites. `isMapped` tells whether the code that runs is
 // not the code that was sent.
+/** @type {(error: unknown, sites: object[], isMapped: boolean) => any} */
 export function formatStack(error, sites, isMapped) {
   if (getFileName === undefined && sites.length > 0) {
     ({ getFileName, toString: toText } = ObjectGetPrototypeOf(sites[0]));
   }
+  /** @type {object[]} */
   const visible = [];
+  /** @type {string[]} */
   const frames = [];
   for (let i = 0; i < sites.length; i++) {
     const site = sites[i];

@@ -20,7 +20,10 @@ function logged<T extends { new (...args: any[]): object }>(target: T): T {
   return target;
 }
 abstract class Base<T = unknown> {
-  constructor(protected readonly value: T, public name?: string) {}
+  constructor(
+    protected readonly value: T,
+    public name?: string,
+  ) {}
   abstract show(): string;
 }
 @logged
@@ -33,7 +36,7 @@ class Item extends Base<number> implements Shape {
 }
 type Keys<T> = { [K in keyof T]?: T[K] };
 const config = { depth: 2 } satisfies Record<string, number>;
-const generic = <T,>(x: T): T => x;
+const generic = <T>(x: T): T => x;
 function overloaded(x: string): string;
 function overloaded(x: number): number;
 function overloaded(x: any): any {

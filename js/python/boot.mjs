@@ -2,10 +2,9 @@
 
 import createPyodideModule from "pyodide:///pyodide.asm.mjs";
 
-const host = globalThis.__faas;
+const host = /** @type {import("./realm.js").Host} */ (globalThis.__faas);
 delete globalThis.__faas;
-// From src/engine/python.rs: { lock, modules: { name: source }, wheels: [file name] }
-const boot = globalThis.__faasBoot;
+const boot = /** @type {Boot} */ (globalThis.__faasBoot);
 delete globalThis.__faasBoot;
 
 // pyodide.mjs looks for these two while it is evaluated, Emscripten for `readbuffer` while it starts.
@@ -16,8 +15,10 @@ globalThis.load = () => {
 };
 const { loadPyodide, version } = await import("pyodide:///pyodide.mjs");
 
+/** @type {Record<string, number>} */
 const stages = {};
 let last = host.now();
+/** @type {(name: string) => void} */
 function stage(name) {
   const time = host.now();
   stages[name] = time - last;
@@ -35,6 +36,7 @@ const pyodide = await loadPyodide({
     PYTHONSAFEPATH: "1",
     TZ: "UTC",
   },
+  /** @param {object} settings */
   createPyodideModule(settings) {
     // Makes Emscripten take `crypto.getRandomValues` for entropy instead of shelling out with
     // `os.system`; it looks only during this synchronous part of its start.
@@ -52,7 +54,8 @@ delete globalThis.read;
 delete globalThis.readbuffer;
 delete globalThis.load;
 
-const output = (descriptor) => ({
+const output = (/** @type {number} */ descriptor) => ({
+  /** @param {Uint8Array} bytes */
   write(bytes) {
     host.write(descriptor, bytes);
     return bytes.length;
@@ -88,6 +91,7 @@ for (const wheel of boot.wheels) {
 // would tell the program's output what it does.
 const { packageManager } = pyodide._api;
 packageManager.logStdout = () => {};
+/** @type {(wanted: { normalizedName: string; name: string }) => Promise<Uint8Array>} */
 packageManager.downloadPackage = async ({ normalizedName, name }) => {
   const entry = pyodide._api.lockfile_packages[normalizedName];
   if (!entry) throw new Error(`the sandbox has no network; ask for ${name} by its name`);
@@ -114,6 +118,7 @@ const pythonVersion = runner.PYTHON_VERSION;
 stage("runner");
 
 // Puts a file that came with the program into its working directory.
+/** @type {(name: string, contents: Uint8Array) => void} */
 function placeFile(name, contents) {
   const path = `${pyodide.FS.cwd()}/${name}`;
   pyodide.FS.mkdirTree(path.slice(0, path.lastIndexOf("/")));
@@ -123,6 +128,7 @@ function placeFile(name, contents) {
 // Marks the objects in a Python list, given by its address, as immortal: Python neither counts their
 // references, which would write to them, nor frees them. CPython 3.14's layout on 32 bits:
 // Include/object.h, Include/refcount.h (_Py_IMMORTAL_INITIAL_REFCNT), Include/cpython/listobject.h.
+/** @type {(list: number) => void} */
 function makeImmortal(list) {
   const MINIMUM = 1 << 30;
   const INITIAL = 5 << 28;
@@ -137,6 +143,7 @@ function makeImmortal(list) {
 
 // Bounds what programs may put into files. Emscripten's MEMFS keeps them in memory of JavaScript's;
 // its files grow by being written or truncated (to more).
+/** @param {any} FS */
 function limitStorage(FS) {
   const { MEMFS } = FS.filesystems;
   const ENOSPC = 51; // Emscripten's number
@@ -144,6 +151,7 @@ function limitStorage(FS) {
   let used = 0;
   let limit = Infinity;
 
+  /** @type {(node: any) => number} */
   function measure(node) {
     if (!FS.isDir(node.mode)) return node.usedBytes ?? 0;
     let bytes = 0;
@@ -154,6 +162,7 @@ function limitStorage(FS) {
   }
 
   // Files that are gone are not counted off one by one: all are counted anew when it matters.
+  /** @type {(bytes: number) => void} */
   function claim(bytes) {
     if (used + bytes <= limit) {
       used += bytes;
@@ -166,12 +175,14 @@ function limitStorage(FS) {
 
   const operations = MEMFS.ops_table.file.stream;
   const { write } = operations;
+  /** @type {(...args: any[]) => number} */
   operations.write = (stream, buffer, offset, length, position, canOwn) => {
     const growth = position + length - stream.node.usedBytes;
     if (growth > 0) claim(growth);
     return write(stream, buffer, offset, length, position, canOwn);
   };
   const resize = MEMFS.resizeFileStorage;
+  /** @type {(node: any, size: number) => void} */
   MEMFS.resizeFileStorage = (node, size) => {
     if (size > node.usedBytes) claim(size - node.usedBytes);
     resize(node, size);
@@ -181,6 +192,7 @@ function limitStorage(FS) {
       base = measure(FS.root);
       used = 0;
     },
+    /** @param {number} bytes */
     setLimit(bytes) {
       limit = bytes;
     },
@@ -188,6 +200,7 @@ function limitStorage(FS) {
 }
 
 // The program ended the interpreter itself: with os._exit, or by breaking it.
+/** @type {(error: any) => void} */
 function endOfInterpreter(error) {
   if (typeof error?.status === "number") {
     host.finish(error.status, null, null);
@@ -209,6 +222,13 @@ globalThis.__faasEngine = {
   stages,
   version,
   pythonVersion,
+  /**
+   * @param {string} code
+   * @param {string | undefined} input
+   * @param {boolean} scratch
+   * @param {boolean} autoInstall
+   * @param {number} storageBytes
+   */
   run(code, input, scratch, autoInstall, storageBytes) {
     storage.setLimit(storageBytes);
     try {
@@ -225,7 +245,10 @@ globalThis.__faasEngine = {
   settle() {
     settle(makeImmortal);
   },
-  // Returns what went wrong, or undefined.
+  /**
+   * @param {string} packages one a line
+   * @returns {string | undefined} what went wrong
+   */
   install(packages) {
     try {
       return install(packages.split("\n"));

@@ -29,12 +29,17 @@ import { createTimers } from "ext:faas_python/timers.js";
 const { decode, encode } = core;
 const timers = createTimers(op_faas_now);
 
+/** @type {(source: ArrayBufferView | ArrayBuffer) => Uint8Array} */
 function bytesOf(source) {
   return ArrayBuffer.isView(source)
     ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
     : new Uint8Array(source);
 }
 
+/**
+ * @template {ArrayBufferView} T
+ * @param {T} view
+ */
 function fillRandom(view) {
   op_faas_random(bytesOf(view));
   return view;
@@ -45,6 +50,10 @@ class TextEncoder {
   encode(text = "") {
     return encode(String(text));
   }
+  /**
+   * @param {unknown} text
+   * @param {Uint8Array} target
+   */
   encodeInto(text, target) {
     let read = 0;
     let written = 0;
@@ -59,6 +68,7 @@ class TextEncoder {
   }
 }
 
+/** @type {Record<string, ((bytes: Uint8Array) => string) | null>} */
 const decoders = {
   // Programs choose the key, and may not get at the table itself, nor at an op.
   __proto__: null,
@@ -70,17 +80,21 @@ const decoders = {
 
 class TextDecoder {
   constructor(encoding = "utf-8") {
-    this.encoding = String(encoding).toLowerCase().replace(/^utf8$/, "utf-8");
+    this.encoding = String(encoding)
+      .toLowerCase()
+      .replace(/^utf8$/, "utf-8");
     if (!Object.hasOwn(decoders, this.encoding)) {
       const known = Object.keys(decoders).join(", ");
       throw new RangeError(`The sandbox decodes ${known}, not "${encoding}"`);
     }
   }
   decode(source = new Uint8Array()) {
-    return decoders[this.encoding](bytesOf(source));
+    const decoder = /** @type {typeof decode} */ (decoders[this.encoding]);
+    return decoder(bytesOf(source));
   }
 }
 
+/** @type {(descriptor: number) => (...values: unknown[]) => void} */
 function printer(descriptor) {
   return (...values) => op_faas_write(descriptor, encode(values.map(String).join(" ") + "\n"));
 }
@@ -90,6 +104,7 @@ const toStderr = printer(2);
 const { random, reseed } = createRandom(fillRandom);
 Math.random = random;
 
+/** @type {(name: string, value: unknown) => void} */
 function define(name, value) {
   Object.defineProperty(globalThis, name, {
     value,
@@ -124,6 +139,7 @@ function pump() {
 
 // Sleeps until the next timer, at most `limit` ms. False when nothing could ever happen: no timer
 // left, and no limit either.
+/** @type {(limit: number) => boolean} */
 function wait(limit) {
   const due = Math.min(timers.next(), op_faas_now() + limit);
   if (due === Infinity) return false;
@@ -131,27 +147,37 @@ function wait(limit) {
   return true;
 }
 
-// For the boot module, which takes it away again.
-define("__faas", {
+/** @typedef {typeof host} Host */
+const host = {
   acknowledgeStop: () => op_faas_acknowledge_stop(),
   compiled: () => op_faas_compiled(),
+  /** @type {(exitCode: number, returnValue?: string | null, limit?: Limit | null) => void} */
   finish: (exitCode, returnValue, limit) =>
     op_faas_finish(exitCode, returnValue ?? null, limit ?? null),
   inputFiles: () => op_faas_input_files(),
   interruptBuffer: () => new Uint8Array(op_faas_interrupt_buffer()),
   now: () => op_faas_now(),
+  /** @type {(name: string) => boolean} */
   inWheelhouse: (name) => op_faas_in_wheelhouse(name),
+  /** @type {(kind: string, name: string, file: string) => Uint8Array} */
   package: (kind, name, file) => op_faas_package(kind, name, file),
   // Pyodide makes None of undefined only.
+  /** @type {(module: string) => string | undefined} */
   provider: (module) => op_faas_provider(module) ?? undefined,
   pump,
-  putFile: (name, mediaType, contents) =>
-    op_faas_put_file(name, mediaType ?? null, contents),
+  /** @type {(name: string, mediaType: string | null, contents: Uint8Array) => void} */
+  putFile: (name, mediaType, contents) => op_faas_put_file(name, mediaType ?? null, contents),
+  /** @type {(path: string) => Uint8Array} */
   readFile: (path) => op_faas_boot_file(path),
+  /** @type {(path: string) => string} */
   readText: (path) => decode(op_faas_boot_file(path)),
   reseed,
+  /** @type {(milliseconds: number) => boolean} */
   sleep: (milliseconds) => op_faas_sleep(milliseconds),
   stopRequested: () => op_faas_stop_requested(),
   wait,
+  /** @type {(descriptor: number, bytes: Uint8Array) => void} */
   write: (descriptor, bytes) => op_faas_write(descriptor, bytes),
-});
+};
+// For the boot module, which takes it away again.
+define("__faas", host);

@@ -2,8 +2,12 @@
 // the isolate, so every fork of a zygote would draw the same ones; V8 has no call to reseed them.
 
 // xoshiro128** 1.1 by Blackman and Vigna (public domain), https://prng.di.unimi.it/
+/** @param {(array: Uint32Array<ArrayBuffer>) => Iterable<number>} fill */
 export function createRandom(fill) {
-  let a, b, c, d;
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
 
   function reseed() {
     [a, b, c, d] = fill(new Uint32Array(4));
@@ -24,6 +28,7 @@ export function createRandom(fill) {
   }
 
   reseed();
+  // A property gives the function its name: programs see `Math.random.name`.
   const random = { random: () => ((next32() >>> 5) * 0x4000000 + (next32() >>> 6)) / 2 ** 53 };
   return { random: random.random, reseed };
 }

@@ -1,10 +1,17 @@
 // Timers for a realm whose event loop is a blocking call: whoever waits asks for the next due
 // time, sleeps that long and fires what is due.
 
+/** @param {() => number} now */
 export function createTimers(now) {
   const timers = new Map();
   let lastId = 0;
 
+  /**
+   * @param {Function} callback
+   * @param {unknown} delay
+   * @param {unknown[]} args
+   * @param {boolean} repeat
+   */
   function add(callback, delay, args, repeat) {
     if (typeof callback !== "function") {
       throw new TypeError("The first argument must be a function");
@@ -22,8 +29,11 @@ export function createTimers(now) {
   }
 
   return {
+    /** @type {(callback: Function, delay?: unknown, ...args: unknown[]) => number} */
     setTimeout: (callback, delay, ...args) => add(callback, delay, args, false),
+    /** @type {(callback: Function, delay?: unknown, ...args: unknown[]) => number} */
     setInterval: (callback, delay, ...args) => add(callback, delay, args, true),
+    /** @type {(id: number) => void} */
     clear: (id) => void timers.delete(id),
     next,
     // Fires every timer that is due, in the order of their times. Returns how many.

@@ -17,7 +17,7 @@ def score(output, reference):
 
 turns = input_data["turns"]
 scores = [score(turn["output"], turn["reference"]) for turn in turns]
-for turn, value in zip(turns, scores):
+for turn, value in zip(turns, scores, strict=True):
     print(f"{value:5.3f}  {turn['output']!r}")
 
 mean = sum(scores) / len(scores)

@@ -7,7 +7,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 figure, axes = plt.subplots(figsize=(7, 4))
-for walk in range(6):
+for _ in range(6):
     position, path = 0.0, [0.0]
     for _ in range(300):
         position += random.gauss(0, 1)

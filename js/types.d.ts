@@ -1,0 +1,166 @@
+// What the scripts here find around them, for the type checker: ops and globals of the host, and
+// those parts of deno_core, deno_web and Pyodide that they use. Nothing of it is in the server.
+
+// What a program ran out of, in the words of op_faas_finish.
+type Limit = "memory" | "storage";
+type View = ArrayBufferView<ArrayBuffer>;
+// What the engine gives to python/boot.mjs.
+type Boot = {
+  // Text of Pyodide's lock file.
+  lock: string;
+  // Sources of Python modules by their names.
+  modules: Record<string, string>;
+  // File names.
+  wheels: string[];
+};
+
+declare module "ext:core/mod.js" {
+  const core: {
+    readonly kRefed: unique symbol;
+    readonly ops: Record<string, unknown>;
+    // Whatever a script of another extension exports.
+    loadExtScript(name: string): any;
+
+    decode(bytes: Uint8Array): string;
+    encode(text: string): Uint8Array<ArrayBuffer>;
+
+    isAnyArrayBuffer(value: unknown): value is ArrayBuffer;
+    isDataView(value: unknown): value is DataView<ArrayBuffer>;
+    isMap(value: unknown): value is Map<unknown, unknown>;
+    isNativeError(value: unknown): value is Error;
+    isSet(value: unknown): value is Set<unknown>;
+    isTypedArray(value: unknown): value is Uint8Array<ArrayBuffer>;
+
+    immediateRefCount(increase: boolean): void;
+    queueImmediate(immediate: object): void;
+    clearImmediate(immediate: unknown): void;
+    __processTimers: Function;
+
+    registerErrorBuilder(className: string, builder: (message: string) => unknown): void;
+    setReportExceptionCallback(callback: (error: unknown) => void): void;
+  };
+
+  // Built-ins as they were before any program ran. Methods take their object as first argument.
+  const primordials: {
+    ArrayBufferIsView(value: unknown): value is View;
+    ArrayIsArray(value: unknown): value is any[];
+    ArrayPrototypeJoin(array: readonly unknown[], separator: string): string;
+    ArrayPrototypeMap<T, U>(array: readonly T[], map: (item: T, index: number) => U): U[];
+    ArrayPrototypePush<T>(array: T[], ...items: T[]): number;
+    ArrayPrototypeSlice<T>(array: readonly T[], start?: number, end?: number): T[];
+    DataViewPrototypeGetBuffer(view: View): ArrayBuffer;
+    DataViewPrototypeGetByteLength(view: ArrayBufferView): number;
+    DataViewPrototypeGetByteOffset(view: ArrayBufferView): number;
+    Error: ErrorConstructor & { prepareStackTrace?: unknown };
+    ErrorCaptureStackTrace(error: object): void;
+    ErrorPrototype: Error;
+    ErrorPrototypeToString(error: unknown): string;
+    FunctionPrototypeToString(value: Function): string;
+    JSONParse(text: string): any;
+    JSONStringify(value: unknown): string | undefined;
+    MapPrototypeForEach<K, V>(map: Map<K, V>, each: (value: V, key: K) => void): void;
+    MathFloor(number: number): number;
+    MathMax(...numbers: number[]): number;
+    Number: NumberConstructor;
+    NumberPrototypeToFixed(number: number, digits: number): string;
+    ObjectDefineProperty(
+      object: object,
+      key: PropertyKey,
+      descriptor: PropertyDescriptor & { __proto__: null },
+    ): void;
+    ObjectFreeze<T>(object: T): Readonly<T>;
+    ObjectGetPrototypeOf(value: object): any;
+    ObjectHasOwn(object: object, key: PropertyKey): boolean;
+    ObjectKeys(object: object): string[];
+    ObjectPrototypeIsPrototypeOf<T>(prototype: T, value: unknown): value is T;
+    ObjectValues<T>(object: Record<string, T>): T[];
+    PromiseReject(reason: unknown): Promise<never>;
+    PromiseResolve<T>(value: T): Promise<T>;
+    ReflectApply(target: Function, receiver: unknown, args: readonly unknown[]): any;
+    RegExpPrototypeExec(pattern: RegExp, text: string): RegExpExecArray | null;
+    SafeMap: MapConstructor;
+    SafeRegExp: RegExpConstructor;
+    SafeSet: SetConstructor;
+    SetPrototypeForEach<T>(set: Set<T>, each: (value: T) => void): void;
+    String: StringConstructor;
+    StringPrototypeEndsWith(text: string, end: string): boolean;
+    StringPrototypeIncludes(text: string, part: string): boolean;
+    StringPrototypePadStart(text: string, length: number, fill: string): string;
+    StringPrototypeRepeat(text: string, count: number): string;
+    StringPrototypeReplaceAll(text: string, part: string, by: string): string;
+    StringPrototypeSlice(text: string, start: number, end?: number): string;
+    StringPrototypeSplit(text: string, separator: string): string[];
+    StringPrototypeStartsWith(text: string, start: string): boolean;
+    StringPrototypeToUpperCase(text: string): string;
+    Symbol: SymbolConstructor;
+    SymbolToStringTag: typeof Symbol.toStringTag;
+    TypeError: TypeErrorConstructor;
+    TypedArrayPrototypeGetBuffer(array: View): ArrayBuffer;
+    TypedArrayPrototypeGetByteLength(array: ArrayBufferView): number;
+    TypedArrayPrototypeGetByteOffset(array: ArrayBufferView): number;
+    // Undefined for what is no typed array.
+    TypedArrayPrototypeGetSymbolToStringTag(value: unknown): string | undefined;
+    TypedArrayPrototypeSlice(array: Uint8Array): Uint8Array;
+    Uint32Array: Uint32ArrayConstructor;
+    Uint8Array: Uint8ArrayConstructor;
+  };
+}
+
+// The engine's functions with #[op2].
+declare module "ext:core/ops" {
+  function op_faas_acknowledge_stop(): void;
+  function op_faas_boot_file(path: string): Uint8Array;
+  function op_faas_compiled(): void;
+  function op_faas_decode_latin1(bytes: Uint8Array): string;
+  function op_faas_decode_utf16(bytes: Uint8Array): string;
+  function op_faas_digest(name: string, bytes: Uint8Array): Uint8Array<ArrayBuffer>;
+  function op_faas_excerpt(line: number, column: number): string;
+  function op_faas_fail(outOfMemory: boolean): void;
+  function op_faas_finish(exitCode: number, returnValue: string | null, limit: Limit | null): void;
+  function op_faas_input_files(): { name: string; contents: Uint8Array }[];
+  function op_faas_interrupt_buffer(): ArrayBuffer;
+  function op_faas_now(): number;
+  function op_faas_original_position(line: number, column: number, into: Uint32Array): boolean;
+  function op_faas_package(kind: string, name: string, file: string): Uint8Array;
+  function op_faas_print(descriptor: number, text: string): void;
+  function op_faas_pump(): void;
+  function op_faas_put_file(name: string, mediaType: string | null, contents: Uint8Array): void;
+  function op_faas_random(into: Uint8Array): void;
+  // Whether the program is to stop.
+  function op_faas_sleep(milliseconds: number): boolean;
+  function op_faas_stop_requested(): boolean;
+  function op_faas_write(descriptor: number, bytes: Uint8Array): void;
+}
+
+// vendor/node/inspect.js
+declare module "ext:faas_javascript/inspect.js" {
+  function format(values: readonly unknown[]): string;
+  function getStringWidth(text: string): number;
+  function inspect(value: unknown, options?: object): string;
+}
+
+// Pyodide, of which the npm package has types, but not of the parts that it keeps to itself.
+declare module "pyodide:///pyodide.asm.mjs" {
+  export default function createPyodideModule(settings: object): Promise<unknown>;
+}
+declare module "pyodide:///pyodide.mjs" {
+  function loadPyodide(options: object): Promise<any>;
+  const version: string;
+}
+
+// V8 has it everywhere.
+declare function queueMicrotask(callback: () => void): void;
+
+// python/realm.js makes these for python/boot.mjs.
+declare class TextEncoder {
+  encode(text?: string): Uint8Array;
+}
+declare var __faas: import("./python/realm.js").Host | undefined;
+declare var __faasBoot: Boot | undefined;
+// What the engine calls.
+declare var __faasEngine: Record<string, unknown>;
+// What Pyodide looks for while it starts.
+declare var read: ((path: string) => string) | undefined;
+declare var readbuffer: ((path: string) => Uint8Array) | undefined;
+declare var load: (() => never) | undefined;
+declare var window: object | undefined;
