@@ -12,6 +12,7 @@ build: setup ## Build the server, and Pyodide's machine code for this machine
 
 test: build ## Check format and lints, run every test
 	@scripts/fetch-test-wheels
+	@scripts/fetch-test-distribution
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	@scripts/test-deploy
