@@ -1,7 +1,7 @@
 # One flavour of build (release) for everything, so that nothing is compiled twice.
 CARGO_FLAGS := --release --locked
 
-.PHONY: run build test soak setup bench bench-quick
+.PHONY: run build test test-image soak setup bench bench-quick
 
 run: build ## Start the server on port 8000
 	./target/release/faas-server
@@ -17,6 +17,9 @@ test: build ## Check format and lints, run every test
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	@scripts/test-deploy
 	cargo test $(CARGO_FLAGS)
+
+test-image: ## Build docker/Dockerfile without Docker, run the image as compose does, as root
+	@scripts/test-image
 
 soak: build ## Run 20,000 executions, a third of them attacks, and see that nothing is left over
 	FAAS_SOAK=20000 cargo test $(CARGO_FLAGS) --test soak -- --nocapture
