@@ -138,7 +138,7 @@ class Image(unittest.TestCase):
                 self.assertIn(f"{service.port}/tcp", self.config["ExposedPorts"])
                 self.assertEqual(service.environment["FAAS_PORT"], service.port)
                 checked = service.keys["healthcheck"]["test"]
-                self.assertEqual(checked, self.image["HealthCheck"]["Test"])
+                self.assertEqual(checked, self.image["Healthcheck"]["Test"])
                 # Neither is overridden, so the run below is the image's own.
                 self.assertNotIn("entrypoint", service.keys)
                 self.assertNotIn("command", service.keys)
@@ -325,5 +325,5 @@ def with_descendants(first):
 if __name__ == "__main__":
     outcome = unittest.main(exit=False).result
     failed = len(outcome.failures) + len(outcome.errors)
-    print(f"{outcome.testsRun - failed} passed, {failed} failed")
+    print(f"{outcome.testsRun} tests run, {failed} failures")
     sys.exit(failed > 0)
