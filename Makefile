@@ -1,13 +1,13 @@
 # One flavour of build (release) for everything, so that nothing is compiled twice.
 CARGO_FLAGS := --release --locked
 
-.PHONY: run build check test soak setup bench bench-quick
+.PHONY: run build check test test-image soak setup bench bench-quick
 
 run: build ## Start the server on port 8000
 	./target/release/faas-server
 
 build: setup ## Build the server, and Pyodide's machine code for this machine
-	cargo build $(CARGO_FLAGS)
+	cargo build $(CARGO_FLAGS) --workspace
 	@./target/release/faas-server compile
 
 check: setup ## Check format, lints and types of everything, in seconds
@@ -15,9 +15,13 @@ check: setup ## Check format, lints and types of everything, in seconds
 
 test: check build ## Check everything, run every test
 	@scripts/fetch-test-wheels
+	@scripts/fetch-test-distribution
 	@scripts/test-deploy
-	cargo test $(CARGO_FLAGS)
+	cargo test $(CARGO_FLAGS) --workspace
 	@scripts/test-page
+
+test-image: ## Build docker/Dockerfile without Docker, run the image as compose does, as root
+	@scripts/test-image
 
 soak: build ## Run 20,000 executions, a third of them attacks, and see that nothing is left over
 	FAAS_SOAK=20000 cargo test $(CARGO_FLAGS) --test soak -- --nocapture

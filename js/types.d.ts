@@ -121,7 +121,9 @@ declare module "ext:core/ops" {
   function op_faas_interrupt_buffer(): ArrayBuffer;
   function op_faas_now(): number;
   function op_faas_original_position(line: number, column: number, into: Uint32Array): boolean;
+  function op_faas_in_wheelhouse(name: string): boolean;
   function op_faas_package(kind: string, name: string, file: string): Uint8Array;
+  function op_faas_provider(module: string): string | null;
   function op_faas_print(descriptor: number, text: string): void;
   function op_faas_pump(): void;
   function op_faas_put_file(name: string, mediaType: string | null, contents: Uint8Array): void;

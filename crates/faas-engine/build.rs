@@ -49,21 +49,30 @@ fn collect(folder: &Path, scripts: &mut Vec<PathBuf>) -> Result<(), Box<dyn Erro
 }
 
 /// Where Cargo has the sources of [`CRATES`], in the versions that are built.
+///
+/// `cargo metadata` wants the sources of every crate in Cargo.lock for this platform, those that only
+/// tests need too, which a build has not fetched. So it may fetch them; what `--locked` names and is
+/// there (or vendored) it does not ask for again, and Cargo's own setting keeps a build offline.
 fn crate_folders() -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let output = Command::new(std::env::var("CARGO")?)
-        .args(["metadata", "--format-version=1", "--offline", "--locked"])
+        .args(["metadata", "--format-version=1", "--locked"])
         .arg(format!("--filter-platform={}", std::env::var("TARGET")?))
         .output()?;
     if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("cargo metadata failed; try cargo fetch --locked:\n{said}").into());
     }
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     let packages = metadata["packages"].as_array().ok_or("no packages")?;
     CRATES
         .iter()
         .map(|name| {
-            let package = packages.iter().find(|package| package["name"] == **name);
-            let manifest = package.and_then(|package| package["manifest_path"].as_str());
+            let mut found = packages.iter().filter(|package| package["name"] == **name);
+            // With two versions we would not know whose scripts the program runs.
+            let (Some(package), None) = (found.next(), found.next()) else {
+                return Err(format!("Cargo.lock has no {name}, or more than one").into());
+            };
+            let manifest = package["manifest_path"].as_str();
             let folder = manifest.and_then(|manifest| Path::new(manifest).parent());
             Ok(folder.ok_or(format!("no folder of {name}"))?.to_owned())
         })
