@@ -45,9 +45,7 @@ def compile_archive(before, after, prefix):
                 target.writestr(zipfile.ZipInfo(name + "c"), bytes(pyc))
 compile_archive
 `);
-const library = pyodide.runPython(
-  `import sys; "/lib/python{}{}.zip".format(*sys.version_info)`,
-);
+const library = pyodide.runPython(`import sys; "/lib/python{}{}.zip".format(*sys.version_info)`);
 fs.rmSync(compiled, { recursive: true, force: true });
 fs.mkdirSync(compiled);
 for (const name of archives) {
