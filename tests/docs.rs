@@ -314,7 +314,7 @@ const MADE: [&str; 2] = ["pyodide-dist/compiled", "web/dist"];
 
 #[test]
 fn every_path_that_a_page_quotes_is_there() {
-    let mut missing = Vec::new();
+    let mut missing = BTreeSet::new();
     let mut paths = 0;
     for page in Page::all() {
         // What it tells of is past.
@@ -325,7 +325,7 @@ fn every_path_that_a_page_quotes_is_there() {
             paths += 1;
             let is_made = MADE.iter().any(|made| path.starts_with(made));
             if !is_made && !Path::new(ROOT).join(&path).exists() {
-                missing.push(format!("{}: {}", page.path, path.display()));
+                missing.insert(format!("{}: {}", page.path, path.display()));
             }
         }
     }
@@ -423,6 +423,8 @@ fn the_table_of_metrics_is_that_of_the_server() {
     let rows = rows.into_iter().filter(|row| row.starts_with("| `faas_"));
     let columns = rows.map(|row| row.split(" | ").next().unwrap());
     let listed = metrics_in(&columns.collect::<Vec<_>>().concat());
+    // What counts answers is there once there was one.
+    assert_eq!(shared().get("/health").status, 200);
     let exposed = output_of("curl -s localhost:8000/metrics");
     let types = exposed
         .lines()
