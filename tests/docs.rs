@@ -289,12 +289,13 @@ fn what_troubleshooting_quotes_is_said_by_the_program() {
 
 /// Paths in quotes are those that begin with a folder of the project, without a blank in them.
 fn path_of(quote: &str) -> Option<PathBuf> {
-    const FOLDERS: [&str; 11] = [
+    const FOLDERS: [&str; 12] = [
         "benches",
         "crates",
         "docker",
         "docs",
         "js",
+        "licenses",
         "pyodide-dist",
         "scripts",
         "src",
