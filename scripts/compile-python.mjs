@@ -45,12 +45,13 @@ def compile_archive(before, after, prefix):
                 target.writestr(zipfile.ZipInfo(name + "c"), bytes(pyc))
 compile_archive
 `);
+const library = pyodide.runPython(`import sys; "/lib/python{}{}.zip".format(*sys.version_info)`);
 fs.rmSync(compiled, { recursive: true, force: true });
 fs.mkdirSync(compiled);
 for (const name of archives) {
   pyodide.FS.writeFile("/tmp/before", fs.readFileSync(join(directory, name)));
   // Where Pyodide and js/python/boot.mjs put the archives: the names in tracebacks.
-  const prefix = name === "python_stdlib.zip" ? "/lib/python314.zip" : `/lib/wheels/${name}`;
+  const prefix = name === "python_stdlib.zip" ? library : `/lib/wheels/${name}`;
   compile("/tmp/before", "/tmp/after", prefix);
   fs.writeFileSync(join(compiled, name), pyodide.FS.readFile("/tmp/after"));
 }

@@ -53,11 +53,15 @@ if (files.length > 0) {
   });
 }
 
+// The Python that these wheels are for: "3.14" out of "3.14.2".
+const { info } = JSON.parse(fs.readFileSync(join(directory, "pyodide-lock.json"), "utf8"));
+const python = info.python.split(".", 2).join(".");
+
 for (const { package: name, version, file, sha256 } of pypi) {
   if (isRight(join(directory, file), sha256)) continue;
   console.log(`setup: fetching ${name} ${version}`);
   inScratch((scratch, run) => {
-    const options = ["--quiet", "--no-deps", "--only-binary=:all:", "--python-version=3.14"];
+    const options = ["--quiet", "--no-deps", "--only-binary=:all:", `--python-version=${python}`];
     run("python3", "-m", "pip", "download", ...options, `${name}==${version}`);
     take(join(scratch, file), file, sha256);
   });

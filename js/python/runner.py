@@ -23,7 +23,8 @@ import _faas_packages
 FILE_NAME = "<code>"
 PYTHON_VERSION = sys.version.split()[0]
 # Frames of these are the host's or the standard library's, not the user's.
-HIDDEN_FRAMES = ("<sandbox>", "<frozen ", "/lib/python314.zip/", "/lib/wheels/")
+LIBRARY = "/lib/python{}{}.zip/".format(*sys.version_info)
+HIDDEN_FRAMES = ("<sandbox>", "<frozen ", LIBRARY, "/lib/wheels/")
 # What a program leaves here is handed back with the answer.
 OUTPUT_DIRECTORY = "/home/pyodide/output"
 FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
