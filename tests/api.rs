@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::Server;
-use common::shared;
 use serde_json::Value;
 use serde_json::json;
+
+use common::Server;
+use common::shared;
 
 #[test]
 fn a_program_is_answered_in_the_shape_that_callers_decode() {

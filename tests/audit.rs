@@ -9,14 +9,15 @@ use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
 
-use common::PROGRAM;
-use common::Server;
-use common::eventually;
 use serde_json::Value;
 use serde_json::json;
 use sha2::Digest;
 use sha2::Sha256;
 use tempfile::TempDir;
+
+use common::PROGRAM;
+use common::Server;
+use common::eventually;
 
 struct Audited {
     server: Server,

@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::Server;
-use common::shared;
 use serde_json::Value;
 use serde_json::json;
+
+use common::Server;
+use common::shared;
 
 fn check(language: &str, code: &str) -> Value {
     let request = json!({ "language": language, "code": code });

@@ -7,10 +7,11 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::Value;
+
 use common::PROGRAM;
 use common::Server;
 use common::shared;
-use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const MOST_LINES_OF_README: usize = 150;

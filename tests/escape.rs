@@ -10,13 +10,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 use std::time::Instant;
 
+use serde_json::json;
+
 use common::Server;
 use common::corpus;
 use common::corpus::Attack;
 use common::corpus::Bait;
 use common::eventually;
 use common::figures::Census;
-use serde_json::json;
 
 /// Attacks at once.
 const SIDE_BY_SIDE: usize = 4;

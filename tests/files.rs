@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::shared;
 use serde_json::json;
+
+use common::shared;
 
 #[test]
 fn files_of_a_request_are_in_the_working_directory() {

@@ -4,8 +4,9 @@ mod common;
 
 use std::collections::HashSet;
 
-use common::shared;
 use serde_json::json;
+
+use common::shared;
 
 #[test]
 fn nothing_of_an_earlier_execution_is_left() {

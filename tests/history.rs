@@ -4,12 +4,13 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::Answer;
-use common::Server;
-use common::eventually;
 use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
+
+use common::Answer;
+use common::Server;
+use common::eventually;
 
 struct Remembering {
     server: Server,

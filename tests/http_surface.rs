@@ -9,11 +9,12 @@ use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
 
+use serde_json::Value;
+use serde_json::json;
+
 use common::PROGRAM;
 use common::Server;
 use common::shared;
-use serde_json::Value;
-use serde_json::json;
 
 /// FAAS_CLIENT_TIMEOUT of servers that slow clients are tried on, in ms.
 const CLIENT_TIMEOUT_MS: u64 = 600;

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use common::Answer;
-use common::Server;
 use serde_json::Value;
 use serde_json::json;
+
+use common::Answer;
+use common::Server;
 
 /// A server for JavaScript only, which boots in a fraction of a second.
 fn server() -> &'static Server {

@@ -2,9 +2,10 @@
 
 mod common;
 
+use serde_json::json;
+
 use common::Server;
 use common::shared;
-use serde_json::json;
 
 #[test]
 fn spinning_runs_into_the_cpu_limit_and_sleeping_does_not() {

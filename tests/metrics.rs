@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use common::Server;
 use serde_json::json;
+
+use common::Server;
 
 type Labels = BTreeMap<String, String>;
 

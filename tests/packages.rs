@@ -5,6 +5,8 @@ mod common;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use serde_json::json;
+
 use common::Answer;
 use common::Server;
 use common::eventually;
@@ -12,7 +14,6 @@ use common::index::Index;
 use common::index::Trouble;
 use common::index::sha256;
 use common::index::wheels;
-use serde_json::json;
 
 /// A directory that is gone at the end of the test.
 struct Scratch(PathBuf);

@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::shared;
 use serde_json::json;
+
+use common::shared;
 
 /// Runs a program that must succeed; its stdout.
 fn stdout(code: &str) -> String {

@@ -6,9 +6,10 @@ use std::io::Read;
 use std::io::Write;
 use std::sync::LazyLock;
 
-use common::Server;
 use serde_json::Value;
 use serde_json::json;
+
+use common::Server;
 
 fn server() -> &'static Server {
     static SERVER: LazyLock<Server> = LazyLock::new(|| {

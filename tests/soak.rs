@@ -12,6 +12,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
+use serde_json::Value;
+use serde_json::json;
+
 use common::Answer;
 use common::Server;
 use common::corpus;
@@ -20,8 +23,6 @@ use common::corpus::Bait;
 use common::eventually;
 use common::figures::Census;
 use common::figures::Figures;
-use serde_json::Value;
-use serde_json::json;
 
 const CONNECTIONS: usize = 32;
 const EXECUTIONS: usize = 1_200;

@@ -7,11 +7,12 @@ use std::io::BufReader;
 use std::time::Duration;
 use std::time::Instant;
 
+use serde_json::Value;
+use serde_json::json;
+
 use common::Server;
 use common::eventually;
 use common::shared;
-use serde_json::Value;
-use serde_json::json;
 
 /// The events of one request, as they come.
 struct Events(Box<dyn BufRead>);

@@ -7,10 +7,11 @@ use std::net::TcpStream;
 use std::time::Duration;
 use std::time::Instant;
 
+use serde_json::json;
+
 use common::Server;
 use common::eventually;
 use common::is_alive;
-use serde_json::json;
 
 /// A server with one runtime, so that its processes are easily counted.
 fn start(environment: &[(&str, &str)]) -> Server {

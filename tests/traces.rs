@@ -11,9 +11,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 use std::time::Instant;
 
+use serde_json::json;
+
 use common::Server;
 use common::eventually;
-use serde_json::json;
 
 /// Head and body of a request.
 type Request = (String, Vec<u8>);

@@ -196,7 +196,7 @@ mod tests {
         let start = Instant::now();
         let waiter = |after: u64| Waiter {
             since: start + Duration::from_secs(after),
-            turn: oneshot::channel().0,
+            permit: oneshot::channel().0,
         };
         let mut state = State {
             free: 0,

@@ -11,37 +11,43 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use faas_linux::ProcessStatus;
+use faas_linux::socket_pair;
 use faas_packages::PackageSettings;
 use faas_packages::Packages;
 use faas_protocol as protocol;
+use faas_protocol::ByteSize;
 use faas_protocol::Job;
 use faas_protocol::Language;
+use faas_protocol::Layer;
+use faas_protocol::Layers;
 use faas_protocol::Limit;
 use faas_protocol::Limits;
 use faas_protocol::PackageRequest;
+use faas_protocol::RuntimeVersion;
 use faas_protocol::SandboxEvent;
+use faas_protocol::Stage;
 use faas_protocol::Stages;
+use faas_protocol::Status;
+use faas_protocol::Stream;
 use faas_protocol::Task;
 use faas_protocol::ZygoteEvent;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use proptest::test_runner::TestRunner;
 use rustix::net::SendFlags;
-use rustix::net::SocketFlags;
 use rustix::net::SocketType;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
-use super::execution;
+use super::execution::Execution;
 use super::process::ChildProcess;
-use super::report::Limits;
 use super::report::Report;
-use super::report::Status;
 use super::sandbox::Sandbox;
 use super::sandbox::SandboxError;
 
-/// Longest payload of a frame in these tests, in bytes.
-const MAX_PAYLOAD: usize = 128 << 10;
+/// Longest payload of a frame in these tests.
+const LARGEST_PAYLOAD: ByteSize = ByteSize::kib(128);
 const OUTPUT_BYTES: u64 = 10_000;
 const FILES_BYTES: u64 = 20_000;
 const WALL: Duration = Duration::from_millis(60);
@@ -69,6 +75,7 @@ enum Piece {
 enum Event {
     Ready,
     Started,
+    Failed(Stage, i32),
     Output(bool, Vec<u8>),
     Package(u8, String, String),
     File(String, Option<String>, Vec<u8>),
@@ -80,8 +87,18 @@ impl Event {
         let event = match self {
             Self::Ready => SandboxEvent::Ready,
             Self::Started => SandboxEvent::Started,
-            Self::Output(true, bytes) => SandboxEvent::Stdout(bytes),
-            Self::Output(false, bytes) => SandboxEvent::Stderr(bytes),
+            Self::Failed(stage, errno) => SandboxEvent::Failed {
+                stage: *stage,
+                errno: *errno,
+            },
+            Self::Output(true, bytes) => SandboxEvent::Output {
+                stream: Stream::Stdout,
+                bytes,
+            },
+            Self::Output(false, bytes) => SandboxEvent::Output {
+                stream: Stream::Stderr,
+                bytes,
+            },
             Self::Package(kind, name, file) => SandboxEvent::Package(match kind % 5 {
                 0 => PackageRequest::Project { name },
                 1 => PackageRequest::File {
@@ -143,10 +160,13 @@ fn bytes(longest: usize) -> impl Strategy<Value = Vec<u8>> {
 fn event() -> impl Strategy<Value = Event> {
     let name = || prop_oneof!["[a-z./\\\\]{0,20}", ".{0,300}"];
     let limit = prop_oneof![
-        Just(Limit::Cpu),
+        Just(Limit::CpuTime),
         Just(Limit::Memory),
         Just(Limit::ReturnValue),
-        Just(Limit::Storage)
+        Just(Limit::Storage),
+        // Not a sandbox's to say.
+        Just(Limit::WallTime),
+        Just(Limit::Output),
     ];
     let stages =
         any::<(u64, u64, u64, u64)>().prop_map(|(taken_at_us, prepare_us, compile_us, run_us)| {
@@ -160,6 +180,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => Just(Event::Ready),
         1 => Just(Event::Started),
+        1 => any::<i32>().prop_map(|errno| Event::Failed(Stage::Layer(Layer::Seccomp), errno)),
         6 => (any::<bool>(), bytes(60_000)).prop_map(|(out, bytes)| Event::Output(out, bytes)),
         2 => (any::<u8>(), name(), name()).prop_map(|(kind, a, b)| Event::Package(kind, a, b)),
         3 => (name(), proptest::option::of(name()), bytes(60_000))
@@ -212,11 +233,13 @@ fn job() -> Job {
         auto_install: false,
         files: Vec::new(),
         limits: Limits {
-            cpu_ms: 1000,
-            memory_bytes: 1 << 20,
-            return_bytes: 1000,
-            files_bytes: FILES_BYTES,
-            storage_bytes: 1000,
+            wall: WALL,
+            cpu: Duration::from_secs(1),
+            memory: ByteSize::mib(1),
+            output: ByteSize::bytes(OUTPUT_BYTES),
+            return_value: ByteSize::bytes(1000),
+            files: ByteSize::bytes(FILES_BYTES),
+            storage: ByteSize::bytes(1000),
         },
     }
 }
@@ -255,18 +278,15 @@ async fn execute(
         }
         drain.join().unwrap();
     });
-    let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+    let instance = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
     let started = Instant::now();
     let socket = OwnedFd::from(ours);
-    let prepared = Sandbox::prepare(idle_process(), socket, place, MAX_PAYLOAD);
+    let prepared = Sandbox::prepare(idle_process(), socket, instance, LARGEST_PAYLOAD);
     let outcome = match tokio::time::timeout(Duration::from_secs(1), prepared).await {
-        Ok(Ok(sandbox)) => {
-            let limits = Limits {
-                wall: WALL,
-                output_bytes: OUTPUT_BYTES,
-            };
-            execution::execute(sandbox, &job(), limits, packages, None).await
-        }
+        Ok(Ok(sandbox)) => match Execution::start(sandbox, &job()).await {
+            Ok(execution) => Ok(execution.finish(packages, None).await),
+            Err(error) => Err(error),
+        },
         Ok(Err(error)) => Err(error),
         Err(_) => Err(SandboxError::NotReady),
     };
@@ -287,10 +307,7 @@ fn runtime() -> Runtime {
 
 /// Highest resident memory of this process so far, in bytes.
 fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = line.unwrap().trim().strip_suffix(" kB").unwrap();
-    kibibytes.trim().parse::<u64>().unwrap() * 1024
+    ProcessStatus::own().unwrap().peak_resident_bytes
 }
 
 fn check(report: &Report) -> Result<(), TestCaseError> {
@@ -370,7 +387,7 @@ fn a_sandbox_that_never_pauses_is_stopped_all_the_same() {
         let flood = Then::Flood(Box::leak(frames.into_boxed_slice()));
         let (outcome, took) = runtime.block_on(execute(&packages, greeting.clone(), flood));
         let report = outcome.unwrap();
-        assert_eq!(report.status, Status::Timeout);
+        assert_eq!(report.status, Status::Exceeded(Limit::WallTime));
         assert!(took < WALL + LATE, "took {took:?}");
     }
 }
@@ -391,15 +408,17 @@ fn a_process_has_one_owner() {
 
 /// What a lying zygote sends: packets, since its socket keeps them apart.
 fn packet() -> impl Strategy<Value = Vec<u8>> {
-    let encode = |event: &ZygoteEvent| protocol::encode(event).unwrap();
+    let encode = |event: &ZygoteEvent| protocol::encode(event);
     prop_oneof![
         3 => any::<i32>().prop_map(move |pid| encode(&ZygoteEvent::Forked { pid })),
         1 => (-2..3i32).prop_map(move |pid| encode(&ZygoteEvent::Forked { pid })),
         1 => any::<i32>().prop_map(move |errno| encode(&ZygoteEvent::ForkFailed { errno })),
         1 => ".{0,100}".prop_map(move |text| encode(&ZygoteEvent::Booted {
-            version: text.clone(),
-            layers: vec![text.clone()],
-            missing_layers: Vec::new(),
+            version: RuntimeVersion {
+                engine: text.clone(),
+                language: Some(text.clone()),
+            },
+            layers: Layers::default(),
             no_code_cache: Some(text.clone()),
         })),
         2 => proptest::collection::vec(any::<u8>(), 1..300),
@@ -418,18 +437,12 @@ fn whatever_a_zygote_sends_harms_no_other_process() {
     let packets = proptest::collection::vec(packet(), 0..12);
     let bystander_pid = bystander.pid();
     let result = runner.run(&(packets, any::<u8>()), |(packets, name_bystander)| {
-        let (ours, theirs) = rustix::net::socketpair(
-            rustix::net::AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .unwrap();
+        let (ours, theirs) = socket_pair(SocketType::SEQPACKET).unwrap();
         let mut packets = packets;
         if name_bystander.is_multiple_of(2) {
             packets.insert(
                 0,
-                protocol::encode(&ZygoteEvent::Forked { pid: bystander_pid }).unwrap(),
+                protocol::encode(&ZygoteEvent::Forked { pid: bystander_pid }),
             );
         }
         runtime.block_on(async {

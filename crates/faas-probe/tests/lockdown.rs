@@ -9,8 +9,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use missing_calls::without;
 use serde_json::Value;
+
+use missing_calls::without;
 
 const PROBE: &str = env!("CARGO_BIN_EXE_sandbox-probe");
 /// The user and the group called nobody.

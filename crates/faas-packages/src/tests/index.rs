@@ -179,7 +179,7 @@ async fn the_policy_covers_every_source() {
     for name in ["six", "Attrs"] {
         let error = packages.project(name).await.unwrap_err();
         assert_eq!(error.kind(), "not_allowed");
-        assert_eq!(packages.availability(name).await, Ok(None));
+        assert_eq!(packages.provider(name).await, Ok(None));
     }
     let error = packages.file("six", SIX).await.unwrap_err();
     assert_eq!(error.kind(), "not_allowed");

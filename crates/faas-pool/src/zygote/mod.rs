@@ -288,7 +288,7 @@ pub async fn serve_liar(control: std::os::fd::OwnedFd, pid: i32) -> String {
         enabled: false,
         ..faas_packages::PackageSettings::new("/nowhere".into(), "/nowhere".into())
     };
-    let metrics = faas_telemetry::Metrics::new(std::iter::empty(), &[]);
+    let metrics = faas_telemetry::Metrics::new([], []);
     let mut keeper = Keeper {
         source: ZygoteSource::Fork {
             runtime: Runtime::Python,
