@@ -70,7 +70,7 @@ fn version_and_help_are_there() {
 }
 
 #[test]
-fn a_setting_that_makes_no_sense_stops_the_start() {
+fn an_invalid_setting_stops_the_start() {
     for (name, value, allowed) in [
         ("FAAS_PORT", "99999", "from 0 to 65535"),
         ("FAAS_PORT", "http", "from 0 to 65535"),
@@ -80,7 +80,7 @@ fn a_setting_that_makes_no_sense_stops_the_start() {
         ("FAAS_MEMORY_LIMIT", "lots", "from 16 to 65536"),
         ("FAAS_HOST", "nowhere", "IP address"),
         ("FAAS_LOG_FORMAT", "xml", "human, json"),
-        ("FAAS_REQUIRE_SANDBOX", "maybe", "1 and 0"),
+        ("FAAS_REQUIRE_SANDBOX", "maybe", "1 or 0"),
         ("FAAS_POOL_SIZE", "51", "FAAS_MAX_INSTANCES, which is 50"),
         ("FAAS_WORKER_COUNT", "60", "FAAS_MAX_INSTANCES, which is 50"),
         (

@@ -238,14 +238,17 @@ fn the_readme_is_short_and_names_all_that_setup_asks_for() {
     let lines = readme.text.lines().count();
     assert!(lines <= MOST_LINES_OF_README, "{lines} lines");
     let setup = std::fs::read_to_string(Path::new(ROOT).join("scripts/setup")).unwrap();
-    let needs = setup.lines().filter_map(|line| line.strip_prefix("need "));
+    let needs = setup
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("need "));
+    let needs: BTreeSet<&str> = needs
+        .filter_map(|rest| rest.split_whitespace().next())
+        .collect();
     let quotes = readme.quotes();
-    let mut count = 0;
-    for need in needs.filter_map(|rest| rest.split_whitespace().next()) {
+    for need in &needs {
         assert!(quotes.iter().any(|quote| quote == need), "no `{need}`");
-        count += 1;
     }
-    assert!(count >= 6, "{count}");
+    assert!(needs.len() >= 6, "{needs:?}");
     assert!(readme.text.contains("pip"));
 }
 

@@ -110,7 +110,7 @@ fn lines_that_come_up_during_an_execution_have_its_id() {
         ("FAAS_LANGUAGE", "javascript"),
         ("FAAS_POOL_SIZE", "1"),
         ("FAAS_LOG_FORMAT", "json"),
-        ("FAAS_LOG", "warn,faas_server::serve=info"),
+        ("FAAS_LOG", "warn,faas_server::commands::serve=info"),
     ]);
     // A sandbox that dies on the shelf breaks under the next job.
     common::eventually("no sandbox waits", || {

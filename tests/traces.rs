@@ -104,7 +104,7 @@ fn a_request_is_a_trace_of_queue_fork_and_run() {
     // Whatever is logged.
     let server = traced(
         &collector.address,
-        &[("FAAS_LOG", "warn,faas_server::serve=info")],
+        &[("FAAS_LOG", "warn,faas_server::commands::serve=info")],
     );
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let request = json!({ "language": "ts", "code": "console.log('sec' + 'ret') // secret" });

@@ -18,6 +18,7 @@ use faas_telemetry::History;
 use faas_telemetry::HistoryError;
 use faas_telemetry::rfc3339;
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 use serde_json::Value;
 use serde_json::json;
 use url::form_urlencoded;
@@ -27,6 +28,7 @@ use super::error::ApiError;
 
 const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 1000;
+const SECONDS_OF_A_DAY: u32 = 24 * 60 * 60;
 
 /// Lists executions, newest first.
 ///
@@ -144,6 +146,11 @@ fn parse_time(text: &str) -> Option<SystemTime> {
     }
     // In a query that was not encoded, the + of an offset has become a space.
     let text = text.replace(' ', "+");
+    // RFC 3339 has no offset of a day or more, which the parser would take.
+    let offset = Pieces::parse(&text).ok()?.to_numeric_offset()?;
+    if offset.seconds().unsigned_abs() >= SECONDS_OF_A_DAY {
+        return None;
+    }
     text.parse::<Timestamp>().ok()?.try_into().ok()
 }
 

@@ -244,7 +244,7 @@ fn allow(rules: &mut Rules, calls: &[i64]) {
 }
 
 fn rule<const N: usize>(conditions: [SeccompCondition; N]) -> Result<SeccompRule, Error> {
-    Ok(SeccompRule::new(conditions.into())?)
+    SeccompRule::new(conditions.into())
 }
 
 /// A rule for each value that an argument may have.
@@ -257,22 +257,17 @@ fn one_of<const N: usize>(argument: u8, values: [u64; N]) -> Result<Vec<SeccompR
 
 /// An argument that is a C int.
 fn equal(argument: u8, value: u64) -> Result<SeccompCondition, Error> {
-    Ok(SeccompCondition::new(
-        argument,
-        SeccompCmpArgLen::Dword,
-        SeccompCmpOp::Eq,
-        value,
-    )?)
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
 }
 
 /// An argument that is a C int, of which the bits in `mask` are looked at.
 fn masked(argument: u8, mask: u64, value: u64) -> Result<SeccompCondition, Error> {
-    Ok(SeccompCondition::new(
+    SeccompCondition::new(
         argument,
         SeccompCmpArgLen::Dword,
         SeccompCmpOp::MaskedEq(mask),
         value,
-    )?)
+    )
 }
 
 fn compile(rules: Rules) -> Result<BpfProgram, Error> {
@@ -282,5 +277,5 @@ fn compile(rules: Rules) -> Result<BpfProgram, Error> {
         SeccompAction::Allow,
         std::env::consts::ARCH.try_into()?,
     )?;
-    Ok(filter.try_into()?)
+    filter.try_into()
 }

@@ -14,6 +14,9 @@ pub struct ProjectName(String);
 impl ProjectName {
     /// Checks a name by PEP 508 (ASCII letters, digits, `.`, `_`, `-`; letter or digit at both
     /// ends), at most 128 bytes, and normalises it.
+    ///
+    /// # Errors
+    /// [`PackageError::InvalidName`] for anything else.
     pub fn parse(text: &str) -> Result<Self, PackageError> {
         let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
         let bytes = text.as_bytes();

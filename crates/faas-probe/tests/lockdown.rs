@@ -1,6 +1,8 @@
 //! The operating system's side of the boundary, tried with raw system calls, as root and as nobody,
 //! with every layer and with Landlock missing.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 #[path = "../../../tests/common/missing_calls.rs"]
 mod missing_calls;
 

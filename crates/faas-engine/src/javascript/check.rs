@@ -166,7 +166,7 @@ impl Visit for Visitor<'_> {
             | ast::Stmt::ForOf(_)
             | ast::Stmt::While(_)
             | ast::Stmt::DoWhile(_) => {
-                self.repeat(|visitor| statement.visit_children_with(visitor))
+                self.repeat(|visitor| statement.visit_children_with(visitor));
             }
             ast::Stmt::Switch(_) | ast::Stmt::Try(_) | ast::Stmt::With(_) => {
                 self.block(|visitor| statement.visit_children_with(visitor));
