@@ -165,7 +165,7 @@ fn a_collector_that_does_not_answer_delays_nothing() {
             assert_eq!(answer.stdout(), "1\n");
         }
         if address.ends_with(":1") {
-            let complaint = "the collector does not take traces";
+            let complaint = "trace export failed";
             eventually("it is not said", || server.log().contains(complaint));
             assert_eq!(server.log().matches(complaint).count(), 1);
         }
