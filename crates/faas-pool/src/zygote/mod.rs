@@ -239,7 +239,11 @@ impl Keeper {
                 }
                 Some(prepared) = preparing.join_next() => match prepared {
                     Ok(Ok(sandbox)) => {
+                        if failures.any() {
+                            tracing::info!(zygote = self.status.name(), "sandboxes get ready again");
+                        }
                         failures.clear();
+                        self.status.clear_stalled();
                         self.shelf.put(sandbox);
                     }
                     Ok(Err(error)) => {
@@ -268,6 +272,7 @@ impl Keeper {
         );
         if in_a_row >= PATIENCE {
             self.shelf.stall(reason.to_owned());
+            self.status.set_stalled(reason.to_owned());
         }
         in_a_row
     }
