@@ -39,8 +39,9 @@ pub use source::ZygoteSource;
 const FORKS_IN_FLIGHT: usize = 4;
 /// After so many failures in a row, of boots or of forks, requests no longer wait.
 const PATIENCE: u32 = 3;
-/// After so many sandboxes in a row that did not get ready, another zygote is tried.
-const LAST_SANDBOX: u32 = 12;
+/// After so many tries in a row whose sandboxes did not get ready, another zygote is tried: after
+/// about six seconds, if they fail at once.
+const LAST_SANDBOX: u32 = 7;
 /// How long a zygote that closed its socket may take to end.
 const EXITED_WITHIN: Duration = Duration::from_secs(1);
 /// How often the shelf is looked at for shrinking.
@@ -187,11 +188,16 @@ impl Keeper {
         loop {
             let refill = self.shelf.refill(pending.len() + preparing.len());
             let pause = failures.pause(Instant::now());
-            // One that may fail, too, is tried alone.
-            let most = if failures.any() { 1 } else { FORKS_IN_FLIGHT };
-            let wanted = refill == Refill::Now && pause.is_none() && pending.len() < most;
+            let may_fork = if failures.any() {
+                // It may fail, too, so it is tried alone.
+                pause.is_none() && pending.is_empty() && preparing.is_empty()
+            } else {
+                pending.len() < FORKS_IN_FLIGHT
+            };
+            let wanted = refill == Refill::Now && may_fork;
             let look_again = match refill {
                 Refill::In(lull) => Some(pause.map_or(lull, |pause| pause.max(lull))),
+                // Without a pause what is being tried wakes this up.
                 Refill::Now => pause,
                 Refill::Full => None,
             };
@@ -261,7 +267,9 @@ impl Keeper {
     /// Notes that the zygote brought no sandbox; returns how often in a row.
     fn failed(&self, failures: &mut ForkFailures, reason: &str) -> u32 {
         let now = Instant::now();
-        let in_a_row = failures.add(now);
+        let Some(in_a_row) = failures.add(now) else {
+            return failures.in_a_row();
+        };
         let next_try_ms = failures.pause(now).unwrap_or_default().as_millis();
         tracing::warn!(
             zygote = self.status.name(),
