@@ -101,12 +101,14 @@ impl Keeper {
     /// Runs until `stop`: boots, serves, and starts over whenever the zygote goes down.
     pub async fn run(mut self) {
         let mut failures = 0;
+        let mut stalled = None;
         loop {
             let mut booted = false;
-            let down = match self.serve_one(&mut booted).await {
+            let down = match self.serve_one(&mut booted, stalled).await {
                 Err(down) => down,
                 Ok(never) => match never {},
             };
+            stalled = matches!(down, Down::Sandboxes(_)).then(|| down.to_string());
             if matches!(down, Down::Stopped) {
                 return self.close();
             }
@@ -139,7 +141,13 @@ impl Keeper {
         self.shelf.close();
     }
 
-    async fn serve_one(&mut self, booted: &mut bool) -> Result<Infallible, Down> {
+    /// `stalled`: why the last zygote brought no sandboxes, if that was its end. Then this one has to
+    /// show one before anybody waits for it.
+    async fn serve_one(
+        &mut self,
+        booted: &mut bool,
+        stalled: Option<String>,
+    ) -> Result<Infallible, Down> {
         let began = Instant::now();
         let started = tokio::select! {
             biased;
@@ -168,7 +176,10 @@ impl Keeper {
             version,
             layers,
         });
-        self.shelf.resume();
+        match stalled {
+            Some(reason) => self.status.set_stalled(reason),
+            None => self.shelf.resume(),
+        }
         match self.serve(&process, &control).await {
             Ok(never) => match never {},
             Err(down) => Err(how_it_ended(down, &process).await),
