@@ -174,8 +174,9 @@ pub fn receive_frame() -> Result<Vec<u8>, SocketClosed> {
 /// it first asks the kernel what the process used, which is known only while it lives. It also spares
 /// the answer from competing with the end of a process, which takes a while.
 pub fn wait_for_close() {
-    // Whatever came, it would be nothing to act upon.
-    let _ = read_exact(&mut [0]);
+    // What may come is the answer to a question that does not matter any more: a package that there
+    // was no memory for. The supervisor sees the last message once it has sent that.
+    while read_exact(&mut [0; 4096]).is_ok() {}
 }
 
 /// Writes out what is buffered, unless the thread is at work on it. Async-signal-safe.
