@@ -42,6 +42,8 @@ const PATIENCE: u32 = 3;
 /// After so many tries in a row whose sandboxes did not get ready, another zygote is tried: after
 /// about six seconds, if they fail at once.
 const LAST_SANDBOX: u32 = 7;
+/// A zygote that has not answered by then never will.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a zygote that closed its socket may take to end.
 const EXITED_WITHIN: Duration = Duration::from_secs(1);
 /// How often the shelf is looked at for shrinking.
@@ -74,6 +76,8 @@ pub enum Down {
     NotLaunched(std::io::Error),
     #[error("it was not booted after {0:?}")]
     TooSlow(Duration),
+    #[error("it did not answer within {ANSWERS_WITHIN:?}")]
+    Silent,
     #[error("it ended: {0}")]
     Exited(ExitStatus),
     #[error("its control socket failed: {0}")]
@@ -192,7 +196,7 @@ impl Keeper {
         process: &ChildProcess,
         control: &Control,
     ) -> Result<Infallible, Down> {
-        let mut pending = VecDeque::<Pending>::new();
+        let mut pending = VecDeque::<(Instant, Pending)>::new();
         let mut preparing = JoinSet::<Result<Sandbox, SandboxError>>::new();
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         let mut failures = ForkFailures::default();
@@ -212,23 +216,30 @@ impl Keeper {
                 Refill::Now => pause,
                 Refill::Full => None,
             };
+            let answer_due = pending.front().map(|(asked, _)| *asked + ANSWERS_WITHIN);
+            let answer_due = answer_due.unwrap_or_else(Instant::now).into();
             tokio::select! {
                 // The semaphore is never closed.
                 Ok(instance) = self.instances.clone().acquire_owned(), if wanted => {
                     let starting = self.meter.starting();
-                    pending.push_back(control.ask_for_sandbox(instance, starting).await?);
+                    let asked = control.ask_for_sandbox(instance, starting).await?;
+                    pending.push_back((Instant::now(), asked));
                 }
                 Some(request) = self.fork_requests.recv() => {
-                    pending.push_back(control.ask_for_zygote(request).await?);
+                    let asked = control.ask_for_zygote(request).await?;
+                    pending.push_back((Instant::now(), asked));
                 }
                 () = self.stop.cancelled() => return Err(Down::Stopped),
                 status = process.reap() => return Err(Down::Exited(status)),
                 () = self.shelf.demand.notified() => {}
                 () = tokio::time::sleep(look_again.unwrap_or_default()), if look_again.is_some() => {}
+                () = tokio::time::sleep_until(answer_due), if !pending.is_empty() => {
+                    return Err(Down::Silent);
+                }
                 _ = housekeeping.tick() => self.shelf.shrink_if_unused(),
                 event = control.receive() => {
                     let event = event?;
-                    let fork = pending.pop_front().ok_or(Down::Protocol)?;
+                    let (_, fork) = pending.pop_front().ok_or(Down::Protocol)?;
                     match (event, fork) {
                         (ZygoteEvent::Forked { pid }, Pending::Sandbox { socket, instance, starting }) => {
                             let largest_payload = self.largest_payload;
