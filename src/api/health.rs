@@ -137,14 +137,10 @@ fn writer(failures: Option<&Failures>) -> Value {
 fn package_zygotes(state: &AppState) -> Vec<Value> {
     let zygotes = state.pool.package_zygotes().into_iter();
     let describe = |zygote: PackageZygote| {
-        let pid = match &zygote.state {
-            ZygoteState::Up(booted) => booted.pid,
-            _ => 0,
-        };
         json!({
             "name": zygote.name,
             "up": zygote.state.is_up(),
-            "pid": pid,
+            "pid": zygote.state.pid().unwrap_or_default(),
             "memory_bytes": zygote.memory.get(),
         })
     };

@@ -41,7 +41,7 @@ const ADDRESS_SPACE_BYTES: u64 = 128 << 30;
 
 /// Why a process could not be locked down: the first layer that did not hold.
 #[derive(Debug, thiserror::Error)]
-#[error("{stage:?}: {source}")]
+#[error("{}: {source}", stage.advice())]
 pub struct LockdownError {
     pub stage: Stage,
     pub source: std::io::Error,

@@ -406,9 +406,9 @@ impl Pool {
         let pools = self.package_pools.all();
         let describe = |pool: &Arc<ZygotePool>| {
             let state = pool.status.get();
-            let memory = match &state {
-                ZygoteState::Up(booted) => ProcessStatus::of(booted.pid).unwrap_or_default(),
-                _ => ProcessStatus::default(),
+            let memory = match state.pid() {
+                Some(pid) => ProcessStatus::of(pid).unwrap_or_default(),
+                None => ProcessStatus::default(),
             };
             PackageZygote {
                 name: pool.status.name().to_owned(),

@@ -11,6 +11,8 @@ pub enum ZygoteState {
     Booting,
     /// It serves.
     Up(Booted),
+    /// It is up, but its sandboxes do not get ready; more are tried.
+    Stalled { reason: String, booted: Booted },
     /// It went down, or did not boot; it is tried again.
     Down {
         reason: String,
@@ -40,9 +42,17 @@ impl ZygoteState {
     /// What it is, or was when it last served.
     pub fn booted(&self) -> Option<&Booted> {
         match self {
-            Self::Up(booted) => Some(booted),
+            Self::Up(booted) | Self::Stalled { booted, .. } => Some(booted),
             Self::Down { last, .. } => last.as_ref(),
             Self::Booting | Self::Failed { .. } => None,
+        }
+    }
+
+    /// Its process, if there is one that has booted.
+    pub fn pid(&self) -> Option<i32> {
+        match self {
+            Self::Up(booted) | Self::Stalled { booted, .. } => Some(booted.pid),
+            Self::Booting | Self::Down { .. } | Self::Failed { .. } => None,
         }
     }
 
@@ -51,7 +61,9 @@ impl ZygoteState {
         match self {
             Self::Booting => Some("it is booting"),
             Self::Up(_) => None,
-            Self::Down { reason, .. } | Self::Failed { reason } => Some(reason),
+            Self::Stalled { reason, .. } | Self::Down { reason, .. } | Self::Failed { reason } => {
+                Some(reason)
+            }
         }
     }
 }
@@ -84,6 +96,29 @@ impl ZygoteStatus {
         self.state.send_replace(ZygoteState::Up(booted));
     }
 
+    /// A zygote that is up brings no sandboxes for now.
+    pub fn set_stalled(&self, reason: String) {
+        self.state.send_if_modified(|state| {
+            let booted = match state {
+                ZygoteState::Up(booted) | ZygoteState::Stalled { booted, .. } => booted.clone(),
+                _ => return false,
+            };
+            *state = ZygoteState::Stalled { reason, booted };
+            true
+        });
+    }
+
+    /// It brings sandboxes again.
+    pub fn clear_stalled(&self) {
+        self.state.send_if_modified(|state| {
+            let ZygoteState::Stalled { booted, .. } = state else {
+                return false;
+            };
+            *state = ZygoteState::Up(booted.clone());
+            true
+        });
+    }
+
     pub fn set_down(&self, reason: String, is_hopeless: bool) {
         self.state.send_modify(|state| {
             *state = ZygoteState::Down {
@@ -113,6 +148,7 @@ impl ZygoteStatus {
         let verdict = |state: &ZygoteState| match state {
             ZygoteState::Up(_) => Some(Ok(())),
             ZygoteState::Failed { reason }
+            | ZygoteState::Stalled { reason, .. }
             | ZygoteState::Down {
                 reason,
                 is_hopeless: true,
@@ -166,6 +202,25 @@ mod tests {
             verdict(&status).await,
             Some(Err("no such package".to_owned()))
         );
+    }
+
+    #[test]
+    fn a_zygote_without_sandboxes_does_not_serve_until_it_has_some() {
+        let status = ZygoteStatus::new("python".to_owned());
+        status.set_stalled("no memory".to_owned());
+        assert!(matches!(status.get(), ZygoteState::Booting));
+        status.set_up(booted());
+        status.set_stalled("no memory".to_owned());
+        status.set_stalled("no process".to_owned());
+        let state = status.get();
+        assert!(!state.is_up());
+        assert_eq!(state.reason(), Some("no process"));
+        assert_eq!(state.booted().map(|booted| booted.pid), Some(42));
+        status.clear_stalled();
+        assert!(status.get().is_up());
+        status.set_down("signal 9".to_owned(), false);
+        status.clear_stalled();
+        assert_eq!(status.get().reason(), Some("signal 9"), "it is still down");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub fn pause_after(failures: u32) -> Duration {
     }
 }
 
-/// Failures in a row.
+/// Tries in a row that failed.
 #[derive(Debug, Default)]
 pub struct ForkFailures {
     count: u32,
@@ -25,16 +25,24 @@ pub struct ForkFailures {
 }
 
 impl ForkFailures {
-    /// Counts one more; returns how many there were in a row.
-    pub fn add(&mut self, now: Instant) -> u32 {
+    /// Counts one more and returns how many there were in a row. `None` for one that belongs to a
+    /// try that was counted: several sandboxes are forked at once, and fail at once.
+    pub fn add(&mut self, now: Instant) -> Option<u32> {
+        if self.pause(now).is_some() {
+            return None;
+        }
         self.count = self.count.saturating_add(1);
         self.retry_at = Some(now + pause_after(self.count));
-        self.count
+        Some(self.count)
     }
 
     /// A sandbox got ready.
     pub fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    pub fn in_a_row(&self) -> u32 {
+        self.count
     }
 
     pub fn any(&self) -> bool {
@@ -57,14 +65,28 @@ mod tests {
         let now = Instant::now();
         let mut failures = ForkFailures::default();
         assert_eq!(failures.pause(now), None);
-        failures.add(now);
+        assert_eq!(failures.add(now), Some(1));
         assert_eq!(failures.pause(now), Some(FIRST_PAUSE));
         assert_eq!(failures.pause(now + FIRST_PAUSE), None);
-        for _ in 0..100 {
-            failures.add(now);
+        let mut now = now;
+        for count in 2..100 {
+            now += LONGEST_PAUSE;
+            assert_eq!(failures.add(now), Some(count));
         }
         assert_eq!(failures.pause(now), Some(LONGEST_PAUSE));
         failures.clear();
         assert!(!failures.any() && failures.pause(now).is_none());
+    }
+
+    #[test]
+    fn sandboxes_that_fail_together_are_one_failure() {
+        let now = Instant::now();
+        let mut failures = ForkFailures::default();
+        assert_eq!(failures.add(now), Some(1));
+        for _ in 0..10 {
+            assert_eq!(failures.add(now), None);
+        }
+        assert_eq!(failures.pause(now), Some(FIRST_PAUSE));
+        assert_eq!(failures.add(now + FIRST_PAUSE), Some(2));
     }
 }

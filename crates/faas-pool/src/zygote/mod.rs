@@ -39,8 +39,11 @@ pub use source::ZygoteSource;
 const FORKS_IN_FLIGHT: usize = 4;
 /// After so many failures in a row, of boots or of forks, requests no longer wait.
 const PATIENCE: u32 = 3;
-/// After so many sandboxes in a row that did not get ready, another zygote is tried.
-const LAST_SANDBOX: u32 = 12;
+/// After so many tries in a row whose sandboxes did not get ready, another zygote is tried: after
+/// about six seconds, if they fail at once.
+const LAST_SANDBOX: u32 = 7;
+/// A zygote that has not answered by then never will.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a zygote that closed its socket may take to end.
 const EXITED_WITHIN: Duration = Duration::from_secs(1);
 /// How often the shelf is looked at for shrinking.
@@ -73,6 +76,8 @@ pub enum Down {
     NotLaunched(std::io::Error),
     #[error("it was not booted after {0:?}")]
     TooSlow(Duration),
+    #[error("it did not answer within {ANSWERS_WITHIN:?}")]
+    Silent,
     #[error("it ended: {0}")]
     Exited(ExitStatus),
     #[error("its control socket failed: {0}")]
@@ -100,12 +105,14 @@ impl Keeper {
     /// Runs until `stop`: boots, serves, and starts over whenever the zygote goes down.
     pub async fn run(mut self) {
         let mut failures = 0;
+        let mut stalled = None;
         loop {
             let mut booted = false;
-            let down = match self.serve_one(&mut booted).await {
+            let down = match self.serve_one(&mut booted, stalled).await {
                 Err(down) => down,
                 Ok(never) => match never {},
             };
+            stalled = matches!(down, Down::Sandboxes(_)).then(|| down.to_string());
             if matches!(down, Down::Stopped) {
                 return self.close();
             }
@@ -138,7 +145,13 @@ impl Keeper {
         self.shelf.close();
     }
 
-    async fn serve_one(&mut self, booted: &mut bool) -> Result<Infallible, Down> {
+    /// `stalled`: why the last zygote brought no sandboxes, if that was its end. Then this one has to
+    /// show one before anybody waits for it.
+    async fn serve_one(
+        &mut self,
+        booted: &mut bool,
+        stalled: Option<String>,
+    ) -> Result<Infallible, Down> {
         let began = Instant::now();
         let started = tokio::select! {
             biased;
@@ -167,7 +180,10 @@ impl Keeper {
             version,
             layers,
         });
-        self.shelf.resume();
+        match stalled {
+            Some(reason) => self.status.set_stalled(reason),
+            None => self.shelf.resume(),
+        }
         match self.serve(&process, &control).await {
             Ok(never) => match never {},
             Err(down) => Err(how_it_ended(down, &process).await),
@@ -180,38 +196,50 @@ impl Keeper {
         process: &ChildProcess,
         control: &Control,
     ) -> Result<Infallible, Down> {
-        let mut pending = VecDeque::<Pending>::new();
+        let mut pending = VecDeque::<(Instant, Pending)>::new();
         let mut preparing = JoinSet::<Result<Sandbox, SandboxError>>::new();
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         let mut failures = ForkFailures::default();
         loop {
             let refill = self.shelf.refill(pending.len() + preparing.len());
             let pause = failures.pause(Instant::now());
-            // One that may fail, too, is tried alone.
-            let most = if failures.any() { 1 } else { FORKS_IN_FLIGHT };
-            let wanted = refill == Refill::Now && pause.is_none() && pending.len() < most;
+            let may_fork = if failures.any() {
+                // It may fail, too, so it is tried alone.
+                pause.is_none() && pending.is_empty() && preparing.is_empty()
+            } else {
+                pending.len() < FORKS_IN_FLIGHT
+            };
+            let wanted = refill == Refill::Now && may_fork;
             let look_again = match refill {
                 Refill::In(lull) => Some(pause.map_or(lull, |pause| pause.max(lull))),
+                // Without a pause what is being tried wakes this up.
                 Refill::Now => pause,
                 Refill::Full => None,
             };
+            let answer_due = pending.front().map(|(asked, _)| *asked + ANSWERS_WITHIN);
+            let answer_due = answer_due.unwrap_or_else(Instant::now).into();
             tokio::select! {
                 // The semaphore is never closed.
                 Ok(instance) = self.instances.clone().acquire_owned(), if wanted => {
                     let starting = self.meter.starting();
-                    pending.push_back(control.ask_for_sandbox(instance, starting).await?);
+                    let asked = control.ask_for_sandbox(instance, starting).await?;
+                    pending.push_back((Instant::now(), asked));
                 }
                 Some(request) = self.fork_requests.recv() => {
-                    pending.push_back(control.ask_for_zygote(request).await?);
+                    let asked = control.ask_for_zygote(request).await?;
+                    pending.push_back((Instant::now(), asked));
                 }
                 () = self.stop.cancelled() => return Err(Down::Stopped),
                 status = process.reap() => return Err(Down::Exited(status)),
                 () = self.shelf.demand.notified() => {}
                 () = tokio::time::sleep(look_again.unwrap_or_default()), if look_again.is_some() => {}
+                () = tokio::time::sleep_until(answer_due), if !pending.is_empty() => {
+                    return Err(Down::Silent);
+                }
                 _ = housekeeping.tick() => self.shelf.shrink_if_unused(),
                 event = control.receive() => {
                     let event = event?;
-                    let fork = pending.pop_front().ok_or(Down::Protocol)?;
+                    let (_, fork) = pending.pop_front().ok_or(Down::Protocol)?;
                     match (event, fork) {
                         (ZygoteEvent::Forked { pid }, Pending::Sandbox { socket, instance, starting }) => {
                             let largest_payload = self.largest_payload;
@@ -239,7 +267,11 @@ impl Keeper {
                 }
                 Some(prepared) = preparing.join_next() => match prepared {
                     Ok(Ok(sandbox)) => {
+                        if failures.any() {
+                            tracing::info!(zygote = self.status.name(), "sandboxes get ready again");
+                        }
                         failures.clear();
+                        self.status.clear_stalled();
                         self.shelf.put(sandbox);
                     }
                     Ok(Err(error)) => {
@@ -257,7 +289,9 @@ impl Keeper {
     /// Notes that the zygote brought no sandbox; returns how often in a row.
     fn failed(&self, failures: &mut ForkFailures, reason: &str) -> u32 {
         let now = Instant::now();
-        let in_a_row = failures.add(now);
+        let Some(in_a_row) = failures.add(now) else {
+            return failures.in_a_row();
+        };
         let next_try_ms = failures.pause(now).unwrap_or_default().as_millis();
         tracing::warn!(
             zygote = self.status.name(),
@@ -268,6 +302,7 @@ impl Keeper {
         );
         if in_a_row >= PATIENCE {
             self.shelf.stall(reason.to_owned());
+            self.status.set_stalled(reason.to_owned());
         }
         in_a_row
     }

@@ -134,8 +134,10 @@ pub fn send(event: &SandboxEvent<'_>) -> Result<(), SocketClosed> {
 }
 
 /// Sends the program's end, after all output before it, without any memory from the heap: for when
-/// there is none. Callable wherever [`flush_from_handler`] is, and only by who ends the process next:
-/// if the thread was at work on the buffer, what it was writing is lost.
+/// there is none. Callable wherever [`flush_from_handler`] is, and only by who ends the process next.
+///
+/// # Errors
+/// When the supervisor is gone, or a handler came while the thread was at work on the buffer.
 pub fn send_last(exit_code: i32, limit: Option<Limit>) -> Result<(), SocketClosed> {
     let event = SandboxEvent::Finished {
         exit_code,
@@ -143,11 +145,12 @@ pub fn send_last(exit_code: i32, limit: Option<Limit>) -> Result<(), SocketClose
         limit,
         stages: Stages::default(),
     };
-    // A handler that came while the thread was at work on the buffer must not touch it: there may be
-    // a reference to it. Whole frames are sent all the same; the last, half-written one is not.
-    if !BUFFER.in_use.load(Ordering::SeqCst) {
-        flush_from_handler();
+    // The thread may have written half of a frame. This one would be taken for the rest of it, and the
+    // supervisor would wait for more; it does know what the end of a process means.
+    if BUFFER.in_use.load(Ordering::SeqCst) {
+        return Err(SocketClosed);
     }
+    flush_from_handler();
     let mut frame = [0; LAST_FRAME_BYTES];
     let length = encode_frame_into(&event, &mut frame).map_err(|_| SocketClosed)?;
     write_all(&frame[..length])
@@ -171,8 +174,9 @@ pub fn receive_frame() -> Result<Vec<u8>, SocketClosed> {
 /// it first asks the kernel what the process used, which is known only while it lives. It also spares
 /// the answer from competing with the end of a process, which takes a while.
 pub fn wait_for_close() {
-    // Whatever came, it would be nothing to act upon.
-    let _ = read_exact(&mut [0]);
+    // What may come is the answer to a question that does not matter any more: a package that there
+    // was no memory for. The supervisor sees the last message once it has sent that.
+    while read_exact(&mut [0; 4096]).is_ok() {}
 }
 
 /// Writes out what is buffered, unless the thread is at work on it. Async-signal-safe.

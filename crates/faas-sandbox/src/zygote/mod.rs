@@ -17,6 +17,7 @@ use faas_engine::EngineSpec;
 use faas_engine::PythonEngine;
 use faas_linux::ProcessStatus;
 use faas_lockdown::Lockdown;
+use faas_lockdown::LockdownError;
 use faas_protocol::Runtime;
 use faas_protocol::SandboxExit;
 use faas_protocol::ZygoteCommand;
@@ -62,7 +63,16 @@ pub fn run(options: &ZygoteOptions, supervisor: i32) -> Result<(), Error> {
             sandbox::end(SandboxExit::Broken)
         }
     };
-    Zygote::ready(engine.as_mut(), spec, control, supervisor)?.serve()
+    match Zygote::ready(engine.as_mut(), spec, control, supervisor) {
+        Ok(mut zygote) => zygote.serve(),
+        Err(error) => {
+            tracing::error!(%error, "the zygote cannot be prepared");
+            sandbox::end(match error.downcast_ref::<LockdownError>() {
+                Some(_) => SandboxExit::NotLockedDown,
+                None => SandboxExit::Broken,
+            })
+        }
+    }
 }
 
 /// Boots Python, runs the warm-up programs so many times, and returns what its code cache shall
