@@ -2,6 +2,10 @@
 
 mod common;
 
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -453,4 +457,64 @@ for (let i = 0; ; i++) {{
             scope.spawn(move || (worker * 15..(worker + 1) * 15).for_each(run));
         }
     });
+}
+
+#[test]
+fn a_program_without_memory_for_a_package_reaches_its_memory_limit() {
+    let index = index_of_one_package(vec![0; 64 << 20]);
+    let workspace = Scratch::new("large");
+    let server = Server::start(&[
+        ("FAAS_LANGUAGE", "python"),
+        ("FAAS_PACKAGE_INDEX", &index),
+        ("FAAS_WORKSPACE", workspace.path()),
+    ]);
+    let code = "import micropip\nprint(1)\nawait micropip.install('large')\nprint(2)";
+    // Too little for the file as it comes; enough for what comes before.
+    for memory_bytes in [40 << 20, 60 << 20] {
+        let answer = server.run(json!({
+            "code": code,
+            "timeout": 30000,
+            "limits": { "memory_bytes": memory_bytes },
+        }));
+        assert_eq!(answer.outcome(), "memory_limit", "{}", answer.stderr());
+        assert_eq!(answer.stdout(), "1\n");
+    }
+}
+
+/// A package index on loopback that has one package, called large, whose wheel is these bytes.
+fn index_of_one_package(wheel: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/simple", listener.local_addr().unwrap());
+    let file = "large-1.0-py3-none-any.whl";
+    let listing = json!({
+        "meta": { "api-version": "1.0" },
+        "name": "large",
+        "files": [{
+            "filename": file,
+            "url": format!("/files/{file}"),
+            "hashes": { "sha256": common::index::sha256(&wheel) },
+        }],
+    });
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = BufReader::new(&stream).lines();
+            let path = head.next().unwrap().unwrap();
+            head.find(|line| line.as_ref().unwrap().is_empty());
+            let (media_type, body) = if path.contains(file) {
+                ("application/octet-stream", wheel.clone())
+            } else {
+                let listing = listing.to_string().into_bytes();
+                ("application/vnd.pypi.simple.v1+json", listing)
+            };
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\
+                 Connection: close\r\n\r\n"
+            );
+            // A client that hangs up takes no harm.
+            let _ = stream.write_all(&[head.into_bytes(), body].concat());
+        }
+    });
+    address
 }
