@@ -273,8 +273,7 @@ fn a_zygote_that_cannot_apply_its_filter_says_so() {
 fn a_zygote_that_cannot_fork_backs_off_says_so_and_recovers() {
     let scratch = Scratch::new("no-forks");
     let mut command = javascript_server();
-    // SAFETY: the call takes nothing and cannot fail.
-    if unsafe { libc::geteuid() } == 0 {
+    if is_root() {
         // Root may have any number of processes. Others may not read the project's directory.
         let copy = scratch.0.join("faas-server");
         std::fs::copy(PROGRAM, &copy).unwrap();
@@ -289,7 +288,7 @@ fn a_zygote_that_cannot_fork_backs_off_says_so_and_recovers() {
     assert_eq!(javascript(&server, "console.log(1)").stdout(), "1\n");
 
     let zygote = server.zygote();
-    let most = set_process_limit(zygote, 1);
+    limit_processes(zygote, Some(1));
     // What waits is still used.
     eventually("requests are still executed", || {
         javascript(&server, "1").status == 503
@@ -309,7 +308,7 @@ fn a_zygote_that_cannot_fork_backs_off_says_so_and_recovers() {
     std::thread::sleep(SOON);
     assert!(lines() - before <= 6, "{}", server.log());
 
-    set_process_limit(zygote, most);
+    limit_processes(zygote, None);
     eventually("it does not recover", || {
         server.get("/health").status == 200
     });
@@ -318,28 +317,39 @@ fn a_zygote_that_cannot_fork_backs_off_says_so_and_recovers() {
     assert_eq!(total_tasks(&server), started + 1);
 }
 
-/// Sets how many processes the user of a process may have for it to fork; returns what it was.
-fn set_process_limit(pid: i32, most: libc::rlim_t) -> libc::rlim_t {
+/// Lets a zygote fork only while its user has fewer processes than this; `None`: as at its start.
+fn limit_processes(zygote: i32, most: Option<libc::rlim_t>) {
+    // Done by its own user: root may lack the right to do it to others.
+    let mut command = Command::new("true");
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    // SAFETY: the closure makes system calls only, which is allowed between fork and exec.
+    unsafe { command.pre_exec(move || set_process_limit(zygote, most)) };
+    assert!(command.status().unwrap().success());
+}
+
+fn set_process_limit(pid: i32, most: Option<libc::rlim_t>) -> std::io::Result<()> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
+    let (none, resource) = (std::ptr::null_mut(), libc::RLIMIT_NPROC);
     // SAFETY: the kernel writes a limit to a live local; the other pointer may be null.
-    let read = unsafe { libc::prlimit(pid, libc::RLIMIT_NPROC, std::ptr::null(), &raw mut limit) };
-    assert_eq!(read, 0, "{}", std::io::Error::last_os_error());
-    let before = limit.rlim_cur;
-    limit.rlim_cur = most;
+    if unsafe { libc::prlimit(pid, resource, none, &raw mut limit) } != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    limit.rlim_cur = most.unwrap_or(limit.rlim_max);
     // SAFETY: the kernel reads a limit from a live local; the other pointer may be null.
-    let set = unsafe {
-        libc::prlimit(
-            pid,
-            libc::RLIMIT_NPROC,
-            &raw const limit,
-            std::ptr::null_mut(),
-        )
-    };
-    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
-    before
+    match unsafe { libc::prlimit(pid, resource, &raw const limit, none) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+fn is_root() -> bool {
+    // SAFETY: the call takes nothing and cannot fail.
+    unsafe { libc::geteuid() == 0 }
 }
 
 #[test]
