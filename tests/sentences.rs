@@ -22,9 +22,9 @@ enum Seen {
     Stdout(&'static str),
     /// The program fails, and this is in the report.
     Stderr(&'static str),
-    /// The program is stopped for its memory. V8's other words for that are heard, too: it calls back
-    /// near its heap's limit when it has tried to make room for a buffer. Which of the two came first
-    /// is not seen.
+    /// The program is stopped for its memory. This shows the answer, not the sentence behind it: V8
+    /// also calls back near its heap's limit when it has no room for a buffer, and our allocator ends
+    /// a clone before V8 can say that it failed.
     MemoryLimit,
 }
 
