@@ -7,6 +7,8 @@ mod host;
 pub mod interrupt;
 mod javascript;
 mod loader;
+#[cfg(test)]
+mod op_names;
 mod platform;
 mod properties;
 mod python;
