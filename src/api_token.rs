@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_very_token_is_right() {
+    fn only_the_exact_token_is_accepted() {
         let token = ApiToken::parse("secret").unwrap();
         assert!(token.is(b"secret"));
         for wrong in [&b""[..], b"secre", b"secret ", b"Secret", b"secretsecret"] {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn it_cannot_be_empty_nor_have_spaces_nor_be_printed() {
+    fn a_token_cannot_be_empty_have_spaces_or_be_printed() {
         for wrong in ["", " ", "a b", "a\n", "é"] {
             assert!(ApiToken::parse(wrong).is_err(), "{wrong:?}");
         }

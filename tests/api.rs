@@ -46,7 +46,7 @@ fn a_program_is_answered_in_the_shape_that_callers_decode() {
 }
 
 #[test]
-fn types_stay_the_same_when_a_program_fails() {
+fn the_types_of_an_answer_stay_the_same_when_a_program_fails() {
     for code in [
         "1/0",
         "syntax error",
@@ -62,7 +62,7 @@ fn types_stay_the_same_when_a_program_fails() {
 }
 
 #[test]
-fn both_names_of_python_in_any_case_and_none_are_python() {
+fn python_is_the_language_by_either_name_in_any_case_and_by_default() {
     for language in [json!("python"), json!("py"), json!("Python"), Value::Null] {
         let answer = shared().run(json!({ "code": "1+1", "language": language }));
         assert_eq!(answer.ret_val(), "2");
@@ -70,13 +70,13 @@ fn both_names_of_python_in_any_case_and_none_are_python() {
 }
 
 #[test]
-fn unknown_fields_and_a_missing_content_type_are_fine() {
+fn unknown_fields_and_a_missing_content_type_are_accepted() {
     let body = r#"{"code": "print(1)", "workload_id": "x", "nested": {"a": [1]}}"#;
     assert_eq!(shared().post("/run_code", body).stdout(), "1\n");
 }
 
 #[test]
-fn input_arrives_without_hiding_the_builtin() {
+fn input_arrives_as_input_data_without_hiding_the_builtin() {
     let input = json!({ "items": [1, 2.5, null, "é"], "deep": { "a": true } });
     let code = "print(input_data['items'], input_data['deep']['a'], input.__name__)";
     let answer = shared().run(json!({ "code": code, "input": input }));
@@ -85,7 +85,7 @@ fn input_arrives_without_hiding_the_builtin() {
 }
 
 #[test]
-fn requests_that_make_no_sense_are_refused_with_what_is_wrong() {
+fn invalid_requests_are_400_and_say_what_is_wrong() {
     let cases: &[(&str, &str)] = &[
         ("", "Invalid JSON format"),
         ("{", "Invalid JSON format"),
@@ -208,7 +208,7 @@ fn a_timeout_over_the_maximum_is_cut_to_it() {
 }
 
 #[test]
-fn health_says_what_there_is() {
+fn health_shows_versions_pool_scheduler_and_lockdown_layers() {
     shared().python("1");
     let answer = shared().get("/health");
     assert_eq!(answer.status, 200);
@@ -245,7 +245,7 @@ fn health_says_what_there_is() {
 }
 
 #[test]
-fn timings_are_told_when_asked_for_and_add_up() {
+fn timings_are_returned_on_request_and_add_up() {
     let code = "import time\ntime.sleep(0.3)";
     let answer = shared().run(json!({ "code": code, "timings": true }));
     let timings = answer.body["metadata"]["timings"].as_object().unwrap();

@@ -71,7 +71,7 @@ fn failures(server: &Server) -> f64 {
 }
 
 #[test]
-fn each_execution_has_a_line_that_says_who_what_and_how() {
+fn each_execution_has_an_audit_line_with_caller_program_and_outcome() {
     let audited = Audited::start(&[]);
     let code = "console.log('sec' + 'ret'); throw 1";
     let request = json!({ "language": "ts", "code": code, "timeout": 5000, "priority": "high",
@@ -122,7 +122,7 @@ fn each_execution_has_a_line_that_says_who_what_and_how() {
 }
 
 #[test]
-fn what_was_refused_or_broken_off_has_a_line_too() {
+fn refused_and_cancelled_executions_have_an_audit_line() {
     let audited = Audited::start(&[
         ("FAAS_WORKER_COUNT", "1"),
         ("FAAS_QUEUE_SIZE", "0"),
@@ -164,7 +164,7 @@ fn what_was_refused_or_broken_off_has_a_line_too() {
 }
 
 #[test]
-fn a_program_that_is_too_complex_has_a_line() {
+fn a_program_refused_as_too_complex_has_an_audit_line() {
     let audited = Audited::start(&[("FAAS_MAX_NESTING", "1")]);
     let code = "for (const a of [1]) { for (const b of [2]) console.log(a, b) }";
     assert_eq!(audited.server.run(json!({ "code": code })).status, 422);
@@ -176,7 +176,7 @@ fn a_program_that_is_too_complex_has_a_line() {
 }
 
 #[test]
-fn before_the_runtime_is_up_it_says_not_ready() {
+fn an_execution_before_the_runtime_is_up_is_audited_as_not_ready() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit");
     let server = Server::start_unready(&[
@@ -193,7 +193,7 @@ fn before_the_runtime_is_up_it_says_not_ready() {
 }
 
 #[test]
-fn a_rotated_log_is_opened_anew_on_sighup() {
+fn sighup_reopens_a_rotated_audit_log() {
     let audited = Audited::start(&[]);
     audited.server.run(json!({ "code": "1" }));
     audited.lines(1);
@@ -209,7 +209,7 @@ fn a_rotated_log_is_opened_anew_on_sighup() {
 }
 
 #[test]
-fn a_full_disk_is_counted_and_shown_and_stops_nothing() {
+fn a_full_disk_under_the_audit_log_is_reported_and_stops_nothing() {
     let server = Server::start(&[
         ("FAAS_LANGUAGE", "javascript"),
         ("FAAS_AUDIT_LOG", "/dev/full"),
@@ -243,7 +243,7 @@ fn a_full_disk_is_counted_and_shown_and_stops_nothing() {
 }
 
 #[test]
-fn a_disk_that_hangs_keeps_nobody_waiting() {
+fn a_hanging_disk_under_the_audit_log_delays_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pipe");
     let made = Command::new("mkfifo").arg(&path).status().unwrap();
@@ -269,7 +269,7 @@ fn a_disk_that_hangs_keeps_nobody_waiting() {
 }
 
 #[test]
-fn the_last_lines_are_written_at_the_end() {
+fn the_last_audit_lines_are_written_before_a_stop() {
     let mut audited = Audited::start(&[]);
     for _ in 0..20 {
         audited.server.run(json!({ "code": "1" }));
@@ -280,7 +280,7 @@ fn the_last_lines_are_written_at_the_end() {
 }
 
 #[test]
-fn a_log_that_cannot_be_opened_stops_the_start() {
+fn an_audit_log_that_cannot_be_opened_stops_the_start() {
     let output = Command::new(PROGRAM)
         .env("FAAS_AUDIT_LOG", "/nonexistent/audit")
         .args(["--port", "0"])

@@ -16,7 +16,7 @@ fn check(language: &str, code: &str) -> Value {
 }
 
 #[test]
-fn a_fault_has_its_place_and_its_message() {
+fn a_syntax_fault_has_a_place_and_a_message() {
     for (language, code, line, column, message) in [
         ("python", "x = 1\nif x\n    pass", 2, 5, "expected ':'"),
         ("python", "return 1", 1, 1, "'return' outside function"),
@@ -61,7 +61,7 @@ fn a_fault_has_its_place_and_its_message() {
 }
 
 #[test]
-fn nothing_of_the_program_runs() {
+fn checking_a_program_does_not_run_it() {
     let found = check("python", "import sys\nsys.exit(3)\nwhile True: pass");
     assert_eq!(
         (&found["valid"], &found["language"]),
@@ -78,7 +78,7 @@ fn nothing_of_the_program_runs() {
 }
 
 #[test]
-fn imports_are_listed_with_whether_they_work() {
+fn check_code_lists_imports_and_whether_they_work() {
     let found = check(
         "python",
         "import json, os.path\nfrom nowhere.at import all\nimport json",
@@ -106,7 +106,7 @@ fn imports_are_listed_with_whether_they_work() {
 }
 
 #[test]
-fn figures_are_those_counted_by_hand() {
+fn complexity_figures_match_those_counted_by_hand() {
     let found = check(
         "python",
         r#"
@@ -151,7 +151,7 @@ print(classify(3))
 }
 
 #[test]
-fn a_program_nested_beyond_all_measure_is_a_fault_of_its_own() {
+fn a_program_nested_too_deeply_is_reported_as_a_fault() {
     for language in ["python", "javascript", "typescript"] {
         let code = format!("x = {}1{}", "(".repeat(100_000), ")".repeat(100_000));
         let request = json!({ "language": language, "code": code });
@@ -169,7 +169,7 @@ fn a_program_nested_beyond_all_measure_is_a_fault_of_its_own() {
 }
 
 #[test]
-fn wrong_requests_are_400() {
+fn invalid_check_code_requests_are_400() {
     for body in [
         "",
         "{}",
@@ -181,7 +181,7 @@ fn wrong_requests_are_400() {
 }
 
 #[test]
-fn a_gate_refuses_what_is_too_complex_and_lets_the_rest_pass() {
+fn complexity_limits_refuse_only_programs_above_them() {
     let server = Server::start(&[
         ("FAAS_LANGUAGE", "javascript"),
         ("FAAS_MAX_COMPLEXITY", "3"),

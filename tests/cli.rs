@@ -41,7 +41,7 @@ fn run_keeps_a_time_limit() {
 }
 
 #[test]
-fn run_says_what_it_cannot_do() {
+fn run_explains_a_missing_file_and_an_unknown_language() {
     let output = run(&["run", "/nonexistent.py"], &[]);
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot read /nonexistent.py"));
@@ -51,7 +51,7 @@ fn run_says_what_it_cannot_do() {
 }
 
 #[test]
-fn version_and_help_are_there() {
+fn version_and_help_are_printed() {
     let version = run(&["--version"], &[]);
     let expected = concat!("faas-server ", env!("CARGO_PKG_VERSION"), "\n");
     assert_eq!(String::from_utf8_lossy(&version.stdout), expected);
@@ -112,7 +112,7 @@ fn a_taken_port_stops_the_start() {
 }
 
 #[test]
-fn healthcheck_tells_by_its_exit_code_how_the_service_is() {
+fn the_exit_code_of_healthcheck_is_the_health_of_the_service() {
     let check = |address: &str| {
         let (host, port) = address.rsplit_once(':').unwrap();
         let environment = [("FAAS_HOST", host), ("FAAS_PORT", port)];

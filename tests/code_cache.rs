@@ -53,7 +53,7 @@ fn complaint_of_a_run(pyodide: &Path, v8_flags: &str) -> String {
 }
 
 #[test]
-fn a_boot_uses_what_compile_made_and_tells_what_does_not_fit() {
+fn a_boot_uses_the_code_cache_and_reports_one_that_does_not_fit() {
     let pyodide = pyodide_without_cache();
     let pyodide = pyodide.path();
     let made = compile(pyodide);

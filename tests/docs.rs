@@ -266,7 +266,7 @@ fn the_readme_counts_the_attacks() {
 }
 
 #[test]
-fn what_troubleshooting_quotes_is_said_by_the_program() {
+fn every_message_that_troubleshooting_quotes_is_in_the_source() {
     // As the compiler joins a text that goes on in the next line.
     let mut joined = String::new();
     for piece in ["src", "crates", "js"].map(sources).concat().split("\\\n") {
@@ -318,7 +318,7 @@ fn path_of(quote: &str) -> Option<PathBuf> {
 const MADE: [&str; 2] = ["pyodide-dist/compiled", "web/dist"];
 
 #[test]
-fn every_path_that_a_page_quotes_is_there() {
+fn every_path_that_a_page_quotes_exists() {
     let mut missing = BTreeSet::new();
     let mut paths = 0;
     for page in Page::all() {
@@ -373,7 +373,7 @@ fn every_link_leads_to_a_page_and_a_heading() {
 }
 
 #[test]
-fn every_test_that_holds_a_promise_is_there() {
+fn every_test_that_the_specification_names_exists() {
     let tests = ["src", "crates", "tests"].map(sources).concat();
     let page = Page::read("SPECIFICATION.md");
     let quotes = page.quotes();
@@ -476,7 +476,7 @@ fn the_settings_table_is_that_of_the_program() {
 }
 
 #[test]
-fn the_version_of_python_is_that_of_the_server() {
+fn the_python_version_in_the_docs_is_that_of_the_server() {
     let health = shared().get("/health").body;
     let version = health["python_version"].as_str().unwrap();
     let (minor, _) = version.rsplit_once('.').unwrap();
@@ -490,7 +490,7 @@ fn the_version_of_python_is_that_of_the_server() {
 
 /// Modules of the standard library that do not import, as docs/api.md lists them.
 #[test]
-fn the_standard_library_is_as_the_table_says() {
+fn the_standard_library_table_is_that_of_the_server() {
     let code = r#"
 import contextlib, importlib, io, sys
 def imports(name):

@@ -24,7 +24,7 @@ fn files_of_a_request_are_in_the_working_directory() {
 }
 
 #[test]
-fn what_a_program_leaves_in_its_output_directory_comes_back() {
+fn files_in_the_output_directory_come_back_with_the_answer() {
     let code = "import os
 os.makedirs('output/deep')
 open('output/a.txt', 'w').write('héllo')
@@ -46,7 +46,7 @@ open('elsewhere.txt', 'w').write('not this')";
 }
 
 #[test]
-fn javascript_has_the_same_through_a_small_api() {
+fn javascript_reads_and_writes_files_through_the_files_object() {
     let code = "files.write('sum.json', JSON.stringify({n: files.text('a.txt').length}));
 files.write('bytes', new Uint8Array([1, 2]).subarray(1));
 console.log(files.list(), files.read('a.txt'));
@@ -72,7 +72,7 @@ try { files.text('none') } catch (error) { console.log(error.message) }";
 }
 
 #[test]
-fn names_that_leave_the_directory_and_other_nonsense_are_refused() {
+fn invalid_files_and_names_outside_the_directory_are_refused() {
     for files in [
         json!([{ "name": "../x", "content": "" }]),
         json!([{ "name": "/etc/x", "content": "" }]),
@@ -96,7 +96,7 @@ fn names_that_leave_the_directory_and_other_nonsense_are_refused() {
 }
 
 #[test]
-fn too_much_in_files_is_not_handed_back_and_said() {
+fn output_files_over_the_limit_are_left_out_and_named() {
     let answer = shared().run(json!({
         "code": "open('output/big', 'wb').write(bytes(5000))\nopen('output/small', 'w').write('x')",
         "limits": { "files_bytes": 1000 },
@@ -111,7 +111,7 @@ fn too_much_in_files_is_not_handed_back_and_said() {
 }
 
 #[test]
-fn open_figures_come_back_as_pictures() {
+fn open_matplotlib_figures_come_back_as_pictures() {
     // matplotlib comes from Pyodide's distribution only; this stands for its pyplot.
     let code = "import sys, types
 class Figure:

@@ -46,7 +46,7 @@ print(
 }
 
 #[test]
-fn programs_that_ran_before_the_first_fork_left_nothing() {
+fn warm_up_programs_leave_nothing_behind() {
     let look = "
 import decimal, logging, os, tempfile
 def subclasses(of):
@@ -97,7 +97,7 @@ print(random.random(), random.SystemRandom().random(), uuid.uuid4(), secrets.tok
 }
 
 #[test]
-fn collecting_garbage_passes_over_what_was_there_before_the_program() {
+fn garbage_collection_skips_objects_older_than_the_program() {
     let code = "import gc\nunreachable = []\nunreachable.append(unreachable)\ndel unreachable\n\
         (gc.collect() > 0, len(gc.get_objects()) < 5000, gc.get_freeze_count() > 10_000)";
     let answer = shared().run(json!({ "code": code }));

@@ -62,7 +62,7 @@ fn listed(server: &Server, query: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_answer_is_in_the_history_at_once() {
+fn an_execution_is_in_the_history_as_soon_as_it_is_answered() {
     let remembering = Remembering::start(&[]);
     let server = &remembering.server;
     let request = json!({ "language": "ts", "code": "console.log('secret')", "priority": "low" });
@@ -111,7 +111,7 @@ fn an_answer_is_in_the_history_at_once() {
 }
 
 #[test]
-fn the_list_is_newest_first_and_filtered() {
+fn the_execution_list_is_newest_first_and_can_be_filtered() {
     let remembering = Remembering::start(&[]);
     let server = &remembering.server;
     let first = task_id(&remembering.run("1")).to_owned();
@@ -148,7 +148,7 @@ fn the_list_is_newest_first_and_filtered() {
 }
 
 #[test]
-fn only_so_many_are_kept_and_none_too_old() {
+fn the_history_is_limited_by_count_and_by_age() {
     let remembering = Remembering::start(&[("FAAS_HISTORY_MAX", "5")]);
     remembering.run("1");
     listed(&remembering.server, "");
@@ -167,7 +167,7 @@ fn only_so_many_are_kept_and_none_too_old() {
 }
 
 #[test]
-fn programs_and_outputs_are_kept_when_that_is_wanted() {
+fn programs_and_outputs_are_in_the_history_if_bodies_are_kept() {
     let remembering = Remembering::start(&[("FAAS_HISTORY_BODIES", "1")]);
     let long = "é".repeat(50_000);
     let code = format!("console.log('{long}'); console.error('oops'); return_val(5)");
@@ -191,7 +191,7 @@ fn programs_and_outputs_are_kept_when_that_is_wanted() {
 }
 
 #[test]
-fn without_a_history_both_routes_say_so() {
+fn with_the_history_off_both_executions_routes_are_404() {
     let remembering = Remembering::start(&[("FAAS_HISTORY", "off")]);
     remembering.run("1");
     for path in ["/executions", "/executions/task-1"] {
@@ -206,7 +206,7 @@ fn without_a_history_both_routes_say_so() {
 }
 
 #[test]
-fn a_damaged_file_is_moved_aside() {
+fn a_damaged_history_file_is_moved_aside() {
     let workspace = tempfile::tempdir().unwrap();
     std::fs::write(
         workspace.path().join("history.sqlite3"),
@@ -237,7 +237,7 @@ fn a_damaged_file_is_moved_aside() {
 }
 
 #[test]
-fn a_deleted_file_is_made_anew() {
+fn a_deleted_history_file_is_created_again() {
     let remembering = Remembering::start(&[]);
     remembering.run("1");
     listed(&remembering.server, "");
@@ -249,7 +249,7 @@ fn a_deleted_file_is_made_anew() {
 }
 
 #[test]
-fn a_locked_file_keeps_nobody_waiting_and_is_counted() {
+fn a_locked_history_file_delays_no_answer_and_is_counted() {
     let remembering = Remembering::start(&[]);
     remembering.run("1");
     listed(&remembering.server, "");
@@ -275,7 +275,7 @@ fn a_locked_file_keeps_nobody_waiting_and_is_counted() {
 }
 
 #[test]
-fn two_servers_share_a_workspace() {
+fn two_servers_share_the_history_of_a_workspace() {
     let workspace = tempfile::tempdir().unwrap();
     let servers = [start(&workspace, &[]), start(&workspace, &[])];
     std::thread::scope(|scope| {
@@ -295,7 +295,7 @@ fn two_servers_share_a_workspace() {
 }
 
 #[test]
-fn the_last_executions_are_written_at_the_end() {
+fn the_last_executions_are_in_the_history_after_a_stop() {
     let mut remembering = Remembering::start(&[]);
     let ids: Vec<String> = (0..5)
         .map(|_| task_id(&remembering.run("1")).to_owned())

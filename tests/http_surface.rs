@@ -62,7 +62,7 @@ fn slow_server() -> Server {
 }
 
 #[test]
-fn a_client_that_dawdles_over_its_head_is_hung_up_on() {
+fn a_client_that_sends_its_head_slowly_is_disconnected() {
     let server = slow_server();
     for start in [
         "",
@@ -99,7 +99,7 @@ fn a_client_that_dawdles_over_its_head_is_hung_up_on() {
 }
 
 #[test]
-fn a_client_that_dawdles_over_its_body_is_told_so() {
+fn a_client_that_sends_its_body_slowly_gets_408() {
     let server = slow_server();
     let mut stream = connect(&server);
     let head = "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{";
@@ -119,7 +119,7 @@ fn a_client_that_dawdles_over_its_body_is_told_so() {
 }
 
 #[test]
-fn a_client_that_does_not_read_its_stream_holds_up_no_time_limit() {
+fn a_client_that_does_not_read_its_stream_delays_no_time_limit() {
     let server = Server::start(&[("FAAS_LANGUAGE", "javascript")]);
     // More than the system keeps for a connection, since each character becomes six.
     let code = "console.log('\\u0001'.repeat(2_000_000)); for (;;);";
@@ -147,7 +147,7 @@ fn a_slow_program_is_not_a_slow_client() {
 }
 
 #[test]
-fn a_body_in_chunks_is_as_good_as_one_with_a_length_and_as_limited() {
+fn a_chunked_body_is_accepted_and_limited_like_any_other() {
     let server = Server::start(&[("FAAS_MAX_BODY_BYTES", "1000")]);
     let body = json!({ "code": "print(7)" }).to_string();
     let chunked = |body: &str| {
@@ -167,7 +167,7 @@ fn a_body_in_chunks_is_as_good_as_one_with_a_length_and_as_limited() {
 }
 
 #[test]
-fn huge_heads_are_refused() {
+fn huge_request_heads_are_refused() {
     let server = &slow_server();
     let huge = "x".repeat(1 << 20);
     let many: String = (0..5000).map(|n| format!("X-{n}: {n}\r\n")).collect();
@@ -189,7 +189,7 @@ fn huge_heads_are_refused() {
 }
 
 #[test]
-fn huge_bodies_are_refused_without_being_read() {
+fn huge_request_bodies_are_refused_without_being_read() {
     let server = shared();
     let head = "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\nConnection: close\r\n\r\n";
     let started = Instant::now();
@@ -206,7 +206,7 @@ fn huge_bodies_are_refused_without_being_read() {
 }
 
 #[test]
-fn bytes_that_are_no_http_are_refused() {
+fn bytes_that_are_not_http_are_refused() {
     let server = &slow_server();
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
@@ -242,7 +242,7 @@ fn a_length_and_chunks_together_cannot_smuggle_a_request() {
 }
 
 #[test]
-fn bodies_that_are_no_text_are_400() {
+fn bodies_that_are_not_one_json_object_are_400() {
     let server = shared();
     for body in [
         &b"\xff\xfe\xfd"[..],
@@ -266,7 +266,7 @@ fn bodies_that_are_no_text_are_400() {
 }
 
 #[test]
-fn deeply_nested_json_overflows_no_stack() {
+fn deeply_nested_json_does_not_overflow_the_stack() {
     let server = shared();
     for depth in [200, 100_000, 1_000_000] {
         for field in ["input", "ext", "language", "unknown"] {
@@ -284,7 +284,7 @@ fn deeply_nested_json_overflows_no_stack() {
 }
 
 #[test]
-fn a_thousand_idle_connections_keep_nobody_waiting() {
+fn a_thousand_idle_connections_delay_no_request() {
     let server = Server::start(&[]);
     let mut idle: Vec<TcpStream> = (0..1000).map(|_| connect(&server)).collect();
     for stream in idle.iter_mut().step_by(2) {
@@ -306,7 +306,7 @@ fn a_thousand_idle_connections_keep_nobody_waiting() {
 }
 
 #[test]
-fn thousands_of_short_connections_leave_nothing_behind() {
+fn thousands_of_short_connections_leak_no_descriptors() {
     // A sandbox has descriptors, too: with few of them it does not matter when the pool is full.
     let server = Server::start(&[("FAAS_POOL_SIZE", "1")]);
     still_serves(&server);
@@ -345,7 +345,7 @@ fn thousands_of_short_connections_leave_nothing_behind() {
 }
 
 #[test]
-fn requests_in_a_row_on_one_connection_are_all_answered() {
+fn pipelined_requests_on_one_connection_are_all_answered() {
     let request = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n".repeat(49)
         + "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let answer = raw(shared(), request.as_bytes());
@@ -353,7 +353,7 @@ fn requests_in_a_row_on_one_connection_are_all_answered() {
 }
 
 #[test]
-fn the_description_names_every_route_and_only_those() {
+fn openapi_json_names_every_route_and_no_other() {
     let server = shared();
     let answer = server.get("/openapi.json");
     assert_eq!(answer.status, 200);
@@ -374,7 +374,7 @@ fn the_description_names_every_route_and_only_those() {
 }
 
 #[test]
-fn answers_are_as_described() {
+fn answers_match_their_schemas_in_openapi_json() {
     let description = shared().get("/openapi.json").body;
     let schemas = &description["components"]["schemas"];
     for (answer, schema) in [
@@ -456,7 +456,7 @@ fn with_token(server: &Server, path: &str, authorization: Option<&str>) -> Strin
 }
 
 #[test]
-fn with_a_token_everything_but_health_needs_it() {
+fn every_route_but_health_needs_the_api_token() {
     let server = Server::start(&[("FAAS_API_TOKEN", TOKEN)]);
     let right = format!("Bearer {TOKEN}");
     for path in [
@@ -503,7 +503,7 @@ fn with_a_token_everything_but_health_needs_it() {
 }
 
 #[test]
-fn a_refused_caller_does_not_have_its_body_read() {
+fn the_body_of_an_unauthorized_request_is_not_read() {
     let server = Server::start(&[("FAAS_API_TOKEN", TOKEN)]);
     let head = "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\nConnection: close\r\n\r\n";
     let mut stream = connect(&server);
@@ -513,7 +513,7 @@ fn a_refused_caller_does_not_have_its_body_read() {
 }
 
 #[test]
-fn a_token_that_makes_no_sense_stops_the_start_without_being_shown() {
+fn an_invalid_api_token_stops_the_start_without_being_shown() {
     for token in ["", "with space", "tab\there"] {
         let output = Command::new(PROGRAM)
             .env("FAAS_API_TOKEN", token)
@@ -534,7 +534,7 @@ fn a_token_that_makes_no_sense_stops_the_start_without_being_shown() {
 
 /// Found by schemathesis (4.32) with /openapi.json: requests beyond what the description then said.
 #[test]
-fn what_schemathesis_found_stays_fixed() {
+fn faults_that_schemathesis_found_stay_fixed() {
     // A time limit beyond any that makes sense is cut, not refused.
     for timeout in [
         json!(9_000_000_000_000_001_u64),

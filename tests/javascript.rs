@@ -63,7 +63,7 @@ fn programs(directory: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn programs_print_what_node_prints() {
+fn javascript_programs_print_what_node_prints() {
     let version = Command::new("node").arg("--version").output();
     let is_node_20 = version.is_ok_and(|output| output.stdout.starts_with(b"v20."));
     let programs = programs("js");
@@ -84,7 +84,7 @@ fn programs_print_what_node_prints() {
 }
 
 #[test]
-fn typescript_programs_print_what_they_must() {
+fn typescript_programs_print_the_expected_output() {
     for path in programs("ts") {
         let expected = std::fs::read_to_string(path.with_extension("out")).unwrap();
         let code = std::fs::read_to_string(&path).unwrap();
@@ -96,7 +96,7 @@ fn typescript_programs_print_what_they_must() {
 }
 
 #[test]
-fn languages_have_short_names_and_answers_their_long_ones() {
+fn languages_have_short_names_and_answers_give_the_long_ones() {
     for (given, long) in [
         ("javascript", "javascript"),
         ("js", "javascript"),
@@ -137,7 +137,7 @@ fn the_top_level_may_await_and_return() {
 }
 
 #[test]
-fn the_built_in_comes_before_what_the_top_level_returns() {
+fn return_val_takes_precedence_over_what_the_top_level_returns() {
     let answer = javascript("return_val({ a: 1 }); console.log('{\"b\": 2}'); return 3;");
     assert_eq!(
         (answer.ret_val(), answer.stdout()),
@@ -164,7 +164,7 @@ fn a_json_object_on_the_last_line_becomes_the_value_and_leaves_stdout() {
 }
 
 #[test]
-fn input_is_at_hand() {
+fn input_data_holds_the_input_of_the_request() {
     let request =
         |input: Value| json!({ "language": "js", "code": "return input_data", "input": input });
     for (input, expected) in [
@@ -178,7 +178,7 @@ fn input_is_at_hand() {
 }
 
 #[test]
-fn methods_of_the_console_go_where_they_should() {
+fn console_methods_write_to_stdout_or_stderr_as_in_node() {
     let code = "for (const m of ['log', 'info', 'debug', 'warn', 'error', 'trace']) console[m](m);";
     let answer = javascript(code);
     assert_eq!(answer.stdout(), "log\ninfo\ndebug\n");
@@ -219,7 +219,7 @@ fn an_error_shows_the_users_frames_lines_and_columns() {
 }
 
 #[test]
-fn an_unhandled_rejection_is_an_error_and_a_handled_one_is_none() {
+fn an_unhandled_rejection_is_an_error_and_a_handled_one_is_not() {
     let stderr = failure("js", "Promise.reject(new RangeError('nobody cares'));");
     assert!(stderr.contains("RangeError: nobody cares\n    at <code>:1:16"));
     assert_eq!(
@@ -229,7 +229,7 @@ fn an_unhandled_rejection_is_an_error_and_a_handled_one_is_none() {
 }
 
 #[test]
-fn a_thrown_value_that_is_no_error_is_shown_with_its_place() {
+fn a_thrown_value_that_is_not_an_error_is_shown_with_its_place() {
     for (language, code, expected) in [
         (
             "js",
@@ -265,7 +265,7 @@ fn a_thrown_value_that_is_no_error_is_shown_with_its_place() {
 }
 
 #[test]
-fn of_rejections_only_those_that_stay_unhandled_count() {
+fn only_rejections_that_stay_unhandled_fail_the_program() {
     let code = "const handled = [];\nfor (let i = 0; i < 3; i++) { const p = Promise.reject(i); handled.push(p); }\nfor (const p of handled) p.catch(() => {});\nconsole.log('fine')";
     assert_eq!(stdout(code), "fine\n");
     let late = "const p = Promise.reject('late');\nawait new Promise((r) => setTimeout(r, 5));\np.catch(() => {});";
@@ -349,7 +349,7 @@ fn a_lowered_memory_limit_holds() {
 }
 
 #[test]
-fn an_error_is_shown_with_what_hangs_on_it() {
+fn an_error_is_shown_with_its_properties_and_cause() {
     let stderr = failure(
         "js",
         "throw Object.assign(new Error('outer', { cause: new TypeError('inner') }), { code: 'E1' })",
@@ -415,7 +415,7 @@ fn syntax_errors_show_line_column_and_a_caret() {
 }
 
 #[test]
-fn errors_of_typescript_are_at_the_places_of_the_source_that_was_sent() {
+fn typescript_errors_point_into_the_source_that_was_sent() {
     let code = "interface A {\n  x: number;\n}\nenum E { One }\n\nclass C {\n  constructor(private readonly a: A) {}\n  run(): never { throw new Error(`at ${E[0]}`); }\n}\nfunction call(c: C): void { c.run(); }\ncall(new C({ x: 1 } as A));";
     let expected = "<code>:8\n  run(): never { throw new Error(`at ${E[0]}`); }\n                       ^\n\nError: at One\n    at C.run (<code>:8:24)\n    at call (<code>:10:31)\n    at <code>:11:1\n";
     assert_eq!(failure("ts", code), expected);
@@ -459,7 +459,7 @@ fn no_module_can_be_imported() {
 }
 
 #[test]
-fn what_is_missing_says_so() {
+fn globals_that_the_sandbox_lacks_say_so_in_the_error() {
     for (code, expected) in [
         (
             "fetch('http://x')",
@@ -485,7 +485,7 @@ fn what_is_missing_says_so() {
 }
 
 #[test]
-fn nothing_of_the_host_is_in_reach() {
+fn javascript_programs_reach_nothing_of_the_host() {
     let code = "return Object.getOwnPropertyNames(globalThis).concat(Object.getOwnPropertySymbols(globalThis).map(String)).filter((n) => /deno|bootstrap|core|op_|faas|ext:/i.test(n))";
     assert_eq!(ret_val(code), "[]");
     // Call sites give no function of ours away.
@@ -536,7 +536,7 @@ fn pending_timers_keep_the_program_alive() {
 }
 
 #[test]
-fn whatever_does_not_end_is_stopped_and_keeps_its_output() {
+fn a_program_that_does_not_end_is_stopped_and_keeps_its_output() {
     for (code, place) in [
         ("console.log('kept'); while (true) {}", "    at <code>:1:22"),
         (
@@ -587,7 +587,7 @@ fn whatever_does_not_end_is_stopped_and_keeps_its_output() {
 }
 
 #[test]
-fn whatever_eats_the_memory_is_stopped_and_keeps_its_output() {
+fn a_program_that_exhausts_its_memory_is_stopped_and_keeps_its_output() {
     for code in [
         "const a = []; for (;;) a.push({ n: a.length })",
         "const a = []; for (;;) a.push(new Uint8Array(1e6).fill(1))",
@@ -644,7 +644,7 @@ fn a_source_nested_too_deeply_is_the_programs_failure() {
 }
 
 #[test]
-fn tampering_breaks_the_program_alone() {
+fn tampering_with_built_ins_breaks_only_the_program() {
     for code in [
         "Array.prototype[Symbol.iterator] = null; Array.prototype.push = null; console.log('a', [1], { b: 2 })",
         "Promise.prototype.then = () => {}; String.prototype.replace = RegExp.prototype.exec = null; console.log('a', [1], { b: 2 })",

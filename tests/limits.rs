@@ -43,7 +43,7 @@ fn a_request_may_lower_limits() {
 }
 
 #[test]
-fn a_request_may_not_raise_them() {
+fn a_request_may_not_raise_limits() {
     let server = Server::start(&[("FAAS_MAX_OUTPUT_BYTES", "10"), ("FAAS_LANGUAGE", "python")]);
     let answer =
         server.run(json!({ "code": "print('x' * 100)", "limits": { "output_bytes": 1000 } }));
@@ -51,7 +51,7 @@ fn a_request_may_not_raise_them() {
 }
 
 #[test]
-fn memory_used_is_told_however_soon_the_program_is_over() {
+fn peak_memory_is_reported_even_for_very_short_programs() {
     for _ in 0..10 {
         for (language, code) in [
             ("python", "x = bytearray(40 << 20)"),
@@ -67,7 +67,7 @@ fn memory_used_is_told_however_soon_the_program_is_over() {
 }
 
 #[test]
-fn files_beyond_the_limit_are_an_error_that_can_be_caught() {
+fn files_beyond_the_storage_limit_raise_an_error_that_can_be_caught() {
     let limits = json!({ "storage_bytes": 1 << 20 });
     let code = r#"
 print("begin")
@@ -102,7 +102,7 @@ for number in range(100):
 }
 
 #[test]
-fn files_that_are_gone_no_longer_count() {
+fn deleted_files_no_longer_count_towards_the_storage_limit() {
     let code = r#"
 import os
 for number in range(40):
@@ -140,7 +140,7 @@ const DEAF: [(&str, &str); 5] = [
 ];
 
 #[test]
-fn a_program_that_hears_no_signal_still_says_where_it_was() {
+fn a_program_that_ignores_signals_still_reports_where_it_was() {
     for (code, place) in DEAF {
         let code = format!("print('partial', end='')\n{code}");
         let answer = shared().run(json!({ "code": code, "timeout": 500 }));
@@ -159,7 +159,7 @@ fn a_program_that_hears_no_signal_still_says_where_it_was() {
 }
 
 #[test]
-fn a_program_that_hears_no_signal_is_stopped_by_its_cpu_limit_too() {
+fn a_program_that_ignores_signals_is_stopped_by_its_cpu_limit() {
     let code = "print('partial', end='')\nsum(range(10**12))";
     let limits = json!({ "cpu_ms": 300 });
     let answer = shared().run(json!({ "code": code, "limits": limits, "timeout": 20_000 }));
@@ -172,7 +172,7 @@ fn a_program_that_hears_no_signal_is_stopped_by_its_cpu_limit_too() {
 }
 
 #[test]
-fn an_error_whose_text_never_comes_is_stopped() {
+fn an_error_whose_message_never_ends_is_stopped() {
     let code = r#"
 class Endless(Exception):
     def __str__(self):
@@ -189,7 +189,7 @@ raise Endless
 }
 
 #[test]
-fn limits_that_make_no_sense_are_refused() {
+fn invalid_limits_are_refused() {
     for limits in [
         json!({ "cpu_ms": 0 }),
         json!({ "cpu_ms": -1 }),

@@ -70,7 +70,7 @@ impl Drop for PublicCopy {
 }
 
 #[test]
-fn a_missing_layer_is_said_at_the_start_and_in_health() {
+fn a_missing_lockdown_layer_is_logged_and_shown_in_health() {
     for (layer, call) in [
         ("landlock", libc::SYS_landlock_create_ruleset),
         ("seccomp", libc::SYS_seccomp),
@@ -89,7 +89,7 @@ fn a_missing_layer_is_said_at_the_start_and_in_health() {
 }
 
 #[test]
-fn with_every_layer_required_a_missing_one_stops_the_start() {
+fn a_missing_lockdown_layer_that_is_required_stops_the_start() {
     for mode in [vec!["serve"], vec!["run", "/dev/null"]] {
         let mut command = Command::new(PROGRAM);
         without(&mut command, &[libc::SYS_landlock_create_ruleset]);
@@ -107,7 +107,7 @@ fn with_every_layer_required_a_missing_one_stops_the_start() {
 }
 
 #[test]
-fn with_every_layer_there_requiring_them_changes_nothing() {
+fn requiring_lockdown_layers_that_are_there_changes_nothing() {
     let server = Server::start(&[("FAAS_REQUIRE_SANDBOX", "1")]);
     assert_eq!(server.python("print(1)").stdout(), "1\n");
 }

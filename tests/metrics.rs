@@ -157,7 +157,7 @@ fn run(code: &str, more: serde_json::Value) -> common::Answer {
 }
 
 #[test]
-fn everything_that_dashboards_and_alerts_name_is_there_from_the_start() {
+fn metrics_that_dashboards_and_alerts_name_exist_from_the_start() {
     let fresh = Server::start(&[("FAAS_LANGUAGE", "javascript")]);
     let deploy = include_str!("deploy.py");
     let (_, rest) = deploy.split_once("HISTOGRAMS = {").unwrap();
@@ -207,7 +207,7 @@ fn everything_that_dashboards_and_alerts_name_is_there_from_the_start() {
 }
 
 #[test]
-fn executions_are_counted_by_how_they_end() {
+fn executions_are_counted_by_status() {
     for (code, more, status, limit) in [
         ("console.log(1)", json!({}), "success", None),
         ("throw new Error('no')", json!({}), "error", None),
@@ -279,7 +279,7 @@ fn executions_are_counted_by_how_they_end() {
 }
 
 #[test]
-fn a_caller_that_hangs_up_is_counted() {
+fn executions_of_callers_that_hang_up_are_counted_as_cancelled() {
     let labels = [("language", "typescript"), ("status", "cancelled")];
     let body = json!({ "language": "ts", "code": "for (;;);", "timeout": 20_000 }).to_string();
     let request = format!(
@@ -304,7 +304,7 @@ fn a_caller_that_hangs_up_is_counted() {
 }
 
 #[test]
-fn what_a_caller_sends_never_becomes_a_label() {
+fn text_that_a_caller_sends_never_becomes_a_metric_label() {
     let server = server();
     for (method, path) in [
         ("GET", "/secret-path"),
@@ -363,7 +363,7 @@ fn a_full_queue_and_a_dead_zygote_are_counted() {
 }
 
 #[test]
-fn the_form_is_negotiated() {
+fn the_format_of_metrics_is_negotiated() {
     let ask = |accept| server().send("GET", "/metrics", &[("accept", accept)], "");
     let plain = ask("*/*");
     let content_type = &plain.headers["content-type"];
@@ -389,7 +389,7 @@ fn the_form_is_negotiated() {
 }
 
 #[test]
-fn packages_count_as_a_runtime_of_their_own() {
+fn sandboxes_with_packages_are_counted_as_a_runtime_of_their_own() {
     let server = Server::start(&[("FAAS_LANGUAGE", "python")]);
     let idle = [("runtime", "python-packages"), ("state", "idle")];
     assert_eq!(

@@ -83,7 +83,7 @@ print(dateutil.parser.parse('2024-02-29').day, networkx.path_graph(3).number_of_
 }
 
 #[test]
-fn an_index_that_speaks_html_and_redirects_will_do() {
+fn an_index_that_answers_in_html_or_redirects_works() {
     for trouble in [Trouble::Html, Trouble::Redirects] {
         let (index, workspace) = (Index::start(trouble), Scratch::new("html"));
         let server = with_index(&index, &workspace);
@@ -120,7 +120,7 @@ print(spec.loader.create_module(spec).__name__)";
 }
 
 #[test]
-fn what_goes_wrong_is_a_python_exception_and_nothing_is_cached() {
+fn a_failed_installation_is_a_python_exception_and_caches_nothing() {
     for (trouble, part) in [
         (Trouble::WrongHash, "sha256"),
         (Trouble::Cuts, "could not be reached"),
@@ -157,7 +157,7 @@ fn walk(directory: &std::path::Path) -> Vec<String> {
 }
 
 #[test]
-fn an_index_that_hangs_costs_the_program_its_time_and_no_more() {
+fn an_index_that_hangs_costs_only_the_time_limit_of_the_program() {
     let (index, workspace) = (Index::start(Trouble::Hangs), Scratch::new("hangs"));
     let server = with_index(&index, &workspace);
     let code = "print('begin')\nimport micropip\nawait micropip.install('six')";
@@ -167,7 +167,7 @@ fn an_index_that_hangs_costs_the_program_its_time_and_no_more() {
 }
 
 #[test]
-fn without_a_source_the_answer_says_how_to_set_one() {
+fn without_a_package_source_the_answer_says_how_to_set_one() {
     let server = Server::start(&[]);
     let answer = install(&server, "'six'", "");
     assert!(
@@ -244,7 +244,7 @@ fn a_missing_module_names_the_package_to_ask_for() {
 }
 
 #[test]
-fn imports_are_installed_by_themselves_when_that_is_wanted() {
+fn auto_install_installs_the_imports_of_a_program() {
     let server = Server::start(&[
         ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
         ("FAAS_AUTO_INSTALL", "1"),
@@ -308,7 +308,7 @@ fn forks_of_a_package_zygote_draw_their_own_random_numbers() {
 }
 
 #[test]
-fn packages_that_cannot_be_had_are_a_failed_program() {
+fn packages_that_cannot_be_installed_fail_the_program() {
     let server = Server::start(&[("FAAS_WHEELHOUSE", wheels().to_str().unwrap())]);
     for _ in 0..2 {
         let answer =
@@ -340,7 +340,7 @@ fn packages_that_cannot_be_had_are_a_failed_program() {
 }
 
 #[test]
-fn the_least_recently_used_set_makes_room() {
+fn the_least_recently_used_package_set_is_evicted() {
     let server = Server::start(&[
         ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
         ("FAAS_PACKAGE_ZYGOTES", "2"),
@@ -374,7 +374,7 @@ fn the_least_recently_used_set_makes_room() {
 }
 
 #[test]
-fn sets_can_be_prepared_at_the_start() {
+fn preloaded_package_sets_are_up_at_the_start() {
     let server = Server::start(&[
         ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
         ("FAAS_PRELOAD", "six;msgpack,jiter"),

@@ -18,7 +18,7 @@ fn ret_val(code: &str) -> String {
 }
 
 #[test]
-fn output_is_exactly_what_was_written() {
+fn stdout_and_stderr_are_exactly_what_was_written() {
     let code = "import sys
 print('a', end='')
 print('é€😀')
@@ -104,7 +104,7 @@ fn sys_exit_sets_the_exit_code() {
 }
 
 #[test]
-fn ending_the_interpreter_is_an_exit_like_any_other() {
+fn os_exit_and_os_abort_set_the_exit_code() {
     let answer = shared().python("import os\nprint('before', flush=True)\nos._exit(3)");
     assert_eq!(
         (answer.stdout(), answer.exit_code(), answer.outcome()),
@@ -115,7 +115,7 @@ fn ending_the_interpreter_is_an_exit_like_any_other() {
 }
 
 #[test]
-fn marked_text_on_stdout_is_the_return_value_before_all_else() {
+fn marked_text_on_stdout_takes_precedence_as_the_return_value() {
     let code = r#"
 import json
 def return_val(value):
@@ -132,7 +132,7 @@ print("after")
 }
 
 #[test]
-fn the_builtin_return_val_comes_before_the_last_expression() {
+fn return_val_takes_precedence_over_the_last_expression() {
     assert_eq!(
         ret_val("return_val({'score': 0.5, 'text': 'é'})\n42"),
         r#"{"score": 0.5, "text": "é"}"#
@@ -207,7 +207,7 @@ print(await run_js('WebAssembly.compile(new Uint8Array([0,97,115,109,1,0,0,0]))'
 }
 
 #[test]
-fn waiting_for_what_cannot_happen_is_an_error() {
+fn awaiting_a_future_that_nothing_settles_is_an_error() {
     let answer =
         shared().python("import asyncio\nawait asyncio.get_running_loop().create_future()");
     assert_eq!(answer.outcome(), "error");
@@ -215,7 +215,7 @@ fn waiting_for_what_cannot_happen_is_an_error() {
 }
 
 #[test]
-fn reading_standard_input_says_where_data_comes_from() {
+fn reading_standard_input_is_an_eof_error_that_says_why() {
     let answer = shared().python("name = input('Name? ')");
     assert_eq!(answer.stdout(), "Name? ");
     assert!(
@@ -233,7 +233,7 @@ fn reading_standard_input_says_where_data_comes_from() {
 }
 
 #[test]
-fn a_time_limit_keeps_what_was_printed_and_shows_where_it_struck() {
+fn a_time_limit_keeps_the_output_and_shows_the_line_it_stopped() {
     for (code, line) in [
         (
             "print('begin', end='')\nimport time\ntime.sleep(30)",
@@ -325,7 +325,7 @@ fn a_flood_of_output_ends_the_program() {
 }
 
 #[test]
-fn a_return_value_beyond_the_limit_is_dropped_with_a_word() {
+fn a_return_value_beyond_the_limit_is_dropped_with_a_message() {
     let answer = shared().python("'x' * (3 << 20)");
     assert_eq!((answer.outcome(), answer.ret_val()), ("return_limit", ""));
     assert!(
@@ -351,7 +351,7 @@ fn the_network_the_host_and_processes_are_out_of_reach() {
 }
 
 #[test]
-fn what_programs_use_most_works() {
+fn commonly_used_standard_modules_work() {
     let code = r#"
 import collections, csv, dataclasses, datetime, decimal, hashlib, io, itertools, json, math
 import random, re, sqlite3, statistics, time, unicodedata
@@ -391,7 +391,7 @@ fn sleeping_uses_no_cpu() {
 }
 
 #[test]
-fn what_was_imported_ahead_is_shared_and_what_a_program_makes_is_freed() {
+fn preimported_objects_are_immortal_and_those_of_a_program_are_freed() {
     let program = "
 import gc, json, sys, weakref
 class Thing: pass

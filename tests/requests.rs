@@ -34,7 +34,7 @@ fn lines_of(server: &Server, id: &str) -> Vec<Value> {
 }
 
 #[test]
-fn an_id_comes_back_in_every_answer() {
+fn the_request_id_comes_back_in_every_answer() {
     for (method, path, body, status) in [
         ("POST", "/run_code", r#"{"code": "1"}"#, 200),
         ("POST", "/run_code", "{", 400),
@@ -58,7 +58,7 @@ fn an_id_comes_back_in_every_answer() {
 }
 
 #[test]
-fn a_request_without_a_sane_id_gets_one() {
+fn a_request_without_a_valid_request_id_gets_one() {
     let mut seen = std::collections::BTreeSet::new();
     let long = "x".repeat(129);
     for headers in [
@@ -75,7 +75,7 @@ fn a_request_without_a_sane_id_gets_one() {
 }
 
 #[test]
-fn every_request_has_a_line_with_its_id_and_its_end() {
+fn every_request_has_a_log_line_with_its_id_status_and_duration() {
     let ask = |method, path, id, body: &str| {
         server().send(method, path, &[("x-request-id", id)], body);
         let mut lines = Vec::new();
@@ -105,7 +105,7 @@ fn every_request_has_a_line_with_its_id_and_its_end() {
 }
 
 #[test]
-fn lines_that_come_up_during_an_execution_have_its_id() {
+fn log_lines_during_an_execution_have_its_request_id() {
     let server = Server::start(&[
         ("FAAS_LANGUAGE", "javascript"),
         ("FAAS_POOL_SIZE", "1"),
@@ -135,7 +135,7 @@ fn lines_that_come_up_during_an_execution_have_its_id() {
 }
 
 #[test]
-fn a_stream_ends_with_its_last_event() {
+fn the_duration_of_a_streamed_request_ends_with_its_last_event() {
     let request =
         json!({ "code": "await new Promise(done => setTimeout(done, 400)); console.log(1)" });
     let headers = [
@@ -160,7 +160,7 @@ fn a_stream_ends_with_its_last_event() {
 }
 
 #[test]
-fn human_lines_have_the_id_too() {
+fn human_log_lines_have_the_request_id() {
     let server = Server::start(&[("FAAS_LANGUAGE", "javascript")]);
     server.send("GET", "/nowhere", &[("x-request-id", "for-people")], "");
     common::eventually("no line", || {
@@ -173,7 +173,7 @@ fn human_lines_have_the_id_too() {
 }
 
 #[test]
-fn code_and_output_never_get_into_the_log() {
+fn code_and_output_never_appear_in_the_log() {
     let server = Server::start(&[
         ("FAAS_LANGUAGE", "javascript"),
         ("FAAS_LOG", "trace"),

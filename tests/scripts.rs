@@ -23,11 +23,11 @@ fn passes(script: &str) {
 }
 
 #[test]
-fn the_basic_script_passes() {
+fn test_pyodide_faas_py_passes() {
     passes("test_pyodide_faas.py");
 }
 
 #[test]
-fn the_enhanced_script_passes() {
+fn test_enhanced_faas_py_passes() {
     passes("test_enhanced_faas.py");
 }

@@ -255,7 +255,7 @@ fn show(name: &str, before: &Figures, after: &Figures) {
 }
 
 #[test]
-fn nothing_is_left_over_and_nothing_lost() {
+fn thousands_of_executions_leave_nothing_behind_and_lose_no_answer() {
     let executions = std::env::var("FAAS_SOAK").map_or(EXECUTIONS, |text| text.parse().unwrap());
     let first = FIRST.min(executions / 2);
     let mut soak = Soak::begin();

@@ -56,7 +56,7 @@ fn text_of(events: &[(String, Value)], stream: &str) -> String {
 }
 
 #[test]
-fn output_comes_while_the_program_runs_and_the_answer_last() {
+fn output_is_streamed_while_the_program_runs_and_the_answer_comes_last() {
     let code = "
 import sys, time
 print('first é', flush=True)
@@ -86,7 +86,7 @@ print('second')
 }
 
 #[test]
-fn a_limit_ends_the_stream_with_an_answer() {
+fn a_program_stopped_by_a_limit_ends_its_stream_with_an_answer() {
     let request = json!({
         "language": "javascript",
         "code": "console.log('begin'); for (;;);",
@@ -102,7 +102,7 @@ fn a_limit_ends_the_stream_with_an_answer() {
 }
 
 #[test]
-fn a_stream_holds_no_more_than_is_kept() {
+fn a_stream_carries_no_more_output_than_the_limit() {
     let request = json!({ "code": "print('x' * 100_000)", "limits": { "output_bytes": 10 } });
     let events: Vec<_> = Events::of(shared(), &request).collect();
     assert_eq!(text_of(&events, "stdout"), "xxxxxxxxxx");
@@ -110,7 +110,7 @@ fn a_stream_holds_no_more_than_is_kept() {
 }
 
 #[test]
-fn what_is_refused_is_refused_with_its_status() {
+fn a_refused_streaming_request_is_answered_with_its_status() {
     let response = ureq::post(format!("http://{}/run_code", shared().address))
         .header("Accept", "text/event-stream")
         .config()

@@ -65,7 +65,7 @@ fn executions_run_side_by_side() {
 }
 
 #[test]
-fn no_more_sandboxes_live_than_allowed() {
+fn no_more_sandboxes_live_than_max_instances() {
     let server = start(&[("FAAS_MAX_INSTANCES", "4"), ("FAAS_POOL_SIZE", "2")]);
     std::thread::scope(|scope| {
         for _ in 0..12 {
@@ -80,7 +80,7 @@ fn no_more_sandboxes_live_than_allowed() {
 }
 
 #[test]
-fn a_full_queue_is_429_and_says_when_to_come_again() {
+fn a_full_queue_is_429_with_retry_after() {
     let server = start(&[("FAAS_WORKER_COUNT", "1"), ("FAAS_QUEUE_SIZE", "1")]);
     std::thread::scope(|scope| {
         let running = scope.spawn(|| server.run(sleep_code(1.5)));
@@ -132,7 +132,7 @@ fn a_higher_priority_is_executed_first() {
 }
 
 #[test]
-fn before_the_first_sandbox_is_ready_the_service_is_unavailable() {
+fn requests_before_the_first_sandbox_is_ready_are_503() {
     let server = Server::start_unready(&[("FAAS_LANGUAGE", "python")]);
     let answer = server.python("1");
     assert_eq!(answer.status, 503);
@@ -154,7 +154,7 @@ fn before_the_first_sandbox_is_ready_the_service_is_unavailable() {
 }
 
 #[test]
-fn a_killed_sandbox_is_one_failed_execution() {
+fn a_killed_sandbox_fails_only_its_own_execution() {
     let server = start(&[("FAAS_POOL_SIZE", "2")]);
     std::thread::scope(|scope| {
         let running = scope.spawn(|| server.run(sleep_code(20.0)));
@@ -217,7 +217,7 @@ fn a_client_that_hangs_up_frees_its_sandbox() {
 }
 
 #[test]
-fn sigterm_finishes_what_runs_and_leaves_no_process() {
+fn sigterm_lets_running_programs_finish_and_leaves_no_process() {
     let mut server = start(&[]);
     eventually("the pool does not fill", || idle(&server) == 10);
     let children = server.children();
@@ -236,7 +236,7 @@ fn sigterm_finishes_what_runs_and_leaves_no_process() {
 }
 
 #[test]
-fn the_grace_period_ends_what_runs_longer() {
+fn the_shutdown_grace_period_ends_programs_that_run_longer() {
     let mut server = start(&[("FAAS_SHUTDOWN_GRACE", "300")]);
     let body = sleep_code(60.0).to_string();
     let mut stream = TcpStream::connect(&server.address).unwrap();
@@ -256,7 +256,7 @@ fn the_grace_period_ends_what_runs_longer() {
 }
 
 #[test]
-fn a_supervisor_killed_outright_leaves_no_process() {
+fn a_supervisor_that_is_killed_leaves_no_process() {
     let mut server = start(&[]);
     let body = json!({ "code": "while True: pass" }).to_string();
     let mut stream = TcpStream::connect(&server.address).unwrap();
@@ -276,7 +276,7 @@ fn a_supervisor_killed_outright_leaves_no_process() {
 }
 
 #[test]
-fn a_pool_grows_when_needed_and_shrinks_when_not() {
+fn the_pool_grows_under_load_and_shrinks_when_idle() {
     let server = start(&[
         ("FAAS_POOL_MIN_SIZE", "1"),
         ("FAAS_POOL_SIZE", "2"),
@@ -293,7 +293,7 @@ fn a_pool_grows_when_needed_and_shrinks_when_not() {
 }
 
 #[test]
-fn a_flag_that_v8_does_not_know_is_named() {
+fn an_unknown_v8_flag_is_named_in_the_log() {
     let server = Server::start_unready(&[
         ("FAAS_LANGUAGE", "javascript"),
         ("FAAS_V8_FLAGS", "--no-such-flag"),

@@ -139,7 +139,7 @@ fn a_request_is_a_trace_of_queue_fork_and_run() {
 }
 
 #[test]
-fn spans_are_sent_before_the_end_under_the_name_that_is_set() {
+fn the_last_spans_are_sent_before_a_stop_under_the_service_name() {
     let collector = Collector::start();
     let later = [
         ("OTEL_BSP_SCHEDULE_DELAY", "60000"),
@@ -154,7 +154,7 @@ fn spans_are_sent_before_the_end_under_the_name_that_is_set() {
 }
 
 #[test]
-fn a_collector_that_does_not_answer_delays_nothing() {
+fn a_trace_collector_that_does_not_answer_delays_nothing() {
     // Takes connections and never says a word.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = format!("http://{}", silent.local_addr().unwrap());
@@ -181,7 +181,7 @@ fn a_collector_that_does_not_answer_delays_nothing() {
 }
 
 #[test]
-fn without_a_collector_there_are_no_traces_and_nonsense_stops_the_start() {
+fn an_invalid_trace_collector_address_stops_the_start() {
     let output = std::process::Command::new(common::PROGRAM)
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", "not an address")
         .args(["--port", "0"])

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_may_be_in_any_case() {
+    fn the_bearer_scheme_may_be_in_any_case() {
         assert_eq!(token_of(b"Bearer abc"), Some(b"abc".to_vec()));
         assert_eq!(token_of(b"bEARER  abc "), Some(b"abc".to_vec()));
         assert_eq!(token_of(b"Basic abc"), None);

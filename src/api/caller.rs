@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ids_that_can_stand_in_a_log_line_are_taken_over() {
+    fn only_request_ids_that_are_safe_in_a_log_line_are_accepted() {
         assert!(taken_over(b"a"));
         assert!(taken_over(b"7f3c/x=1:\"~"));
         assert!(taken_over(&[b'x'; 128]));

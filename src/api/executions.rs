@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_rfc_3339_or_milliseconds() {
+    fn since_is_a_time_in_rfc_3339_or_milliseconds() {
         let time = UNIX_EPOCH + Duration::from_millis(1_767_268_800_000);
         for text in [
             "1767268800000",

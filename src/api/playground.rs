@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn files_come_packed_to_those_who_take_it() {
+    async fn page_files_are_compressed_for_clients_that_accept_it() {
         let plain = ask("/assets/app.js", &[]).await;
         assert!(!plain.0.contains_key(header::CONTENT_ENCODING));
         assert_eq!(plain.0[header::CACHE_CONTROL], "no-cache");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_known_file_is_not_sent_again() {
+    async fn a_page_file_that_the_client_has_is_not_sent_again() {
         let (headers, _, _) = ask("/assets/style.css", &[]).await;
         let tag = headers[header::ETAG].to_str().unwrap();
         let (_, status, body) = ask("/assets/style.css", &[(header::IF_NONE_MATCH, tag)]).await;
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_else_is_a_file() {
+    async fn no_other_path_is_a_page_file() {
         for address in [
             "/assets/index.html",
             "/assets/..%2fcsp.txt",

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_cut_in_two_comes_with_its_second_half() {
+    fn a_character_cut_in_two_is_sent_with_its_second_half() {
         let smile = "😀".as_bytes();
         assert_eq!(
             texts(&[b"a", &smile[..1], &smile[1..3], &smile[3..]]),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_utf8_is_replaced_and_holds_nothing_up() {
+    fn bytes_that_are_not_utf8_are_replaced_and_delay_no_output() {
         assert_eq!(texts(&[b"a\xff", b"b"]), ["a\u{fffd}", "b"]);
         assert_eq!(texts(&[b"\xe2\x82", b"x"]), ["", "\u{fffd}x"]);
         assert_eq!(texts(&[b"\x80\x80"]), ["\u{fffd}\u{fffd}"]);

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read() {
+    fn a_written_code_cache_can_be_read() {
         assert_eq!(read_back(&good()).unwrap(), CODE);
     }
 

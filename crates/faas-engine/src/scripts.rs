@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_script_is_left_to_read() {
+    fn no_script_is_read_from_disk_at_run_time() {
         let extensions = carried(vec![
             deno_webidl::deno_webidl::init(),
             deno_web::deno_web::init(

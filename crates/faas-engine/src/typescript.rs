@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn types_go_and_the_rest_stays() {
+    fn types_are_removed_and_the_rest_stays() {
         let code = javascript_of("const x: number = 1 satisfies number; return x as any;");
         assert_eq!(code, "const x = 1;\nreturn x;\n");
     }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_has_a_place() {
+    fn a_typescript_syntax_error_has_a_place() {
         let failure = translate("let a = 1;\n\tlet b: = 2;\n").unwrap_err();
         assert_eq!(failure.place, Some(Place { line: 2, column: 9 }));
         assert!(failure.message.starts_with("SyntaxError: "));

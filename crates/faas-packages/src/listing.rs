@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_or_cannot_be_used_is_left_out() {
+    fn files_that_must_not_or_cannot_be_used_are_left_out() {
         let links = [
             link("six-1.0.tar.gz", "six-1.0.tar.gz"),
             link("six-1.0-cp314-cp314-win_amd64.whl", "six.whl"),

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_no_file_names() {
+    fn paths_are_not_file_names() {
         let project = ProjectName::parse("six").unwrap();
         for bad in [
             "../six-1.0-py3-none-any.whl",

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn html_gives_what_json_gives() {
+    fn html_listings_give_the_same_as_json_listings() {
         let html = br#"<!DOCTYPE html><html><head>
             <meta name="pypi:repository-version" content="1.1">
             <title><a href="no.whl"></title><base href="/files/"><base href="/other/">
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn json_takes_old_and_missing_keys() {
+    fn json_listings_may_have_old_or_missing_keys() {
         let json = br#"{"meta": {"api-version": "1.3", "x": 1}, "name": "six", "files": [
             {"filename": "a", "url": "b", "hashes": {"md5": "0"}, "requires-python": null},
             {"filename": "a", "url": "b", "hashes": {"sha256": "1"}, "yanked": "why", "size": 3,
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn other_types_and_versions_are_refused() {
+    fn listings_of_other_types_and_versions_are_refused() {
         let json = br#"{"meta": {"api-version": "2.0"}, "files": []}"#;
         let html = br#"<meta name="pypi:repository-version" content="2.0">"#;
         assert!(parse("application/json", json, &page()).is_err());

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn names_match_however_they_are_written() {
+    fn package_names_match_however_they_are_written() {
         let policy = Policy::new(Some(&names(&["Ruamel.YAML", "six"])), &names(&["SIX"])).unwrap();
         let allows = |name| policy.allows(&ProjectName::parse(name).unwrap());
         assert!(allows("ruamel_yaml"));
@@ -64,13 +64,13 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_allowed_by_default() {
+    fn every_package_is_allowed_by_default() {
         let policy = Policy::new(None, &[]).unwrap();
         assert!(policy.allows(&ProjectName::parse("numpy").unwrap()));
     }
 
     #[test]
-    fn wrong_entries_are_reported() {
+    fn invalid_policy_entries_are_reported() {
         let error = Policy::new(None, &names(&["a b"])).unwrap_err();
         assert!(error.to_string().starts_with("FAAS_PACKAGE_DENY"));
     }

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn only_web_addresses_are_taken_and_errors_repeat_none() {
+    fn only_http_addresses_are_accepted_and_errors_do_not_repeat_them() {
         for bad in [
             "ftp://u:s3cret@host/",
             "s3cret",
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn https_never_leads_to_http() {
+    fn https_never_redirects_to_http() {
         let url = |text| Url::parse(text).unwrap();
         assert!(may_lead(&url("http://a/"), &url("http://b/")));
         assert!(may_lead(&url("http://a/"), &url("https://b/")));

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_bound_holds_and_recency_survives_a_restart() {
+    async fn the_size_limit_holds_and_recency_survives_a_restart() {
         let root = tempfile::tempdir().unwrap();
         let store = open(root.path(), 10);
         let first = keep(&store, b"1111").await;
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn strays_of_a_crash_go_unless_another_server_runs() {
+    async fn temporary_files_of_a_crash_are_removed_unless_another_server_runs() {
         let root = tempfile::tempdir().unwrap();
         let first = open(root.path(), 10);
         let incoming = first.incoming().await.unwrap();

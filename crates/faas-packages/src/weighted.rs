@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_least_recently_used_goes_first() {
+    fn the_least_recently_used_entry_is_evicted_first() {
         let mut lru = WeightedLru::new(10);
         assert!(lru.insert('a', (), 4).is_empty());
         assert!(lru.insert('b', (), 4).is_empty());
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn replacing_counts_once_and_giants_do_not_stay() {
+    fn a_replaced_entry_counts_once_and_an_oversized_one_is_not_kept() {
         let mut lru = WeightedLru::new(10);
         lru.insert('a', (), 4);
         lru.insert('a', (), 6);

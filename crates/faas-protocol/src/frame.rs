@@ -129,7 +129,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_encoded_is_decoded(code in ".*", input in proptest::option::of(".*"), cpu in 0..u64::MAX) {
+        fn every_message_is_decoded_as_it_was_encoded(code in ".*", input in proptest::option::of(".*"), cpu in 0..u64::MAX) {
             let job = Job {
                 task: Task::Run,
                 language: Language::Python,

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_line_the_surroundings_are_shown() {
+    fn an_excerpt_of_a_long_line_shows_the_surroundings() {
         let source = Source::new(format!("{}!{}", "a".repeat(5000), "b".repeat(5000)));
         let place = Place {
             line: 1,
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_outside_has_no_excerpt() {
+    fn a_place_outside_the_source_has_no_excerpt() {
         let source = Source::new("a".to_owned());
         assert_eq!(source.excerpt(Place { line: 2, column: 1 }, 1), "");
         assert!(

@@ -13,7 +13,7 @@ use super::server::Server;
 use super::server::named;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_at_once_make_one_download() {
+async fn fifty_requests_at_once_make_one_download() {
     let (place, server) = (Place::new(), Server::start().await);
     server.offer_six(b"contents");
     server.on(

@@ -33,7 +33,7 @@ async fn kind(packages: &Packages, file: &str) -> &'static str {
 }
 
 #[tokio::test]
-async fn a_directory_with_its_own_lock() {
+async fn a_distribution_directory_is_read_by_its_own_lock_file() {
     let place = Place::new();
     let mut settings = in_directory(&place);
     settings.deny = vec!["libz".into()];
@@ -77,7 +77,7 @@ async fn the_bundled_lock_names_packages_for_other_sources() {
 }
 
 #[tokio::test]
-async fn a_mirror_with_the_bundled_lock() {
+async fn a_distribution_mirror_is_read_by_the_bundled_lock_file() {
     let (place, mirror) = (Place::new(), Server::start().await);
     write_lock(&place.path("bundled.json"), &PACKAGES);
     mirror.on(
@@ -98,7 +98,7 @@ async fn a_mirror_with_the_bundled_lock() {
 }
 
 #[tokio::test]
-async fn wrong_settings_are_reported_by_name() {
+async fn invalid_settings_are_reported_by_name() {
     let place = Place::new();
     let missing = place.path("missing");
     for (setting, settings) in [

@@ -15,7 +15,7 @@ use super::server::Server;
 use super::server::named;
 
 #[tokio::test]
-async fn json_answers_become_symbolic_ones_and_files_are_kept() {
+async fn json_listings_get_symbolic_addresses_and_files_are_cached() {
     let (place, server) = (Place::new(), Server::start().await);
     server.offer_six(b"contents");
     let packages = open(place.with_index(&server)).await;
@@ -56,7 +56,7 @@ async fn after_a_restart_files_come_from_disk() {
 }
 
 #[tokio::test]
-async fn html_answers_do_too() {
+async fn html_listings_get_symbolic_addresses_too() {
     let (place, server) = (Place::new(), Server::start().await);
     let page = format!(
         r#"<a href="../../files/{SIX}#sha256={}" data-core-metadata="sha256={}"
@@ -106,7 +106,7 @@ async fn the_wheelhouse_goes_before_the_index() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_remembered_for_a_while() {
+async fn a_missing_project_is_remembered_for_a_while() {
     let (place, server) = (Place::new(), Server::start().await);
     let packages = open(place.with_index(&server)).await;
     for _ in 0..3 {
@@ -206,7 +206,7 @@ async fn without_an_index_the_answer_says_how_to_set_one() {
 }
 
 #[tokio::test]
-async fn turned_off_means_off() {
+async fn every_source_refuses_when_packages_are_turned_off() {
     let place = Place::new();
     let mut settings = place.settings();
     settings.enabled = false;
@@ -241,7 +241,7 @@ async fn the_provider_of_a_module_may_be_in_any_source() {
 }
 
 #[test]
-fn it_can_be_shared_between_tasks() {
+fn packages_can_be_shared_between_tasks() {
     fn shared<T: Clone + Send + Sync + 'static>() {}
     shared::<Packages>();
 }

@@ -58,7 +58,7 @@ async fn a_source_that_hangs_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_cut_connection_is_tried_again() {
+async fn a_cut_connection_is_retried() {
     let (place, server) = (Place::new(), Server::start().await);
     server.offer_six(b"contents");
     server.on(
@@ -83,7 +83,7 @@ async fn a_connection_that_is_always_cut_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn passing_failures_are_tried_again_and_others_not() {
+async fn temporary_failures_are_retried_and_others_are_not() {
     let (place, server) = (Place::new(), Server::start().await);
     let good = server.offer_six(b"contents");
     let answer = Reply::json(&[named(good, b"contents")]);
@@ -125,7 +125,7 @@ async fn retry_after_is_honoured_within_the_time_allowed() {
 }
 
 #[tokio::test]
-async fn redirects_are_followed_to_a_bound() {
+async fn redirects_are_followed_up_to_a_limit() {
     let (place, server) = (Place::new(), Server::start().await);
     server.offer_six(b"contents");
     server.on("/moved/six/", [Reply::Redirect("/simple/six/".into())]);
@@ -151,7 +151,7 @@ async fn redirects_are_followed_to_a_bound() {
 }
 
 #[tokio::test]
-async fn answers_that_make_no_sense_are_refused() {
+async fn malformed_answers_of_an_index_are_refused() {
     let (place, server) = (Place::new(), Server::start().await);
     server.on("/simple/six/", [Reply::file("zip")]);
     let error = open(place.with_index(&server)).await.project("six").await;
@@ -159,7 +159,7 @@ async fn answers_that_make_no_sense_are_refused() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_a_clear_error() {
+async fn an_index_that_does_not_listen_is_a_clear_error() {
     let place = Place::new();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let host = free.local_addr().unwrap().to_string();
@@ -175,7 +175,7 @@ async fn nobody_listening_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn large_files_are_refused_early_and_late() {
+async fn oversized_files_are_refused_by_header_and_while_downloading() {
     let (place, server) = (Place::new(), Server::start().await);
     let big = "six-2.0-py3-none-any.whl";
     let mut announced = named("six-3.0-py3-none-any.whl", b"");

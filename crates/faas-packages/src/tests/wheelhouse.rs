@@ -46,7 +46,7 @@ async fn a_wheel_altered_behind_its_stamp_is_refused() {
 }
 
 #[tokio::test]
-async fn only_wheels_that_may_run_here_count() {
+async fn only_wheels_that_can_run_here_are_listed() {
     let place = Place::new();
     let foreign = "six-1.0-cp314-cp314-linux_x86_64.whl";
     let packages = open(place.with_wheels(&[(foreign, "x")])).await;
