@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
@@ -28,12 +27,8 @@ impl Audited {
     fn start(environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
-        let mut all = vec![
-            ("FAAS_LANGUAGE", "javascript"),
-            ("FAAS_AUDIT_LOG", path.to_str().unwrap()),
-        ];
-        all.extend(environment);
-        let server = Server::start(&all);
+        let log = [("FAAS_AUDIT_LOG", path.to_str().unwrap())];
+        let server = Server::start_javascript(&[&log, environment].concat());
         Self { server, folder }
     }
 
@@ -148,13 +143,8 @@ fn refused_and_cancelled_executions_have_an_audit_line() {
     assert_eq!(of("timeout")["exit_code"], 124);
     assert_eq!(of("timeout")["token"], true);
 
-    let body = json!({ "code": "for (;;);" }).to_string();
-    let mut stream = std::net::TcpStream::connect(&audited.server.address).unwrap();
-    let length = body.len();
-    let request = format!(
-        "POST /run_code HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer right\r\nContent-Length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).unwrap();
+    let token = "Authorization: Bearer right\r\n";
+    let stream = audited.server.begin(token, &json!({ "code": "for (;;);" }));
     eventually("it does not run", || {
         let health = audited.server.get("/health").body;
         health["pool"]["activeInstances"] == 1
@@ -210,10 +200,7 @@ fn sighup_reopens_a_rotated_audit_log() {
 
 #[test]
 fn a_full_disk_under_the_audit_log_is_reported_and_stops_nothing() {
-    let server = Server::start(&[
-        ("FAAS_LANGUAGE", "javascript"),
-        ("FAAS_AUDIT_LOG", "/dev/full"),
-    ]);
+    let server = Server::start_javascript(&[("FAAS_AUDIT_LOG", "/dev/full")]);
     assert_eq!(server.get("/health").body["audit"]["failure"], "");
     for _ in 0..5 {
         assert_eq!(
@@ -234,12 +221,8 @@ fn a_full_disk_under_the_audit_log_is_reported_and_stops_nothing() {
         "{audit}"
     );
     // Once a minute is enough.
-    assert_eq!(
-        server.log().matches("not written").count(),
-        1,
-        "{}",
-        server.log()
-    );
+    let lines = server.lines_with("not written");
+    assert_eq!(lines.len(), 1, "{}", server.log());
 }
 
 #[test]
@@ -251,10 +234,7 @@ fn a_hanging_disk_under_the_audit_log_delays_nothing() {
     // Takes in 64 KiB, and nobody reads.
     let mut options = std::fs::OpenOptions::new();
     let _pipe = options.read(true).write(true).open(&path).unwrap();
-    let mut server = Server::start(&[
-        ("FAAS_LANGUAGE", "javascript"),
-        ("FAAS_AUDIT_LOG", path.to_str().unwrap()),
-    ]);
+    let mut server = Server::start_javascript(&[("FAAS_AUDIT_LOG", path.to_str().unwrap())]);
     for _ in 0..250 {
         assert_eq!(server.run(json!({ "code": "1" })).status, 200);
     }

@@ -182,11 +182,8 @@ fn invalid_check_code_requests_are_400() {
 
 #[test]
 fn complexity_limits_refuse_only_programs_above_them() {
-    let server = Server::start(&[
-        ("FAAS_LANGUAGE", "javascript"),
-        ("FAAS_MAX_COMPLEXITY", "3"),
-        ("FAAS_MAX_NESTING", "2"),
-    ]);
+    let server =
+        Server::start_javascript(&[("FAAS_MAX_COMPLEXITY", "3"), ("FAAS_MAX_NESTING", "2")]);
     let run = |code: &str| server.run(json!({ "language": "javascript", "code": code }));
     assert_eq!(
         run("if (1) { if (1) { console.log('fine') } }").stdout(),

@@ -120,8 +120,7 @@ fn the_exit_code_of_healthcheck_is_the_health_of_the_service() {
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         (output.status.code(), error)
     };
-    let server = Server::start(&[
-        ("FAAS_LANGUAGE", "javascript"),
+    let server = Server::start_javascript(&[
         // Does not stand between the two.
         ("FAAS_API_TOKEN", "secret"),
     ]);

@@ -20,6 +20,7 @@ use common::Server;
 use common::eventually;
 use common::missing_calls::failing;
 use common::missing_calls::without;
+use serde_json::Value;
 use serde_json::json;
 
 /// The user and the group called nobody.
@@ -105,7 +106,7 @@ fn expect_ten_seconds_without_sandboxes(server: &Server, reason: &str) {
     };
     eventually("the reason is not in /health", || unhealthy(server));
     assert!(server.log().contains(reason), "{}", server.log());
-    let lines_before = server.log().lines().count();
+    let lines_before = server.log_lines().len();
     let began = Instant::now();
     let mut requests = 0;
     while began.elapsed() < Duration::from_secs(10) {
@@ -114,18 +115,17 @@ fn expect_ten_seconds_without_sandboxes(server: &Server, reason: &str) {
         assert!(unhealthy(server), "it says that it is well");
         std::thread::sleep(Duration::from_millis(100));
     }
-    // Each request has a line of its own.
-    let answered = |log: &str| log.matches(" answered ").count();
+    // Each request has its own line.
+    assert!(server.lines_with("answered").len() >= requests);
+    let lines = server.log_lines().split_off(lines_before);
+    let answered = |line: &&Value| line["fields"]["message"] == "answered";
+    let other = lines.iter().filter(|line| !answered(line)).count();
     let log = server.log();
-    let about_requests = answered(&log);
-    let lines = log.lines().count() - lines_before;
-    assert!(about_requests >= requests);
-    let other = log
-        .lines()
-        .skip(lines_before)
-        .filter(|line| !line.contains(" answered "))
-        .count();
-    assert!(other < FEW_LINES, "{other} of {lines} lines:\n{log}");
+    assert!(
+        other < FEW_LINES,
+        "{other} of {} lines:\n{log}",
+        lines.len()
+    );
     println!("{reason}: {other} lines in ten seconds, and {requests} requests");
     assert_eq!(total_tasks(server), 0, "what was refused was not started");
 }
@@ -134,8 +134,7 @@ fn expect_ten_seconds_without_sandboxes(server: &Server, reason: &str) {
 fn a_preloaded_set_that_cannot_be_installed_is_named_and_the_service_gets_ready() {
     let workspace = Scratch::new("preload");
     // Nothing listens on that port.
-    let server = Server::start(&[
-        ("FAAS_LANGUAGE", "python"),
+    let server = Server::start_python(&[
         (
             "FAAS_PRELOAD",
             "no-such-package; neither-this==1.0,nor-that",
@@ -144,13 +143,15 @@ fn a_preloaded_set_that_cannot_be_installed_is_named_and_the_service_gets_ready(
         ("FAAS_WORKSPACE", workspace.path()),
     ]);
     assert_eq!(server.python("print(6 * 7)").stdout(), "42\n");
-    let log = server.log();
+    let lines = server.lines_with("a package set of FAAS_PRELOAD cannot be prepared");
     for set in ["no-such-package", "neither-this==1.0,nor-that"] {
-        let line = log
-            .lines()
-            .find(|line| line.contains("FAAS_PRELOAD") && line.contains(&format!("set={set}")));
-        let line = line.unwrap_or_else(|| panic!("nothing about {set}: {log}"));
-        assert!(line.contains("127.0.0.1:1"), "it does not say why: {line}");
+        let line = lines.iter().find(|line| line["fields"]["set"] == set);
+        let line = line.unwrap_or_else(|| panic!("nothing about {set}: {}", server.log()));
+        let reason = line["fields"]["reason"].as_str().unwrap();
+        assert!(
+            reason.contains("127.0.0.1:1"),
+            "it does not say why: {reason}"
+        );
     }
     assert_eq!(server.get("/health").status, 200);
 }
@@ -303,7 +304,7 @@ fn a_zygote_that_cannot_fork_backs_off_says_so_and_recovers() {
     assert_eq!(health.status, 503);
     let told = health.body["reason"].as_str().unwrap();
     assert!(told.contains(reason), "{told}");
-    let lines = || server.log().matches("no sandbox").count();
+    let lines = || server.lines_with("no sandbox").len();
     let before = lines();
     std::thread::sleep(SOON);
     assert!(lines() - before <= 6, "{}", server.log());
@@ -392,7 +393,7 @@ fn requirements_with_blanks_lines_or_half_a_version_are_refused_everywhere() {
             .unwrap();
         assert!(says_why(&preload).contains("FAAS_PRELOAD"));
     }
-    let server = Server::start(&[("FAAS_LANGUAGE", "python")]);
+    let server = Server::start_python(&[]);
     for bad in BAD_REQUIREMENTS {
         let answer = server.run(json!({ "code": "1", "packages": ["attrs", bad] }));
         assert_eq!(answer.status, 400, "{bad:?}: {}", answer.body);
@@ -404,7 +405,7 @@ fn requirements_with_blanks_lines_or_half_a_version_are_refused_everywhere() {
 }
 
 #[test]
-fn who_does_not_take_a_stream_of_events_gets_none() {
+fn a_client_that_does_not_accept_event_streams_gets_json() {
     let server = Server::start_command(javascript_server()).until_ready();
     let body = json!({ "language": "javascript", "code": "console.log(1)" }).to_string();
     for (accept, streams) in [

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use common::shared;
+use common::shared_python as shared;
 
 #[test]
 fn nothing_of_an_earlier_execution_is_left() {

@@ -37,12 +37,8 @@ impl Remembering {
 }
 
 fn start(workspace: &TempDir, environment: &[(&str, &str)]) -> Server {
-    let mut all = vec![
-        ("FAAS_LANGUAGE", "javascript"),
-        ("FAAS_WORKSPACE", workspace.path().to_str().unwrap()),
-    ];
-    all.extend(environment);
-    Server::start(&all)
+    let workspace = [("FAAS_WORKSPACE", workspace.path().to_str().unwrap())];
+    Server::start_javascript(&[&workspace, environment].concat())
 }
 
 fn task_id(answer: &Answer) -> &str {
@@ -216,7 +212,8 @@ fn a_damaged_history_file_is_moved_aside() {
     let remembering = Remembering::start_in(workspace, &[]);
     let first = task_id(&remembering.run("1")).to_owned();
     assert_eq!(listed(&remembering.server, ""), [first]);
-    assert!(remembering.server.log().contains("the history was damaged"));
+    let damaged = remembering.server.lines_with("the history was damaged");
+    assert_eq!(damaged.len(), 1, "{}", remembering.server.log());
     let names = std::fs::read_dir(remembering.workspace.path()).unwrap();
     let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert!(names.any(|name| name.contains(".damaged-")));

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -52,25 +53,38 @@ fn post(body: &[u8], headers: &str) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
+/// Whether it executes a program, in either language.
 fn still_serves(server: &Server) {
-    assert_eq!(server.python("print(1)").stdout(), "1\n");
+    let answer = server.run(json!({ "code": "return_val(1)" }));
+    assert_eq!((answer.outcome(), answer.ret_val()), ("success", "1"));
 }
 
-fn slow_server() -> Server {
-    let timeout = CLIENT_TIMEOUT_MS.to_string();
-    Server::start(&[("FAAS_CLIENT_TIMEOUT", timeout.as_str())])
+/// A server that slow clients are tried on.
+fn impatient() -> &'static Server {
+    static IMPATIENT: LazyLock<Server> = LazyLock::new(|| {
+        let timeout = CLIENT_TIMEOUT_MS.to_string();
+        Server::start_javascript(&[("FAAS_CLIENT_TIMEOUT", timeout.as_str())])
+    });
+    &IMPATIENT
+}
+
+/// A server that asks for a token.
+fn guarded() -> &'static Server {
+    static GUARDED: LazyLock<Server> =
+        LazyLock::new(|| Server::start_javascript(&[("FAAS_API_TOKEN", TOKEN)]));
+    &GUARDED
 }
 
 #[test]
 fn a_client_that_sends_its_head_slowly_is_disconnected() {
-    let server = slow_server();
+    let server = impatient();
     for start in [
         "",
         "P",
         "POST /run_code HTTP/1.1\r\nHost: x\r\nX: ",
         "PRI * HTTP/2.0\r\n",
     ] {
-        let mut stream = connect(&server);
+        let mut stream = connect(server);
         stream.write_all(start.as_bytes()).unwrap();
         let started = Instant::now();
         // A byte now and then must not keep the connection alive.
@@ -95,13 +109,13 @@ fn a_client_that_sends_its_head_slowly_is_disconnected() {
         );
         dripping.join().unwrap();
     }
-    still_serves(&server);
+    still_serves(server);
 }
 
 #[test]
 fn a_client_that_sends_its_body_slowly_gets_408() {
-    let server = slow_server();
-    let mut stream = connect(&server);
+    let server = impatient();
+    let mut stream = connect(server);
     let head = "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{";
     stream.write_all(head.as_bytes()).unwrap();
     let mut stream_too = stream.try_clone().unwrap();
@@ -115,12 +129,12 @@ fn a_client_that_sends_its_body_slowly_gets_408() {
     assert!(started.elapsed() < Duration::from_secs(5), "{answer}");
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("FAAS_CLIENT_TIMEOUT"), "{answer}");
-    still_serves(&server);
+    still_serves(server);
 }
 
 #[test]
 fn a_client_that_does_not_read_its_stream_delays_no_time_limit() {
-    let server = Server::start(&[("FAAS_LANGUAGE", "javascript")]);
+    let server = Server::start_javascript(&[]);
     // More than the system keeps for a connection, since each character becomes six.
     let code = "console.log('\\u0001'.repeat(2_000_000)); for (;;);";
     let body = json!({ "language": "js", "code": code, "timeout": 500 }).to_string();
@@ -141,15 +155,15 @@ fn a_client_that_does_not_read_its_stream_delays_no_time_limit() {
 
 #[test]
 fn a_slow_program_is_not_a_slow_client() {
-    let server = slow_server();
-    let code = "import time\ntime.sleep(1.5)\nprint('done')";
-    assert_eq!(server.python(code).stdout(), "done\n");
+    let server = impatient();
+    let code = "await new Promise((done) => setTimeout(done, 1500)); console.log('done')";
+    assert_eq!(server.run(json!({ "code": code })).stdout(), "done\n");
 }
 
 #[test]
 fn a_chunked_body_is_accepted_and_limited_like_any_other() {
-    let server = Server::start(&[("FAAS_MAX_BODY_BYTES", "1000")]);
-    let body = json!({ "code": "print(7)" }).to_string();
+    let server = Server::start_javascript(&[("FAAS_MAX_BODY_BYTES", "1000")]);
+    let body = json!({ "code": "console.log(7)" }).to_string();
     let chunked = |body: &str| {
         let (start, end) = body.split_at(5);
         format!(
@@ -168,7 +182,7 @@ fn a_chunked_body_is_accepted_and_limited_like_any_other() {
 
 #[test]
 fn huge_request_heads_are_refused() {
-    let server = &slow_server();
+    let server = impatient();
     let huge = "x".repeat(1 << 20);
     let many: String = (0..5000).map(|n| format!("X-{n}: {n}\r\n")).collect();
     for head in [
@@ -207,7 +221,7 @@ fn huge_request_bodies_are_refused_without_being_read() {
 
 #[test]
 fn bytes_that_are_not_http_are_refused() {
-    let server = &slow_server();
+    let server = impatient();
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
         b"\0\0\0\0\0\0\0\0",
@@ -237,7 +251,7 @@ fn a_length_and_chunks_together_cannot_smuggle_a_request() {
     let request = format!(
         "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"
     );
-    let answer = raw(&slow_server(), request.as_bytes());
+    let answer = raw(impatient(), request.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
 }
 
@@ -285,7 +299,7 @@ fn deeply_nested_json_does_not_overflow_the_stack() {
 
 #[test]
 fn a_thousand_idle_connections_delay_no_request() {
-    let server = Server::start(&[]);
+    let server = Server::start_javascript(&[]);
     let mut idle: Vec<TcpStream> = (0..1000).map(|_| connect(&server)).collect();
     for stream in idle.iter_mut().step_by(2) {
         stream.write_all(b"GET /health HTTP/1.1\r\n").unwrap();
@@ -308,7 +322,7 @@ fn a_thousand_idle_connections_delay_no_request() {
 #[test]
 fn thousands_of_short_connections_leak_no_descriptors() {
     // A sandbox has descriptors, too: with few of them it does not matter when the pool is full.
-    let server = Server::start(&[("FAAS_POOL_SIZE", "1")]);
+    let server = Server::start_javascript(&[("FAAS_POOL_SIZE", "1")]);
     still_serves(&server);
     let before = common::figures::Figures::of(server.pid());
     std::thread::scope(|scope| {
@@ -442,7 +456,7 @@ fn check(value: &Value, schema: &Value, schemas: &Value) {
 const TOKEN: &str = "correct-horse-battery-staple";
 
 fn with_token(server: &Server, path: &str, authorization: Option<&str>) -> String {
-    let body = json!({ "code": "print(1)" }).to_string();
+    let body = json!({ "code": "console.log(1)" }).to_string();
     let header = authorization
         .map(|value| format!("Authorization: {value}\r\n"))
         .unwrap_or_default();
@@ -457,7 +471,7 @@ fn with_token(server: &Server, path: &str, authorization: Option<&str>) -> Strin
 
 #[test]
 fn every_route_but_health_needs_the_api_token() {
-    let server = Server::start(&[("FAAS_API_TOKEN", TOKEN)]);
+    let server = guarded();
     let right = format!("Bearer {TOKEN}");
     for path in [
         "/run_code",
@@ -478,7 +492,7 @@ fn every_route_but_health_needs_the_api_token() {
             Some("Bearer correct-horse-battery-stapl"),
             Some("Bearer correct-horse-battery-staple2"),
         ] {
-            let answer = with_token(&server, path, wrong);
+            let answer = with_token(server, path, wrong);
             assert!(
                 answer.starts_with("HTTP/1.1 401 "),
                 "{path} {wrong:?}: {answer}"
@@ -491,12 +505,12 @@ fn every_route_but_health_needs_the_api_token() {
             );
             assert!(answer.contains(r#"{"error":"Unauthorized","#), "{answer}");
         }
-        let answer = with_token(&server, path, Some(&right));
+        let answer = with_token(server, path, Some(&right));
         assert!(!answer.starts_with("HTTP/1.1 401 "), "{path}: {answer}");
     }
-    let answer = with_token(&server, "/run_code", Some(&right));
+    let answer = with_token(server, "/run_code", Some(&right));
     assert!(answer.contains(r#""stdout":"1\n""#), "{answer}");
-    let answer = with_token(&server, "/health", None);
+    let answer = with_token(server, "/health", None);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(!server.log().contains(TOKEN), "the token is in the log");
     assert!(!answer.contains(TOKEN), "the token is in /health");
@@ -504,9 +518,9 @@ fn every_route_but_health_needs_the_api_token() {
 
 #[test]
 fn the_body_of_an_unauthorized_request_is_not_read() {
-    let server = Server::start(&[("FAAS_API_TOKEN", TOKEN)]);
+    let server = guarded();
     let head = "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\nConnection: close\r\n\r\n";
-    let mut stream = connect(&server);
+    let mut stream = connect(server);
     stream.write_all(head.as_bytes()).unwrap();
     let answer = read_all(stream);
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");

@@ -214,7 +214,7 @@ class Running:
         self.assertEqual((output["stdout"], output["stderr"]), (expected, ""), answer)
 
     def test_python(self):
-        self.prints("Hello from Python! 3.14\n", "python", PYTHON)
+        self.prints(f"Hello from Python! {PYTHON_VERSION}\n", "python", PYTHON)
 
     def test_javascript_and_typescript(self):
         self.prints("42\n", "javascript", "console.log(6 * 7)")
@@ -294,6 +294,8 @@ class FaasEnhanced(Running, unittest.TestCase):
     own_tests = "test_enhanced_faas.py"
 
 
+LOCK_FILE = json.loads((ROOT / "pyodide-dist/pyodide-lock.json").read_text())
+PYTHON_VERSION = ".".join(LOCK_FILE["info"]["python"].split(".")[:2])
 PYTHON = "import sys; print('Hello from Python!', '.'.join(map(str, sys.version_info[:2])))"
 NUMPY = "import numpy; print(int(numpy.arange(4).sum()), (numpy.array([1.0, 2.0]) + 1).tolist())"
 

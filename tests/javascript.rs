@@ -15,8 +15,7 @@ use common::Server;
 
 /// A server for JavaScript only, which boots in a fraction of a second.
 fn server() -> &'static Server {
-    static SHARED: LazyLock<Server> =
-        LazyLock::new(|| Server::start(&[("FAAS_LANGUAGE", "javascript")]));
+    static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start_javascript(&[]));
     &SHARED
 }
 

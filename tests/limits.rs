@@ -44,9 +44,9 @@ fn a_request_may_lower_limits() {
 
 #[test]
 fn a_request_may_not_raise_limits() {
-    let server = Server::start(&[("FAAS_MAX_OUTPUT_BYTES", "10"), ("FAAS_LANGUAGE", "python")]);
-    let answer =
-        server.run(json!({ "code": "print('x' * 100)", "limits": { "output_bytes": 1000 } }));
+    let server = Server::start_javascript(&[("FAAS_MAX_OUTPUT_BYTES", "10")]);
+    let code = "console.log('x'.repeat(100))";
+    let answer = server.run(json!({ "code": code, "limits": { "output_bytes": 1000 } }));
     assert_eq!(answer.stdout(), "xxxxxxxxxx");
 }
 

@@ -140,8 +140,7 @@ fn sample(line: &str) -> ((String, Labels), f64) {
 /// Both runtimes are not needed here.
 fn server() -> &'static Server {
     static SERVER: LazyLock<Server> = LazyLock::new(|| {
-        Server::start(&[
-            ("FAAS_LANGUAGE", "javascript"),
+        Server::start_javascript(&[
             ("FAAS_MAX_CPU_TIME", "5000"),
             ("FAAS_MAX_CODE_BYTES", "10000"),
         ])
@@ -158,7 +157,7 @@ fn run(code: &str, more: serde_json::Value) -> common::Answer {
 
 #[test]
 fn metrics_that_dashboards_and_alerts_name_exist_from_the_start() {
-    let fresh = Server::start(&[("FAAS_LANGUAGE", "javascript")]);
+    let fresh = Server::start_javascript(&[]);
     let deploy = include_str!("deploy.py");
     let (_, rest) = deploy.split_once("HISTOGRAMS = {").unwrap();
     let (tables, _) = rest.split_once("# What Prometheus adds").unwrap();
@@ -281,13 +280,8 @@ fn executions_are_counted_by_status() {
 #[test]
 fn executions_of_callers_that_hang_up_are_counted_as_cancelled() {
     let labels = [("language", "typescript"), ("status", "cancelled")];
-    let body = json!({ "language": "ts", "code": "for (;;);", "timeout": 20_000 }).to_string();
-    let request = format!(
-        "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut stream = std::net::TcpStream::connect(&server().address).unwrap();
-    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+    let request = json!({ "language": "ts", "code": "for (;;);", "timeout": 20_000 });
+    let stream = server().begin("", &request);
     common::eventually("it does not begin", || {
         let active = [("runtime", "javascript"), ("state", "active")];
         Metrics::now().value("faas_pool_sandboxes", &active) > 0.0
@@ -337,11 +331,7 @@ fn text_that_a_caller_sends_never_becomes_a_metric_label() {
 
 #[test]
 fn a_full_queue_and_a_dead_zygote_are_counted() {
-    let server = Server::start(&[
-        ("FAAS_LANGUAGE", "javascript"),
-        ("FAAS_WORKER_COUNT", "1"),
-        ("FAAS_QUEUE_SIZE", "0"),
-    ]);
+    let server = Server::start_javascript(&[("FAAS_WORKER_COUNT", "1"), ("FAAS_QUEUE_SIZE", "0")]);
     std::thread::scope(|scope| {
         let slow = || server.run(json!({ "code": "for (;;);", "timeout": 1000 }));
         let both = [scope.spawn(slow), scope.spawn(slow)];
@@ -390,7 +380,7 @@ fn the_format_of_metrics_is_negotiated() {
 
 #[test]
 fn sandboxes_with_packages_are_counted_as_a_runtime_of_their_own() {
-    let server = Server::start(&[("FAAS_LANGUAGE", "python")]);
+    let server = Server::start_python(&[]);
     let idle = [("runtime", "python-packages"), ("state", "idle")];
     assert_eq!(
         Metrics::of(&server, "*/*").get("faas_pool_sandboxes", &idle),

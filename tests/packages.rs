@@ -3,6 +3,7 @@
 mod common;
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use serde_json::json;
@@ -13,7 +14,9 @@ use common::eventually;
 use common::index::Index;
 use common::index::Trouble;
 use common::index::sha256;
+use common::index::wheel_of;
 use common::index::wheels;
+use common::pinned;
 
 /// A directory that is gone at the end of the test.
 struct Scratch(PathBuf);
@@ -38,10 +41,17 @@ impl Drop for Scratch {
 }
 
 fn with_index(index: &Index, workspace: &Scratch) -> Server {
-    Server::start(&[
+    Server::start_python(&[
         ("FAAS_PACKAGE_INDEX", &index.address),
         ("FAAS_WORKSPACE", workspace.path()),
     ])
+}
+
+/// One server for all tests that only need packages to be there.
+fn with_wheelhouse() -> &'static Server {
+    static SERVER: LazyLock<Server> =
+        LazyLock::new(|| Server::start_python(&[("FAAS_WHEELHOUSE", wheels().to_str().unwrap())]));
+    &SERVER
 }
 
 fn install(server: &Server, arguments: &str, then: &str) -> Answer {
@@ -109,12 +119,15 @@ except ValidationError as error:
         "[1, 'a'] [1.5] x=5\n1\n",
     );
     // contourpy imports numpy, which only Pyodide's distribution has; its native part loads.
-    let code = "import glob, importlib.util
-path = glob.glob('/lib/python3.14/site-packages/contourpy/_contourpy*.so')[0]
+    let code = format!(
+        "import glob, importlib.util
+path = glob.glob('{}/contourpy/_contourpy*.so')[0]
 spec = importlib.util.spec_from_file_location('_contourpy', path)
-print(spec.loader.create_module(spec).__name__)";
+print(spec.loader.create_module(spec).__name__)",
+        pinned::site_packages()
+    );
     prints(
-        &install(&server, "'contourpy', deps=False", code),
+        &install(&server, "'contourpy', deps=False", &code),
         "_contourpy\n",
     );
 }
@@ -168,7 +181,7 @@ fn an_index_that_hangs_costs_only_the_time_limit_of_the_program() {
 
 #[test]
 fn without_a_package_source_the_answer_says_how_to_set_one() {
-    let server = Server::start(&[]);
+    let server = Server::start_python(&[]);
     let answer = install(&server, "'six'", "");
     assert!(
         answer.stderr().contains("FAAS_PACKAGE_INDEX"),
@@ -198,7 +211,7 @@ fn without_a_package_source_the_answer_says_how_to_set_one() {
 fn packages_can_be_limited_by_name_or_turned_off() {
     let wheelhouse = wheels();
     let wheelhouse = wheelhouse.to_str().unwrap();
-    let server = Server::start(&[
+    let server = Server::start_python(&[
         ("FAAS_WHEELHOUSE", wheelhouse),
         ("FAAS_PACKAGE_DENY", "Snowball.Stemmer, snowballstemmer"),
     ]);
@@ -212,19 +225,19 @@ fn packages_can_be_limited_by_name_or_turned_off() {
         "{}",
         answer.stderr()
     );
-    let server = Server::start(&[
+    let server = Server::start_python(&[
         ("FAAS_WHEELHOUSE", wheelhouse),
         ("FAAS_PACKAGE_ALLOW", "six"),
     ]);
     prints(&install(&server, "'six'", "print('ok')"), "ok\n");
     assert_eq!(install(&server, "'attrs'", "").outcome(), "error");
-    let server = Server::start(&[("FAAS_WHEELHOUSE", wheelhouse), ("FAAS_PACKAGES", "0")]);
+    let server = Server::start_python(&[("FAAS_WHEELHOUSE", wheelhouse), ("FAAS_PACKAGES", "0")]);
     assert_eq!(install(&server, "'six'", "").outcome(), "error");
 }
 
 #[test]
 fn a_missing_module_names_the_package_to_ask_for() {
-    let server = Server::start(&[("FAAS_WHEELHOUSE", wheels().to_str().unwrap())]);
+    let server = with_wheelhouse();
     let answer = server.python("import dateutil.parser");
     let line = answer.last_stderr_line();
     assert!(
@@ -245,7 +258,7 @@ fn a_missing_module_names_the_package_to_ask_for() {
 
 #[test]
 fn auto_install_installs_the_imports_of_a_program() {
-    let server = Server::start(&[
+    let server = Server::start_python(&[
         ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
         ("FAAS_AUTO_INSTALL", "1"),
     ]);
@@ -296,7 +309,7 @@ fn a_set_of_packages_is_installed_once() {
 
 #[test]
 fn forks_of_a_package_zygote_draw_their_own_random_numbers() {
-    let server = Server::start(&[("FAAS_WHEELHOUSE", wheels().to_str().unwrap())]);
+    let server = with_wheelhouse();
     let code = "import random, os\nprint(random.random(), os.urandom(4).hex())";
     let draw = || {
         let answer = server.run(json!({ "code": code, "packages": ["six"] }));
@@ -309,7 +322,7 @@ fn forks_of_a_package_zygote_draw_their_own_random_numbers() {
 
 #[test]
 fn packages_that_cannot_be_installed_fail_the_program() {
-    let server = Server::start(&[("FAAS_WHEELHOUSE", wheels().to_str().unwrap())]);
+    let server = with_wheelhouse();
     for _ in 0..2 {
         let answer =
             server.run(json!({ "code": "print(1)", "packages": ["six", "nonexistent-x"] }));
@@ -341,7 +354,7 @@ fn packages_that_cannot_be_installed_fail_the_program() {
 
 #[test]
 fn the_least_recently_used_package_set_is_evicted() {
-    let server = Server::start(&[
+    let server = Server::start_python(&[
         ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
         ("FAAS_PACKAGE_ZYGOTES", "2"),
     ]);
@@ -375,7 +388,7 @@ fn the_least_recently_used_package_set_is_evicted() {
 
 #[test]
 fn preloaded_package_sets_are_up_at_the_start() {
-    let server = Server::start(&[
+    let server = Server::start_python(&[
         ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
         ("FAAS_PRELOAD", "six;msgpack,jiter"),
     ]);
@@ -391,7 +404,7 @@ fn preloaded_package_sets_are_up_at_the_start() {
 
 #[test]
 fn a_killed_package_zygote_is_replaced() {
-    let server = Server::start(&[
+    let server = Server::start_python(&[
         ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
         ("FAAS_PRELOAD", "six"),
     ]);
@@ -412,26 +425,12 @@ fn a_killed_package_zygote_is_replaced() {
 #[test]
 fn a_distribution_is_used_by_its_lock_file() {
     let scratch = Scratch::new("distribution");
-    let mut lock: serde_json::Value = serde_json::from_slice(
-        &std::fs::read(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/pyodide-dist/pyodide-lock.json"
-        ))
-        .unwrap(),
-    )
-    .unwrap();
+    let mut lock = pinned::lock_file();
     let mut packages = serde_json::Map::new();
-    for (name, file, depends) in [
-        (
-            "msgpack",
-            "msgpack-1.2.4-cp314-cp314-pyemscripten_2026_0_wasm32.whl",
-            vec!["six"],
-        ),
-        ("six", "six-1.17.0-py2.py3-none-any.whl", vec![]),
-        ("attrs", "attrs-26.1.0-py3-none-any.whl", vec![]),
-    ] {
-        let bytes = std::fs::read(wheels().join(file)).unwrap();
-        std::fs::write(scratch.0.join(file), &bytes).unwrap();
+    for (name, depends) in [("msgpack", vec!["six"]), ("six", vec![]), ("attrs", vec![])] {
+        let file = wheel_of(name);
+        let bytes = std::fs::read(wheels().join(&file)).unwrap();
+        std::fs::write(scratch.0.join(&file), &bytes).unwrap();
         let version = file.split('-').nth(1).unwrap();
         let digest = if name == "attrs" {
             "0".repeat(64)
@@ -449,7 +448,7 @@ fn a_distribution_is_used_by_its_lock_file() {
     }
     lock["packages"] = packages.into();
     std::fs::write(scratch.0.join("pyodide-lock.json"), lock.to_string()).unwrap();
-    let server = Server::start(&[("FAAS_PYODIDE_PACKAGES", scratch.path())]);
+    let server = Server::start_python(&[("FAAS_PYODIDE_PACKAGES", scratch.path())]);
     let code = "import msgpack, six\nprint(msgpack.unpackb(msgpack.packb('x')), six.PY3)";
     prints(&install(&server, "'msgpack'", code), "x True\n");
     prints(
@@ -483,7 +482,7 @@ fn numpy_pandas_and_matplotlib_come_from_the_distribution() {
         );
         fetched.to_owned()
     });
-    let server = Server::start(&[("FAAS_PYODIDE_PACKAGES", &distribution)]);
+    let server = Server::start_python(&[("FAAS_PYODIDE_PACKAGES", &distribution)]);
     let code = "import numpy, pandas, matplotlib.pyplot as plt
 plt.plot([1, 2])
 print(int(numpy.arange(4).sum()), pandas.DataFrame({'a': [1, 2]}).a.sum())";

@@ -4,7 +4,7 @@ mod common;
 
 use serde_json::json;
 
-use common::shared;
+use common::shared_python as shared;
 
 /// Runs a program that must succeed; its stdout.
 fn stdout(code: &str) -> String {

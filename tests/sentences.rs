@@ -112,8 +112,8 @@ const SENTENCES: [Sentence; 11] = [
 ];
 
 #[test]
-fn what_v8_says_is_recognised() {
-    let server = Server::start(&[("FAAS_LANGUAGE", "javascript")]);
+fn every_sentence_of_v8_that_is_matched_is_recognised() {
+    let server = Server::start_javascript(&[]);
     let mut missed = String::new();
     for sentence in SENTENCES {
         let answer = server.run(json!({ "code": sentence.code }));

@@ -124,7 +124,7 @@ fn a_refused_streaming_request_is_answered_with_its_status() {
 
 #[test]
 fn a_client_that_stops_listening_frees_its_sandbox() {
-    let server = Server::start(&[("FAAS_LANGUAGE", "javascript")]);
+    let server = Server::start_javascript(&[]);
     let active = || server.get("/health").body["pool"]["activeInstances"].clone();
     let code = "console.log('begin'); await new Promise((done) => setTimeout(done, 60_000))";
     let mut events = Events::of(&server, &json!({ "code": code, "timeout": 60_000 }));

@@ -1,9 +1,14 @@
 //! What the kernel tells about processes: CPU time, memory, descriptors, threads.
 
+#[path = "../../tests/common/children.rs"]
+mod children;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
+
+use children::children;
 
 /// CPU time, split as the kernel does.
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,22 +107,6 @@ fn stat(pid: i32) -> Option<Stat> {
         threads: number(17)?,
         started: number(19)?,
     })
-}
-
-/// Living children of all threads.
-pub fn children(pid: i32) -> Vec<i32> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
-    let tasks = tasks.into_iter().flatten().flatten();
-    tasks
-        .flat_map(|task| {
-            let children = std::fs::read_to_string(task.path().join("children"));
-            let children = children.unwrap_or_default();
-            children
-                .split_ascii_whitespace()
-                .filter_map(|pid| pid.parse().ok())
-                .collect::<Vec<i32>>()
-        })
-        .collect()
 }
 
 /// A process and all that descends from it.

@@ -45,6 +45,15 @@ pub fn wheels() -> PathBuf {
     path
 }
 
+/// The file name of a project's wheel among them.
+pub fn wheel_of(project: &str) -> String {
+    let mut names = std::fs::read_dir(wheels())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let name = names.find(|name| name.split('-').next() == Some(project));
+    name.unwrap_or_else(|| panic!("no wheel of {project}"))
+}
+
 pub fn sha256(bytes: &[u8]) -> String {
     sha2::Sha256::digest(bytes)
         .iter()

@@ -2,13 +2,17 @@
 
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
+pub mod children;
 pub mod corpus;
 pub mod figures;
 pub mod index;
 pub mod missing_calls;
+pub mod pinned;
 
 use std::io::BufRead;
 use std::io::BufReader;
+use std::io::Write;
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::process::Child;
 use std::process::Command;
@@ -74,24 +78,39 @@ impl Answer {
     }
 }
 
-/// One server for all tests of a file, with default settings.
+/// One server for all tests of a file, with default settings and both runtimes.
 pub fn shared() -> &'static Server {
     static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start(&[]));
     &SHARED
 }
 
+/// The same with Python only.
+pub fn shared_python() -> &'static Server {
+    static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start_python(&[]));
+    &SHARED
+}
+
 impl Server {
-    /// Starts a server on a free port and waits until it is ready.
+    /// Starts a server with both runtimes on a free port and waits until it is ready.
     pub fn start(environment: &[(&str, &str)]) -> Self {
         Self::start_unready(environment).until_ready()
     }
 
-    /// Waits until the server says that it is ready.
+    /// The same with Python only.
+    pub fn start_python(environment: &[(&str, &str)]) -> Self {
+        Self::start(&[environment, &[("FAAS_LANGUAGE", "python")]].concat())
+    }
+
+    /// The same with JavaScript only, which boots several times as fast as Python.
+    pub fn start_javascript(environment: &[(&str, &str)]) -> Self {
+        Self::start(&[environment, &[("FAAS_LANGUAGE", "javascript")]].concat())
+    }
+
+    /// Waits until the server says in its log, in JSON, that it is ready.
     pub fn until_ready(self) -> Self {
         let mut server = self;
         let deadline = Instant::now() + Duration::from_secs(60);
-        let is_ready = |log: &str| log.contains(" ready ") || log.contains("\"ready\"");
-        while !is_ready(&server.log.lock().unwrap()) {
+        while server.lines_with("ready").is_empty() {
             assert!(Instant::now() < deadline, "not ready: {}", server.log());
             if let Some(status) = server.child.try_wait().unwrap() {
                 panic!("the server ended with {status}: {}", server.log());
@@ -108,8 +127,15 @@ impl Server {
         Self::start_command(command)
     }
 
-    /// Starts a server by a prepared command and waits only until it listens.
+    /// Starts a server by a prepared command and waits only until it listens. It writes its log in
+    /// JSON unless the command says otherwise.
     pub fn start_command(mut command: Command) -> Self {
+        if !command
+            .get_envs()
+            .any(|(name, _)| name == "FAAS_LOG_FORMAT")
+        {
+            command.env("FAAS_LOG_FORMAT", "json");
+        }
         command
             .env_remove("FAAS_PORT")
             .env("FAAS_HOST", "127.0.0.1")
@@ -123,11 +149,8 @@ impl Server {
             let log = log.clone();
             move || {
                 for line in lines.map_while(Result::ok) {
-                    let line = without_colours(&line);
-                    if let Some((_, rest)) = line.split_once("http://") {
-                        let in_address = |c: char| c.is_ascii_digit() || "[].:".contains(c);
-                        let end = rest.find(|c| !in_address(c)).unwrap_or(rest.len());
-                        let _ = found.send(rest[..end].to_owned());
+                    if let Some(address) = listening_address(&line) {
+                        let _ = found.send(address);
                     }
                     let mut log = log.lock().unwrap();
                     log.push_str(&line);
@@ -151,6 +174,22 @@ impl Server {
 
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// The lines of its log that are in JSON.
+    pub fn log_lines(&self) -> Vec<Value> {
+        let log = self.log();
+        let lines = log.lines();
+        lines
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// Those that have this message.
+    pub fn lines_with(&self, message: &str) -> Vec<Value> {
+        let mut lines = self.log_lines();
+        lines.retain(|line| line["fields"]["message"] == message);
+        lines
     }
 
     pub fn pid(&self) -> i32 {
@@ -211,6 +250,20 @@ impl Server {
         self.post("/run_code", request.to_string())
     }
 
+    /// Sends a program to `POST /run_code`, with these lines among the headers, and does not read the
+    /// answer. Dropping the connection hangs up.
+    pub fn begin(&self, headers: &str, request: &Value) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let body = request.to_string();
+        let length = body.len();
+        write!(
+            stream,
+            "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        )
+        .unwrap();
+        stream
+    }
+
     /// Runs Python with default settings.
     pub fn python(&self, code: &str) -> Answer {
         self.run(json!({ "code": code }))
@@ -218,7 +271,7 @@ impl Server {
 
     /// Process ids of this server's children: zygotes and sandboxes.
     pub fn children(&self) -> Vec<i32> {
-        children_of(self.pid())
+        children::children(self.pid())
     }
 
     /// Process id of the zygote.
@@ -289,19 +342,20 @@ fn is_oldest(pid: i32, server: &Server) -> bool {
     oldest.min().is_some_and(|(_, oldest)| oldest == pid)
 }
 
-pub fn children_of(pid: i32) -> Vec<i32> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
-    let tasks = tasks.into_iter().flatten().flatten();
-    tasks
-        .flat_map(|task| {
-            let children = std::fs::read_to_string(task.path().join("children"));
-            let children = children.unwrap_or_default();
-            children
-                .split_whitespace()
-                .filter_map(|pid| pid.parse().ok())
-                .collect::<Vec<i32>>()
-        })
-        .collect()
+/// The address in the line of a log, in JSON or for people, that says that the server listens.
+fn listening_address(line: &str) -> Option<String> {
+    let url = match serde_json::from_str::<Value>(line) {
+        Ok(line) if line["fields"]["message"] == "booting" => {
+            line["fields"]["address"].as_str()?.to_owned()
+        }
+        Ok(_) => return None,
+        Err(_) => {
+            let line = without_colours(line);
+            let (_, rest) = line.split_once(" booting address=")?;
+            rest.split_whitespace().next()?.to_owned()
+        }
+    };
+    Some(url.strip_prefix("http://")?.to_owned())
 }
 
 /// Waits until `condition` holds; fails the test with `what` if it does not within 20 s.
@@ -344,7 +398,8 @@ fn spawn_on_lasting_thread(mut command: Command) -> Child {
     child.recv().unwrap()
 }
 
-fn without_colours(line: &str) -> String {
+/// A line without the escape sequences that colour it for people.
+pub fn without_colours(line: &str) -> String {
     let mut text = String::new();
     let mut parts = line.split('\u{1b}');
     text.push_str(parts.next().unwrap_or_default());
