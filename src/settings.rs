@@ -57,13 +57,13 @@ pub struct Settings {
           value_parser = runtime_parser())]
     pub language: Option<Runtime>,
 
-    /// Time limit of an execution that names none, in ms [default: 30000, or
+    /// Time limit of an execution whose request sets none, in ms [default: 30000, or
     /// FAAS_MAX_EXECUTION_TIME if that is less]
     #[arg(long, env = "FAAS_TIMEOUT", value_name = "FAAS_TIMEOUT",
           value_parser = milliseconds(1))]
     pub timeout: Option<Duration>,
 
-    /// Longest time limit that a request may ask for, in ms; longer ones are cut to it
+    /// Longest time limit that a request may ask for, in ms; longer ones are reduced to it
     #[arg(long, env = "FAAS_MAX_EXECUTION_TIME", value_name = "FAAS_MAX_EXECUTION_TIME",
           default_value = "60000", value_parser = milliseconds(1))]
     pub max_execution_time: Duration,
@@ -88,18 +88,18 @@ pub struct Settings {
           default_value = "2097152", value_parser = bytes(1..=1 << 28))]
     pub max_return_bytes: ByteSize,
 
-    /// Files handed back per execution, together, in bytes
+    /// Total size of the files that an execution may return, in bytes
     #[arg(long, env = "FAAS_MAX_FILES_BYTES", value_name = "FAAS_MAX_FILES_BYTES",
           default_value = "8388608", value_parser = bytes(0..=1 << 30))]
     pub max_files_bytes: ByteSize,
 
-    /// Highest cyclomatic complexity of a program's functions; more is refused with 422
+    /// Highest cyclomatic complexity of a function; programs above it are refused with 422
     /// [default: unlimited]
     #[arg(long, env = "FAAS_MAX_COMPLEXITY", value_name = "FAAS_MAX_COMPLEXITY",
           value_parser = whole::<u32>(1..=1_000_000))]
     pub max_complexity: Option<u32>,
 
-    /// Deepest nesting of a program's control structures; more is refused with 422
+    /// Deepest nesting of control structures; programs above it are refused with 422
     /// [default: unlimited]
     #[arg(long, env = "FAAS_MAX_NESTING", value_name = "FAAS_MAX_NESTING",
           value_parser = whole::<u32>(1..=1_000_000))]
@@ -120,7 +120,7 @@ pub struct Settings {
           value_parser = ApiToken::parse, hide_env_values = true)]
     pub api_token: Option<ApiToken>,
 
-    /// Time that a client has to send a request's headers, and again its body, in ms
+    /// Time limit for sending the headers of a request, and again for its body, in ms
     #[arg(long, env = "FAAS_CLIENT_TIMEOUT", value_name = "FAAS_CLIENT_TIMEOUT",
           default_value = "30000", value_parser = milliseconds(1))]
     pub client_timeout: Duration,
@@ -141,7 +141,7 @@ pub struct Settings {
           value_parser = whole::<u32>(1..=10_000))]
     pub pool_min_size: Option<u32>,
 
-    /// Idle sandboxes at most; the pool grows up to it while requests find none idle
+    /// Most idle sandboxes; the pool grows up to this while requests find none idle
     /// [default: FAAS_POOL_SIZE]
     #[arg(long, env = "FAAS_POOL_MAX_SIZE", value_name = "FAAS_POOL_MAX_SIZE",
           value_parser = whole::<u32>(1..=10_000))]
@@ -152,17 +152,17 @@ pub struct Settings {
           default_value = "300000", value_parser = milliseconds(1))]
     pub pool_idle_timeout: Duration,
 
-    /// Sandboxes alive at once, idle or executing
+    /// Most sandboxes alive at once, idle or executing
     #[arg(long, env = "FAAS_MAX_INSTANCES", value_name = "FAAS_MAX_INSTANCES", default_value_t = 50,
           value_parser = whole::<u32>(1..=10_000))]
     pub max_instances: u32,
 
-    /// Executions at once [default: FAAS_MAX_INSTANCES]
+    /// Most executions at once [default: FAAS_MAX_INSTANCES]
     #[arg(long, env = "FAAS_WORKER_COUNT", value_name = "FAAS_WORKER_COUNT",
           value_parser = whole::<u32>(1..=10_000))]
     pub worker_count: Option<u32>,
 
-    /// Requests that may wait for their turn; more are answered with 429
+    /// Requests that may wait in the queue; more are answered with 429
     #[arg(long, env = "FAAS_QUEUE_SIZE", value_name = "FAAS_QUEUE_SIZE", default_value_t = 1000,
           value_parser = whole::<u32>(0..=1_000_000))]
     pub queue_size: u32,
@@ -186,11 +186,11 @@ pub struct Settings {
     )]
     pub workspace: PathBuf,
 
-    /// Directory of the pinned Pyodide [default: pyodide-dist beside the program or the project]
+    /// Directory of the pinned Pyodide [default: pyodide-dist next to the program or in the project]
     #[arg(long, env = "FAAS_PYODIDE_DIR", value_name = "FAAS_PYODIDE_DIR")]
     pub pyodide_dir: Option<PathBuf>,
 
-    /// Whether programs may have packages (1 or 0)
+    /// Allow programs to use packages (1 or 0)
     #[arg(long, env = "FAAS_PACKAGES", value_name = "FAAS_PACKAGES", default_value = "1",
           value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub packages: bool,
@@ -234,7 +234,7 @@ pub struct Settings {
           value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub auto_install: bool,
 
-    /// Package sets that keep a zygote of their own, so that they are installed only once
+    /// Package sets that may keep a zygote each, so that they are installed only once
     #[arg(long, env = "FAAS_PACKAGE_ZYGOTES", value_name = "FAAS_PACKAGE_ZYGOTES",
           default_value_t = 4, value_parser = whole::<u32>(1..=1000))]
     pub package_zygotes: u32,
@@ -282,7 +282,7 @@ pub struct Settings {
           default_value = "0", value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub history_bodies: bool,
 
-    /// Serve a page at `/` for trying programs (1 or 0)
+    /// Serve a page at `/` for trying out programs (1 or 0)
     #[arg(long, env = "FAAS_PLAYGROUND", value_name = "FAAS_PLAYGROUND",
           default_value = "1", value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub playground: bool,
@@ -292,7 +292,7 @@ pub struct Settings {
           default_value = "human", value_parser = log_format_parser())]
     pub log_format: LogFormat,
 
-    /// Which log lines, as a filter of the tracing crate, such as debug
+    /// Log filter in the syntax of the tracing crate, such as debug
     #[arg(
         long,
         env = "FAAS_LOG",
@@ -568,7 +568,7 @@ impl Settings {
     }
 }
 
-/// A parser for whole numbers in a range, whose error says what is allowed.
+/// A parser for integers in a range, whose error says what is allowed.
 fn whole<T: TryFrom<u64>>(
     range: RangeInclusive<u64>,
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
@@ -579,7 +579,7 @@ fn whole<T: TryFrom<u64>>(
             .and_then(|number| T::try_from(number).ok())
             .ok_or_else(|| {
                 format!(
-                    "must be a whole number from {} to {}",
+                    "must be an integer between {} and {}",
                     range.start(),
                     range.end()
                 )

@@ -221,7 +221,7 @@ fn a_full_disk_under_the_audit_log_is_reported_and_stops_nothing() {
         "{audit}"
     );
     // Once a minute is enough.
-    let lines = server.lines_with("not written");
+    let lines = server.lines_with("could not write an execution");
     assert_eq!(lines.len(), 1, "{}", server.log());
 }
 

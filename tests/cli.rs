@@ -72,12 +72,12 @@ fn version_and_help_are_printed() {
 #[test]
 fn an_invalid_setting_stops_the_start() {
     for (name, value, allowed) in [
-        ("FAAS_PORT", "99999", "from 0 to 65535"),
-        ("FAAS_PORT", "http", "from 0 to 65535"),
-        ("FAAS_TIMEOUT", "0", "from 1 to 86400000"),
-        ("FAAS_TIMEOUT", "-1", "from 1 to 86400000"),
-        ("FAAS_POOL_SIZE", "0", "from 1 to 10000"),
-        ("FAAS_MEMORY_LIMIT", "lots", "from 16 to 65536"),
+        ("FAAS_PORT", "99999", "between 0 and 65535"),
+        ("FAAS_PORT", "http", "between 0 and 65535"),
+        ("FAAS_TIMEOUT", "0", "between 1 and 86400000"),
+        ("FAAS_TIMEOUT", "-1", "between 1 and 86400000"),
+        ("FAAS_POOL_SIZE", "0", "between 1 and 10000"),
+        ("FAAS_MEMORY_LIMIT", "lots", "between 16 and 65536"),
         ("FAAS_HOST", "nowhere", "IP address"),
         ("FAAS_LOG_FORMAT", "xml", "human, json"),
         ("FAAS_REQUIRE_SANDBOX", "maybe", "1 or 0"),

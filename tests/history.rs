@@ -131,9 +131,9 @@ fn the_execution_list_is_newest_first_and_can_be_filtered() {
         ("?status=nonsense", "success, error, timeout"),
         ("?language=python", "javascript, typescript"),
         ("?since=yesterday", "2026-01-31T12:00:00Z"),
-        ("?limit=0", "1 to 1000"),
-        ("?limit=1001", "1 to 1000"),
-        ("?limit=-1", "1 to 1000"),
+        ("?limit=0", "between 1 and 1000"),
+        ("?limit=1001", "between 1 and 1000"),
+        ("?limit=-1", "between 1 and 1000"),
         ("?order=desc", "status, language, since and limit"),
     ] {
         let answer = server.get(&format!("/executions{query}"));

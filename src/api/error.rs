@@ -96,7 +96,7 @@ impl ApiError {
     pub fn no_route() -> Self {
         Self::not_found(
             "Not found",
-            "There are POST /run_code, POST /check_code, GET /health, GET /metrics, GET /executions, \
+            "The routes are POST /run_code, POST /check_code, GET /health, GET /metrics, GET /executions, \
              GET /executions/{task_id} and GET /openapi.json",
         )
     }

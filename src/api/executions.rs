@@ -95,20 +95,21 @@ fn parse(query: &str, state: &AppState) -> Result<Filter, ApiError> {
     for (name, value) in &pairs {
         let refused = |allowed: String| {
             let error = format!("Invalid value for parameter '{name}'");
-            ApiError::bad_request(error, format!("Allowed are {allowed}"))
+            ApiError::bad_request(error, format!("Send {allowed}"))
         };
         match name.as_ref() {
             "status" => {
                 let fates = Fate::OF_BEGUN;
                 let known = fates.into_iter().find(|fate| fate.name() == value);
-                let names = || refused(fates.map(Fate::name).join(", "));
+                let names = || refused(format!("one of {}", fates.map(Fate::name).join(", ")));
                 filter.fate = Some(known.ok_or_else(names)?);
             }
             "language" => {
                 let mut served = state.settings.languages();
                 let known = served.find(|language| language.name() == value);
                 let names = || state.settings.languages().map(Language::name);
-                let names = || refused(names().collect::<Vec<_>>().join(", "));
+                let names =
+                    || refused(format!("one of {}", names().collect::<Vec<_>>().join(", ")));
                 filter.language = Some(known.ok_or_else(names)?);
             }
             "since" => {
@@ -123,14 +124,14 @@ fn parse(query: &str, state: &AppState) -> Result<Filter, ApiError> {
             "limit" => {
                 let limit = value.parse().ok();
                 let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
-                filter.limit =
-                    limit.ok_or_else(|| refused(format!("whole numbers from 1 to {MAX_LIMIT}")))?;
+                filter.limit = limit
+                    .ok_or_else(|| refused(format!("an integer between 1 and {MAX_LIMIT}")))?;
             }
             _ => {
                 let name: String = name.chars().take(64).collect();
                 return Err(ApiError::bad_request(
                     format!("Unknown parameter: {name}"),
-                    "There are status, language, since and limit",
+                    "The parameters are status, language, since and limit",
                 ));
             }
         }

@@ -33,7 +33,7 @@ pub fn lower(value: Option<Value>, limits: &mut Limits) -> Result<(), ApiError> 
         None | Some(Value::Null) => return Ok(()),
         Some(value) => serde_json::from_value(value).map_err(|error| {
             refused(format!(
-                "{error}; there are cpu_ms, memory_bytes, output_bytes, return_bytes, files_bytes, storage_bytes"
+                "{error}; the limits are cpu_ms, memory_bytes, output_bytes, return_bytes, files_bytes, storage_bytes"
             ))
         })?,
     };

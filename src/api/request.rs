@@ -229,7 +229,7 @@ fn parse_timeout(value: Option<&Value>, settings: &Settings) -> Result<Duration,
         _ => Err(ApiError::bad_request(
             "Parameter 'timeout' must be a positive integer",
             format!(
-                "Milliseconds from 1 on; more than {} (FAAS_MAX_EXECUTION_TIME) is cut to that",
+                "Send milliseconds, at least 1; values above {} (FAAS_MAX_EXECUTION_TIME) are reduced to it",
                 settings.max_execution_time.as_millis()
             ),
         )),
@@ -244,7 +244,7 @@ fn parse_priority(value: Option<&Value>) -> Result<Priority, ApiError> {
     priority.ok_or_else(|| {
         ApiError::bad_request(
             "Unknown priority",
-            "Parameter 'priority' is \"high\", \"normal\" or \"low\"",
+            "Parameter 'priority' must be \"high\", \"normal\" or \"low\"",
         )
     })
 }
@@ -273,12 +273,12 @@ fn parse_packages(value: Option<&Value>, language: Language) -> Result<PackageSe
         Some(Value::Array(list)) => list.as_slice(),
         Some(_) => {
             return Err(refused(
-                "Send [\"pydantic\", \"msgpack==1.2.4\"]".to_owned(),
+                "Send an array such as [\"pydantic\", \"msgpack==1.2.4\"]".to_owned(),
             ));
         }
     };
     let names: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
-    let names = names.ok_or_else(|| refused("Each package is a string".to_owned()))?;
+    let names = names.ok_or_else(|| refused("Each package must be a string".to_owned()))?;
     let packages = PackageSet::new(&names).map_err(|error| refused(error.to_string()))?;
     if !packages.is_empty() && language.runtime().spec().with_packages.is_none() {
         return Err(refused(
@@ -294,7 +294,7 @@ fn parse_timings(value: Option<&Value>) -> Result<bool, ApiError> {
         Some(Value::Bool(wanted)) => Ok(*wanted),
         Some(_) => Err(ApiError::bad_request(
             "Parameter 'timings' must be true or false",
-            "Send true to be told where the time went, or leave it out",
+            "Send true to get the time of each step, or leave it out",
         )),
     }
 }

@@ -132,7 +132,7 @@ impl Following {
 fn joined(answer: Result<Answer, JoinError>) -> Answer {
     answer.unwrap_or_else(|_| {
         Err(ApiError::failed(
-            "The execution broke off; send the request again",
+            "The execution ended by an internal error; send the request again",
         ))
     })
 }

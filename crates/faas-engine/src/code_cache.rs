@@ -46,7 +46,7 @@ pub enum CodeCacheError {
         all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"),
         expect(dead_code, reason = "elsewhere")
     )]
-    #[error("machine code can be written on x86_64 Linux with glibc only")]
+    #[error("machine code can only be written on x86_64 Linux with glibc")]
     Unsupported,
 }
 
@@ -66,7 +66,7 @@ pub fn compile(
     let source = std::fs::read(directory.join(SOURCE)).map_err(CodeCacheError::Source)?;
     let file = match use_cache {
         true => read(&directory.join(PATH), &source),
-        false => Err("it is not to be used".to_owned()),
+        false => Err("it is turned off".to_owned()),
     };
     let (code, mut no_cache) = match file {
         Ok(code) => (code, None),

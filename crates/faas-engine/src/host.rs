@@ -80,7 +80,7 @@ impl Host for Silent {
     fn write(&self, _stream: Stream, _bytes: &[u8]) {}
 
     fn package(&self, _request: PackageRequest<'_>) -> Result<PackageReply, String> {
-        Err("there are no packages while the runtime boots".to_owned())
+        Err("packages are not available while the runtime boots".to_owned())
     }
 
     fn put_file(&self, _name: &str, _media_type: Option<&str>, _contents: &[u8]) {}
@@ -270,7 +270,7 @@ pub fn op_faas_package(
             file: &file,
         },
         "distribution" => PackageRequest::DistributionFile { file: &name },
-        _ => return Err(JsErrorBox::type_error("no such request")),
+        _ => return Err(JsErrorBox::type_error("unknown kind of package request")),
     };
     match ask(&state, request)? {
         PackageReply::Contents(contents) => Ok(contents.into()),
@@ -309,7 +309,7 @@ fn ask(state: &RefCell<OpState>, request: PackageRequest<'_>) -> Result<PackageR
 }
 
 fn other_answer() -> JsErrorBox {
-    JsErrorBox::generic("the supervisor answered another question")
+    JsErrorBox::generic("the answer of the supervisor does not fit the request")
 }
 
 /// A file as JavaScript sees it.
@@ -349,7 +349,7 @@ pub fn op_faas_put_file(
         Some(left) => state.files_left = left,
         None => {
             return Err(JsErrorBox::range_error(format!(
-                "{name} ({} bytes) is more than the program may hand back (FAAS_MAX_FILES_BYTES)",
+                "{name} ({} bytes) exceeds what is left for returned files (FAAS_MAX_FILES_BYTES)",
                 contents.len()
             )));
         }

@@ -40,7 +40,9 @@ pub fn initialize(engine_flags: &str, extra_flags: &str) -> Result<(), EngineErr
     // deno_core never asks for it; without it every wasm memory access pays an explicit bounds check.
     // Machine code of a code cache relies on it: it was compiled without such checks.
     if !v8::V8::enable_web_assembly_trap_handler(true) {
-        return Err(EngineError::Boot("V8's trap handler cannot be had".into()));
+        return Err(EngineError::Boot(
+            "V8's trap handler could not be installed".into(),
+        ));
     }
     JsRuntime::init_platform(Some(
         v8::new_single_threaded_default_platform(false).make_shared(),

@@ -326,7 +326,7 @@ impl Engine for PythonEngine {
             .borrow_mut::<HostState>()
             .outcome
             .take()
-            .ok_or_else(|| EngineError::Runner("it reported no outcome".into()))
+            .ok_or_else(|| EngineError::Runner("the program reported no outcome".into()))
     }
 
     fn check(&mut self, _language: Language, code: &str) -> Result<String, EngineError> {
@@ -348,7 +348,7 @@ impl Engine for PythonEngine {
         deno_core::scope!(scope, &mut self.runtime);
         v8::tc_scope!(let scope, scope);
         let list = packages.join("\n");
-        let list = v8::String::new(scope, &list).ok_or("the list is too long")?;
+        let list = v8::String::new(scope, &list).ok_or("the list of packages is too long")?;
         let this = v8::undefined(scope).into();
         let install = v8::Local::new(scope, install);
         match install.call(scope, this, &[list.into()]) {

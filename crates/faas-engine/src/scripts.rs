@@ -13,12 +13,12 @@ const SCRIPTS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/scripts.rs
 /// A script that cannot be run: a mistake of the build.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
-    #[error("the program does not carry {0}; build.rs has to look for it")]
+    #[error("{0} is missing from the program; build.rs must include it")]
     NotCarried(&'static str),
     #[error(transparent)]
     Load(#[from] std::io::Error),
     /// deno_core hands it to V8 as one byte a character, and checks that in debug builds only.
-    #[error("{0} has a character outside ASCII; write an escape")]
+    #[error("{0} has a character outside ASCII; write it as an escape")]
     NotAscii(&'static str),
 }
 

@@ -70,7 +70,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Failure> + UnwindSafe) -> Result<
     TRANSLATING.store(false, Ordering::Relaxed);
     result.unwrap_or_else(|_| {
         Err(Failure::without_place(
-            "SyntaxError: the TypeScript compiler could not cope with the program".to_owned(),
+            "SyntaxError: the TypeScript compiler failed on this program".to_owned(),
         ))
     })
 }

@@ -45,7 +45,7 @@ pub enum PackageError {
     )]
     UnsupportedWheel(String),
     /// The index does not say what the file's contents must be.
-    #[error("'{0}' is refused: the package index names no sha256 for it")]
+    #[error("'{0}' is refused: the package index gives no sha256 for it")]
     NoHash(String),
     /// The contents are not what the index or the lock file promised.
     #[error(
@@ -69,7 +69,7 @@ pub enum PackageError {
         limit: u64,
     },
     /// The source did not finish its answer within the time allowed.
-    #[error("{host} did not answer in full within {:.1} s; try again later", .after.as_secs_f64())]
+    #[error("{host} did not finish its answer within {:.1} s; try again later", .after.as_secs_f64())]
     Timeout {
         /// Host of the source.
         host: String,

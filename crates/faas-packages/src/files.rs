@@ -92,14 +92,18 @@ impl Files {
         match &fetched {
             Ok(data) => {
                 add(&self.counters.downloaded, data.len() as u64);
-                tracing::info!(file = file.name, bytes = data.len(), "package file fetched");
+                tracing::info!(
+                    file = file.name,
+                    bytes = data.len(),
+                    "fetched a package file"
+                );
             }
             Err(error) => tracing::warn!(
                 file = file.name,
                 host = remote::host(&file.url),
                 kind = error.kind(),
                 %error,
-                "package file not fetched"
+                "could not fetch a package file"
             ),
         }
         fetched
@@ -131,7 +135,7 @@ fn read(file: &LocalFile, limit: u64) -> Result<Bytes, PackageError> {
     let actual = Digest::of(&data);
     if actual != file.sha256 {
         let error = wrong_hash(&file.name, file.sha256, actual);
-        tracing::warn!(path = %file.path.display(), %error, "local package file refused");
+        tracing::warn!(path = %file.path.display(), %error, "refused a local package file");
         return Err(error);
     }
     Ok(data.into())

@@ -232,7 +232,7 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
         .last()
         .is_some_and(|from| !remote::may_lead(from, attempt.url()))
     {
-        attempt.error("it redirects out of https, or away from the web")
+        attempt.error("it redirects from https to http, or to an address that is not http(s)")
     } else {
         attempt.follow()
     }
@@ -246,7 +246,7 @@ fn check_status(response: &Response) -> Result<(), Failure> {
     let host = remote::host(response.url());
     if status.is_redirection() {
         // One that was followed never gets here.
-        let reason = "it redirects to nothing that can be followed".into();
+        let reason = "it redirects to an address that cannot be followed".into();
         return Err(never(PackageError::BadAnswer { host, reason }));
     }
     let error = PackageError::Status {

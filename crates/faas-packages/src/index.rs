@@ -111,7 +111,7 @@ impl Index {
             && !matches!(error, PackageError::NotFound(_))
         {
             tracing::warn!(project = %name, host = self.remote.host(), kind = error.kind(), %error,
-                "no usable answer of the package index");
+                "the package index gave no usable answer");
         }
         asked
     }

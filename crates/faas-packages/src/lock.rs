@@ -59,7 +59,7 @@ impl Lock {
             ) else {
                 tracing::warn!(
                     package = package.name,
-                    "an entry of the lock file cannot be used"
+                    "ignoring an unusable entry of the lock file"
                 );
                 continue;
             };

@@ -58,7 +58,7 @@ fn parse_json(body: &[u8], page: &Url) -> Result<Links, String> {
         // Only where, not serde's sentence: that quotes the answer.
         .map_err(|error| {
             let (line, column) = (error.line(), error.column());
-            format!("it is no JSON of the Simple API (line {line}, column {column})")
+            format!("it is not JSON of the Simple API (line {line}, column {column})")
         })?;
     check_version(&answer.meta.api_version)?;
     Ok(Links {
@@ -141,7 +141,7 @@ fn attribute(tag: &StartTag<()>, name: &str) -> Option<String> {
 fn check_version(version: &str) -> Result<(), String> {
     match version.split('.').next() {
         Some("1") => Ok(()),
-        _ => Err("it is of another version of the Simple API than 1".into()),
+        _ => Err("it is not in version 1 of the Simple API".into()),
     }
 }
 

@@ -40,7 +40,7 @@ fn parse_all(setting: &'static str, names: &[String]) -> Result<HashSet<ProjectN
     let parse = |name: &String| {
         ProjectName::parse(name).map_err(|error| OpenError::Setting {
             setting,
-            problem: format!("holds a wrong entry: {error}"),
+            problem: format!("has an invalid entry: {error}"),
         })
     };
     names.iter().map(parse).collect()

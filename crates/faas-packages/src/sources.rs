@@ -44,7 +44,7 @@ impl Sources {
             Some(directory) if !directory.is_dir() => {
                 return Err(OpenError::Setting {
                     setting: "FAAS_WHEELHOUSE",
-                    problem: format!("names no directory: {}", directory.display()),
+                    problem: format!("is not a directory: {}", directory.display()),
                 });
             }
             directory => directory.clone().map(Wheelhouse::new),
@@ -157,7 +157,7 @@ impl Sources {
             return Err(PackageError::TooLarge { what: name, limit });
         }
         let Some(sha256) = sha256 else {
-            tracing::warn!(file = name, "the package index names no sha256");
+            tracing::warn!(file = name, "the package index gives no sha256");
             return Err(PackageError::NoHash(name));
         };
         Ok(RemoteFile { name, url, sha256 })

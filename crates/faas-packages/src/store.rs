@@ -136,7 +136,7 @@ impl Store {
         let mut data = Vec::new();
         (&file).read_to_end(&mut data)?;
         if Digest::of(&data) != digest {
-            tracing::warn!(sha256 = %digest, "a file in the package cache is damaged; dropping it");
+            tracing::warn!(sha256 = %digest, "dropping a damaged file from the package cache");
             guard(&self.known).remove(&digest);
             fs::remove_file(path)?;
             return Ok(None);

@@ -46,7 +46,12 @@ impl Failures {
         if last.logged.is_none_or(|logged| logged.elapsed() >= PAUSE) {
             last.logged = Some(Instant::now());
             let total = self.counter.get();
-            tracing::error!(what = self.what, reason = last.reason, total, "not written");
+            tracing::error!(
+                what = self.what,
+                reason = last.reason,
+                total,
+                "could not write an execution"
+            );
         }
     }
 

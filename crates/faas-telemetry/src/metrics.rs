@@ -219,7 +219,7 @@ impl Metrics {
         let mut registry = Registry::default();
         registry.register(
             "faas_executions",
-            "Programs that were begun, by how they ended",
+            "Programs started, by how they ended",
             self.executions.clone(),
         );
         registry.register(
@@ -229,7 +229,7 @@ impl Metrics {
         );
         registry.register(
             "faas_queue_wait_seconds",
-            "Time from a request until it had a sandbox",
+            "Time that requests waited for a sandbox",
             self.queue_wait.clone(),
         );
         registry.register(
@@ -244,12 +244,12 @@ impl Metrics {
         );
         registry.register(
             "faas_pool_sandboxes",
-            "Sandboxes alive, by what they do",
+            "Sandboxes alive, by state",
             self.sandboxes.clone(),
         );
         registry.register(
             "faas_zygote_restarts",
-            "Zygotes that went down after they had served",
+            "Zygotes that went down after serving",
             self.restarts.clone(),
         );
         registry.register(
@@ -259,7 +259,7 @@ impl Metrics {
         );
         registry.register(
             "faas_http_requests",
-            "Requests that were answered; code 499 if the caller hung up before",
+            "Requests answered; code 499 if the caller hung up first",
             self.requests.clone(),
         );
         registry.register(
@@ -269,12 +269,12 @@ impl Metrics {
         );
         registry.register(
             "faas_history_write_failures",
-            "Executions that are missing in the history",
+            "Executions missing from the history",
             self.history_write_failures.clone(),
         );
         registry.register(
             "faas_audit_write_failures",
-            "Lines that are missing in the audit log",
+            "Lines missing from the audit log",
             self.audit_write_failures.clone(),
         );
         registry

@@ -59,7 +59,7 @@ impl Traces {
         let exporter = OtlpExporter::builder().with_http().build();
         let exporter = exporter.map_err(|error| {
             format!(
-                "traces cannot be sent: {error}; {} is to be the http(s) address of a collector",
+                "traces cannot be sent: {error}; {} must be the http(s) address of a collector",
                 ENDPOINTS[0]
             )
         })?;

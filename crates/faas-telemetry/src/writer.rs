@@ -47,7 +47,7 @@ pub trait Sink: Send + 'static {
 pub enum NotTaken {
     #[error("the disk is too slow")]
     Full,
-    #[error("the thread that writes has ended")]
+    #[error("the writer thread has ended")]
     Gone,
 }
 

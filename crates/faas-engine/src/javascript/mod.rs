@@ -242,7 +242,7 @@ impl JavaScriptEngine {
             };
             let begin = v8::Local::new(scope, begin);
             if begin.call(scope, undefined, &[input]).is_none() {
-                return Err(EngineError::Runner("it could not begin".into()));
+                return Err(EngineError::Runner("the program could not start".into()));
             }
             match compile::compile(scope, &code, &source) {
                 Ok(compiled) => {
@@ -330,7 +330,9 @@ impl Engine for JavaScriptEngine {
         match outcome {
             Some(outcome) => Ok(outcome),
             None if interrupt::stop_requested() => Err(EngineError::Terminated),
-            None => Err(EngineError::Runner("it reported no outcome".into())),
+            None => Err(EngineError::Runner(
+                "the program reported no outcome".into(),
+            )),
         }
     }
 
@@ -351,7 +353,7 @@ impl Engine for JavaScriptEngine {
     }
 
     fn install(&mut self, _packages: &[String]) -> Result<(), String> {
-        Err("there are packages for Python only".to_owned())
+        Err("packages are supported for Python only".to_owned())
     }
 
     fn set_host(&mut self, host: Rc<dyn Host>) {

@@ -141,7 +141,10 @@ async fn redirects_are_followed_up_to_a_limit() {
     assert_eq!(packages.file("six", SIX).await.unwrap(), "contents");
     for (name, reason) in [
         ("loop", "it redirects too often"),
-        ("local", "it redirects to nothing that can be followed"),
+        (
+            "local",
+            "it redirects to an address that cannot be followed",
+        ),
     ] {
         let (host, reason) = (server.host.clone(), reason.to_owned());
         let error = packages.project(name).await.unwrap_err();

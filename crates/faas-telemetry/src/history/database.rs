@@ -222,7 +222,7 @@ impl Open {
             // Of a later release, whose tables may be any.
             _ => return Err(damage("it was written by another version of this program")),
         }
-        let file = file_id(path).ok_or_else(|| damage("it is not there"))?;
+        let file = file_id(path).ok_or_else(|| damage("it is missing"))?;
         Ok(Self { connection, file })
     }
 }
@@ -270,7 +270,7 @@ fn move_aside(path: &Path, reason: &rusqlite::Error) {
         Ok(()) => {
             tracing::error!(%reason, moved_to = %aside.display(), "the history was damaged");
         }
-        Err(error) => tracing::error!(%reason, %error, "the damaged history cannot be moved"),
+        Err(error) => tracing::error!(%reason, %error, "could not move the damaged history aside"),
     }
     // They belong to the damaged file; a new one would take them for its own.
     for suffix in ["-wal", "-shm"] {
