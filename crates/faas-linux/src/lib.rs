@@ -1,4 +1,4 @@
-//! What both sides of the boundary ask of the kernel.
+//! Kernel interfaces that both sides of the boundary use.
 
 mod clock;
 mod proc_status;

@@ -1,6 +1,6 @@
-//! What `/proc/PID/status` tells of a process (proc_pid_status(5)).
+//! What `/proc/PID/status` says about a process (proc_pid_status(5)).
 
-/// Sizes of a process's memory, in bytes, and its threads; 0 for a process that has none any more.
+/// Sizes of a process's memory, in bytes, and its threads; 0 for a process that has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProcessStatus {
     /// Addresses in use (`VmSize`): what RLIMIT_AS counts.
@@ -16,20 +16,20 @@ pub struct ProcessStatus {
 }
 
 impl ProcessStatus {
-    /// Of a process by its id.
+    /// Reads that of a process.
     ///
     /// # Errors
-    /// The system's, when there is no such process or it may not be looked at.
+    /// The system's error, when there is no such process or access is denied.
     pub fn of(pid: i32) -> std::io::Result<Self> {
         Ok(parse(&std::fs::read_to_string(format!(
             "/proc/{pid}/status"
         ))?))
     }
 
-    /// Of this process.
+    /// Reads that of this process.
     ///
     /// # Errors
-    /// The system's, when `/proc` is not there.
+    /// The system's error, when `/proc` is missing.
     pub fn own() -> std::io::Result<Self> {
         Ok(parse(&std::fs::read_to_string("/proc/self/status")?))
     }

@@ -1,6 +1,6 @@
-//! The system calls that are left: one list for sandboxes, a longer one for zygotes.
+//! The system calls that are allowed: one list for sandboxes, a longer one for zygotes.
 //!
-//! What is not listed fails with EPERM, so that code which merely tries something goes on. Calls of
+//! All others fail with EPERM, so that code which merely tries something can go on. Calls of
 //! another architecture (`int 0x80`) kill the process.
 
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ use seccompiler::SeccompRule;
 /// Why there is no filter: the architecture has none, or a rule is wrong.
 type Error = seccompiler::BackendError;
 
-/// Calls by number; those without rules are allowed whatever their arguments are, the others if one
-/// of their rules holds.
+/// Calls by number. Those without rules are allowed with any arguments, the others if one of their
+/// rules holds.
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Whether the kernel filters system calls with the action that we use.
@@ -99,7 +99,7 @@ pub fn for_zygote() -> Result<BpfProgram, Error> {
     );
     // Huge pages and forkable memory want more kinds of advice than a sandbox may give.
     allow(&mut rules, &[libc::SYS_madvise]);
-    // Of forks, only the very one that makes a sandbox: a sibling, with memory of its own.
+    // Of forks, only the one that makes a sandbox: a sibling with separate memory.
     let thread_id = (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
     rules.insert(
         libc::SYS_clone,
@@ -128,7 +128,7 @@ pub fn for_zygote() -> Result<BpfProgram, Error> {
     compile(rules)
 }
 
-/// What both need.
+/// Calls that both need.
 fn common() -> Result<Rules, Error> {
     let mut rules = Rules::new();
     allow(
@@ -201,7 +201,7 @@ fn common() -> Result<Rules, Error> {
         libc::SYS_madvise,
         one_of(2, advice.map(|advice| advice as u64))?,
     );
-    // Only private memory, and none that grows by itself: RLIMIT_DATA does not count the others.
+    // Only private memory that does not grow automatically: RLIMIT_DATA does not count other kinds.
     // It may be executable, since V8 compiles.
     let kind = libc::MAP_TYPE | libc::MAP_GROWSDOWN | libc::MAP_HUGETLB | libc::MAP_LOCKED;
     rules.insert(
@@ -224,7 +224,7 @@ fn common() -> Result<Rules, Error> {
     Ok(rules)
 }
 
-/// `prlimit64` on the process itself: to lower what a job lowers, to read the stack's.
+/// `prlimit64` on the process itself: to lower the limits of a job, to read that of the stack.
 fn own_limits() -> Result<Vec<SeccompRule>, Error> {
     let no_new_limit = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
     Ok(vec![
@@ -260,7 +260,7 @@ fn equal(argument: u8, value: u64) -> Result<SeccompCondition, Error> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
 }
 
-/// An argument that is a C int, of which the bits in `mask` are looked at.
+/// An argument that is a C int, of which only the bits in `mask` count.
 fn masked(argument: u8, mask: u64, value: u64) -> Result<SeccompCondition, Error> {
     SeccompCondition::new(
         argument,

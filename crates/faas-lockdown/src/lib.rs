@@ -5,12 +5,12 @@
 //! |---|---|
 //! | descriptors | everything open but the job socket |
 //! | limits | memory over the zygote's, CPU time, files, processes, core dumps |
-//! | capabilities | what root could do, raising those limits again among it |
+//! | capabilities | what root could do, including raising those limits again |
 //! | Landlock | the file system, TCP, signals and abstract sockets outside (where the kernel has it) |
 //! | seccomp | every system call but those on the list |
 //!
 //! A zygote narrows itself, too, once it has booted ([`narrow_zygote`]): it may be asked to install
-//! packages, which runs code of others. Sandboxes inherit that and narrow further.
+//! packages, which runs third-party code. Sandboxes inherit that and narrow further.
 
 mod filter;
 mod lockdown;

@@ -68,7 +68,7 @@ impl<T, E: Into<std::io::Error>> At<T> for Result<T, E> {
     }
 }
 
-/// Asks the kernel which layers it has. Changes nothing, so the supervisor may ask, too.
+/// Asks the kernel which layers it has. Changes nothing, so the supervisor may call it, too.
 pub fn probe_layers() -> Layers {
     let mut layers = Layers {
         present: vec![
@@ -103,7 +103,7 @@ pub struct Lockdown {
 }
 
 impl Lockdown {
-    /// Compiles the filter and probes what this machine offers. To be called after the zygote's
+    /// Compiles the filter and probes what this machine offers. Call it after the zygote's
     /// last change to its memory.
     ///
     /// # Errors
@@ -159,7 +159,7 @@ impl Lockdown {
     /// Narrows CPU time and memory to what a job may have.
     ///
     /// # Errors
-    /// The system's; with the limits that the supervisor sends there is none.
+    /// The system's error; none with the limits that the supervisor sends.
     pub fn limit(&self, limits: &Limits) -> Result<(), LockdownError> {
         let memory = self.base_data_bytes.saturating_add(limits.memory.get());
         let addresses = self.base_address_bytes + ADDRESS_SPACE_BYTES;
@@ -174,9 +174,9 @@ impl Lockdown {
     }
 }
 
-/// Takes from this process, a zygote that has booted, what it needs no longer: privileges, writing
-/// to files, reading any outside `/proc`, executing programs, making sockets. It can still fork, and
-/// its forks can lock themselves down.
+/// Takes away what a booted zygote no longer needs: privileges, writing files, reading any outside
+/// `/proc`, executing programs, making sockets. It can still fork, and its forks can lock themselves
+/// down.
 ///
 /// # Errors
 /// When a layer that this machine offers cannot be applied.
@@ -203,7 +203,8 @@ fn apply_filter(filter: &BpfProgram) -> std::io::Result<()> {
     })
 }
 
-/// Gives up root's powers; nobody else has any. Limits are final only without CAP_SYS_RESOURCE.
+/// Gives up root's capabilities; other users have none. Limits are final only without
+/// CAP_SYS_RESOURCE.
 fn drop_capabilities() -> rustix::io::Result<()> {
     let none = CapabilitySet::empty();
     rustix::thread::set_capabilities(
@@ -216,7 +217,7 @@ fn drop_capabilities() -> rustix::io::Result<()> {
     )
 }
 
-/// Denies with Landlock everything that it knows, but reading files below `readable`.
+/// Denies with Landlock everything that it knows, except reading files below `readable`.
 fn restrict(readable: Option<&str>) -> std::io::Result<()> {
     let restricted = restricted(readable).map_err(|error| {
         // The errno of the call that failed, if one did.
@@ -275,7 +276,7 @@ fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
     )
 }
 
-/// A program that used up its CPU time is asked to stop again each time it used as much more, in ms.
+/// Further CPU time after which a program over its limit is asked to stop again, in ms.
 const STOP_AGAIN_AFTER_MS: u64 = 40;
 
 fn arm_cpu_timer(after: Duration) -> std::io::Result<()> {
@@ -302,7 +303,7 @@ fn arm_cpu_timer(after: Duration) -> std::io::Result<()> {
 /// The system's.
 ///
 /// # Safety
-/// Whatever object of this process owns the descriptor of that number must never be used again: the
+/// Any object of this process that owns the descriptor of that number must never be used again: the
 /// number changes its meaning.
 pub unsafe fn move_to_job_socket(socket: OwnedFd) -> std::io::Result<OwnedFd> {
     if socket.as_raw_fd() == JOB_SOCKET {
@@ -329,7 +330,7 @@ fn close_others() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Whether the kernel has Landlock switched on: asks for the version of its interface.
+/// Whether Landlock is enabled in the kernel: asks for the version of its interface.
 fn landlock_is_enabled() -> bool {
     const LANDLOCK_CREATE_RULESET_VERSION: libc::c_uint = 1;
     // SAFETY: with this flag the call takes no attributes and only returns a number.

@@ -33,15 +33,15 @@ pub struct Distribution {
     lock: Arc<Lock>,
 }
 
-/// The lock file that a distribution brings along, if it is a directory that has one.
+/// The lock file in a distribution, if it is a directory that has one.
 pub fn own_lock(distribution: &str) -> Option<PathBuf> {
     let own = Path::new(distribution).join(LOCK_FILE);
     own.is_file().then_some(own)
 }
 
 impl Distribution {
-    /// `bundled` is the lock of the Pyodide that this server runs. A directory's own lock goes
-    /// before it; a mirror serves files only.
+    /// `bundled` is the lock of the Pyodide that this server runs. A directory's own lock takes
+    /// precedence; a mirror serves files only.
     pub fn open(address: &str, bundled: &Arc<Lock>) -> Result<Self, OpenError> {
         if address.starts_with("http://") || address.starts_with("https://") {
             let remote = Remote::parse(SETTING, address)?;

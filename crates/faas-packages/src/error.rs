@@ -15,7 +15,7 @@ pub enum PackageError {
     /// Packages are turned off.
     #[error("packages are turned off on this server; ask its operator to turn them on")]
     Disabled,
-    /// Not a name of a project or of a file, whatever the sources hold.
+    /// Not a valid name of a project or of a file.
     #[error("{} is not a valid {what} name", quoted(.name))]
     InvalidName {
         /// `package` or `file`.
@@ -38,7 +38,7 @@ pub enum PackageError {
     /// No source has it.
     #[error("{0}")]
     NotFound(String),
-    /// There are files, but none that can run in Pyodide.
+    /// The project has files, but none that can run in Pyodide.
     #[error(
         "'{0}' has no wheel that runs here; it takes a pure Python wheel (py3-none-any) \
          or one built for Pyodide (…_wasm32)"
@@ -92,7 +92,7 @@ pub enum PackageError {
         /// HTTP status code.
         status: u16,
     },
-    /// The source's answer makes no sense, or redirects where it must not.
+    /// The source's answer is malformed, or redirects where it must not.
     #[error("the answer of {host} cannot be used: {reason}")]
     BadAnswer {
         /// Host of the source.
@@ -126,7 +126,7 @@ impl PackageError {
         }
     }
 
-    /// Logs the cause, which programs do not see, and gives the error they do.
+    /// Logs the cause, which programs must not see, and returns the error that they do see.
     pub fn store(doing: &'static str, cause: &dyn std::error::Error) -> Self {
         tracing::error!(%cause, doing, "package store failed");
         Self::Store
@@ -144,7 +144,7 @@ fn status_advice(status: u16) -> &'static str {
 /// Why the package sources could not be set up. For the operator: it names settings and paths.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// A setting has a value that makes no sense.
+    /// A setting has an invalid value.
     #[error("{setting} {problem}")]
     Setting {
         /// Name of the environment variable.
@@ -157,7 +157,7 @@ pub enum OpenError {
     Cache {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The lock file cannot be read or is not one.

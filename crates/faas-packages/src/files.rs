@@ -1,4 +1,4 @@
-//! Contents by their sha256: from the cache, from this machine, or from where they come from.
+//! Contents by their sha256: from the cache, from this machine, or from their source.
 
 use std::fs::File;
 use std::io::Read;
@@ -39,10 +39,10 @@ pub struct LocalFile {
     pub sha256: Digest,
 }
 
-/// Reads and fetches files. Whatever it returns has the sha256 that was asked for. However many
-/// ask for the same contents at once, they are read or fetched once.
+/// Reads and fetches files. Everything it returns has the requested sha256. If many callers ask
+/// for the same contents at once, they are read or fetched once.
 ///
-/// Cheap to clone; every clone shares the cache and the work under way.
+/// Cheap to clone; every clone shares the cache and the work in progress.
 #[derive(Clone)]
 pub struct Files {
     pub http: Arc<Http>,

@@ -31,8 +31,8 @@ where
         }
     }
 
-    /// Waits for the work on `key`, starting it if nobody has. It runs as a task of its own, so
-    /// a caller that goes away takes nothing from the others.
+    /// Waits for the work on `key`, and starts it if no one has yet. It runs in its own task, so
+    /// it goes on for the others when a caller goes away.
     pub async fn join(
         &self,
         key: K,
@@ -58,7 +58,7 @@ where
             tokio::spawn(async move {
                 let outcome = work.await;
                 drop(landing);
-                // An error only says that nobody waits any more.
+                // An error only means that no one is waiting any more.
                 let _ = done.send(outcome);
             });
         }
@@ -68,7 +68,7 @@ where
     }
 }
 
-/// Takes the key off the map when the work ends, even by a panic.
+/// Removes the key from the map when the work ends, even if it panics.
 struct Landing<K: Eq + Hash, T: Clone> {
     running: Running<K, T>,
     key: K,

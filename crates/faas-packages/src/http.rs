@@ -25,10 +25,10 @@ use super::remote::Remote;
 use super::retry;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest silence of a source in the middle of an answer.
+/// Longest pause of a source in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_REDIRECTS: usize = 5;
-/// Requests under way at once; more wait, so that no program makes this a source of floods.
+/// Most requests at once; more wait, so that no program can flood a source through this server.
 const MAX_REQUESTS: usize = 16;
 
 /// A client with the limits that all package requests share.
@@ -42,7 +42,7 @@ pub struct Http {
 /// What to fetch.
 pub struct Request<'a> {
     pub url: &'a Url,
-    /// Whose credentials to use, if the address is of its origin.
+    /// Whose credentials to use, if the address has the same origin.
     pub remote: &'a Remote,
     /// Content types to ask for; `None` for files, which must come as they are.
     pub accept: Option<&'static str>,
@@ -61,7 +61,7 @@ pub struct Head {
 
 /// Where the body of an answer goes.
 pub trait Sink: Send {
-    /// Forgets what came so far: another attempt begins.
+    /// Discards what has arrived so far: another attempt begins.
     fn restart(&mut self) -> impl Future<Output = io::Result<()>> + Send;
     fn write(&mut self, chunk: &Bytes) -> impl Future<Output = io::Result<()>> + Send;
 }
@@ -78,7 +78,7 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// A failed attempt, and whether another may do better.
+/// A failed attempt, and whether a retry may succeed.
 struct Failure {
     error: PackageError,
     again: Again,
@@ -109,7 +109,7 @@ impl Http {
         })
     }
 
-    /// Fetches into `sink`, trying again after failures that may pass.
+    /// Fetches into `sink`, and retries after temporary failures.
     pub async fn get(
         &self,
         request: &Request<'_>,
@@ -189,7 +189,8 @@ impl Http {
         Ok(head)
     }
 
-    /// Says what went wrong with a connection, without the address that reqwest's error carries.
+    /// Describes what went wrong with a connection, without the address that reqwest's error
+    /// carries.
     fn broken(&self, url: &Url, error: &reqwest::Error) -> Failure {
         let host = remote::host(url);
         let cause = innermost(error);
@@ -218,7 +219,7 @@ impl Http {
     }
 }
 
-/// What is at the bottom of an error, below all that repeats the address.
+/// The innermost cause of an error; the outer ones repeat the address.
 pub fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     error.source().map_or(error, innermost)
 }

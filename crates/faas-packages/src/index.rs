@@ -18,12 +18,12 @@ use super::parse::ACCEPT;
 use super::remote::Remote;
 use super::weighted::WeightedLru;
 
-/// Generous: an index lists every file that a project ever had.
+/// Generous, because an index lists every file that a project ever had.
 const MAX_ANSWER: u64 = 64 << 20;
 /// Bytes of answers that are remembered, roughly.
 const REMEMBERED: u64 = 32 << 20;
-/// How long a project that is not there is taken for missing. Short: its author may be about to
-/// upload it. Not zero: a program may ask again and again.
+/// How long a project counts as missing after the index did not have it. Short: its author may be
+/// about to upload it. Not zero: a program may ask again and again.
 const MISSING_FOR: Duration = Duration::from_secs(30);
 
 /// Cheap to clone; clones share what is remembered.
@@ -38,7 +38,7 @@ pub struct Index {
 
 struct Answer {
     at: Instant,
-    /// A project, or that there is none that could be used.
+    /// A project, or the fact that it has no usable file.
     project: Result<Arc<Project>, PackageError>,
 }
 
@@ -57,7 +57,7 @@ impl Index {
         self.remote.clone()
     }
 
-    /// What the index says of a project, from memory if that is fresh enough.
+    /// What the index says about a project, from memory if that is fresh enough.
     pub async fn project(&self, name: &ProjectName) -> Result<Arc<Project>, PackageError> {
         if let Some(answer) = self.remembered(name, self.fresh_for) {
             return answer;
@@ -71,7 +71,7 @@ impl Index {
         self.flights.join(name.clone(), work).await
     }
 
-    /// What the index said of a project before, however long ago. Enough for fetching a file: a
+    /// What the index said about a project before, however long ago. Enough for fetching a file: a
     /// sha256 does not age.
     pub fn known(&self, name: &ProjectName) -> Option<Arc<Project>> {
         self.remembered(name, Duration::MAX)?.ok()
@@ -93,7 +93,8 @@ impl Index {
 
     fn remember(&self, name: ProjectName, project: &Result<Arc<Project>, PackageError>) {
         let weight = match project {
-            // The text and the parsed files are of about one size; then what a map entry takes.
+            // The text and the parsed files are about the same size; the rest is what a map entry
+            // takes.
             Ok(project) => 2 * project.json.len() as u64 + 256,
             Err(PackageError::NotFound(_) | PackageError::UnsupportedWheel(_)) => 512,
             Err(_) => return,

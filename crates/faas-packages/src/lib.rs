@@ -2,7 +2,7 @@
 //!
 //! A sandbox asks by project and file name, never by address. The answers come from, in order, a
 //! directory of wheels, Pyodide's own distribution and a package index. Every file is checked
-//! against the sha256 that its source named before a byte of it goes on.
+//! against the sha256 that its source named before any of it is passed on.
 //!
 //! | files | their job |
 //! | --- | --- |
@@ -71,10 +71,10 @@ impl std::fmt::Debug for Packages {
 }
 
 impl Packages {
-    /// Sets the sources up and the cache, where it cleans up after a crash.
+    /// Sets up the sources and the cache, and cleans up what a crash left there.
     ///
     /// # Errors
-    /// If a setting makes no sense, or the cache directory or a lock file cannot be used.
+    /// If a setting is invalid, or the cache directory or a lock file cannot be used.
     pub fn open(settings: &PackageSettings) -> Result<Self, OpenError> {
         let sources = if settings.enabled {
             Some(Arc::new(Sources::open(settings)?))
@@ -89,7 +89,7 @@ impl Packages {
         Self { sources: None }
     }
 
-    /// The files of a project that may run here, as PEP 691 JSON. Their addresses are symbolic,
+    /// The files of a project that can run here, as PEP 691 JSON. Their addresses are symbolic,
     /// `listing::FILE_URL_PREFIX` with `<project>/<file>`. The wheelhouse answers alone if it has the project.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl Packages {
     /// its answer is not remembered.
     ///
     /// # Errors
-    /// Any [`PackageError`]. Nothing is kept of a file that fails.
+    /// Any [`PackageError`]. A file that fails is not kept.
     pub async fn file(&self, project: &str, file: &str) -> Result<Bytes, PackageError> {
         let sources = self.sources()?;
         let project = sources.allowed(project)?;
@@ -143,13 +143,13 @@ impl Packages {
     /// Whether the wheelhouse has a project.
     ///
     /// # Errors
-    /// [`PackageError::Disabled`], a name that is none or not allowed, or an unreadable wheelhouse.
+    /// [`PackageError::Disabled`], an invalid or forbidden name, or an unreadable wheelhouse.
     pub async fn in_wheelhouse(&self, name: &str) -> Result<bool, PackageError> {
         let sources = self.sources()?;
         sources.in_wheelhouse(&sources.allowed(name)?).await
     }
 
-    /// What happened so far. All zero if packages are turned off.
+    /// Counts so far. All zero if packages are turned off.
     pub fn stats(&self) -> PackageStats {
         let sources = self.sources.as_ref();
         sources.map_or_else(PackageStats::default, |sources| sources.stats())
@@ -160,7 +160,7 @@ impl Packages {
     }
 }
 
-/// Runs work on the disk or on much data where it does not hold other tasks up.
+/// Runs work on the disk or on much data where it does not block other tasks.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, PackageError> {

@@ -62,7 +62,7 @@ pub enum Metadata {
     Hashes(Hashes),
 }
 
-/// A wheel that an index offers and that may run here.
+/// A wheel that an index offers and that can run here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexFile {
     pub url: Url,
@@ -71,18 +71,18 @@ pub struct IndexFile {
     pub size: Option<u64>,
 }
 
-/// What an index said of a project.
+/// What an index said about a project.
 #[derive(Debug)]
 pub struct Project {
     /// The answer for sandboxes.
     pub json: Arc<str>,
     pub files: HashMap<String, IndexFile>,
-    /// Whether there were files, of whatever kind.
+    /// Whether there were files of any kind.
     pub any_links: bool,
 }
 
 impl Project {
-    /// Takes the wheels of this project that may run here. `page` is where the answer came from
+    /// Takes the wheels of this project that can run here. `page` is where the answer came from
     /// and `base` what its links are relative to.
     pub fn new(name: &ProjectName, links: &[Link], page: &Url, base: &Url) -> Self {
         let mut files = HashMap::new();
@@ -134,8 +134,8 @@ impl Hashes {
     }
 }
 
-/// The address of a link, if it is one that may be fetched. Credentials that an index writes
-/// into links are not used.
+/// The address of a link, if it may be fetched. Credentials that an index writes into links are not
+/// used.
 fn resolve(link: &Link, page: &Url, base: &Url) -> Option<Url> {
     let mut url = base.join(&link.url).ok()?;
     url.set_fragment(None);

@@ -50,7 +50,7 @@ impl fmt::Display for ProjectName {
 pub struct WheelName {
     pub file: String,
     pub project: ProjectName,
-    /// Whether its tags can be fit for Pyodide. micropip checks exactly; this spares sandboxes the
+    /// Whether its tags may suit Pyodide. micropip checks exactly; this spares sandboxes the
     /// hundreds of wheels for other platforms.
     pub runs_here: bool,
 }
@@ -76,7 +76,7 @@ impl WheelName {
     }
 }
 
-/// What a sandbox may ask of a project: a wheel, or the metadata beside it (PEP 658).
+/// What a sandbox may request of a project: a wheel, or its metadata (PEP 658).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     pub wheel: WheelName,

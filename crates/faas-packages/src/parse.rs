@@ -55,7 +55,7 @@ struct JsonMeta {
 
 fn parse_json(body: &[u8], page: &Url) -> Result<Links, String> {
     let answer: JsonAnswer = serde_json::from_slice(body)
-        // Only where, not serde's sentence: that quotes the answer.
+        // Only the place: serde's own message quotes the answer.
         .map_err(|error| {
             let (line, column) = (error.line(), error.column());
             format!("it is not JSON of the Simple API (line {line}, column {column})")
@@ -69,7 +69,7 @@ fn parse_json(body: &[u8], page: &Url) -> Result<Links, String> {
 
 fn parse_html(body: &[u8], page: &Url) -> Result<Links, String> {
     let mut emitter = DefaultEmitter::default();
-    // So that what looks like a link within a script or a title is none.
+    // So that text in a script or a title that looks like a link does not count as one.
     emitter.naively_switch_states(true);
     let mut links = Vec::new();
     let mut base = None;
@@ -137,7 +137,7 @@ fn attribute(tag: &StartTag<()>, name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(value).into_owned())
 }
 
-/// Later minor versions only add; another major version may mean anything.
+/// Later minor versions only add fields; another major version may change everything.
 fn check_version(version: &str) -> Result<(), String> {
     match version.split('.').next() {
         Some("1") => Ok(()),

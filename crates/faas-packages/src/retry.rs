@@ -13,7 +13,7 @@ pub fn backoff(tried: u32) -> Duration {
     let pause = FIRST
         .saturating_mul(2_u32.saturating_pow(tried))
         .min(LONGEST);
-    // Without randomness from the kernel, all wait the same.
+    // Without random numbers from the kernel, all wait equally long.
     let random = f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX);
     pause.mul_f64(0.5 + random / 2.0)
 }

@@ -1,4 +1,4 @@
-//! What the operator decides.
+//! Settings of the package sources, which the operator decides.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,12 +9,12 @@ use super::distribution::own_lock;
 /// Settings of the package sources. [`PackageSettings::new`] has the defaults.
 #[derive(Clone)]
 pub struct PackageSettings {
-    /// If false, every request is refused at once and nothing below is looked at.
+    /// If false, every request is refused at once and the rest is ignored.
     pub enabled: bool,
     /// A directory of wheels, asked first (`FAAS_WHEELHOUSE`).
     pub wheelhouse: Option<PathBuf>,
     /// Pyodide's distribution: a directory or an http(s) address (`FAAS_PYODIDE_PACKAGES`). A
-    /// `pyodide-lock.json` in the directory goes before [`Self::bundled_lock`].
+    /// `pyodide-lock.json` in the directory takes precedence over [`Self::bundled_lock`].
     pub distribution: Option<String>,
     /// The lock file of the bundled Pyodide.
     pub bundled_lock: PathBuf,
@@ -30,13 +30,13 @@ pub struct PackageSettings {
     pub deny: Vec<String>,
     /// Where fetched files are kept.
     pub cache_dir: PathBuf,
-    /// Most bytes to keep there; the least recently used files go first.
+    /// Most bytes to keep there; the least recently used files are evicted first.
     pub cache_bytes: u64,
     /// Most bytes of one file.
     pub max_file_bytes: u64,
     /// Longest whole time for one answer or file, retries included.
     pub timeout: Duration,
-    /// How often to try again after a failure that may pass.
+    /// How often to retry after a temporary failure.
     pub retries: u32,
 }
 

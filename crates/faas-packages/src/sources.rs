@@ -127,7 +127,7 @@ impl Sources {
         self.files.fetch(file, index.remote()).await
     }
 
-    /// The file of an index answer that is wanted, from memory or from a new answer.
+    /// The wanted file of an index answer, from memory or from a new answer.
     async fn indexed(
         &self,
         index: &Index,
@@ -205,7 +205,7 @@ impl Sources {
         Ok(None)
     }
 
-    /// Packages that may provide a top-level module, the likeliest first.
+    /// Packages that may provide a top-level module, the most likely first.
     fn providers(&self, module: &str) -> Vec<ProjectName> {
         let locked = self.lock().and_then(|lock| lock.provider(module));
         let locked = locked.or_else(|| self.bundled_lock.provider(module));

@@ -1,7 +1,7 @@
 //! The cache on disk: files by their sha256, bounded in bytes.
 //!
-//! `tmp/` holds what is still coming in, `sha256/ab/cdef…` what was verified. A file gets its
-//! final name by a rename, so that a crash leaves nothing but a stray in `tmp/`.
+//! `tmp/` holds downloads in progress, `sha256/ab/cdef…` verified files. A file gets its
+//! final name by a rename, so that a crash leaves at most a stray file in `tmp/`.
 
 use std::fs;
 use std::fs::File;
@@ -42,7 +42,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a cache of at most `capacity` bytes, making it if there is none. Removes what a
+    /// Opens a cache of at most `capacity` bytes, and creates it if it is missing. Removes what a
     /// crash left behind, unless another server uses the directory right now.
     pub fn open(root: &Path, capacity: u64, counters: Arc<Counters>) -> io::Result<Self> {
         let (incoming, verified) = (root.join("tmp"), root.join("sha256"));
@@ -68,7 +68,7 @@ impl Store {
         Ok(store)
     }
 
-    /// A file for something that is about to come in.
+    /// Creates a file for a download.
     pub async fn incoming(&self) -> Result<Incoming, PackageError> {
         let directory = self.root.join("tmp");
         let failed = |error| PackageError::store("making a file for a download", &error);
@@ -83,8 +83,8 @@ impl Store {
         })
     }
 
-    /// Keeps what came in under its digest and returns its contents, unless the digest is not
-    /// the `expected` one: then nothing is kept.
+    /// Keeps a download under its digest and returns its contents. If the digest is not the
+    /// `expected` one, nothing is kept.
     pub async fn keep(
         self: &Arc<Self>,
         mut incoming: Incoming,
@@ -147,8 +147,8 @@ impl Store {
         Ok(Some(data.into()))
     }
 
-    /// Makes a file the most recently used one and evicts what no longer fits. Whoever reads an
-    /// evicted file goes on reading: it only loses its name.
+    /// Makes a file the most recently used one and evicts what no longer fits. An evicted file
+    /// that is open can still be read: it only loses its name.
     fn remember(&self, digest: Digest, size: u64) {
         let evicted = guard(&self.known).insert(digest, (), size);
         for digest in evicted {
@@ -172,7 +172,7 @@ impl Store {
     }
 }
 
-/// A file that is coming in. Dropping it removes it.
+/// A download in progress. Dropping it removes the file.
 pub struct Incoming {
     file: tokio::fs::File,
     path: TempPath,

@@ -25,7 +25,7 @@ impl<K: Hash + Eq, V> WeightedLru<K, V> {
         self.entries.get(key).map(|(value, _)| value)
     }
 
-    /// Adds or replaces an entry and returns the keys that had to go; the new one too, if it
+    /// Adds or replaces an entry and returns the keys that were evicted; the new one too, if it
     /// alone is too heavy.
     pub fn insert(&mut self, key: K, value: V, weight: u64) -> Vec<K> {
         self.remove(&key);

@@ -35,7 +35,7 @@ struct Inner {
     hashed: Mutex<HashMap<String, (Stamp, Digest)>>,
 }
 
-/// A file whose stamp is the same is taken for unchanged.
+/// A file counts as unchanged while its stamp is the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     modified: SystemTime,
@@ -48,14 +48,14 @@ impl Wheelhouse {
         Self(Arc::new(Inner { directory, hashed }))
     }
 
-    /// Whether there is a wheel of this project that may run here.
+    /// Whether there is a wheel of this project that can run here.
     pub async fn has(&self, project: &ProjectName) -> Result<bool, PackageError> {
         let project = project.clone();
         self.with(move |inner| Ok(!inner.wheels(&project)?.is_empty()))
             .await
     }
 
-    /// The PEP 691 answer for a project, if there is a wheel of it that may run here.
+    /// The PEP 691 answer for a project, if there is a wheel of it that can run here.
     pub async fn project(&self, project: &ProjectName) -> Result<Option<Arc<str>>, PackageError> {
         let project = project.clone();
         self.with(move |inner| {
@@ -71,7 +71,7 @@ impl Wheelhouse {
         .await
     }
 
-    /// The contents of a wheel, if it is here.
+    /// The contents of a wheel, if the directory has it.
     pub async fn read(
         &self,
         wheel: &WheelName,
@@ -92,7 +92,7 @@ impl Wheelhouse {
         };
         let read = files.read(file).await;
         if let Err(PackageError::WrongHash { .. }) = read {
-            // Altered with its stamp kept. The next answer shall be right.
+            // Changed without a new stamp. Forget it, so that the next answer is right.
             guard(&self.0.hashed).remove(&wheel.file);
         }
         read.map(Some)
@@ -126,7 +126,7 @@ impl Inner {
         Ok(found)
     }
 
-    /// A file's digest, hashing it only if it is not the one from before.
+    /// A file's digest; hashes it only if it changed.
     fn hash(&self, name: &str) -> io::Result<(Stamp, Digest)> {
         let mut file = File::open(self.directory.join(name))?;
         let metadata = file.metadata()?;

@@ -1,5 +1,5 @@
-//! The audit log: a line of JSON per execution, written by a thread of its own, so that a slow disk
-//! keeps no request waiting.
+//! The audit log: a line of JSON per execution. Its own thread writes it, so that no request waits
+//! for a slow disk.
 
 use std::fs::File;
 use std::fs::OpenOptions;
@@ -23,7 +23,7 @@ use super::time::rfc3339;
 use super::writer::Sink;
 use super::writer::Writer;
 
-/// The log, to be written to.
+/// The log.
 #[derive(Debug)]
 pub struct AuditLog {
     writer: Writer<LogFile>,
@@ -34,7 +34,7 @@ pub struct AuditLog {
 #[derive(Debug)]
 pub enum Item {
     Line(Arc<Execution>),
-    /// Nothing to write: look whether the file is to be opened again.
+    /// Nothing to write: check whether to reopen the file.
     Wake,
 }
 
@@ -64,10 +64,10 @@ impl AuditLog {
         }
     }
 
-    /// Has the file opened again by its name, after it was renamed.
+    /// Makes the thread reopen the file by its name, after it was renamed.
     pub fn reopen(&self) {
         self.reopen.store(true, Ordering::Release);
-        // If there is no room for this, the thread has lines before it, and looks then.
+        // If the queue is full, the thread has lines to write, and checks then.
         let _ = self.writer.send(Item::Wake);
     }
 
@@ -145,7 +145,7 @@ impl LogFile {
         }
     }
 
-    /// Writes whole lines, and counts those that did not get into the file whole.
+    /// Writes whole lines, and counts those that were not written whole.
     fn append(&mut self, text: &[u8]) {
         if text.is_empty() {
             return;
@@ -166,7 +166,7 @@ impl LogFile {
         }
     }
 
-    /// Like `write_all`, but tells in its error how much was written.
+    /// Like `write_all`, but its error says how much was written.
     fn write(&mut self, text: &[u8]) -> Result<(), (usize, std::io::Error)> {
         let mut written = 0;
         while written < text.len() {

@@ -1,4 +1,4 @@
-//! What is kept of one execution, by the audit log and the history.
+//! What the audit log and the history keep of one execution.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,9 +21,9 @@ pub struct Execution {
     pub began: SystemTime,
     pub task_id: String,
     pub request_id: String,
-    /// Where the request came from; the last proxy, if there is one.
+    /// Address that the request came from: the last proxy, if there is one.
     pub caller: Option<SocketAddr>,
-    /// Whether the caller showed the token.
+    /// Whether the caller sent the token.
     pub by_token: bool,
     pub language: Language,
     /// Lower-case hexadecimal digits.
@@ -33,9 +33,9 @@ pub struct Execution {
     pub limits: Limits,
     pub priority: Priority,
     pub fate: Fate,
-    /// None if it did not come to its end.
+    /// `None` if the execution did not end.
     pub end: Option<End>,
-    /// Kept only if the history is to have it.
+    /// Kept only if the history stores bodies.
     pub bodies: Option<Bodies>,
 }
 
@@ -45,12 +45,12 @@ pub enum Fate {
     Ended(Status),
     /// The caller hung up before its end.
     Cancelled,
-    /// It was not begun.
+    /// It was not started.
     Refused(Refusal),
 }
 
 impl Fate {
-    /// Those of executions that were begun: what metrics count and the history keeps.
+    /// Those of executions that were started: what metrics count and the history keeps.
     pub const OF_BEGUN: [Self; Status::ALL.len() + 1] = {
         let mut all = [Self::Cancelled; Status::ALL.len() + 1];
         let mut index = 0;
@@ -79,7 +79,7 @@ impl Fate {
     }
 }
 
-/// Why an execution was not begun.
+/// Why an execution was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     QueueFull,

@@ -1,4 +1,4 @@
-//! Failures of writing what nobody waits for: counted, shown, and logged now and then.
+//! Failures of writing in the background: counted, shown, and logged at intervals.
 
 use std::fmt::Display;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use serde_json::Value;
 use serde_json::json;
 
-/// Pause between two log lines about the same.
+/// Pause between two log lines about the same writer.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// The failures of one writer.
@@ -24,7 +24,7 @@ pub struct Failures {
 
 #[derive(Debug, Default)]
 struct Last {
-    /// Why the latest failure; empty once writing works again.
+    /// Reason of the latest failure; empty once writing works again.
     reason: String,
     logged: Option<Instant>,
 }
@@ -38,7 +38,7 @@ impl Failures {
         }
     }
 
-    /// Counts things that could not be written.
+    /// Counts items that could not be written.
     pub fn count(&self, things: usize, reason: &dyn Display) {
         self.counter.inc_by(things as u64);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,7 +55,7 @@ impl Failures {
         }
     }
 
-    /// Something could be written.
+    /// Records that writing works again.
     pub fn recovered(&self) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.reason.clear();

@@ -34,17 +34,17 @@ impl Meter {
         self.kind
     }
 
-    /// Counts a sandbox as being started for as long as the answer lives.
+    /// Counts a sandbox as starting until the returned value is dropped.
     pub fn starting(&self) -> Gauged {
         Gauged::new(&self.starting)
     }
 
-    /// Counts a sandbox as executing for as long as the answer lives.
+    /// Counts a sandbox as executing until the returned value is dropped.
     pub fn active(&self) -> Gauged {
         Gauged::new(&self.active)
     }
 
-    /// A sandbox is ready that was asked for with `starting`.
+    /// Records that a sandbox requested with `starting` is ready.
     pub fn forked(&self, starting: &Gauged) {
         self.metrics.forked(self.kind, starting.since.elapsed());
     }
@@ -53,13 +53,13 @@ impl Meter {
         self.metrics.booted(self.kind, duration);
     }
 
-    /// A zygote went down that had served.
+    /// Records that a zygote that had served went down.
     pub fn restarted(&self) {
         self.metrics.restarted(self.kind);
     }
 }
 
-/// One thing in a gauge, while it lives.
+/// Adds one to a gauge until it is dropped.
 #[derive(Debug)]
 pub struct Gauged {
     gauge: Gauge,

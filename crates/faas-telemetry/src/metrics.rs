@@ -27,7 +27,7 @@ const BOOT_BUCKETS: [f64; 13] = [
     0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0,
 ];
 
-/// The label of requests that found the queue full, beside those of [`Limit`].
+/// The label of requests that found the queue full, in addition to those of [`Limit`].
 const QUEUE: &str = "queue";
 
 /// Which zygote a sandbox comes from.
@@ -39,7 +39,7 @@ pub enum SandboxKind {
 }
 
 impl SandboxKind {
-    /// Those that there can be.
+    /// All kinds that this server can have.
     pub fn all() -> impl Iterator<Item = Self> {
         let plain = Runtime::ALL.into_iter().map(Self::Runtime);
         let takes_packages = |runtime: &Runtime| runtime.spec().with_packages.is_some();
@@ -154,8 +154,8 @@ fn boot_histogram() -> Histogram {
 }
 
 impl Metrics {
-    /// All at zero. What a server with these languages and runtimes can count exists from the
-    /// start, so that an alert sees the first change.
+    /// All at zero. Every series that a server with these languages and runtimes can have exists
+    /// from the start, so that an alert sees the first change.
     pub fn new(
         languages: impl IntoIterator<Item = Language>,
         runtimes: impl IntoIterator<Item = Runtime>,
@@ -193,7 +193,7 @@ impl Metrics {
         metrics
     }
 
-    /// Begins the series of a kind of sandbox.
+    /// Creates the series of a kind of sandbox.
     pub fn open(&self, kind: SandboxKind) {
         let runtime = kind.name();
         let labels = RuntimeLabels { runtime };
@@ -280,7 +280,7 @@ impl Metrics {
         registry
     }
 
-    /// Counts an execution that came to an end after `wall`; `truncated` if output was cut off.
+    /// Counts an execution that ended after `wall`; `truncated` if output was cut off.
     pub fn executed(&self, language: Language, status: Status, wall: Duration, truncated: bool) {
         self.count_execution(language, Fate::Ended(status));
         let language = language.name();
@@ -311,7 +311,7 @@ impl Metrics {
         self.limits.get_or_create(&LimitLabels { limit }).inc();
     }
 
-    /// Counts a request that was refused because too many waited already.
+    /// Counts a request that was refused because the queue was full.
     pub fn found_queue_full(&self) {
         let labels = LimitLabels { limit: QUEUE };
         self.limits.get_or_create(&labels).inc();

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-/// RFC 3339 in UTC, with milliseconds. Times beyond the year 9999, which no clock shows, become its
-/// beginning: 1970.
+/// RFC 3339 in UTC, with milliseconds. Times beyond the year 9999, which no clock shows, become
+/// 1970.
 pub fn rfc3339(time: SystemTime) -> String {
     format!("{:.3}", Timestamp::try_from(time).unwrap_or_default())
 }

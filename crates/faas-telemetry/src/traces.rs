@@ -1,7 +1,7 @@
-//! Traces for an OpenTelemetry collector: OTLP over HTTP, in batches, by a thread of their own. A
-//! collector that does not answer costs spans, never a request.
+//! Traces for an OpenTelemetry collector: OTLP over HTTP, in batches, from their own thread. If the
+//! collector does not answer, spans are lost, never a request.
 //!
-//! Set up by the variables that OpenTelemetry defines; none set, nothing of this runs.
+//! Configured by the variables that OpenTelemetry defines; without them, none of this runs.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -36,20 +36,20 @@ const ENDPOINTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 ];
-/// Crates of ours that make spans.
+/// Our crates that create spans.
 const CRATES_WITH_SPANS: [&str; 2] = ["faas_server", "faas_pool"];
-/// Pause between two log lines about a collector that takes no spans.
+/// Pause between two log lines about a collector that accepts no spans.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// The way of spans to the collector.
+/// Sends spans to the collector.
 #[derive(Debug)]
 pub struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// As the environment says; none if it names no collector. The sending runs on `runtime`.
+    /// Reads the environment; `None` if it names no collector. Sending runs on `runtime`.
     ///
     /// # Errors
-    /// When what the environment says makes no sense.
+    /// When a variable of the environment is invalid.
     pub fn from_environment(runtime: &Handle) -> Result<Option<Self>, String> {
         let value = |name: &str| std::env::var(name).unwrap_or_default();
         let disabled = value("OTEL_SDK_DISABLED").eq_ignore_ascii_case("true");
@@ -80,7 +80,7 @@ impl Traces {
         Ok(Some(Self(provider)))
     }
 
-    /// What hands spans of this program over, whatever is logged; not those of its HTTP client, which
+    /// Exports the spans of this program, whatever is logged; not those of its HTTP client, which
     /// would be about the sending of spans.
     pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
@@ -98,7 +98,7 @@ impl Traces {
 
     /// Sends what is left; gives up after `within`. Must not run on a thread of the runtime.
     pub fn flush(&self, within: Duration) {
-        // What went wrong was logged.
+        // The failure was logged.
         let _ = self.0.shutdown_with_timeout(within);
     }
 }
@@ -110,7 +110,7 @@ pub fn continue_trace(span: &Span, headers: &HeaderMap) {
     }
     let propagator = TraceContextPropagator::new();
     let parent = propagator.extract_with_context(&Context::new(), &Headers(headers));
-    // Fails if there is no collector; then nobody misses it.
+    // Fails if there is no collector; then no one needs it.
     let _ = span.set_parent(parent);
 }
 
@@ -162,7 +162,7 @@ impl SpanExporter for OnRuntime {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        // Nothing was sent yet, so that there is only this one.
+        // Nothing was sent yet, so this is the only reference.
         if let Some(exporter) = Arc::get_mut(&mut self.exporter) {
             exporter.set_resource(resource);
         }

@@ -1,5 +1,4 @@
-//! A bounded queue with a thread behind it, for what is written to a disk: whoever hands something
-//! over never waits.
+//! A bounded queue with a thread that writes to a disk. Adding to the queue never waits.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -12,37 +11,36 @@ use std::time::Instant;
 
 use super::failures::Failures;
 
-/// Things that may wait for the disk.
+/// Most items that may wait for the disk.
 const WAITING: usize = 4096;
-/// How often a thread that gathers a batch looks for more, so that not everything that is handed
-/// over wakes it.
+/// How often a thread that gathers a batch polls the queue, so that not every item wakes it.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// What the thread does with things.
+/// What the thread does with items.
 pub trait Sink: Send + 'static {
     type Item: Send + 'static;
 
-    /// Most things in one batch.
+    /// Most items in one batch.
     const BATCH: usize;
     /// How long a batch may be gathered.
     const GATHER_WITHIN: Duration;
     /// How often [`Self::idle`] is called while nothing comes.
     const IDLE_EVERY: Duration;
 
-    /// Whether this thing may wait for others.
+    /// Whether this item may wait for others.
     fn may_wait(item: &Self::Item) -> bool;
 
-    /// Takes a batch of things, in the order in which they came.
+    /// Takes a batch of items, in the order in which they were added.
     fn take(&mut self, batch: Vec<Self::Item>);
 
-    /// Makes sure that what was taken is on the disk.
+    /// Makes sure that all items taken are on the disk.
     fn sync(&mut self) {}
 
-    /// Called before the first thing, and now and then while none comes.
+    /// Called before the first item, and at intervals while none is added.
     fn idle(&mut self) {}
 }
 
-/// Why something was not handed over.
+/// Why an item was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotTaken {
     #[error("the disk is too slow")]
@@ -60,7 +58,7 @@ impl<T> From<TrySendError<T>> for NotTaken {
     }
 }
 
-/// The queue. Dropping it ends the thread, after it has written what waits.
+/// The queue. Dropping it ends the thread, after all that waits is written.
 #[derive(Debug)]
 pub struct Writer<S: Sink> {
     queue: SyncSender<Message<S::Item>>,
@@ -86,7 +84,7 @@ impl<S: Sink> Writer<S> {
         Ok(Self { queue, failures })
     }
 
-    /// Hands something over. Never waits.
+    /// Adds an item. Never waits.
     ///
     /// # Errors
     /// When the queue is full or the thread is gone.
@@ -109,7 +107,7 @@ impl<S: Sink> Writer<S> {
         let _ = flushed.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 
-    /// What could not be written.
+    /// Items that could not be written.
     pub fn failures(&self) -> &Failures {
         &self.failures
     }

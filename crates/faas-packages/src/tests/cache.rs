@@ -1,4 +1,4 @@
-//! One download for all who ask, and what becomes of it on disk.
+//! One download for all callers, and what happens to it on disk.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! An index that works, the wheelhouse before it, and what programs may ask.
+//! A working index, the wheelhouse before it, and what programs may ask.
 
 use serde_json::Value;
 use serde_json::json;

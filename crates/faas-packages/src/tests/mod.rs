@@ -1,4 +1,4 @@
-//! The whole of it, against servers on this machine.
+//! The whole crate, against servers on this machine.
 
 mod cache;
 mod distribution;
@@ -23,7 +23,7 @@ use super::digest::Digest;
 const SIX: &str = "six-1.0-py3-none-any.whl";
 const SIX_PATH: &str = "/files/six-1.0-py3-none-any.whl";
 
-/// A place of its own for one test.
+/// Directories for one test.
 struct Place {
     root: TempDir,
 }
@@ -39,7 +39,7 @@ impl Place {
         self.root.path().join(name)
     }
 
-    /// Quick to give up, without any source.
+    /// Settings that give up quickly, without any source.
     fn settings(&self) -> PackageSettings {
         PackageSettings {
             timeout: Duration::from_secs(5),

@@ -96,7 +96,7 @@ impl Database {
         }
     }
 
-    /// Adds executions, and lets old ones go.
+    /// Adds executions, and deletes old ones.
     ///
     /// # Errors
     /// When none of them could be added.
@@ -112,7 +112,7 @@ impl Database {
         })
     }
 
-    /// Opens the file, if it can be, and lets old executions go.
+    /// Opens the file, if possible, and deletes old executions.
     ///
     /// # Errors
     /// When it cannot be opened or written.
@@ -163,7 +163,7 @@ impl Database {
         })
     }
 
-    /// Does something with the open file. A damaged one is moved aside, and a new one tried.
+    /// Runs `work` on the open file. A damaged file is moved aside, and a new one tried.
     fn with<T>(
         &mut self,
         mut action: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
@@ -189,7 +189,7 @@ impl Database {
             _ => Open::new(path)?,
         };
         let result = action(&mut open.connection);
-        // After any other failure it is opened anew.
+        // After any other failure, the file is opened again.
         if result.is_ok() {
             self.open = Some(open);
         }
@@ -219,7 +219,7 @@ impl Open {
                 connection.execute_batch(TABLES)?;
                 connection.pragma_update(None, version, VERSION)?;
             }
-            // Of a later release, whose tables may be any.
+            // From a later release, whose tables are unknown.
             _ => return Err(damage("it was written by another version of this program")),
         }
         let file = file_id(path).ok_or_else(|| damage("it is missing"))?;
@@ -227,7 +227,7 @@ impl Open {
     }
 }
 
-/// Lets only one server at a time open or move the file. Without the lock things mostly go well, too.
+/// Lets only one server at a time open or move the file. Without the lock it mostly works, too.
 fn lock(path: &Path) -> Option<File> {
     let mut options = OpenOptions::new();
     let options = options.write(true).create(true).truncate(false).mode(0o600);
@@ -253,7 +253,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Moves a damaged file out of the way, for somebody to look at; unless another server did.
+/// Moves a damaged file out of the way, to be examined later, unless another server did.
 fn move_aside(path: &Path, reason: &rusqlite::Error) {
     let _lock = lock(path);
     if !Open::is_damaged(path) {
@@ -272,14 +272,14 @@ fn move_aside(path: &Path, reason: &rusqlite::Error) {
         }
         Err(error) => tracing::error!(%reason, %error, "could not move the damaged history aside"),
     }
-    // They belong to the damaged file; a new one would take them for its own.
+    // They belong to the damaged file; a new one would use them as its own.
     for suffix in ["-wal", "-shm"] {
         let _ = std::fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix));
     }
 }
 
 impl Open {
-    /// Whether the file is there and is none that this program can use.
+    /// Whether the file exists and this program cannot use it.
     fn is_damaged(path: &Path) -> bool {
         let check = || {
             let connection = Connection::open(path)?;
@@ -334,7 +334,7 @@ fn insert(connection: &Connection, execution: &Execution) -> rusqlite::Result<()
     Ok(())
 }
 
-/// Deletes what is too old or too much. Ids have no gaps but at the old end.
+/// Deletes what is too old or too much. Ids have gaps at the old end only.
 fn prune(connection: &Connection, settings: &HistorySettings) -> rusqlite::Result<()> {
     let oldest = SystemTime::now().checked_sub(settings.max_age);
     let oldest = oldest.map_or(0, milliseconds);

@@ -1,5 +1,5 @@
-//! The history of executions, in a database file of its own thread: adding to it keeps no request
-//! waiting, and whatever happens to the file, the service goes on.
+//! The history of executions, in a database file. Its own thread writes it: no request waits for
+//! that, and the service runs on whatever happens to the file.
 
 mod database;
 
@@ -25,9 +25,9 @@ pub use database::Entry;
 #[derive(Clone, Debug)]
 pub struct HistorySettings {
     pub path: PathBuf,
-    /// Executions kept at most.
+    /// Most executions kept.
     pub max_rows: u64,
-    /// None older than this is kept.
+    /// Executions older than this are deleted.
     pub max_age: Duration,
 }
 
@@ -37,12 +37,12 @@ pub struct Filter {
     /// One of [`Fate::OF_BEGUN`].
     pub fate: Option<Fate>,
     pub language: Option<Language>,
-    /// Begun then or later.
+    /// Started then or later.
     pub since: Option<SystemTime>,
     pub limit: u32,
 }
 
-/// Why the history does not answer.
+/// Why the history could not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     #[error("{0}")]
@@ -119,7 +119,7 @@ impl History {
     }
 }
 
-/// The thread's side: the database, and who is told what could not be written.
+/// The thread's side: the database, and where failures to write are counted.
 pub struct Keeper {
     database: Database,
     failures: Arc<Failures>,
@@ -137,7 +137,7 @@ impl Sink for Keeper {
     /// Executions that are written in one transaction.
     const BATCH: usize = 500;
     const GATHER_WITHIN: Duration = Duration::from_millis(100);
-    /// How often old executions are looked for while there are no new ones.
+    /// Pause between two searches for old executions while there are no new ones.
     const IDLE_EVERY: Duration = Duration::from_secs(600);
 
     fn may_wait(item: &Item) -> bool {
@@ -146,7 +146,7 @@ impl Sink for Keeper {
 
     fn take(&mut self, batch: Vec<Item>) {
         let mut executions = Vec::new();
-        // What may not wait is the last of its batch.
+        // An item that may not wait is the last of its batch.
         let mut question = None;
         for item in batch {
             match item {
