@@ -6,13 +6,13 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Crates whose scripts a realm has, besides ours.
+/// Crates whose scripts a realm uses, in addition to ours.
 const CRATES: [&str; 2] = ["deno_web", "deno_webidl"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=../../js");
     println!("cargo::rerun-if-changed=../../Cargo.lock");
-    // As deno_core names them: by way of this crate's folder.
+    // As deno_core names them: relative to the folder of this crate.
     let project = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let mut scripts = Vec::new();
     for folder in [
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The scripts that lie in a folder.
+/// The scripts in a folder.
 fn collect(folder: &Path, scripts: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

@@ -1,12 +1,12 @@
 //! V8's machine code for Pyodide's WebAssembly, kept in a file between boots.
 //!
-//! V8 compiles a function of WebAssembly twice: fast when it is first called, well once it was used
-//! much. `faas-server compile` runs programs until the second is done for what programs use, and
-//! writes the outcome; a zygote that finds it starts with it.
+//! V8 compiles a WebAssembly function twice: quickly when it is first called, and with optimisation
+//! once it was used often. `faas-server compile` runs programs until the functions that programs
+//! use are optimised, and writes the result to a file; a zygote that finds the file starts with it.
 //!
-//! V8 takes the file's word for what the machine code does. So the file belongs beside the program
-//! and Pyodide, where only those may write who may replace these, too, and digests guard it against
-//! accidents. V8's own header has it refuse the code of another version, other flags, another CPU.
+//! V8 trusts the machine code in the file. So the file belongs next to Pyodide, where only users
+//! who could replace Pyodide itself may write; digests guard it against accidents. By its own
+//! header, V8 refuses code for another version, other flags or another CPU.
 
 use std::cell::Cell;
 use std::cell::RefCell;
@@ -20,17 +20,17 @@ use sha2::Sha256;
 
 use super::platform;
 
-/// Where the file is, in the directory of Pyodide.
+/// Path of the file in the directory of Pyodide.
 pub const PATH: &str = "compiled/pyodide.asm.wasm.code";
 const SOURCE: &str = "pyodide.asm.wasm";
 
 /// The file begins with two digests, of the WebAssembly and of V8's data, which follow.
 const DIGEST_BYTES: usize = 32;
 
-/// A module of WebAssembly, and where its code came from.
+/// A WebAssembly module, and where its code came from.
 pub struct Compiled {
     module: v8::Global<v8::WasmModuleObject>,
-    /// Why no machine code was taken from a file; `None` if it was.
+    /// Why no machine code was read from a file; `None` if it was.
     pub no_cache: Option<String>,
 }
 
@@ -53,7 +53,7 @@ pub enum CodeCacheError {
 /// Compiles Pyodide, with the code from the file in `directory` if `use_cache` is set and the file fits.
 ///
 /// V8 knows modules by their bytes: as long as the result lives, compiling the same bytes in the
-/// realm, as Pyodide's own start does, gives this very module (`wasm::NativeModuleCache`).
+/// realm, as Pyodide's own start does, returns this same module (`wasm::NativeModuleCache`).
 ///
 /// # Errors
 /// When Pyodide's WebAssembly cannot be read or compiled. A missing or incompatible file
@@ -83,15 +83,15 @@ pub fn compile(
 }
 
 thread_local! {
-    /// V8's data, for [`offer`], which can have no arguments of its own.
+    /// V8's data, for [`offer`], which can take no further arguments.
     static CODE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    /// Whether V8 took it.
+    /// Whether V8 accepted it.
     static ACCEPTED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Called by V8 when it has all of the WebAssembly.
 unsafe extern "C" fn offer(interface: *mut v8::ModuleCachingInterface) {
-    // SAFETY: V8 calls with an object of its own that lives as long as the call.
+    // SAFETY: V8 passes an object that it owns and that lives as long as the call.
     let interface = unsafe { &mut *interface };
     let code = CODE.take();
     if !code.is_empty() {
@@ -120,7 +120,7 @@ fn compile_with_offer(
     result.take().unwrap_or(Err(CodeCacheError::Compile))
 }
 
-/// V8's data out of a file; or why it is of no use.
+/// V8's data from a file, or why it cannot be used.
 fn read(path: &Path, source: &[u8]) -> Result<Vec<u8>, String> {
     let mut file = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let damaged = || format!("{} is damaged", path.display());
@@ -136,7 +136,7 @@ fn read(path: &Path, source: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 impl Compiled {
-    /// The contents of a file with the machine code that there is by now.
+    /// The contents of a file with the machine code compiled so far.
     ///
     /// # Errors
     /// When V8 has none, or cannot be asked on this platform.
@@ -160,7 +160,7 @@ impl Compiled {
     fn serialize(&self, runtime: &mut JsRuntime) -> Result<Vec<u8>, CodeCacheError> {
         deno_core::scope!(scope, runtime);
         let module = v8::Local::new(scope, &self.module);
-        // SAFETY: the module is alive. What the first call returns is an object of its own, which
+        // SAFETY: the module is alive. The first call returns a new object, which
         // the second one reads and the third one frees, once.
         let buffer = unsafe {
             let compiled = cxx::v8__WasmModuleObject__GetCompiledModule(&*module);
@@ -171,14 +171,14 @@ impl Compiled {
         if buffer.data.is_null() {
             return Err(CodeCacheError::NothingToWrite);
         }
-        // SAFETY: V8 allocated and filled so many bytes and left them to us. They are never freed,
+        // SAFETY: V8 allocated and filled that many bytes and gave them to us. They are never freed,
         // since only V8's own allocator could, and the process that asks for them ends soon.
         Ok(unsafe { std::slice::from_raw_parts(buffer.data, buffer.size) }.to_vec())
     }
 }
 
-/// What the crate `v8` does not offer: `v8::CompiledWasmModule::Serialize` (v8-wasm.h), a public
-/// function of V8's that it has no binding for.
+/// `v8::CompiledWasmModule::Serialize` (v8-wasm.h), a public function of V8 for which the crate `v8`
+/// has no binding.
 #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
 mod cxx {
     use deno_core::v8;
@@ -200,7 +200,7 @@ mod cxx {
     }
 
     unsafe extern "C" {
-        // These two are the crate's own, which keeps them to itself (v8's src/wasm.rs).
+        // These two belong to the crate, which keeps them private (v8's src/wasm.rs).
         pub fn v8__WasmModuleObject__GetCompiledModule(
             this: *const v8::WasmModuleObject,
         ) -> *mut CompiledWasmModule;

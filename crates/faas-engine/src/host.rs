@@ -27,17 +27,17 @@ pub trait Host {
     /// Takes output. Never blocks for longer than the supervisor is slow, never fails visibly.
     fn write(&self, stream: Stream, bytes: &[u8]);
 
-    /// Asks for something of a package and waits for it.
+    /// Requests data about a package and waits for the answer.
     ///
     /// # Errors
     /// A sentence for the program.
     fn package(&self, request: PackageRequest<'_>) -> Result<PackageReply, String>;
 
-    /// Takes a file that the program hands back.
+    /// Takes a file that the program returns.
     fn put_file(&self, name: &str, media_type: Option<&str>, contents: &[u8]);
 
-    /// Takes note that the program ran out of memory, and ends the process. There may be no memory
-    /// left to do it with.
+    /// Records that the program ran out of memory, and ends the process. There may be no memory
+    /// left for this.
     fn out_of_memory(&self) -> !;
 }
 
@@ -50,11 +50,11 @@ pub enum PackageReply {
     Provider(Option<String>),
 }
 
-/// Throws output away: the host while a zygote boots and warms up.
+/// Discards output: the host while a zygote boots and warms up.
 pub struct Silent;
 
 impl HostState {
-    /// The state of a realm that boots.
+    /// The state of a realm while it boots.
     pub fn new(host: Rc<dyn Host>, boot_files: Option<PathBuf>) -> Self {
         Self {
             host,
@@ -67,7 +67,7 @@ impl HostState {
         }
     }
 
-    /// Makes ready for a program.
+    /// Prepares for a program.
     pub fn begin(&mut self, program: &Program<'_>) {
         self.files = program.files.to_vec();
         self.files_left = program.files_limit.get();
@@ -97,7 +97,7 @@ pub struct HostState {
     pub boot_files: Option<PathBuf>,
     /// What the program finds in its working directory.
     pub files: Vec<JobFile>,
-    /// How much more the program may hand back in files, in bytes.
+    /// How much more the program may return in files, in bytes.
     pub files_left: u64,
     /// What the program reported at its end.
     pub outcome: Option<Outcome>,
@@ -124,7 +124,7 @@ pub fn op_faas_write(state: &OpState, #[smi] descriptor: i32, #[buffer] bytes: &
     state.borrow::<HostState>().host.write(stream, bytes);
 }
 
-/// Takes the program's end: its exit code, its return value, and what it ran out of.
+/// Records the end of the program: its exit code, its return value, and the resource it exhausted.
 #[op2]
 pub fn op_faas_finish(
     state: &mut OpState,
@@ -145,7 +145,7 @@ pub fn op_faas_finish(
     });
 }
 
-/// Takes note that the program's source is compiled.
+/// Records that the program's source is compiled.
 #[op2(fast)]
 pub fn op_faas_compiled(state: &mut OpState) {
     state.borrow_mut::<HostState>().compiled_at_us = Some(monotonic_us());
@@ -163,14 +163,15 @@ pub fn op_faas_random(#[buffer] bytes: &mut [u8]) -> Result<(), JsErrorBox> {
     getrandom::fill(bytes).map_err(|error| JsErrorBox::generic(error.to_string()))
 }
 
-/// Sleeps for `milliseconds` or until a stop is requested; tells whether it was the latter.
+/// Sleeps for `milliseconds` or until a stop is requested; returns whether one was.
 #[op2(fast)]
 pub fn op_faas_sleep(milliseconds: f64) -> bool {
     interrupt::sleep(milliseconds);
     interrupt::take_stop()
 }
 
-/// Runs microtasks and V8's own pending tasks; the way on for promises while Python is on the stack.
+/// Runs microtasks and V8's own pending tasks, so that promises proceed while Python is on the
+/// stack.
 #[op2(nofast, reentrant)]
 pub fn op_faas_pump(scope: &mut v8::PinScope<'_, '_>) {
     platform::pump(scope);
@@ -209,7 +210,7 @@ pub fn op_faas_interrupt_buffer<'s>(
 }
 
 /// Directory within that of Pyodide with archives of Python whose sources are compiled
-/// (scripts/compile-python.mjs). Whatever is not there is taken as it came.
+/// (scripts/compile-python.mjs). Archives that are not there are used uncompiled.
 const COMPILED: &str = "compiled";
 
 /// Reads a file of the Pyodide distribution; fails once the boot is over.
@@ -254,8 +255,8 @@ fn too_long() -> JsErrorBox {
     JsErrorBox::range_error("the text is longer than a string can be")
 }
 
-/// Asks the supervisor for contents; `kind` is one of [`PackageRequest`]'s, in the names of
-/// js/python/packages.py.
+/// Asks the supervisor for the contents of a file; `kind` is one of [`PackageRequest`]'s, in the
+/// names of js/python/packages.py.
 #[op2]
 pub fn op_faas_package(
     state: Rc<RefCell<OpState>>,
@@ -319,7 +320,7 @@ struct InputFile {
     contents: serde_v8::ToJsBuffer,
 }
 
-/// The files that came with the program. They are gone after the first call.
+/// Takes the files that came with the program: a second call returns none.
 #[op2]
 #[serde]
 pub fn op_faas_input_files(state: &mut OpState) -> Vec<InputFile> {
@@ -331,7 +332,7 @@ pub fn op_faas_input_files(state: &mut OpState) -> Vec<InputFile> {
     files.into_iter().map(into_js).collect()
 }
 
-/// Hands a file back, made by the program or, with a media type, on its behalf.
+/// Returns a file that was made by the program or, with a media type, on its behalf.
 #[op2]
 pub fn op_faas_put_file(
     state: &mut OpState,

@@ -1,5 +1,5 @@
 //! How a running program is asked to stop: words in memory that a signal handler may write, and an
-//! interrupt of V8 for code that looks at no such word.
+//! interrupt of V8 for code that reads no such word.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -13,11 +13,11 @@ use deno_core::v8;
 /// <https://pyodide.org/en/stable/usage/keyboard-interrupts.html>
 static PYTHON_SIGNAL: AtomicU8 = AtomicU8::new(0);
 
-/// How far a stop has come. Blocking host calls return early once one was asked for.
+/// The progress of a stop. Blocking host calls return early once one was requested.
 static STOPPING: AtomicU8 = AtomicU8::new(NOT_ASKED);
 const NOT_ASKED: u8 = 0;
 const ASKED: u8 = 1;
-/// The code that reports the stop is at work, not to be stopped itself.
+/// The code that reports the stop is running and must not be stopped itself.
 const ACKNOWLEDGED: u8 = 2;
 
 /// SIGINT's number as Pyodide expects it.
@@ -30,7 +30,7 @@ pub(super) type InterruptCallback =
 /// The isolate to interrupt, null until [`interrupt_on_stop`].
 static INTERRUPT: AtomicPtr<Interrupt> = AtomicPtr::new(ptr::null_mut());
 
-/// What V8 shall do when a stop is asked for.
+/// What V8 does when a stop is requested.
 struct Interrupt {
     isolate: v8::IsolateHandle,
     callback: InterruptCallback,
@@ -41,15 +41,16 @@ struct Interrupt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Urgency {
     AtOnce,
-    /// When it is asked for again: the program gets the chance to heed the first request by itself.
+    /// When it is requested a second time: the program gets the chance to react to the first one
+    /// itself.
     WhenRepeated,
 }
 
 /// Asks the program to stop. Called from signal handlers.
 ///
 /// The two stores are async-signal-safe; the interrupt is so in practice only: V8 queues it under a
-/// recursive lock, which the interrupted code, on this same thread, may well hold. Should that go
-/// wrong, the supervisor kills the process shortly after, as it does with any that does not heed.
+/// recursive lock, which the interrupted code, on this same thread, may hold. If that fails, the
+/// supervisor kills the process shortly after, as it kills any that does not react.
 pub fn request_stop() {
     let before = STOPPING.fetch_max(ASKED, Ordering::Relaxed);
     if before == ACKNOWLEDGED {
@@ -69,9 +70,9 @@ pub fn request_stop() {
     }
 }
 
-/// From now on a stop makes V8 call `callback` at the next safe place in whatever JavaScript,
-/// WebAssembly or regular expression is running: there the callback may look at the stack, and end
-/// it all with [`v8::Isolate::terminate_execution`]. To be called once per process.
+/// From now on a stop makes V8 call `callback` at the next safe point in the JavaScript,
+/// WebAssembly or regular expression that is running. There the callback may inspect the stack, and
+/// end the execution with [`v8::Isolate::terminate_execution`]. Call it once per process.
 pub(super) fn interrupt_on_stop(
     isolate: v8::IsolateHandle,
     callback: InterruptCallback,
@@ -92,13 +93,13 @@ impl Interrupt {
     }
 }
 
-/// Whether a stop was asked for.
+/// Whether a stop was requested.
 pub fn stop_requested() -> bool {
     STOPPING.load(Ordering::Relaxed) != NOT_ASKED
 }
 
-/// Whether a stop was asked for, to a caller that raises KeyboardInterrupt if so: CPython then shall
-/// not raise another.
+/// Whether a stop was requested, for a caller that then raises KeyboardInterrupt: CPython must not
+/// raise a second one.
 pub fn take_stop() -> bool {
     let requested = stop_requested();
     if requested {
@@ -107,7 +108,7 @@ pub fn take_stop() -> bool {
     requested
 }
 
-/// Lets the code which reports a stop, if one was asked for, run undisturbed.
+/// Lets the code that reports a stop, if one was requested, run undisturbed.
 pub fn acknowledge_stop() {
     let _ = STOPPING.compare_exchange(ASKED, ACKNOWLEDGED, Ordering::Relaxed, Ordering::Relaxed);
     PYTHON_SIGNAL.store(0, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! Everything that knows V8: booting a realm, running one program in it.
 //!
-//! An engine is booted once, in a zygote, warmed up, and then only ever used in forks of it.
+//! An engine is booted and warmed up once, in a zygote, and then used only in forks of it.
 
 mod code_cache;
 mod host;
@@ -45,19 +45,19 @@ pub struct Program<'a> {
     pub code: &'a str,
     /// JSON text of the request's `input`, if it had one.
     pub input: Option<&'a str>,
-    /// Whether to install what it imports and is not there.
+    /// Whether to install missing packages that it imports.
     pub auto_install: bool,
     /// What it finds in its working directory.
     pub files: &'a [JobFile],
-    /// Most that it may hand back in files.
+    /// Total size of the files that it may return.
     pub files_limit: ByteSize,
     /// Memory that it may use: at most what the engine was booted for.
     pub memory_limit: ByteSize,
-    /// Most that its files may take in Python's virtual file system.
+    /// Total size of its files in Python's virtual file system.
     pub storage_limit: ByteSize,
 }
 
-/// How a program ended by itself.
+/// How a program ended on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// 0 for success, else what the program exited with; 1 for an uncaught exception.
@@ -82,7 +82,7 @@ impl Outcome {
     }
 }
 
-/// Why an engine did not boot or a program could not be brought to an end.
+/// Why an engine did not boot or a program could not be run to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error("the realm did not boot: {0}")]
@@ -113,7 +113,7 @@ pub trait Engine {
     /// Version of the runtime, for `/health`.
     fn version(&self) -> &RuntimeVersion;
 
-    /// Why it booted without the code cache that it might have had; `None` if it did not.
+    /// Why it booted without its code cache; `None` if it has one or needs none.
     fn no_code_cache(&self) -> Option<&str> {
         None
     }
@@ -125,7 +125,7 @@ pub trait Engine {
     ///
     /// # Errors
     /// [`EngineError::Terminated`] if V8 was told to stop; [`EngineError::Runner`] if the code
-    /// around the program failed, which a program can bring about by tampering with it.
+    /// around the program failed, which a program can cause by tampering with it.
     fn run(&mut self, program: Program<'_>, scratch: bool) -> Result<Outcome, EngineError>;
 
     /// Analyses a program without running any of it; returns [`faas_protocol::Findings`] as JSON
@@ -138,19 +138,19 @@ pub trait Engine {
     /// Installs packages for good and imports them, asking the host for their files.
     ///
     /// # Errors
-    /// The reason as a text for the user.
+    /// The reason, as text for the user.
     fn install(&mut self, packages: &[String]) -> Result<(), String>;
 
     /// Replaces the host that programs see from now on.
     fn set_host(&mut self, host: Rc<dyn Host>);
 
-    /// Gives this process random numbers of its own, after a fork.
+    /// Gives this process its own random numbers, after a fork.
     ///
     /// # Errors
     /// [`EngineError::Runner`] if the runtime's own code failed.
     fn reseed(&mut self) -> Result<(), EngineError>;
 
-    /// Collects garbage, so that forks inherit a compact heap, and sees to it that their own
+    /// Collects garbage, so that forks inherit a compact heap, and makes sure that their own
     /// collections leave it alone.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The only modules there are: those of the pinned Pyodide, and only while a zygote boots.
+//! The only modules that can be loaded: those of the pinned Pyodide, and only while a zygote boots.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -55,7 +55,7 @@ impl BootLoader {
     }
 }
 
-/// The error for an import that a program asked for.
+/// The error for an import by a program.
 pub fn no_modules(specifier: &str) -> JsErrorBox {
     JsErrorBox::type_error(format!(
         "Cannot import \"{specifier}\": the sandbox has no module loader; put everything into the code that is sent"

@@ -1,4 +1,4 @@
-//! V8's process-wide set-up, chosen so that the process can be forked afterwards.
+//! Process-wide set-up of V8 that allows the process to fork afterwards.
 
 use deno_core::JsRuntime;
 use deno_core::v8;
@@ -11,20 +11,20 @@ use super::EngineError;
 /// * `--wasm-max-mem-pages`: caps any one WebAssembly memory at 4 GiB (65,536 pages of 64 KiB);
 ///   the sandbox's data limit cuts it far lower.
 /// * `--stack-size`: in KiB; leaves room on the 8 MiB main stack for V8's own C++ frames.
-/// * `--no-wasm-code-gc`: code that was optimised stays beside its better version. Freeing it leaves
+/// * `--no-wasm-code-gc`: code stays in memory after an optimised version replaced it. Freeing it leaves
 ///   a hole in its region, and each of a hundred holes costs every fork two more mappings to copy.
 /// * `--no-memory-reducer`: V8 sets a timer after a collection, for another one in idle time. Every
 ///   fork of a zygote whose timer has run out would find it due, and collect the whole heap.
 const FLAGS: &str = "--single-threaded --wasm-max-mem-pages=65536 --stack-size=1968 \
     --no-wasm-code-gc --no-memory-reducer";
 
-/// Initialises V8 in this process. To be called once, before any isolate, on the only thread.
+/// Initialises V8 in this process. Call it once, before any isolate, on the only thread.
 ///
 /// `engine_flags` are the engine's own, `extra_flags` come from FAAS_V8_FLAGS.
 ///
 /// # Errors
-/// [`EngineError::Boot`] if V8 does not know a flag, which would otherwise go unnoticed: after an
-/// update that renamed it, too.
+/// [`EngineError::Boot`] if V8 does not know a flag. Otherwise a flag that an update renamed would go
+/// unnoticed.
 pub fn initialize(engine_flags: &str, extra_flags: &str) -> Result<(), EngineError> {
     let flags = [FLAGS, engine_flags, extra_flags];
     let flags = flags
@@ -50,7 +50,8 @@ pub fn initialize(engine_flags: &str, extra_flags: &str) -> Result<(), EngineErr
     Ok(())
 }
 
-/// Runs the tasks that V8 posted to its platform, until none is due; tells whether there were any.
+/// Runs the tasks that V8 posted to its platform, until none is due; returns whether there were
+/// any.
 ///
 /// deno_core pumps only a platform that it made itself; with ours, asynchronous WebAssembly
 /// compilation and `FinalizationRegistry` call-backs wait for this.

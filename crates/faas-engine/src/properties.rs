@@ -1,4 +1,4 @@
-//! What both realms do with objects of V8.
+//! What both realms do with V8 objects.
 
 use deno_core::v8;
 

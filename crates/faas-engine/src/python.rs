@@ -108,7 +108,7 @@ pub struct PythonEngine {
 }
 
 impl PythonEngine {
-    /// Boots Pyodide. Blocks for seconds; to be called once per process, on its only thread.
+    /// Boots Pyodide. Blocks for seconds. Call it once per process, on its only thread.
     ///
     /// # Errors
     /// [`EngineError::Boot`] with the reason: mostly files missing from the distribution.
@@ -211,11 +211,11 @@ impl PythonEngine {
         })
     }
 
-    /// What the file `code_cache::PATH` in `directory`, that of Pyodide, shall hold for boots to start with the
-    /// machine code that there is by now.
+    /// Contents for the file `code_cache::PATH` in the directory of Pyodide, with which later boots
+    /// start with the machine code compiled so far.
     ///
     /// # Errors
-    /// [`EngineError::Runner`] if V8 cannot give it.
+    /// [`EngineError::Runner`] if V8 cannot provide it.
     pub fn code_cache(&mut self, directory: &Path) -> Result<Vec<u8>, EngineError> {
         let file = self.pyodide.to_file(&mut self.runtime, directory);
         file.map_err(|error| EngineError::Runner(error.to_string()))
@@ -223,7 +223,7 @@ impl PythonEngine {
 }
 
 /// The lock file to boot with. Without a distribution to load from, its packages are left out, so
-/// that they are looked for elsewhere.
+/// that other sources are searched for them.
 fn lock_text(options: &BootOptions) -> Result<String, Error> {
     if let Some(path) = &options.lock {
         return Ok(std::fs::read_to_string(path)?);
@@ -234,7 +234,7 @@ fn lock_text(options: &BootOptions) -> Result<String, Error> {
     Ok(lock.to_string())
 }
 
-/// Names of the wheels beside Pyodide.
+/// Names of the wheels in the directory of Pyodide.
 fn wheels(directory: &Path) -> Result<Vec<String>, Error> {
     let mut wheels = Vec::new();
     for entry in std::fs::read_dir(directory)? {
@@ -247,7 +247,7 @@ fn wheels(directory: &Path) -> Result<Vec<String>, Error> {
     Ok(wheels)
 }
 
-/// Ends what is running. V8 calls this at a safe place of it.
+/// Ends the running code. V8 calls this at a safe point.
 unsafe extern "C" fn terminate(isolate: v8::UnsafeRawIsolatePtr, _data: *mut c_void) {
     // SAFETY: V8 calls with its live isolate, on the only thread.
     let isolate = unsafe { v8::Isolate::from_raw_isolate_ptr(isolate) };
@@ -255,7 +255,7 @@ unsafe extern "C" fn terminate(isolate: v8::UnsafeRawIsolatePtr, _data: *mut c_v
 }
 
 impl PythonEngine {
-    /// Calls a function of our own that takes and returns nothing.
+    /// Calls a function of the runner that takes and returns nothing.
     fn call(&mut self, function: &v8::Global<v8::Function>) -> Result<(), EngineError> {
         deno_core::scope!(scope, &mut self.runtime);
         let this = v8::undefined(scope).into();
@@ -306,7 +306,7 @@ impl Engine for PythonEngine {
             ];
             if run.call(scope, this, &arguments).is_none() {
                 if scope.has_terminated() {
-                    // Before any of Python runs again: it would heed the request first.
+                    // Before any Python code runs again: it would react to the request first.
                     interrupt::acknowledge_stop();
                     scope.cancel_terminate_execution();
                     scope.reset();

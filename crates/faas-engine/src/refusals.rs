@@ -1,17 +1,17 @@
-//! What V8 asks its embedder for on behalf of a program, and does not get: modules, and streams to
-//! compile WebAssembly from.
+//! Requests of V8 on behalf of a program that are refused: modules, and streams to compile
+//! WebAssembly from.
 //!
 //! deno_core's own call-back for `import()` would ask its module loader and answer only when its
-//! event loop is polled, which nobody does while Python runs: the promise would stay pending for
-//! ever. It also knows its extensions' modules, which no program may see. Its call-back for streams
-//! panics.
+//! event loop is polled, which does not happen while Python runs: the promise would stay pending
+//! for ever. It also knows its extensions' modules, which no program may see. Its call-back for
+//! streams panics.
 
 use deno_core::v8;
 
 use super::loader;
 
-/// Makes every later `import()`, of whatever phase, and every compilation of a stream reject. To be
-/// called when the boot is over.
+/// Makes every later `import()`, in any phase, and every compilation of a stream reject. Call it
+/// when the boot is over.
 pub fn install(isolate: &mut v8::Isolate) {
     isolate.set_host_import_module_dynamically_callback(refuse_import);
     isolate.set_host_import_module_with_phase_dynamically_callback(refuse_import_with_phase);
@@ -44,7 +44,7 @@ fn refuse_import_with_phase<'s>(
     refuse_import(scope, options, referrer, specifier, attributes)
 }
 
-/// A module has no address to tell.
+/// A module has no address.
 unsafe extern "C" fn leave_import_meta_empty(
     _context: v8::Local<v8::Context>,
     _module: v8::Local<v8::Module>,

@@ -1,4 +1,5 @@
-//! What a zygote has to know of each engine: one entry for each runtime (faas-protocol's `RUNTIMES`).
+//! What a zygote has to know about each engine: one entry for each runtime (faas-protocol's
+//! `RUNTIMES`).
 
 use faas_protocol::Language;
 use faas_protocol::RUNTIMES;
@@ -10,7 +11,7 @@ use crate::EngineError;
 use crate::JavaScriptEngine;
 use crate::PythonEngine;
 
-/// A program of ours.
+/// A program that is part of this service.
 pub type OwnProgram = (Language, &'static str);
 
 /// How a zygote boots an engine and makes it ready for forking.
@@ -18,18 +19,17 @@ pub type OwnProgram = (Language, &'static str);
 pub struct EngineSpec {
     pub runtime: Runtime,
     pub boot: fn(&BootOptions) -> Result<Box<dyn Engine>, EngineError>,
-    /// What it writes, any program writes; a sandbox does so before it takes a job, which then does
-    /// not wait for it.
+    /// Every program writes the memory pages that this one writes. A sandbox does so before it
+    /// takes a job, so that the job does not wait for it.
     pub smallest_program: OwnProgram,
-    /// Whether sandboxes write the pages that the smallest program writes, rather than run it. It
-    /// spares a sixth of the CPU time of an execution in Python. In JavaScript it spares next to
-    /// none, and what a rehearsal does besides is missed by the job (docs/performance.md).
+    /// Whether sandboxes write those pages directly, rather than run the smallest program. This
+    /// saves a sixth of the CPU time of an execution in Python. In JavaScript it saves next to
+    /// nothing, and loses the other effects of a rehearsal (docs/performance.md).
     pub learns_footprint: bool,
-    /// Programs that take the paths that most programs take.
+    /// Programs that use what most programs use.
     pub warm_up: &'static [OwnProgram],
-    /// How often a zygote runs them. Python's machine code comes out of the code cache, and what is
-    /// left for V8 and Python to learn they learn at once; for JavaScript V8 has to see what is used
-    /// much.
+    /// How often a zygote runs them. Python's machine code comes from the code cache, and one round
+    /// is enough for the rest. For JavaScript, V8 has to see which code is used often.
     pub rounds: usize,
 }
 

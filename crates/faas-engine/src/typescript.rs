@@ -1,6 +1,6 @@
-//! TypeScript to JavaScript: types are taken off, what TypeScript adds at run time (enums, namespaces,
-//! parameter properties, decorators) is written out. By swc, in the sandbox: its parser is recursive,
-//! and a source made to overflow the stack must not hit the supervisor.
+//! TypeScript to JavaScript: removes types, and writes out what TypeScript adds at run time (enums,
+//! namespaces, parameter properties, decorators). swc does this in the sandbox: its parser is
+//! recursive, and a source made to overflow the stack must not hit the supervisor.
 
 use std::panic::UnwindSafe;
 use std::sync::atomic::AtomicBool;
@@ -25,30 +25,30 @@ use faas_protocol::Language;
 
 use super::javascript::Place;
 
-/// Whether the translator is at work.
+/// Whether the translator is running.
 static TRANSLATING: AtomicBool = AtomicBool::new(false);
 
-/// What is said about a source that is nested too deeply for the stack.
+/// The message for a source that is nested too deeply for the stack.
 const TOO_DEEP: &str = "RangeError: the program is nested too deeply for the TypeScript compiler\n";
 
-/// JavaScript that was made from TypeScript.
+/// JavaScript translated from TypeScript.
 #[derive(Debug)]
 pub struct Translated {
     pub code: String,
-    /// JSON text of the source map back.
+    /// JSON text of the source map back to the TypeScript.
     pub map_json: String,
 }
 
-/// Why a source is no TypeScript.
+/// Why a source is not valid TypeScript.
 #[derive(Debug)]
 pub struct Failure {
     pub message: String,
-    /// Where, if that is known, and how many characters it goes on for.
+    /// The place, if it is known, and its length in characters.
     pub place: Option<Place>,
     pub width: usize,
 }
 
-/// The report for a fault of the stack while the translator was at work; `None` for any other.
+/// The report for a stack overflow while the translator was running; `None` for any other fault.
 /// Async-signal-safe.
 pub fn overflow() -> Option<&'static str> {
     TRANSLATING.load(Ordering::Relaxed).then_some(TOO_DEEP)
@@ -62,7 +62,7 @@ pub fn translate(text: &str) -> Result<Translated, Failure> {
     guarded(|| translate_unguarded(text))
 }
 
-/// Has swc do something with a program.
+/// Runs swc on a program.
 fn guarded<T>(work: impl FnOnce() -> Result<T, Failure> + UnwindSafe) -> Result<T, Failure> {
     TRANSLATING.store(true, Ordering::Relaxed);
     // swc panics on some malformed programs; that is the program's failure, not this process's.
@@ -135,8 +135,8 @@ fn translate_unguarded(text: &str) -> Result<Translated, Failure> {
 
 /// Which kind of decorators a program has. TypeScript's own old ones (`experimentalDecorators`),
 /// which are called with (target, key, descriptor), and those of ECMAScript, which are called with
-/// (value, context), cannot be told apart by their syntax; but whoever writes the latter in
-/// TypeScript names the type of the context, or uses what only they have.
+/// (value, context), cannot be told apart by their syntax. But code that uses the latter in
+/// TypeScript names the type of the context, or uses features that only they have.
 fn decorators_of(text: &str) -> DecoratorsTranspileOption {
     let is_standard = ["DecoratorContext", ".addInitializer(", "accessor "]
         .iter()

@@ -1,4 +1,4 @@
-//! What V8 calls back for: stack traces, interrupts, and what is refused.
+//! Call-backs of V8: stack traces, interrupts, and refusals.
 
 use std::ffi::c_void;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use crate::refusals;
 /// Frames shown of a program that was stopped; as many as an Error has.
 const STOPPED_FRAMES: usize = 10;
 
-/// Puts our call-backs in the place of deno_core's, which know its own modules and source maps.
+/// Replaces deno_core's call-backs, which know its own modules and source maps, with ours.
 pub fn install(isolate: &mut v8::Isolate, realm: &Rc<Realm>) {
     isolate.set_slot(realm.clone());
     isolate.set_prepare_stack_trace_callback(prepare_stack_trace);
@@ -46,7 +46,7 @@ fn prepare_stack_trace<'s>(
         .unwrap_or(undefined)
 }
 
-/// Says where the program is, and ends it. V8 calls this at a safe place of whatever is running.
+/// Reports where the program is, and ends it. V8 calls this at a safe point of the running code.
 pub unsafe extern "C" fn stop_here(isolate: v8::UnsafeRawIsolatePtr, _data: *mut c_void) {
     // SAFETY: V8 calls with its live isolate, on the only thread.
     let mut isolate = unsafe { v8::Isolate::from_raw_isolate_ptr(isolate) };
@@ -65,7 +65,7 @@ fn report_stop(scope: &mut v8::PinScope<'_, '_>, realm: &Realm) {
         return;
     }
     let state = JsRuntime::op_state_from(scope);
-    // Held only by an op that is at work, which does not run user code.
+    // Held only by a running op, which does not run user code.
     if let Ok(state) = state.try_borrow() {
         let text = format!("The program was here when it was stopped:\n{frames}");
         state

@@ -1,4 +1,4 @@
-//! Looks at JavaScript and TypeScript without running any of it: syntax, imports, complexity.
+//! Analyses JavaScript and TypeScript without running any of it: syntax, imports, complexity.
 
 use deno_ast::ParsedSource;
 use deno_ast::SourcePos;
@@ -15,8 +15,8 @@ use faas_protocol::Loops;
 
 use crate::typescript;
 
-/// What there is to say of a program that V8 compiles. One that the parser here cannot cope with has
-/// no figures.
+/// The findings about a program that V8 compiles. If the parser used here fails on it, there are no
+/// figures.
 pub fn look_at(language: Language, code: &str) -> Findings {
     match typescript::parse(language, code) {
         Ok(parsed) => figures_of(&parsed),

@@ -11,13 +11,13 @@ use super::source::Place;
 use super::source::Source;
 use crate::loader;
 
-/// What comes before and after a program that is no module. The program's own text starts on a line
-/// of its own, which is counted as the first, so that lines and columns are its own.
+/// The text before and after a program that is not a module. The program's text starts on a new
+/// line, which counts as the first, so that lines and columns are those of the program.
 const PREFIX: &str = "(async () => {\n";
 const SUFFIX: &str = "\n})";
 
-/// Another wrapping, which is compiled but never run: a text that closes the braces of the one leaves
-/// no valid program in the other. Behind its `}` an arrow function in parentheses must be followed by
+/// A second wrapping, which is compiled but never run: text that closes the braces of one wrapping
+/// is not valid in the other. Behind its `}` an arrow function in parentheses must be followed by
 /// `)` or `,`; the declaration of a function must not.
 const PREFIX_OF_PROOF: &str = "async function program() {\n";
 const SUFFIX_OF_PROOF: &str = "\n}";
@@ -67,7 +67,7 @@ struct Failure {
     width: usize,
 }
 
-/// What a text turned out to be.
+/// What kind of program a text is.
 enum Parsed<'s, T> {
     Script(T),
     Module(v8::Local<'s, v8::Module>),
@@ -91,7 +91,7 @@ pub fn compile<'s>(
     }
 }
 
-/// Whether V8 takes `code`, as [`compile`] has it; nothing of it runs, and imports are no fault.
+/// Whether V8 accepts `code`, as in [`compile`]; none of it runs, and imports are allowed.
 ///
 /// # Errors
 /// [`Rejected`] for a syntax error.
@@ -104,7 +104,7 @@ pub fn check(
     parsed.map(|_| ()).map_err(|failure| failure.reject(source))
 }
 
-/// Finds out what a text is; `finish` makes something of a script, wrapped.
+/// Finds out what kind of program a text is; `finish` completes a wrapped script.
 fn parse<'s, T>(
     scope: &mut v8::PinScope<'s, '_>,
     code: &str,
@@ -133,9 +133,9 @@ fn parse<'s, T>(
     })
 }
 
-/// What is wrong with a program whose error shows only behind the end of its own text, in ours: a
-/// brace too many or too few. Without text of ours around it there is another way to look at it, but
-/// then it must not have a `return` (a module) or an `await` (a function).
+/// What is wrong with a program whose error shows only after the end of its own text, in ours: a
+/// brace too many or too few. It can be compiled without our text around it, but then it must not
+/// have a `return` (a module) or an `await` (a function).
 fn second_opinion(scope: &mut v8::PinScope<'_, '_>, code: &str) -> Option<Failure> {
     let is_telling = |failure: &Failure| {
         !["Illegal return", "await is"]
@@ -181,7 +181,7 @@ impl Failure {
     }
 }
 
-/// Whether a wrapped program is a valid script, without running anything of it.
+/// Whether a wrapped program is a valid script, without running any of it.
 fn check_script(scope: &mut v8::PinScope<'_, '_>, wrapped: &str) -> Result<(), Failure> {
     v8::tc_scope!(let scope, scope);
     let script = script_source(scope, wrapped, -1, false).and_then(|mut source| {

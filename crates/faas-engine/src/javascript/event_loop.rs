@@ -1,9 +1,9 @@
 //! Runs a program from the end of its first turn to the end of its last.
 //!
-//! deno_core's event loop is polled for what it is good at (promises, rejections, asynchronous ops),
-//! with a waker that only takes note. Waiting is done here, in one system call that the signal for
-//! a stop interrupts: a sleep until the next timer is due. Nothing but a timer can become ready by
-//! itself in a sandbox.
+//! deno_core's event loop is polled for promises, rejections and asynchronous ops, with a waker
+//! that only records that it was called. Waiting is done here, in one system call that the signal
+//! for a stop interrupts: a sleep until the next timer is due. Nothing but a timer can become ready
+//! on its own in a sandbox.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -57,7 +57,7 @@ impl JavaScriptEngine {
         }
     }
 
-    /// Puts the program's end into words, when nothing is left to do.
+    /// Reports the outcome once the program is idle.
     fn finish(&mut self) {
         let Some(main) = self.main.take() else {
             return;
@@ -81,7 +81,7 @@ impl JavaScriptEngine {
         };
         let is_settled = v8::Boolean::new(scope, is_settled).into();
         let finish = v8::Local::new(scope, &self.functions.finish);
-        // An exception is the end of a program that was stopped meanwhile.
+        // An exception means that the program was stopped in the meantime.
         v8::tc_scope!(let scope, scope);
         finish.call(scope, undefined, &[is_settled, returned]);
     }
@@ -90,7 +90,7 @@ impl JavaScriptEngine {
         self.has_outcome() || interrupt::stop_requested() || memory::limit_reached()
     }
 
-    /// Lets deno_core do what is ready.
+    /// Lets deno_core process what is ready.
     fn turn(&mut self, waker: &Waker) {
         let runtime = &mut self.runtime;
         let polled = self.reactor.block_on(async {
@@ -120,7 +120,7 @@ impl JavaScriptEngine {
         }
     }
 
-    /// Fires the timers that are due; tells whether there were any.
+    /// Fires the timers that are due; returns whether there were any.
     fn fire_timers(&mut self) -> bool {
         let now = self.now();
         if self.realm.timer_due.get() > now {

@@ -1,9 +1,9 @@
 //! Limits of V8's heap, and what happens when it reaches them.
 //!
-//! The kernel's limit (RLIMIT_DATA) holds in any case. V8's own, set somewhat below, is there so that
-//! most programs that run out of memory end in order: V8 is interrupted while it still has some,
-//! the program is told where it was, and what it printed is sent. What V8 cannot survive (a single
-//! huge allocation of its own) ends in [`end_out_of_memory`].
+//! The kernel's limit (RLIMIT_DATA) holds in any case. V8's own limit is somewhat lower, so that
+//! most programs that run out of memory end in order: V8 is interrupted while it still has some
+//! memory, the place in the program is reported, and its output is sent. What V8 cannot survive (a
+//! single huge allocation by V8) ends in [`end_out_of_memory`].
 
 use std::cell::Cell;
 use std::cell::RefCell;
@@ -20,14 +20,14 @@ use crate::Host;
 
 const MIB: usize = 1 << 20;
 
-/// What a freshly booted realm takes of V8's heap, generously, in bytes.
+/// V8 heap of a freshly booted realm, rounded up generously, in bytes.
 const REALM_BYTES: usize = 12 * MIB;
 
 /// Most that the young generation takes, in bytes: V8's own default.
 const MAX_YOUNG_BYTES: usize = 48 * MIB;
 
 thread_local! {
-    /// Who is told when memory runs out.
+    /// The host to notify when memory runs out.
     static HOST: RefCell<Option<Rc<dyn Host>>> = const { RefCell::new(None) };
     /// Whether the heap reached its limit.
     static LIMIT_REACHED: Cell<bool> = const { Cell::new(false) };
@@ -58,7 +58,7 @@ fn old(memory: usize) -> usize {
     REALM_BYTES + memory.saturating_sub(young(memory) + slack(memory)) / 8 * 7
 }
 
-/// What a program gets over the limit to come to an end, in bytes.
+/// Memory over the limit in which a program can end, in bytes.
 fn slack(memory: usize) -> usize {
     (memory / 16).clamp(2 * MIB, 16 * MIB)
 }
@@ -69,7 +69,7 @@ pub fn watch(isolate: &mut v8::Isolate, memory: ByteSize) {
     isolate.set_oom_error_handler(on_v8_out_of_memory);
 }
 
-/// Lowers the limit that was set at the creation, once per process.
+/// Lowers the limit that was set at creation. Call it at most once per process.
 pub fn lower(isolate: &mut v8::Isolate, memory: ByteSize) {
     isolate.remove_near_heap_limit_callback(near_limit, old(memory.as_usize()));
     guard(isolate, memory);
@@ -83,7 +83,7 @@ fn guard(isolate: &mut v8::Isolate, memory: ByteSize) {
     isolate.add_near_heap_limit_callback(near_limit, guard.cast());
 }
 
-/// Who is told from now on.
+/// Sets the host to notify from now on.
 pub fn set_host(host: Rc<dyn Host>) {
     HOST.with_borrow_mut(|current| *current = Some(host));
 }
@@ -93,7 +93,7 @@ pub fn limit_reached() -> bool {
     LIMIT_REACHED.get()
 }
 
-/// Ends the process for want of memory, after telling the host.
+/// Ends the process because it is out of memory, after notifying the host.
 pub fn end_out_of_memory() -> ! {
     let host = HOST.try_with(|host| host.try_borrow().ok().and_then(|host| host.clone()));
     if let Ok(Some(host)) = host {
@@ -106,7 +106,7 @@ unsafe extern "C" fn near_limit(data: *mut c_void, current: usize, _initial: usi
     // SAFETY: `watch` gave a pointer to a guard that it leaked.
     let guard = unsafe { &*data.cast::<Guard>() };
     if LIMIT_REACHED.replace(true) {
-        // It was told once and went on, in code that looks for no interrupt.
+        // It was interrupted once and went on, in code that checks for no interrupt.
         guard.isolate.terminate_execution();
     } else {
         guard.isolate.request_interrupt(stop_here, ptr::null_mut());

@@ -48,8 +48,8 @@ use source::Source;
 
 pub use source::Place;
 
-/// More flags for V8: what was compiled while warming up shall not be thrown away by the collection
-/// of garbage that follows.
+/// Further V8 flags: the garbage collection after the warm-up must not throw away the code that was
+/// compiled in it.
 const FLAGS: &str = "--no-flush-bytecode";
 
 /// A booted realm.
@@ -57,12 +57,12 @@ pub struct JavaScriptEngine {
     runtime: JsRuntime,
     realm: Rc<Realm>,
     functions: Functions,
-    /// What the program's top level came to, while one runs.
+    /// The result of the running program's top level, if it has one yet.
     main: Option<v8::Global<v8::Promise>>,
-    /// Only for ops that look for one.
+    /// Only for ops that need one around them.
     reactor: tokio::runtime::Runtime,
     version: RuntimeVersion,
-    /// Memory that programs may use unless they may use less.
+    /// Memory limit of programs; a request may lower it.
     memory: ByteSize,
 }
 
@@ -76,10 +76,10 @@ struct Functions {
 }
 
 impl JavaScriptEngine {
-    /// Boots a realm. To be called once per process, on its only thread.
+    /// Boots a realm. Call it once per process, on its only thread.
     ///
     /// # Errors
-    /// [`EngineError::Boot`] with the reason; there is none but mistakes of ours.
+    /// [`EngineError::Boot`] with the reason: always a mistake in this crate.
     pub fn boot(options: &BootOptions) -> Result<Self, EngineError> {
         platform::initialize(FLAGS, &options.v8_flags)?;
         Self::boot_realm(options.memory).map_err(|error| EngineError::Boot(error.to_string()))
@@ -185,8 +185,8 @@ fn prepare(language: Language, text: &str) -> Result<(String, Source), Rejected>
     }
 }
 
-/// Takes note of what the program's top level came to. If it has failed already, the program is over:
-/// nothing more of it runs.
+/// Records the result of the program's top level. If it has failed already, the program is over and
+/// no more of it runs.
 fn begin_to_watch(
     scope: &mut v8::PinScope<'_, '_>,
     realm: &Realm,
@@ -200,7 +200,7 @@ fn begin_to_watch(
 }
 
 impl JavaScriptEngine {
-    /// Calls one of the realm's functions. `None` if it threw or was ended.
+    /// Calls one of the realm's functions. `None` if it threw or was terminated.
     fn call(
         &mut self,
         which: impl Fn(&Functions) -> &v8::Global<v8::Function>,
@@ -218,7 +218,7 @@ impl JavaScriptEngine {
         Some(result.number_value(scope).unwrap_or(f64::NAN))
     }
 
-    /// Compiles and starts the program; false if it did not compile, which is then reported.
+    /// Compiles and starts the program. If it does not compile, reports that and returns false.
     fn start(&mut self, program: Program<'_>) -> Result<bool, EngineError> {
         let (code, source) = match prepare(program.language, program.code) {
             Ok(prepared) => prepared,
@@ -300,7 +300,8 @@ impl Engine for JavaScriptEngine {
     }
 
     fn run(&mut self, program: Program<'_>, _scratch: bool) -> Result<Outcome, EngineError> {
-        // Some of deno_web's ops want a tokio runtime around them, though none needs its reactor.
+        // Some of deno_web's ops require a tokio runtime around them, though none needs its
+        // reactor.
         let reactor = self.reactor.handle().clone();
         let _guard = reactor.enter();
         self.runtime
@@ -319,7 +320,7 @@ impl Engine for JavaScriptEngine {
         if self.start(program)? {
             self.run_to_end();
         }
-        // Whatever ended the program must not end what the engine does next.
+        // The termination of the program must not end what the engine does next.
         self.runtime.v8_isolate().cancel_terminate_execution();
         self.main = None;
         self.realm.rejections.clear();
@@ -337,7 +338,7 @@ impl Engine for JavaScriptEngine {
     }
 
     fn check(&mut self, language: Language, code: &str) -> Result<String, EngineError> {
-        // V8 decides what a program is, in the words that running it would bring.
+        // V8 decides whether a program is valid, with the messages that running it would give.
         let compiled = prepare(language, code).and_then(|(code, source)| {
             deno_core::scope!(scope, &mut self.runtime);
             compile::check(scope, &code, &source)

@@ -95,8 +95,8 @@ impl Realm {
     }
 }
 
-/// Ops that programs reach, by way of deno_web or our own code. All others are disabled: among them
-/// is one that panics the process (`op_panic`) and some that write to the host's streams. Timers are
+/// Ops that programs reach through deno_web or our own code. All others are disabled: among them is
+/// one that panics the process (`op_panic`) and some that write to the host's streams. Timers are
 /// ours, so that the event loop can sleep in a system call that a signal interrupts.
 fn choose(op: deno_core::OpDecl) -> deno_core::OpDecl {
     match op.name {
@@ -168,7 +168,7 @@ fn op_faas_print(state: &OpState, #[smi] descriptor: i32, #[string] text: &str) 
     host.write(stream, text.as_bytes());
 }
 
-/// Ends the program: nothing of it runs any more.
+/// Ends the program: no more of it runs.
 #[op2(fast)]
 fn op_faas_fail(
     scope: &mut v8::PinScope<'_, '_>,
@@ -180,8 +180,8 @@ fn op_faas_fail(
     scope.terminate_execution();
 }
 
-/// The timers' wish: to be called in so many ms, or (-1) that the program's end shall wait for them,
-/// or (-2) that it need not. deno_core's own op of this kind asks tokio.
+/// What the timers want: to be called in so many ms, or (-1) that the end of the program waits for
+/// them, or (-2) that it does not. deno_core's own op of this kind asks tokio.
 #[op2(fast)]
 fn op_faas_timer_schedule(state: &OpState, delay: f64) {
     let realm = state.borrow::<Rc<Realm>>();
@@ -203,7 +203,7 @@ fn op_faas_excerpt(state: &OpState, line: u32, column: u32) -> String {
     source.excerpt(Place { line, column }, 1)
 }
 
-/// Puts the place in the source that was sent into `into`; tells whether there is one.
+/// Writes the place in the source that was sent into `into`; returns whether there is one.
 #[op2(fast)]
 fn op_faas_original_position(
     state: &OpState,

@@ -1,7 +1,7 @@
-//! Promises that were rejected and that nobody handles.
+//! Promises that were rejected and have no handler.
 //!
-//! Kept here rather than in deno_core: a value that is no Error does not know where it was thrown,
-//! but V8 still does at the moment of the rejection.
+//! Kept here rather than in deno_core: a value that is not an Error does not know where it was
+//! thrown, but V8 still does at the moment of the rejection.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -18,8 +18,8 @@ use super::source::Place;
 pub struct Rejections {
     /// Those that wait for a handler until the microtasks are done.
     waiting: RefCell<VecDeque<Rejection>>,
-    /// Where the last value was thrown whose place was known: it may come by again, from function to
-    /// function that awaits.
+    /// Where the last value was thrown whose place was known: functions that await each other may
+    /// throw it on.
     last: RefCell<Option<(v8::Global<v8::Value>, Place)>>,
 }
 
@@ -27,7 +27,7 @@ pub struct Rejections {
 pub struct Rejection {
     promise: v8::Global<v8::Promise>,
     reason: v8::Global<v8::Value>,
-    /// Where in the code that runs, for a reason that is no Error.
+    /// Where in the code that runs, for a reason that is not an Error.
     place: Option<Place>,
 }
 
@@ -36,7 +36,7 @@ impl Rejections {
         self.waiting.borrow_mut().push_back(rejection);
     }
 
-    /// Takes a promise's rejection out, if it is in.
+    /// Removes the rejection of a promise, if there is one.
     pub fn take_of(&self, promise: &v8::Global<v8::Promise>) -> Option<Rejection> {
         let mut waiting = self.waiting.borrow_mut();
         let index = waiting
@@ -114,8 +114,8 @@ extern "C" fn on_rejection(message: v8::PromiseRejectMessage) {
     }
 }
 
-/// Where a value that is no Error is being thrown, or a promise rejected with it. For a value that came
-/// out of a function that was called, V8 only knows the end of the async function around it.
+/// Where a value that is not an Error is being thrown, or a promise rejected with it. For a value
+/// that a called function threw, V8 only knows the end of the async function around it.
 fn place_of(scope: &mut v8::PinScope<'_, '_>, reason: v8::Local<'_, v8::Value>) -> Option<Place> {
     let message = v8::Exception::create_message(scope, reason);
     let file = message.get_script_resource_name(scope)?;
@@ -133,7 +133,7 @@ fn place_of(scope: &mut v8::PinScope<'_, '_>, reason: v8::Local<'_, v8::Value>) 
     })
 }
 
-/// Ends the program if a promise was rejected and has no handler. To be called when the microtasks
+/// Ends the program if a promise was rejected and has no handler. Call it when the microtasks
 /// are done.
 pub fn report(scope: &mut v8::PinScope<'_, '_>, realm: &Realm) {
     if let Some(rejection) = realm.rejections.take_first() {
@@ -147,7 +147,7 @@ pub fn report_one(scope: &mut v8::PinScope<'_, '_>, realm: &Realm, rejection: &R
     fail(scope, realm, reason, rejection.place);
 }
 
-/// Has js/javascript/runner.js report an error, and the program end.
+/// Makes js/javascript/runner.js report an error and end the program.
 pub fn fail(
     scope: &mut v8::PinScope<'_, '_>,
     realm: &Realm,
@@ -171,7 +171,7 @@ pub fn fail(
     fail.call(scope, undefined, &[error, line, column]);
 }
 
-/// In the place of deno_core's op, which only does the first of the two.
+/// Replaces deno_core's op, which only does the first of the two.
 #[op2(nofast, reentrant)]
 pub fn op_faas_run_microtasks(scope: &mut v8::PinScope<'_, '_>) {
     scope.perform_microtask_checkpoint();

@@ -47,8 +47,8 @@ impl Source {
         self.map_json.is_some()
     }
 
-    /// Where in the source that was sent the code at a place comes from; `None` if it comes from
-    /// nowhere there.
+    /// The place in the source that was sent from which the code at a place comes; `None` if it
+    /// does not come from that source.
     pub fn original(&self, place: Place) -> Option<Place> {
         let Some(json) = &self.map_json else {
             return Some(place);
@@ -66,14 +66,14 @@ impl Source {
     }
 
     /// File name and line, the line's text, and a caret below it, as Node.js heads a report. Empty
-    /// if there is no such line. `width` is how many characters the carets go on for.
+    /// if there is no such line. `width` is the number of carets.
     pub fn excerpt(&self, place: Place, width: usize) -> String {
         let index = place.line.checked_sub(1).map(|index| index as usize);
         let Some(line) = index.and_then(|index| self.text.lines().nth(index)) else {
             return String::new();
         };
         let before = characters_before(line, place.column.saturating_sub(1) as usize);
-        // Of a long line (minified code), what is around the place.
+        // For a long line (minified code), the text around the place.
         let skipped = before.saturating_sub(EXCERPT_CHARACTERS / 2);
         let shown: String = line
             .chars()
