@@ -186,7 +186,8 @@ pub struct Settings {
     )]
     pub workspace: PathBuf,
 
-    /// Directory of the pinned Pyodide [default: pyodide-dist next to the program or in the project]
+    /// Directory of the pinned Pyodide [default: pyodide-dist next to the program or in the
+    /// project]
     #[arg(long, env = "FAAS_PYODIDE_DIR", value_name = "FAAS_PYODIDE_DIR")]
     pub pyodide_dir: Option<PathBuf>,
 
@@ -312,7 +313,7 @@ pub struct Settings {
     pub v8_flags: String,
 }
 
-/// Files that make a directory a Pyodide distribution.
+/// Files that a Pyodide directory must have.
 const PYODIDE_FILES: [&str; 5] = [
     "pyodide.mjs",
     "pyodide.asm.mjs",
@@ -338,7 +339,7 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// Checks what no single setting's parser can. Settings that were left out adapt to the others.
+    /// Checks settings against each other. Settings that are not set adapt to the others.
     ///
     /// # Errors
     /// Names the setting, its value and what is allowed.
@@ -397,7 +398,7 @@ impl Settings {
         Runtime::ALL.into_iter().filter(is_served)
     }
 
-    /// Time limit of an execution that names none.
+    /// Time limit of an execution whose request sets none.
     pub fn timeout(&self) -> Duration {
         self.timeout
             .unwrap_or_else(|| DEFAULT_TIMEOUT.min(self.max_execution_time))
@@ -420,7 +421,7 @@ impl Settings {
         self.pool_min_size.unwrap_or(self.pool_size())
     }
 
-    /// The shelf never outgrows FAAS_MAX_INSTANCES, whatever is set.
+    /// The pool never grows beyond FAAS_MAX_INSTANCES, whatever this is.
     pub fn pool_max_size(&self) -> u32 {
         self.pool_max_size.unwrap_or(self.pool_size())
     }
@@ -430,8 +431,8 @@ impl Settings {
     pub fn limits(&self, wall: Duration) -> Limits {
         Limits {
             wall: wall.min(self.max_execution_time),
-            // Unless it is set, later than any time limit: a busy program runs into both at once, and
-            // its answer should not depend on which clock the kernel looks at first.
+            // Unless it is set, later than any time limit: a busy program runs into both at once,
+            // and its answer should not depend on which clock the kernel checks first.
             cpu: self
                 .max_cpu_time
                 .unwrap_or(self.max_execution_time + LONGEST_GRACE),
@@ -484,7 +485,7 @@ impl Settings {
         })
     }
 
-    /// The package sources, for these runtimes. Without one that takes packages there are none.
+    /// The package sources for these runtimes; empty if none of them takes packages.
     ///
     /// # Errors
     /// When they cannot be set up, or Pyodide's files are not there.
@@ -500,7 +501,7 @@ impl Settings {
         Ok(Packages::open(&self.package_settings(&pyodide))?)
     }
 
-    /// Where and how much history is kept.
+    /// Where the history is kept, and how much of it.
     pub fn history_settings(&self) -> HistorySettings {
         HistorySettings {
             path: self.workspace.join("history.sqlite3"),
@@ -530,7 +531,7 @@ impl Settings {
         }
     }
 
-    /// The directory of the pinned Pyodide: the one that is set, else `pyodide-dist` beside the
+    /// The directory of the pinned Pyodide: the one that is set, else `pyodide-dist` next to the
     /// program (as in the container image), in the current directory, or in the project that this
     /// program was built in.
     ///

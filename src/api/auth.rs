@@ -14,10 +14,10 @@ use super::AppState;
 use super::caller::Caller;
 use super::error::ApiError;
 
-/// Open to all: load balancers and orchestrators ask it, and it tells nothing of any program.
+/// Open to all: load balancers and orchestrators use it, and it reveals nothing about programs.
 const OPEN_PATH: &str = "/health";
 
-/// Lets a request pass if it may. Runs before anything of the request's body is read.
+/// Passes a request on if it has the token. Runs before any of the request body is read.
 pub async fn authorize(
     State(state): State<Arc<AppState>>,
     mut request: Request,

@@ -12,7 +12,7 @@ use serde::Serialize;
 /// Seconds after which a refused caller should try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
-/// An answer that is not a result.
+/// An error answer.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
@@ -45,7 +45,7 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, error, details)
     }
 
-    /// 404: there is nothing by that name.
+    /// 404: nothing has that name.
     pub fn not_found(error: impl Into<String>, details: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, error, details)
     }
@@ -70,7 +70,7 @@ impl ApiError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, error, details)
     }
 
-    /// 500: a fault of the service.
+    /// 500: an internal error of the service.
     pub fn failed(details: impl Into<String>) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -79,12 +79,12 @@ impl ApiError {
         )
     }
 
-    /// The body, for where there is no status any more.
+    /// The body, for streams whose status was already sent.
     pub fn body(&self) -> &impl Serialize {
         &self.body
     }
 
-    /// 503: not now.
+    /// 503: the service cannot do it at the moment.
     pub fn unavailable(details: impl Into<String>) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -1,4 +1,4 @@
-//! `GET /executions` and `GET /executions/{task_id}`: what was executed lately.
+//! `GET /executions` and `GET /executions/{task_id}`: recent executions.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::error::ApiError;
 
-/// Most files of one request. Their size is bounded by that of the request.
+/// Most files of one request. The limit of the request body bounds their size.
 const MAX_FILES: usize = 100;
 
 #[derive(Deserialize)]

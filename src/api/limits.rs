@@ -1,4 +1,4 @@
-//! Limits that a request sets itself: `"limits": {"cpu_ms": …}`. They lower the service's, and never
+//! Limits that a request sets: `"limits": {"cpu_ms": …}`. They lower those of the service and never
 //! raise them.
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::error::ApiError;
 
-/// Less memory than this does not carry even an empty program.
+/// Even an empty program needs this much memory.
 const LEAST_MEMORY: ByteSize = ByteSize::mib(8);
 
 #[derive(Default, Deserialize)]
@@ -27,7 +27,7 @@ struct RequestedLimits {
 /// Lowers limits to what the request asks for.
 ///
 /// # Errors
-/// 400 for anything but known names with whole numbers from 1 on.
+/// 400 for anything but known names with integers of at least 1.
 pub fn lower(value: Option<Value>, limits: &mut Limits) -> Result<(), ApiError> {
     let raw: RequestedLimits = match value {
         None | Some(Value::Null) => return Ok(()),

@@ -23,8 +23,8 @@ use super::files;
 use super::limits;
 use crate::settings::Settings;
 
-/// A request as it comes. Fields are checked one by one, so that each has an error of its own.
-/// Unknown fields are ignored: today's callers send some.
+/// A request as it was sent. Fields are checked one by one, so that each has its own error.
+/// Unknown fields are ignored: existing callers send some.
 #[derive(Debug, Deserialize)]
 struct RawRequest {
     language: Option<Value>,
@@ -39,7 +39,7 @@ struct RawRequest {
     timings: Option<Value>,
 }
 
-/// A request to look at a program.
+/// A request to check a program.
 #[derive(Debug, Deserialize)]
 struct RawCheck {
     language: Option<Value>,
@@ -50,13 +50,13 @@ struct RawCheck {
 #[derive(Debug)]
 pub struct RunRequest {
     pub execution: ExecutionRequest,
-    /// Whether the answer shall say where the time went.
+    /// Whether the answer includes timings.
     pub timings: bool,
 }
 
-/// Reads the body, within the time that a client has for it.
+/// Reads the body within the time that a client has for it.
 pub async fn read_body(request: Request, settings: &Settings) -> Result<Bytes, ApiError> {
-    // Said by the Content-Length, before anything of it came.
+    // Known from Content-Length, before any of the body has arrived.
     if request.body().size_hint().lower() > settings.max_body_bytes.get() {
         return Err(body_too_large(settings));
     }
@@ -90,7 +90,7 @@ fn unreadable_body(rejection: &BytesRejection, settings: &Settings) -> ApiError 
 /// Parses a body.
 ///
 /// # Errors
-/// 400 if it is no JSON object.
+/// 400 if it is not a JSON object.
 fn parse_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body)
         .map_err(|error| ApiError::bad_request("Invalid JSON format", error.to_string()))
@@ -217,7 +217,7 @@ fn parse_code(value: Option<Value>, settings: &Settings) -> Result<String, ApiEr
 fn parse_timeout(value: Option<&Value>, settings: &Settings) -> Result<Duration, ApiError> {
     let milliseconds = match value {
         None | Some(Value::Null) => return Ok(settings.timeout()),
-        // 1000.0 is a whole number, too; JavaScript callers cannot tell it from 1000.
+        // 1000.0 is an integer, too; JavaScript callers cannot tell it from 1000.
         Some(Value::Number(number)) => number.as_u64().or_else(|| {
             let number = number.as_f64()?;
             (number.fract() == 0.0 && (1.0..=9e15).contains(&number)).then_some(number as u64)

@@ -1,4 +1,4 @@
-//! Connections: accepting, timeouts, and the orderly end.
+//! Connections: accepting, timeouts, and an orderly stop.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use super::caller::Peer;
 
 /// Longest head of a request, in bytes; a longer one is answered with 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// Pause after the system refused to accept, as when descriptors run out.
+/// Pause after the system failed to accept a connection, as when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stop`, then finishes what runs for up to the grace period.
+/// Serves until `stop`, then lets running executions finish within the grace period.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -53,7 +53,7 @@ pub async fn serve(
                 continue;
             }
         };
-        // Answers are small and complete; waiting to fill a packet would only delay them.
+        // Answers are written whole; waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
         let with_peer = router.clone().map_request(move |mut request: Request<_>| {
             request.extensions_mut().insert(Peer(peer));
@@ -63,7 +63,7 @@ pub async fn serve(
         let connection = http.serve_connection(TokioIo::new(stream), handler);
         let connection = connections.watch(connection.into_owned());
         tokio::spawn(async move {
-            // A client that breaks off is no event of ours.
+            // A client that breaks the connection is not an error of the service.
             let _ = connection.await;
         });
     }

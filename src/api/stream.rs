@@ -1,12 +1,13 @@
-//! `POST /run_code` with `Accept: text/event-stream`: output as it comes, as server-sent events.
+//! `POST /run_code` with `Accept: text/event-stream`: sends output as it is written, as server-sent
+//! events.
 //!
 //! | event | data |
 //! |---|---|
 //! | `stdout`, `stderr` | `{"text": …}`: the next piece of what the program wrote |
 //! | `result` | the usual answer; the last event |
-//! | `error` | `{"error", "details"}` if the program could not be brought to an end; then the last event |
+//! | `error` | `{"error", "details"}` if the execution failed inside the service; then the last event |
 //!
-//! What is refused before the program starts is refused with its status, as without streaming.
+//! A request that is refused before the program starts gets its status, as without streaming.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -35,13 +36,13 @@ use super::response::RunResponse;
 
 type Answer = Result<RunResponse, ApiError>;
 
-/// An execution that is being followed. Dropping it, as when the client hangs up, ends it.
+/// An execution whose output is streamed. Dropping this, as when the client hangs up, ends it.
 struct Following {
-    /// A task of its own: nothing here is polled while the client does not read, and its time limit
-    /// must hold all the same.
+    /// In its own task: nothing here is polled while the client does not read, and the time limit
+    /// must still hold.
     execution: AbortOnDropHandle<Answer>,
     events: UnboundedReceiver<LiveEvent>,
-    /// The answer, once there is one; what was written before it is sent first.
+    /// The answer, once there is one; output that came before it is sent first.
     answer: Option<Answer>,
     stdout: Utf8Pieces,
     stderr: Utf8Pieces,
@@ -70,7 +71,7 @@ pub async fn run(
     };
     tokio::select! {
         biased;
-        // The first event says that the program starts.
+        // The first event means that the program has started.
         Some(_) = following.events.recv() => {}
         answer = &mut following.execution => following.answer = Some(Ok(joined(answer)?)),
     }
@@ -112,7 +113,7 @@ impl Following {
                     self.is_over = true;
                     return Some(last_event(answer));
                 }
-                // The sender went first; the answer is next.
+                // The sender is gone; the answer is next.
                 (None, None) => self.answer = Some(joined((&mut self.execution).await)),
             }
         }
@@ -128,7 +129,7 @@ impl Following {
     }
 }
 
-/// The answer of an execution's task, which ends without one only by a mistake of ours.
+/// The answer of an execution's task, which ends without one only by a mistake in this service.
 fn joined(answer: Result<Answer, JoinError>) -> Answer {
     answer.unwrap_or_else(|_| {
         Err(ApiError::failed(
@@ -146,7 +147,7 @@ fn last_event(answer: &Answer) -> Event {
 
 fn event(name: &str, data: &impl serde::Serialize) -> Event {
     let event = Event::default().event(name);
-    // What is sent has no maps with keys that are no strings, the one thing JSON cannot say.
+    // The data has no maps with keys other than strings, the one thing that JSON cannot express.
     event.clone().json_data(data).unwrap_or(event)
 }
 
@@ -158,8 +159,8 @@ struct Utf8Pieces {
 }
 
 impl Utf8Pieces {
-    /// Takes a piece; returns the text up to its last whole character. What is no UTF-8 becomes
-    /// U+FFFD, as in the whole answer.
+    /// Takes a piece; returns the text up to its last whole character. Bytes that are not UTF-8
+    /// become U+FFFD, as in the whole answer.
     fn take(&mut self, bytes: &[u8]) -> String {
         self.incomplete.extend_from_slice(bytes);
         let whole = self.incomplete.len() - incomplete_tail(&self.incomplete);
@@ -170,7 +171,7 @@ impl Utf8Pieces {
     }
 }
 
-/// Length of a character's beginning at the end of `bytes` that more bytes may complete.
+/// Length of an incomplete character at the end of `bytes` that more bytes may complete.
 fn incomplete_tail(bytes: &[u8]) -> usize {
     match bytes.utf8_chunks().last() {
         Some(chunk) if bytes.ends_with(chunk.invalid()) => {
