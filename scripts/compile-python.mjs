@@ -26,7 +26,7 @@ if (fs.existsSync(record) && fs.readFileSync(record, "utf8") === wanted) process
 console.log("setup: compiling Python's standard library");
 const { loadPyodide } = await import(join(directory, "pyodide.mjs"));
 const pyodide = await loadPyodide({ indexURL: directory });
-// Beside each source goes its code, marked as not to be checked against it (PEP 552): the archive
+// The code goes next to each source, marked as not to be checked against it (PEP 552): the archive
 // does not change. Both stay in: tracebacks and `inspect` read the sources.
 const compile = pyodide.runPython(`
 def compile_archive(before, after, prefix):

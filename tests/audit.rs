@@ -36,7 +36,7 @@ impl Audited {
         self.folder.path().join("audit.jsonl")
     }
 
-    /// Waits until the log has so many lines; each has to be JSON.
+    /// Waits until the log has that many lines; each must be JSON.
     fn lines(&self, count: usize) -> Vec<Value> {
         eventually("lines are missing", || {
             lines_in(&self.path()).len() >= count
@@ -231,7 +231,7 @@ fn a_hanging_disk_under_the_audit_log_delays_nothing() {
     let path = folder.path().join("pipe");
     let made = Command::new("mkfifo").arg(&path).status().unwrap();
     assert!(made.success());
-    // Takes in 64 KiB, and nobody reads.
+    // Its buffer takes 64 KiB, and no one reads it.
     let mut options = std::fs::OpenOptions::new();
     let _pipe = options.read(true).write(true).open(&path).unwrap();
     let mut server = Server::start_javascript(&[("FAAS_AUDIT_LOG", path.to_str().unwrap())]);

@@ -121,7 +121,7 @@ fn the_exit_code_of_healthcheck_is_the_health_of_the_service() {
         (output.status.code(), error)
     };
     let server = Server::start_javascript(&[
-        // Does not stand between the two.
+        // /health needs no token.
         ("FAAS_API_TOKEN", "secret"),
     ]);
     assert_eq!(check(&server.address), (Some(0), String::new()));

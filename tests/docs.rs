@@ -1,4 +1,4 @@
-//! The pages say what is true: their examples run, their tables match, what they point at exists.
+//! The pages are true: their examples run, their tables match, what they refer to exists.
 
 mod common;
 
@@ -17,7 +17,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const MOST_LINES_OF_README: usize = 150;
 const SETTINGS: &str = "docs/settings.md";
 
-/// A page of ours.
+/// A page of the documentation.
 struct Page {
     /// Relative to the project.
     path: String,

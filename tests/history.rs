@@ -45,7 +45,7 @@ fn task_id(answer: &Answer) -> &str {
     answer.body["metadata"]["task_id"].as_str().unwrap()
 }
 
-/// Task ids that a query brings, in order.
+/// Task ids that a query returns, in order.
 fn listed(server: &Server, query: &str) -> Vec<String> {
     let answer = server.get(&format!("/executions{query}"));
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -218,7 +218,7 @@ fn a_damaged_history_file_is_moved_aside() {
     let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert!(names.any(|name| name.contains(".damaged-")));
 
-    // Damage under the running service's feet, which it may notice now or after a restart.
+    // Damage while the service runs, which it may notice now or after a restart.
     for end in ["", "-wal"] {
         let path = format!("{}{end}", remembering.path().display());
         std::fs::write(path, "nonsense ".repeat(5000)).unwrap();
@@ -285,7 +285,7 @@ fn two_servers_share_the_history_of_a_workspace() {
         }
     });
     for server in &servers {
-        // What its own thread has not written yet, its answer waits for; the other's not.
+        // A server's list waits for its own thread to write, but not for that of the other.
         eventually("executions are missing", || listed(server, "").len() == 60);
         assert_eq!(server.get("/health").body["history"]["write_failures"], 0);
     }

@@ -31,7 +31,7 @@ fn connect(server: &Server) -> TcpStream {
 /// Sends raw bytes and reads until the server hangs up.
 fn raw(server: &Server, bytes: &[u8]) -> String {
     let mut stream = connect(server);
-    // A server that has enough may hang up while we still write.
+    // The server may refuse the request and hang up while we still write.
     let _ = stream.write_all(bytes);
     read_all(stream)
 }
@@ -193,7 +193,7 @@ fn huge_request_heads_are_refused() {
         format!("{huge} /health HTTP/1.1\r\nHost: x\r\n\r\n"),
     ] {
         let answer = raw(server, head.as_bytes());
-        // The server may hang up before all was sent, and the answer get lost with that.
+        // The server may hang up before all was sent, and then the answer may be lost.
         assert!(
             answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
             "{answer}"
@@ -321,7 +321,7 @@ fn a_thousand_idle_connections_delay_no_request() {
 
 #[test]
 fn thousands_of_short_connections_leak_no_descriptors() {
-    // A sandbox has descriptors, too: with few of them it does not matter when the pool is full.
+    // Sandboxes have descriptors, too: with a pool of one, it does not matter whether it is full.
     let server = Server::start_javascript(&[("FAAS_POOL_SIZE", "1")]);
     still_serves(&server);
     let before = common::figures::Figures::of(server.pid());
@@ -546,10 +546,10 @@ fn an_invalid_api_token_stops_the_start_without_being_shown() {
     assert!(!String::from_utf8_lossy(&help.stdout).contains(TOKEN));
 }
 
-/// Found by schemathesis (4.32) with /openapi.json: requests beyond what the description then said.
+/// Found by schemathesis (4.32) with /openapi.json: requests beyond the description of that time.
 #[test]
 fn faults_that_schemathesis_found_stay_fixed() {
-    // A time limit beyond any that makes sense is cut, not refused.
+    // A time limit that is far too long is reduced, not refused.
     for timeout in [
         json!(9_000_000_000_000_001_u64),
         json!(u64::MAX),
@@ -558,16 +558,16 @@ fn faults_that_schemathesis_found_stay_fixed() {
         let answer = shared().run(json!({ "code": "print(1)", "timeout": timeout }));
         assert_eq!(answer.status, 200, "{timeout}");
     }
-    // A name of no language, in letters of many alphabets, is 400 and is named.
+    // An unknown language, in letters of many alphabets, is 400 and is named.
     let answer =
         shared().run(json!({ "code": "\u{96}", "language": "æœÆŒﬀʤʨß", "": null, "𐷎è": [{}] }));
     assert_eq!(answer.status, 400);
     assert!(answer.error().contains("æœÆŒﬀʤʨß"), "{}", answer.error());
-    // A field of a file that is null is one that is not there.
+    // A field of a file that is null counts as missing.
     let file = json!({ "name": "0", "content": "", "content_base64": null });
     let answer = shared().run(json!({ "code": "print(open('0').read())", "files": [file] }));
     assert_eq!((answer.status, answer.stdout()), (200, "\n"));
-    // Names of packages and files that are none are refused by name.
+    // Invalid names of packages and files are refused, and the parameter is named.
     let answer = shared().run(json!({ "code": "1", "packages": ["\u{15}\u{17}𐷎"] }));
     assert_eq!(answer.status, 400);
     assert!(answer.error().contains("packages"), "{}", answer.error());

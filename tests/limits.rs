@@ -121,7 +121,8 @@ print("done")
     assert_eq!(answer.stdout(), "done\n", "{}", answer.stderr());
 }
 
-/// Programs that look at no signal, or swallow what it raises, and the line where they are.
+/// Programs that check for no signal, or swallow the exception that it raises, and the line where
+/// they are.
 const DEAF: [(&str, &str); 5] = [
     ("sum(range(10**12))", "sum(range(10**12))"),
     ("x = 10**7\nx **= x", "x **= x"),

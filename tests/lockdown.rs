@@ -20,7 +20,7 @@ fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// A copy of the program and of Pyodide that anybody may read; the project's directory may be
+/// A copy of the program and of Pyodide that every user may read; the project's directory may be
 /// closed to other users.
 struct PublicCopy(PathBuf);
 

@@ -1,4 +1,4 @@
-//! Request ids, and what the log says of requests.
+//! Request ids, and what the log says about requests.
 
 mod common;
 
@@ -89,7 +89,7 @@ fn every_request_has_a_log_line_with_its_id_status_and_duration() {
         (&line["fields"]["status"], &line["spans"][0]["route"]),
         (&json!(404), &json!("other"))
     );
-    // What is asked every few seconds would drown the rest.
+    // Routes that are called every few seconds would drown the rest.
     for (id, path) in [("line-3", "/health"), ("line-4", "/metrics")] {
         assert_eq!(ask("GET", path, id, "")["level"], "DEBUG");
     }
@@ -101,7 +101,7 @@ fn log_lines_during_an_execution_have_its_request_id() {
         ("FAAS_POOL_SIZE", "1"),
         ("FAAS_LOG", "warn,faas_server::commands::serve=info"),
     ]);
-    // A sandbox that dies on the shelf breaks under the next job.
+    // A sandbox that was killed while it waited fails at the next job.
     common::eventually("no sandbox waits", || {
         server.get("/health").body["pool"]["idleInstances"] == 1
     });

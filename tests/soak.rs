@@ -26,14 +26,14 @@ use common::figures::Figures;
 
 const CONNECTIONS: usize = 32;
 const EXECUTIONS: usize = 1_200;
-/// Executions before the mark that the end is held against.
+/// Executions before the first census, which the last one is compared with.
 const FIRST: usize = 2_000;
-/// An attack takes part if it ends by itself, in this time.
+/// An attack takes part if it ends on its own within this time.
 const QUICK: Duration = Duration::from_millis(1000);
-/// Attacks that are tried side by side for that.
+/// Attacks that are tried at the same time for that.
 const SIDE_BY_SIDE: usize = 4;
 
-/// How much more the supervisor may hold at the end, in KiB: what an allocator keeps for later.
+/// How much more memory the supervisor may have at the end, in KiB: what an allocator keeps.
 const SUPERVISOR_SLACK_KIB: u64 = 24 << 10;
 /// The same of a zygote, which executes nothing.
 const ZYGOTE_SLACK_KIB: u64 = 2 << 10;
@@ -173,7 +173,7 @@ impl Soak {
             let attack = &self.attacks[number / 3 % self.attacks.len()];
             match connection.run(&self.request(attack)) {
                 Ok(answer) => {
-                    // What it may say is judged where nothing else keeps the machine busy.
+                    // Its status is judged in tests/escape.rs, where the machine is less busy.
                     let wrong = attack.judge(&answer, &self.bait);
                     for what in wrong.iter().filter(|what| !what.starts_with("ended with")) {
                         self.fail(format!("{}: {what}", attack.name));
@@ -224,7 +224,7 @@ impl Soak {
         });
     }
 
-    /// What the server holds once it came to rest.
+    /// The census of the server once it is idle.
     fn census(&self) -> Census {
         eventually("the pool does not come to rest", || {
             let pool = self.server.get("/health").body["pool"].clone();
@@ -233,7 +233,7 @@ impl Soak {
                 && pool["idleInstances"] == pool["totalInstances"]
                 && self.server.children().len() == expected
         });
-        // What was freed a moment ago goes back to the system.
+        // Memory that was just freed goes back to the system.
         std::thread::sleep(Duration::from_secs(2));
         Census::take(&self.server)
     }

@@ -1,4 +1,4 @@
-//! Traces reach a collector, and a collector that is not there is nobody's problem.
+//! Traces reach a collector, and a collector that is missing disturbs nothing.
 
 mod common;
 
@@ -19,7 +19,7 @@ use common::eventually;
 /// Head and body of a request.
 type Request = (String, Vec<u8>);
 
-/// Takes what is posted to it.
+/// Stores what is posted to it.
 struct Collector {
     address: String,
     received: Arc<Mutex<Vec<Request>>>,
@@ -100,7 +100,7 @@ fn traced(collector: &str, more: &[(&str, &str)]) -> Server {
 #[test]
 fn a_request_is_a_trace_of_queue_fork_and_run() {
     let collector = Collector::start();
-    // Whatever is logged.
+    // Traces do not depend on the log filter.
     let server = traced(
         &collector.address,
         &[("FAAS_LOG", "warn,faas_server::commands::serve=info")],
@@ -154,7 +154,7 @@ fn the_last_spans_are_sent_before_a_stop_under_the_service_name() {
 
 #[test]
 fn a_trace_collector_that_does_not_answer_delays_nothing() {
-    // Takes connections and never says a word.
+    // Accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = format!("http://{}", silent.local_addr().unwrap());
     for address in ["http://127.0.0.1:1", silent.as_str()] {

@@ -1,4 +1,4 @@
-//! What the kernel tells about processes: CPU time, memory, descriptors, threads.
+//! What the kernel reports about processes: CPU time, memory, descriptors, threads.
 
 #[path = "../../tests/common/children.rs"]
 mod children;
@@ -154,7 +154,7 @@ pub struct Memory {
     pub rss: f64,
     /// Resident, what is shared divided by those who share it.
     pub pss: f64,
-    /// Resident and shared with nobody.
+    /// Resident and not shared.
     pub private: f64,
     /// The kernel's page tables for it, which none of the others counts.
     pub page_tables: f64,

@@ -74,7 +74,7 @@ pub const EVALUATORS: &[Program] = evaluators!(
     "diff_review"
 );
 
-/// From public benchmark families, written anew.
+/// From public benchmark families, rewritten.
 pub const CPU_BOUND: &[Program] = cpu_bound!(
     "nbody",
     "fannkuch",

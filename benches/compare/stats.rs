@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What is told of a number of samples, in ms.
+/// Statistics of a number of samples, in ms.
 #[derive(Clone, Copy, Debug)]
 pub struct Summary {
     pub samples: usize,

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::Answer;
 
-/// Time limit of an attack that names none, in ms.
+/// Default time limit of an attack, in ms.
 const TIMEOUT_MS: u64 = 4000;
 
 /// Name of an environment variable of the server that holds the secret.
@@ -31,7 +31,7 @@ pub struct Attack {
     pub name: String,
     pub language: String,
     pub code: String,
-    /// Statuses one of which the answer must have; empty if any will do.
+    /// Allowed statuses of the answer; empty if any is allowed.
     pub expect: Vec<String>,
     pub timeout_ms: u64,
 }
@@ -107,7 +107,7 @@ impl Attack {
         json!({ "language": self.language, "code": code, "timeout": self.timeout_ms })
     }
 
-    /// What is wrong with an answer; nothing if the attack failed as it should.
+    /// What is wrong with an answer; empty if the attack failed as it should.
     pub fn judge(&self, answer: &Answer, bait: &Bait) -> Vec<String> {
         let mut wrong = Vec::new();
         if answer.status != 200 {
@@ -212,7 +212,7 @@ impl Bait {
         }
     }
 
-    /// What happened to the bait; nothing if nobody reached it.
+    /// What happened to the bait; empty if no attack reached it.
     pub fn damage(&self) -> Vec<String> {
         let mut wrong = self.contacts.lock().unwrap().clone();
         let content = std::fs::read_to_string(&self.witness);

@@ -1,10 +1,11 @@
-//! What a server's processes hold: for telling whether something is left behind.
+//! Descriptors, threads and memory of a server's processes, to see whether something is left
+//! behind.
 
 use std::collections::BTreeMap;
 
 use super::Server;
 
-/// Of one process.
+/// The figures of one process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
     pub descriptors: usize,

@@ -1,4 +1,4 @@
-//! A package index on loopback: the Simple API over a directory of wheels, with troubles on demand.
+//! A package index on loopback: the Simple API over a directory of wheels, with faults on demand.
 
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -21,7 +21,7 @@ pub enum Trouble {
     Html,
     /// The sha256 in answers is not that of the files.
     WrongHash,
-    /// Files never come.
+    /// Files are never sent.
     Hangs,
     /// Files end in the middle.
     Cuts,

@@ -214,7 +214,7 @@ impl Server {
         self.answer(self.agent.post(self.url(path)).send(body.as_ref()))
     }
 
-    /// A request with headers of its own.
+    /// Sends a request with these headers.
     pub fn send(
         &self,
         method: &str,
@@ -250,8 +250,8 @@ impl Server {
         self.post("/run_code", request.to_string())
     }
 
-    /// Sends a program to `POST /run_code`, with these lines among the headers, and does not read the
-    /// answer. Dropping the connection hangs up.
+    /// Sends a program to `POST /run_code`, with these lines among the headers, and does not read
+    /// the answer. Dropping the connection hangs up.
     pub fn begin(&self, headers: &str, request: &Value) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let body = request.to_string();

@@ -15,7 +15,7 @@ const CONNECTIONS: usize = 16;
 /// Executions before the first look, so that buffers have their size.
 const WARM_UP: usize = 300;
 
-/// What is looked at, with its value.
+/// A figure, with its value.
 type Look = Vec<(String, f64)>;
 
 pub fn measure(bench: &Bench, field: &mut Field<'_>) -> Result<Section, Error> {

@@ -29,7 +29,7 @@ use crate::stats::geometric_mean;
 type Result_ = (&'static str, Measured);
 
 impl Field<'_> {
-    /// Has every contender run a Python program; those with no samples are left out.
+    /// Runs a Python program with every contender; those without samples are left out.
     fn python_program(
         &mut self,
         bench: &Bench,
