@@ -1,5 +1,5 @@
 // Fetches what pyodide-dist/manifest.json pins and verifies it: Pyodide with `npm pack`, the wheels
-// that every program finds installed with `pip download`.
+// that are installed for every program with `pip download`.
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -18,7 +18,7 @@ function isRight(path, sha256) {
   return fs.existsSync(path) && digest("sha256", "hex", path) === sha256;
 }
 
-// Runs `fetch` in a folder that is gone afterwards.
+// Runs `fetch` in a temporary folder.
 function inScratch(fetch) {
   const scratch = fs.mkdtempSync(join(tmpdir(), "faas-setup-"));
   const run = (command, ...args) =>

@@ -1,4 +1,4 @@
-//! What the figures are held against.
+//! The aims that figures are compared with.
 
 use serde::Serialize;
 

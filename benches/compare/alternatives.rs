@@ -1,4 +1,4 @@
-//! What one would use instead of this server.
+//! The alternatives to this server.
 
 use std::io::BufRead;
 use std::io::BufReader;
@@ -33,7 +33,7 @@ pub struct Tools {
     pub pyodide: PathBuf,
     /// Wheels of the package program, if they are there.
     pub wheels: Option<PathBuf>,
-    /// For what is written in between.
+    /// Directory for temporary files.
     pub scratch: PathBuf,
 }
 

@@ -15,7 +15,7 @@ const HEAD: f64 = 46.0;
 const OWN: &str = "#2563eb";
 const OTHER: &str = "#94a3b8";
 
-/// How lengths of bars follow from values.
+/// How values become lengths of bars.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scale {
     Linear,

@@ -12,30 +12,30 @@ use crate::programs::Program;
 use crate::servers::Server;
 use crate::stats::Summary;
 
-/// Pause before a call that is to find an idle machine: what the call before it left behind (a
-/// sandbox to tear down, one to fork) is over by then.
+/// Pause before a call that needs an idle machine: by then the work left by the call before it (a
+/// sandbox to tear down, one to fork) is done.
 pub const PAUSE: Duration = Duration::from_millis(20);
 
-/// Someone who runs programs.
+/// A service or command that runs programs.
 pub trait Contender {
     /// A key in results.
     fn key(&self) -> &'static str;
 
-    /// What is to be done once per program, not measured.
+    /// Preparation, once per program. Not measured.
     fn prepare(&mut self, program: &Program) -> Result<(), Error>;
 
-    /// Runs the prepared program and tells what it printed.
+    /// Runs the prepared program and returns what it printed.
     fn call(&mut self) -> Result<String, Error>;
 
-    /// CPU time of everything that it takes, so far.
+    /// CPU time of all its processes so far.
     fn cpu(&mut self) -> Result<Cpu, Error>;
 
-    /// Memory that it takes, in MiB: of a process per call its highest resident memory, of lasting
+    /// Its memory in MiB: for a process per call, its highest resident memory; for long-lived
     /// processes their PSS now.
     fn memory(&self) -> f64;
 }
 
-/// What calls took.
+/// The measured calls.
 #[derive(Clone, Debug)]
 pub struct Measured {
     pub latency: Summary,

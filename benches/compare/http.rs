@@ -1,5 +1,5 @@
-//! One kept-alive HTTP/1.1 connection: as little work per request as there can be, since the client
-//! shares its cores with the server that it measures.
+//! One kept-alive HTTP/1.1 connection, with as little work per request as possible: the client shares
+//! its cores with the server that it measures.
 
 use std::io::ErrorKind;
 use std::io::Read;
@@ -40,7 +40,7 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// Whether the program ran to its end, told without decoding the body.
+    /// Whether the program ran to its end, found without decoding the body.
     pub fn is_success(&self) -> bool {
         const SUCCESS: &[u8] = br#""status":"success""#;
         self.status == 200 && find(self.body, SUCCESS).is_some()

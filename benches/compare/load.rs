@@ -14,12 +14,12 @@ use crate::http::Request;
 /// When to stop.
 #[derive(Clone, Copy, Debug)]
 pub enum Until {
-    /// So many requests were sent, by all connections together.
+    /// After this many requests of all connections together.
     Requests(usize),
     Elapsed(Duration),
 }
 
-/// What came back.
+/// The outcome.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub latencies: Vec<Duration>,

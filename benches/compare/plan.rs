@@ -1,4 +1,4 @@
-//! How much is measured.
+//! The number of samples.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub struct Plan {
     pub cpu: Samples,
     pub package: Samples,
     pub javascript: Samples,
-    /// Requests that ask for the server's own stages.
+    /// Requests with timings of the stages.
     pub stages: usize,
     /// Executions for the growth.
     pub growth: usize,

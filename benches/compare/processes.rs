@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use children::children;
 
-/// CPU time, split as the kernel does.
+/// CPU time, split as the kernel splits it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cpu {
     pub user: f64,
@@ -76,7 +76,7 @@ fn seconds(time: libc::timeval) -> f64 {
     time.tv_sec as f64 + time.tv_usec as f64 / 1e6
 }
 
-/// Waits for a child and tells its peak resident memory in MiB.
+/// Waits for a child and returns its peak resident memory in MiB.
 pub fn reap(pid: i32) -> f64 {
     let mut status = 0;
     // SAFETY: all-zero is a valid rusage.
@@ -150,9 +150,9 @@ pub fn families(supervisor: i32) -> Vec<Family> {
 /// Memory of a process in MiB.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {
-    /// Resident, what is shared counted in full.
+    /// Resident, with shared memory counted in full.
     pub rss: f64,
-    /// Resident, what is shared divided by those who share it.
+    /// Resident, with shared memory divided by the number of processes that share it.
     pub pss: f64,
     /// Resident and not shared.
     pub private: f64,
@@ -204,7 +204,7 @@ pub fn memory_of(pids: &[i32]) -> Memory {
         .fold(Memory::default(), |sum, pid| sum + memory(*pid))
 }
 
-/// What the machine could still give away, in MiB.
+/// Available memory of the machine, in MiB.
 pub fn available_memory() -> f64 {
     let fields = fields("/proc/meminfo".as_ref());
     fields.get("MemAvailable").copied().unwrap_or_default() / 1024.0

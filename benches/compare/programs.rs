@@ -1,11 +1,11 @@
 //! The programs that are measured, in `programs/`.
 
-/// A program and what it is given.
+/// A program and its input.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
     pub name: &'static str,
     pub code: &'static str,
-    /// JSON text, at hand in the program as `input_data`.
+    /// JSON text, which the program reads as `input_data`.
     pub input: Option<&'static str>,
     /// Packages that it needs.
     pub packages: &'static [&'static str],

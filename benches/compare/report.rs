@@ -14,7 +14,7 @@ use crate::load::Outcome;
 use crate::machine;
 use crate::stats::Summary;
 
-/// Contenders as people know them.
+/// Readable names of contenders.
 const CONTENDERS: &[(&str, &str)] = &[
     ("server", "faas-server"),
     ("deno_per_call", "Deno + Pyodide, process per call"),
@@ -62,7 +62,7 @@ pub struct Report {
     pub settings: Vec<(String, String)>,
     pub sections: Vec<Section>,
     pub aims: Vec<Aim>,
-    /// What went wrong: outputs that differ, executions that failed.
+    /// Problems: outputs that differ, executions that failed.
     pub problems: Vec<String>,
     pub seconds: f64,
 }
@@ -123,7 +123,7 @@ impl Row {
 
     pub fn with(mut self, figure: &'static str, value: f64) -> Self {
         debug_assert!(FIGURES.iter().any(|(key, _)| *key == figure), "{figure}");
-        // Four significant digits at least, and no noise behind them.
+        // At least four significant digits, and no noise after them.
         let rounded = (value * 10_000.0).round() / 10_000.0;
         self.figures.insert(figure.to_owned(), json!(rounded));
         self

@@ -36,7 +36,7 @@ pub struct Server {
     pub healthy_after: Duration,
 }
 
-/// The pool as `/health` tells it.
+/// The pool, from `/health`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pool {
     pub idle: u64,

@@ -12,7 +12,7 @@ use crate::report::Row;
 use crate::report::Section;
 
 const CONNECTIONS: usize = 16;
-/// Executions before the first look, so that buffers have their size.
+/// Executions before the first measurement, so that buffers have their size.
 const WARM_UP: usize = 300;
 
 /// A figure, with its value.

@@ -25,7 +25,7 @@ use crate::report::Section;
 use crate::stats::Summary;
 use crate::stats::geometric_mean;
 
-/// What a contender took for a program.
+/// The measured times of a contender for a program.
 type Result_ = (&'static str, Measured);
 
 impl Field<'_> {
@@ -215,7 +215,7 @@ pub fn cpu_bound(bench: &Bench, field: &mut Field<'_>) -> Result<Section, Error>
     Ok(section)
 }
 
-/// JavaScript, if the server speaks it.
+/// JavaScript, if the server serves it.
 pub fn javascript(bench: &Bench, field: &mut Field<'_>) -> Result<Section, Error> {
     let mut section = Section::new("javascript", "JavaScript");
     let request = Request::post("/run_code", &JAVASCRIPT[0].request());

@@ -1,4 +1,4 @@
-//! Many at once.
+//! Many executions at once.
 
 use std::time::Duration;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What is measured, a section each, and the run through all of them.
+//! The sections of the benchmark, and the run through all of them.
 
 mod growth;
 mod latency;
@@ -28,7 +28,7 @@ use crate::servers::Server;
 
 type Settings = Vec<(String, String)>;
 
-/// Sections in their order. The last ones start servers of their own.
+/// Sections in their order. The last ones start their own servers.
 const SECTIONS: &[&str] = &[
     "start",
     "memory",
@@ -57,7 +57,7 @@ pub struct Bench {
     alone: bool,
 }
 
-/// Who is compared, started once for all sections.
+/// The contenders, started once for all sections.
 struct Field<'a> {
     server: &'a Server,
     python: ProcessPerCall,

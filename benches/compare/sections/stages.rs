@@ -1,4 +1,4 @@
-//! The server's own account of where the time of an execution goes.
+//! The times of an execution's stages, as the server reports them.
 
 use std::collections::BTreeMap;
 

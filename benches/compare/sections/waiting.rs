@@ -1,4 +1,4 @@
-//! What a large pool of waiting sandboxes takes.
+//! The memory of a large pool of waiting sandboxes.
 
 use std::time::Duration;
 use std::time::Instant;
