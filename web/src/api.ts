@@ -4,14 +4,7 @@
 import type { Health, Language, Priority, RunRequest, RunResponse } from "./schema.ts";
 import { readEvents } from "./sse.ts";
 
-export type {
-  Health,
-  Language,
-  Outcome,
-  OutputFile,
-  Priority,
-  RunResponse,
-} from "./schema.ts";
+export type { Health, Language, Outcome, OutputFile, Priority, RunResponse } from "./schema.ts";
 
 export type Stream = "stdout" | "stderr";
 
