@@ -14,14 +14,15 @@ use std::process::Output;
 use std::time::Duration;
 use std::time::Instant;
 
+use serde_json::Value;
+use serde_json::json;
+
 use common::Answer;
 use common::PROGRAM;
 use common::Server;
 use common::eventually;
 use common::missing_calls::failing;
 use common::missing_calls::without;
-use serde_json::Value;
-use serde_json::json;
 
 /// The user and the group called nobody.
 const NOBODY: u32 = 65534;

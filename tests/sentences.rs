@@ -7,8 +7,9 @@ mod common;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::Server;
 use serde_json::json;
+
+use common::Server;
 
 const COMPILE: &str = "crates/faas-engine/src/javascript/compile.rs";
 const INSPECT: &str = "js/vendor/node/inspect.js";

@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use faas_pool::PoolError;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Seconds after which a refused caller should try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -19,9 +20,12 @@ pub struct ApiError {
     body: ErrorBody,
 }
 
-#[derive(Debug, Serialize)]
-struct ErrorBody {
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub struct ErrorBody {
     error: String,
+    /// What to do about it.
     details: String,
 }
 

@@ -19,16 +19,83 @@ use faas_telemetry::HistoryError;
 use faas_telemetry::rfc3339;
 use jiff::Timestamp;
 use jiff::fmt::temporal::Pieces;
-use serde_json::Value;
-use serde_json::json;
+use serde::Serialize;
 use url::form_urlencoded;
+use utoipa::ToSchema;
 
 use super::AppState;
 use super::error::ApiError;
+use super::words::LanguageWord;
+use super::words::OutcomeWord;
+use super::words::PriorityWord;
 
-const DEFAULT_LIMIT: u32 = 100;
-const MAX_LIMIT: u32 = 1000;
+pub const DEFAULT_LIMIT: u32 = 100;
+pub const MAX_LIMIT: u32 = 1000;
 const SECONDS_OF_A_DAY: u32 = 24 * 60 * 60;
+
+/// Executions, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExecutionList {
+    count: usize,
+    executions: Vec<ExecutionBody>,
+}
+
+/// What is kept of an execution.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Execution)]
+pub struct ExecutionBody {
+    task_id: String,
+    request_id: String,
+    /// When the program was accepted.
+    #[schema(format = DateTime)]
+    time: String,
+    #[schema(value_type = LanguageWord)]
+    language: String,
+    #[schema(value_type = OutcomeWord)]
+    status: String,
+    /// null if cancelled.
+    #[schema(required)]
+    exit_code: Option<i64>,
+    /// Wall time in ms; null if cancelled.
+    #[schema(required)]
+    duration: Option<i64>,
+    /// Whether there was more output than is kept.
+    truncated: bool,
+    #[schema(required)]
+    usage: Option<PastUsage>,
+    #[schema(value_type = PriorityWord)]
+    priority: String,
+    packages: Vec<String>,
+    /// Lower-case hexadecimal digits.
+    code_sha256: String,
+    #[schema(minimum = 1)]
+    code_bytes: i64,
+    /// The first 65,536 bytes; only of a single execution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    output: Option<PastOutput>,
+}
+
+/// What a program used.
+#[derive(Debug, Serialize, ToSchema)]
+struct PastUsage {
+    wall_ms: i64,
+    #[schema(required)]
+    cpu_ms: Option<i64>,
+    #[schema(required)]
+    peak_memory_bytes: Option<i64>,
+}
+
+/// What a program wrote and returned, the first 65,536 bytes of each; only of a single execution.
+#[derive(Debug, Serialize, ToSchema)]
+struct PastOutput {
+    stdout: String,
+    stderr: String,
+    ret_val: String,
+}
 
 /// Lists executions, newest first.
 ///
@@ -37,14 +104,14 @@ const SECONDS_OF_A_DAY: u32 = 24 * 60 * 60;
 pub async fn list(
     State(state): State<Arc<AppState>>,
     RawQuery(query): RawQuery,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<ExecutionList>, ApiError> {
     let history = history(&state)?;
     let filter = parse(query.as_deref().unwrap_or_default(), &state)?;
     let entries = history.list(filter).await.map_err(unreadable)?;
-    let executions: Vec<Value> = entries.iter().map(body).collect();
-    Ok(Json(
-        json!({ "count": executions.len(), "executions": executions }),
-    ))
+    Ok(Json(ExecutionList {
+        count: entries.len(),
+        executions: entries.into_iter().map(Into::into).collect(),
+    }))
 }
 
 /// Shows one execution.
@@ -54,7 +121,7 @@ pub async fn list(
 pub async fn find(
     State(state): State<Arc<AppState>>,
     Path(task_id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<ExecutionBody>, ApiError> {
     let history = history(&state)?;
     let entry = history.find(task_id).await.map_err(unreadable)?;
     let entry = entry.ok_or_else(|| {
@@ -67,7 +134,7 @@ pub async fn find(
             ),
         )
     })?;
-    Ok(Json(body(&entry)))
+    Ok(Json(entry.into()))
 }
 
 fn history(state: &AppState) -> Result<&History, ApiError> {
@@ -155,35 +222,42 @@ fn parse_time(text: &str) -> Option<SystemTime> {
     text.parse::<Timestamp>().ok()?.try_into().ok()
 }
 
-fn body(entry: &Entry) -> Value {
-    let mut body = json!({
-        "task_id": entry.task_id,
-        "request_id": entry.request_id,
-        "time": rfc3339(entry.began),
-        "language": entry.language,
-        "status": entry.status,
-        "exit_code": entry.exit_code,
-        "duration": entry.wall_ms,
-        "truncated": entry.truncated,
-        "usage": entry.wall_ms.map(|wall_ms| json!({
-            "wall_ms": wall_ms,
-            "cpu_ms": entry.cpu_ms,
-            "peak_memory_bytes": entry.peak_memory_bytes,
-        })),
-        "priority": entry.priority,
-        "packages": entry.packages,
-        "code_sha256": entry.code_sha256,
-        "code_bytes": entry.code_bytes,
-    });
-    if let Some(bodies) = &entry.bodies {
-        body["code"] = json!(bodies.code);
-        body["output"] = json!({
-            "stdout": bodies.stdout,
-            "stderr": bodies.stderr,
-            "ret_val": bodies.ret_val,
+impl From<Entry> for ExecutionBody {
+    fn from(entry: Entry) -> Self {
+        let usage = entry.wall_ms.map(|wall_ms| PastUsage {
+            wall_ms,
+            cpu_ms: entry.cpu_ms,
+            peak_memory_bytes: entry.peak_memory_bytes,
         });
+        let (code, output) = match entry.bodies {
+            Some(bodies) => {
+                let output = PastOutput {
+                    stdout: bodies.stdout,
+                    stderr: bodies.stderr,
+                    ret_val: bodies.ret_val,
+                };
+                (Some(bodies.code), Some(output))
+            }
+            None => (None, None),
+        };
+        Self {
+            task_id: entry.task_id,
+            request_id: entry.request_id,
+            time: rfc3339(entry.began),
+            language: entry.language,
+            status: entry.status,
+            exit_code: entry.exit_code,
+            duration: entry.wall_ms,
+            truncated: entry.truncated,
+            usage,
+            priority: entry.priority,
+            packages: entry.packages,
+            code_sha256: entry.code_sha256,
+            code_bytes: entry.code_bytes,
+            code,
+            output,
+        }
     }
-    body
 }
 
 #[cfg(test)]

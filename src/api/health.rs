@@ -10,23 +10,156 @@ use axum::http::StatusCode;
 use faas_pool::PackageZygote;
 use faas_pool::ZygoteState;
 use faas_protocol::Layer;
+use faas_protocol::Layers;
 use faas_protocol::Runtime;
 use faas_telemetry::AuditLog;
 use faas_telemetry::Failures;
 use faas_telemetry::History;
 use faas_telemetry::rfc3339;
-use serde_json::Value;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AppState;
 use super::response::PoolStatsBody;
+use super::words::Named;
+use super::words::RuntimeWord;
 
 /// What `/health` and `/metrics` call the runtime of this service, as callers of the replaced ones
 /// know it.
-pub const RUNTIME: &str = Runtime::Python.spec().answers_as;
+pub const RUNTIME: RuntimeWord = Named(Runtime::Python);
+
+/// The state of the service.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    status: HealthStatus,
+    /// Which runtimes are not up, and why; empty if healthy.
+    reason: String,
+    #[schema(format = DateTime)]
+    timestamp: String,
+    version: &'static str,
+    runtime: RuntimeWord,
+    /// Empty as long as Python is not up.
+    python_version: String,
+    /// Programs that ran to their end.
+    execution_count: u64,
+    pyodide: Pyodide,
+    pool: PoolStatsBody,
+    pool_status: PoolStatus,
+    scheduler: Scheduler,
+    packages: PackagesBody,
+    package_zygotes: Vec<PackageZygoteBody>,
+    audit: WriterBody,
+    history: WriterBody,
+    security: Security,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum HealthStatus {
+    Healthy,
+    Unhealthy,
+}
+
+/// The Python runtime.
+#[derive(Debug, Serialize, ToSchema)]
+struct Pyodide {
+    initialized: bool,
+    available: bool,
+    /// Empty as long as it is not up.
+    version: String,
+}
+
+/// Numbers of sandboxes and of requests that wait for one.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct PoolStatus {
+    total_instances: usize,
+    idle_instances: usize,
+    active_instances: usize,
+    pending_requests: usize,
+}
+
+/// Executions since the start.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Scheduler {
+    total_tasks: u64,
+    completed_tasks: u64,
+    failed_tasks: u64,
+    queued_tasks: usize,
+    /// Average wall time in ms.
+    average_execution_time: f64,
+}
+
+/// What packages there are.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Packages)]
+pub struct PackagesBody {
+    enabled: bool,
+    /// Packages of Pyodide's distribution that programs may use.
+    distribution_packages: usize,
+    cache: PackageCache,
+}
+
+/// What the cache of packages did since the start, and what it holds.
+#[derive(Debug, Serialize, ToSchema)]
+struct PackageCache {
+    hits: u64,
+    misses: u64,
+    downloaded_bytes: u64,
+    evictions: u64,
+    files: u64,
+    bytes: u64,
+}
+
+/// A zygote with packages.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PackageZygote)]
+struct PackageZygoteBody {
+    name: String,
+    up: bool,
+    /// 0 if it is not up.
+    pid: i32,
+    /// Memory that it shares only with its sandboxes.
+    memory_bytes: u64,
+}
+
+/// Whether something is written, and what could not be.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Writer)]
+struct WriterBody {
+    /// Records that are missing; only if enabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    write_failures: Option<u64>,
+    /// Why it cannot be written now; empty if it can. Only if enabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    failure: Option<String>,
+    enabled: bool,
+}
+
+/// What protects the host.
+#[derive(Debug, Serialize, ToSchema)]
+struct Security {
+    isolation: &'static str,
+    /// Lock-down layers that are in force.
+    layers: Vec<&'static str>,
+    /// Those that this machine does not offer.
+    missing_layers: Vec<&'static str>,
+}
 
 /// Answers with 200 while every zygote serves, else with 503 and the reasons.
-pub async fn health(State(state): State<Arc<AppState>>) -> (StatusCode, Json<Value>) {
+pub async fn health(State(state): State<Arc<AppState>>) -> (StatusCode, Json<Health>) {
+    let body = body(&state);
+    let code = match body.status {
+        HealthStatus::Healthy => StatusCode::OK,
+        HealthStatus::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, Json(body))
+}
+
+fn body(state: &AppState) -> Health {
     let zygotes = state.pool.zygotes();
     let down: Vec<String> = zygotes
         .iter()
@@ -35,114 +168,120 @@ pub async fn health(State(state): State<Arc<AppState>>) -> (StatusCode, Json<Val
             Some(format!("{}: {reason}", runtime.name()))
         })
         .collect();
-    let healthy = down.is_empty();
-    let stats = state.pool.stats();
     let python = zygotes.get(&Runtime::Python);
     let python_up = python.is_some_and(ZygoteState::is_up);
     let python_booted = python.and_then(ZygoteState::booted);
     let version = python_booted
         .map(|booted| booted.version.clone())
         .unwrap_or_default();
-    let layers = zygotes.values().find_map(ZygoteState::booted);
-    let layers = layers
+    let booted = zygotes.values().find_map(ZygoteState::booted);
+    let layers = booted
         .map(|booted| booted.layers.clone())
         .unwrap_or_default();
-    let names =
-        |layers: &[Layer]| -> Vec<&str> { layers.iter().map(|layer| layer.name()).collect() };
-    let body = json!({
-        "status": if healthy { "healthy" } else { "unhealthy" },
-        "reason": down.join("; "),
-        "timestamp": rfc3339(SystemTime::now()),
-        "version": concat!("faas-v", env!("CARGO_PKG_VERSION"), "-pyodide"),
-        "runtime": RUNTIME,
-        "python_version": version.language.unwrap_or_default(),
-        "execution_count": state.pool.totals.completed.load(Ordering::Relaxed),
-        "pyodide": {
-            "initialized": python_up,
-            "available": python_up,
-            "version": version.engine,
+    Health {
+        status: if down.is_empty() {
+            HealthStatus::Healthy
+        } else {
+            HealthStatus::Unhealthy
         },
-        "pool": PoolStatsBody::from(stats),
-        "pool_status": pool_status(&state),
-        "scheduler": scheduler(&state),
-        "packages": packages(&state),
-        "package_zygotes": package_zygotes(&state),
-        "audit": writer(state.audit.as_ref().map(AuditLog::failures)),
-        "history": writer(state.history.as_ref().map(History::failures)),
-        "security": {
-            "isolation": "process per execution",
-            "layers": names(&layers.present),
-            "missing_layers": names(&layers.missing),
+        reason: down.join("; "),
+        timestamp: rfc3339(SystemTime::now()),
+        version: concat!("faas-v", env!("CARGO_PKG_VERSION"), "-pyodide"),
+        runtime: RUNTIME,
+        python_version: version.language.unwrap_or_default(),
+        execution_count: state.pool.totals.completed.load(Ordering::Relaxed),
+        pyodide: Pyodide {
+            initialized: python_up,
+            available: python_up,
+            version: version.engine,
         },
-    });
-    let status = if healthy {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (status, Json(body))
+        pool: state.pool.stats().into(),
+        pool_status: PoolStatus::of(state),
+        scheduler: Scheduler::of(state),
+        packages: PackagesBody::of(state),
+        package_zygotes: package_zygotes(state),
+        audit: WriterBody::of(state.audit.as_ref().map(AuditLog::failures)),
+        history: WriterBody::of(state.history.as_ref().map(History::failures)),
+        security: Security::of(&layers),
+    }
 }
 
-/// Numbers of sandboxes and of requests that wait for one.
-pub fn pool_status(state: &AppState) -> Value {
-    let stats = state.pool.stats();
-    json!({
-        "totalInstances": stats.total,
-        "idleInstances": stats.idle,
-        "activeInstances": stats.active,
-        "pendingRequests": stats.queued,
-    })
+impl PoolStatus {
+    fn of(state: &AppState) -> Self {
+        let stats = state.pool.stats();
+        Self {
+            total_instances: stats.total,
+            idle_instances: stats.idle,
+            active_instances: stats.active,
+            pending_requests: stats.queued,
+        }
+    }
 }
 
-/// Executions since the start; their average wall time in ms.
-pub fn scheduler(state: &AppState) -> Value {
-    let totals = &state.pool.totals;
-    let completed = totals.completed.load(Ordering::Relaxed);
-    let wall_us = totals.wall_us.load(Ordering::Relaxed);
-    json!({
-        "totalTasks": totals.started.load(Ordering::Relaxed),
-        "completedTasks": completed,
-        "failedTasks": totals.failed.load(Ordering::Relaxed),
-        "queuedTasks": state.pool.stats().queued,
-        "averageExecutionTime": wall_us as f64 / 1000.0 / completed.max(1) as f64,
-    })
+impl Scheduler {
+    pub fn of(state: &AppState) -> Self {
+        let totals = &state.pool.totals;
+        let completed = totals.completed.load(Ordering::Relaxed);
+        let wall_us = totals.wall_us.load(Ordering::Relaxed);
+        Self {
+            total_tasks: totals.started.load(Ordering::Relaxed),
+            completed_tasks: completed,
+            failed_tasks: totals.failed.load(Ordering::Relaxed),
+            queued_tasks: state.pool.stats().queued,
+            average_execution_time: wall_us as f64 / 1000.0 / completed.max(1) as f64,
+        }
+    }
 }
 
-/// What packages there are, and what their cache did.
-pub fn packages(state: &AppState) -> Value {
-    let packages = state.pool.packages();
-    let stats = packages.stats();
-    json!({
-        "enabled": state.settings.packages,
-        "distribution_packages": packages.distribution_packages().len(),
-        "cache": {
-            "hits": stats.cache_hits,
-            "misses": stats.cache_misses,
-            "downloaded_bytes": stats.downloaded_bytes,
-            "evictions": stats.evictions,
-            "files": stats.cached_files,
-            "bytes": stats.cached_bytes,
-        },
-    })
+impl PackagesBody {
+    pub fn of(state: &AppState) -> Self {
+        let packages = state.pool.packages();
+        let stats = packages.stats();
+        Self {
+            enabled: state.settings.packages,
+            distribution_packages: packages.distribution_packages().len(),
+            cache: PackageCache {
+                hits: stats.cache_hits,
+                misses: stats.cache_misses,
+                downloaded_bytes: stats.downloaded_bytes,
+                evictions: stats.evictions,
+                files: stats.cached_files,
+                bytes: stats.cached_bytes,
+            },
+        }
+    }
 }
 
-/// Whether something is written, what is missing in it, and why it cannot be written now.
-fn writer(failures: Option<&Failures>) -> Value {
-    let mut state = failures.map_or_else(|| json!({}), Failures::state);
-    state["enabled"] = failures.is_some().into();
-    state
+impl WriterBody {
+    /// None: nothing is written.
+    fn of(failures: Option<&Failures>) -> Self {
+        let state = failures.map(Failures::state);
+        Self {
+            enabled: state.is_some(),
+            write_failures: state.as_ref().map(|state| state.count),
+            failure: state.map(|state| state.reason),
+        }
+    }
 }
 
-/// The zygotes with packages, and what each takes of memory.
-fn package_zygotes(state: &AppState) -> Vec<Value> {
+impl Security {
+    fn of(layers: &Layers) -> Self {
+        let names = |layers: &[Layer]| layers.iter().map(|layer| layer.name()).collect();
+        Self {
+            isolation: "process per execution",
+            layers: names(&layers.present),
+            missing_layers: names(&layers.missing),
+        }
+    }
+}
+
+fn package_zygotes(state: &AppState) -> Vec<PackageZygoteBody> {
     let zygotes = state.pool.package_zygotes().into_iter();
-    let describe = |zygote: PackageZygote| {
-        json!({
-            "name": zygote.name,
-            "up": zygote.state.is_up(),
-            "pid": zygote.state.pid().unwrap_or_default(),
-            "memory_bytes": zygote.memory.get(),
-        })
+    let describe = |zygote: PackageZygote| PackageZygoteBody {
+        up: zygote.state.is_up(),
+        pid: zygote.state.pid().unwrap_or_default(),
+        name: zygote.name,
+        memory_bytes: zygote.memory.get(),
     };
     zygotes.map(describe).collect()
 }

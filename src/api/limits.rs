@@ -7,20 +7,30 @@ use faas_protocol::ByteSize;
 use faas_protocol::Limits;
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::error::ApiError;
 
 /// Even an empty program needs this much memory.
 const LEAST_MEMORY: ByteSize = ByteSize::mib(8);
 
-#[derive(Default, Deserialize)]
+/// Each lowers the limit of the service and never raises it.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RequestedLimits {
+#[schema(as = Limits)]
+pub struct RequestedLimits {
+    #[schema(minimum = 1)]
     cpu_ms: Option<u64>,
+    /// Above what an empty program takes; at least 8 MiB are given.
+    #[schema(minimum = 1)]
     memory_bytes: Option<u64>,
+    #[schema(minimum = 1)]
     output_bytes: Option<u64>,
+    #[schema(minimum = 1)]
     return_bytes: Option<u64>,
+    #[schema(minimum = 1)]
     files_bytes: Option<u64>,
+    #[schema(minimum = 1)]
     storage_bytes: Option<u64>,
 }
 

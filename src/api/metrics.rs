@@ -1,5 +1,6 @@
 //! `GET /metrics`: for Prometheus as text, for people and the old dashboards as JSON.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,18 +10,23 @@ use axum::http::HeaderMap;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use faas_telemetry::Metrics;
 use faas_telemetry::SandboxKind;
 use faas_telemetry::SandboxState;
 use prometheus_client::encoding::prometheus_text;
 use prometheus_client::encoding::text as openmetrics_text;
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AppState;
 use super::accept::entries;
 use super::error::ApiError;
 use super::health;
+use super::health::PackagesBody;
+use super::health::Scheduler;
+use super::words::LanguageWord;
+use super::words::OutcomeWord;
+use super::words::RuntimeWord;
 
 const OPENMETRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -62,7 +68,7 @@ pub async fn metrics(
     let registry = &state.registry;
     let mut text = String::new();
     let (encoded, content_type) = match form {
-        Form::Json => return Ok(Json(body(&state)).into_response()),
+        Form::Json => return Ok(Json(MetricsBody::of(&state)).into_response()),
         Form::OpenMetrics => (
             openmetrics_text::encode(&mut text, registry),
             OPENMETRICS_TYPE,
@@ -76,37 +82,81 @@ pub async fn metrics(
     Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
 }
 
-/// The answer that the service replaced gave, and what else there is to know.
-fn body(state: &AppState) -> Value {
-    let completed = state.pool.totals.completed.load(Ordering::Relaxed);
-    let mut pool = health::pool_status(state);
-    pool["runtimes"] = runtimes(state);
-    json!({
-        "execution_count": completed,
-        "uptime_seconds": state.started.elapsed().as_secs(),
-        "runtime": health::RUNTIME,
-        "pool_metrics": pool,
-        "scheduler": health::scheduler(state),
-        "executions": state.metrics.execution_counts(state.settings.languages()),
-        "limits_hit": state.metrics.limit_counts(),
-        "packages": health::packages(state),
-    })
+/// The numbers as JSON.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Metrics)]
+pub struct MetricsBody {
+    /// Programs that ran to their end.
+    execution_count: u64,
+    uptime_seconds: u64,
+    runtime: RuntimeWord,
+    pool_metrics: PoolMetrics,
+    scheduler: Scheduler,
+    /// By language and how they ended.
+    #[schema(value_type = BTreeMap<LanguageWord, BTreeMap<OutcomeWord, u64>>)]
+    executions: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+    /// Requests that ran into a limit, by its name.
+    limits_hit: BTreeMap<&'static str, u64>,
+    packages: PackagesBody,
 }
 
-/// Sandboxes and restarts by runtime.
-fn runtimes(state: &AppState) -> Value {
-    let metrics = &state.metrics;
+/// Numbers of sandboxes and of requests that wait for one.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct PoolMetrics {
+    total_instances: usize,
+    idle_instances: usize,
+    active_instances: usize,
+    pending_requests: usize,
+    /// By runtime.
+    runtimes: BTreeMap<&'static str, RuntimeMetrics>,
+}
+
+/// Sandboxes of one runtime.
+#[derive(Debug, Serialize, ToSchema)]
+struct RuntimeMetrics {
+    idle: i64,
+    active: i64,
+    starting: i64,
+    /// How often its zygote went down.
+    restarts: u64,
+}
+
+impl MetricsBody {
+    fn of(state: &AppState) -> Self {
+        let metrics = &state.metrics;
+        let stats = state.pool.stats();
+        Self {
+            execution_count: state.pool.totals.completed.load(Ordering::Relaxed),
+            uptime_seconds: state.started.elapsed().as_secs(),
+            runtime: health::RUNTIME,
+            pool_metrics: PoolMetrics {
+                total_instances: stats.total,
+                idle_instances: stats.idle,
+                active_instances: stats.active,
+                pending_requests: stats.queued,
+                runtimes: runtimes(metrics),
+            },
+            scheduler: Scheduler::of(state),
+            executions: metrics.execution_counts(state.settings.languages()),
+            limits_hit: metrics.limit_counts(),
+            packages: PackagesBody::of(state),
+        }
+    }
+}
+
+fn runtimes(metrics: &Metrics) -> BTreeMap<&'static str, RuntimeMetrics> {
     let describe = |kind: SandboxKind| {
         let count = |state| metrics.sandboxes(kind, state).get();
-        let body = json!({
-            "idle": count(SandboxState::Idle),
-            "active": count(SandboxState::Active),
-            "starting": count(SandboxState::Starting),
-            "restarts": metrics.restart_count(kind),
-        });
-        (kind.name().to_owned(), body)
+        let numbers = RuntimeMetrics {
+            idle: count(SandboxState::Idle),
+            active: count(SandboxState::Active),
+            starting: count(SandboxState::Starting),
+            restarts: metrics.restart_count(kind),
+        };
+        (kind.name(), numbers)
     };
-    Value::Object(metrics.open_kinds().map(describe).collect::<Map<_, _>>())
+    metrics.open_kinds().map(describe).collect()
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod response;
 mod run_code;
 mod server;
 mod stream;
+mod words;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -1,11 +1,358 @@
-//! `GET /openapi.json`: the API described for machines.
+//! `GET /openapi.json`: the API as an OpenAPI document. The shapes come from the types that answers are
+//! written from and requests are read into; the routes are listed here.
+//!
+//! `docs/openapi.json` is a copy of it, from which the types of the page at `/` are made.
 
-use axum::http::header;
-use axum::response::IntoResponse;
+use std::sync::LazyLock;
 
-const DESCRIPTION: &str = include_str!("openapi.json");
+use axum::Json;
+use serde_json::Value;
+use serde_json::json;
+use utoipa::PartialSchema;
+use utoipa::ToSchema;
+use utoipa::openapi::Components;
+use utoipa::openapi::ComponentsBuilder;
+use utoipa::openapi::Content;
+use utoipa::openapi::ContentBuilder;
+use utoipa::openapi::Header;
+use utoipa::openapi::HttpMethod;
+use utoipa::openapi::InfoBuilder;
+use utoipa::openapi::LicenseBuilder;
+use utoipa::openapi::ObjectBuilder;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::OpenApiBuilder;
+use utoipa::openapi::PathItem;
+use utoipa::openapi::Paths;
+use utoipa::openapi::PathsBuilder;
+use utoipa::openapi::Ref;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::Required;
+use utoipa::openapi::Response;
+use utoipa::openapi::ResponseBuilder;
+use utoipa::openapi::Server;
+use utoipa::openapi::path::OperationBuilder;
+use utoipa::openapi::path::ParameterBuilder;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::request_body::RequestBody;
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::security::Http;
+use utoipa::openapi::security::HttpAuthScheme;
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::security::SecurityScheme;
+
+use super::check_code::CheckResponse;
+use super::error::ErrorBody;
+use super::executions;
+use super::executions::ExecutionBody;
+use super::executions::ExecutionList;
+use super::health::Health;
+use super::metrics::MetricsBody;
+use super::request::RawCheck;
+use super::request::RawRequest;
+use super::response::RunResponse;
+use super::words::LanguageWord;
+use super::words::OutcomeWord;
+
+static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(document);
+
+/// The security scheme, and the responses that several routes share.
+const TOKEN: &str = "token";
+const ERROR: &str = "Error";
+const UNAUTHORIZED: &str = "Unauthorized";
+const TRY_LATER: &str = "TryLater";
 
 /// The route's handler.
-pub async fn openapi() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION)
+pub async fn openapi() -> Json<&'static OpenApi> {
+    Json(&DOCUMENT)
+}
+
+fn document() -> OpenApi {
+    let license = LicenseBuilder::new()
+        .name(env!("CARGO_PKG_LICENSE"))
+        .identifier(Some(env!("CARGO_PKG_LICENSE")))
+        .build();
+    let info = InfoBuilder::new()
+        .title("faas-server")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Runs untrusted programs, each in a sandbox of its own.",
+        ))
+        .license(Some(license));
+    OpenApiBuilder::new()
+        .info(info.build())
+        .servers(Some([Server::new("/")]))
+        .paths(paths())
+        .components(Some(components()))
+        .security(Some([
+            SecurityRequirement::default(),
+            SecurityRequirement::new::<_, [&str; 0], &str>(TOKEN, []),
+        ]))
+        .build()
+}
+
+fn paths() -> Paths {
+    let get = |operation: OperationBuilder| PathItem::new(HttpMethod::Get, operation);
+    let post = |operation: OperationBuilder| PathItem::new(HttpMethod::Post, operation);
+    PathsBuilder::new()
+        .path("/run_code", post(run_code()))
+        .path("/check_code", post(check_code()))
+        .path("/health", get(health()))
+        .path("/metrics", get(metrics()))
+        .path("/executions", get(list_executions()))
+        .path("/executions/{task_id}", get(find_execution()))
+        .path("/openapi.json", get(this_document()))
+        .build()
+}
+
+fn run_code() -> OperationBuilder {
+    let answer = ResponseBuilder::new()
+        .description("The program ran")
+        .content(JSON, json_of::<RunResponse>())
+        .content("text/event-stream", text());
+    operation("runCode", "Run a program")
+        .description(Some(
+            "Answers 200 also when the program fails: `metadata.status` says how it ended. With \
+             `Accept: text/event-stream` the output comes while the program runs, as the events \
+             `stdout` and `stderr` with `{\"text\": …}`; the last event is `result` with the usual \
+             answer, or `error`.",
+        ))
+        .request_body(Some(body_of::<RawRequest>(json!({
+            "language": "python",
+            "code": "print('Hello from Python!')",
+        }))))
+        .response("200", answer.build())
+        .response("400", shared(ERROR))
+        .response("401", shared(UNAUTHORIZED))
+        .response("408", shared(ERROR))
+        .response("413", shared(ERROR))
+        .response("422", shared(ERROR))
+        .response("429", shared(TRY_LATER))
+        .response("500", shared(ERROR))
+        .response("503", shared(TRY_LATER))
+}
+
+fn check_code() -> OperationBuilder {
+    operation("checkCode", "Look at a program without running it")
+        .request_body(Some(body_of::<RawCheck>(json!({
+            "language": "python",
+            "code": "import json\nprint(1)",
+        }))))
+        .response("200", answer_of::<CheckResponse>("What was found"))
+        .response("400", shared(ERROR))
+        .response("401", shared(UNAUTHORIZED))
+        .response("408", shared(ERROR))
+        .response("413", shared(ERROR))
+        .response("429", shared(TRY_LATER))
+        .response("500", shared(ERROR))
+        .response("503", shared(TRY_LATER))
+}
+
+fn health() -> OperationBuilder {
+    let up = "Every runtime serves";
+    let down = "A runtime is not up; `reason` says which and why";
+    operation("health", "Say whether the service can serve")
+        // Open to all, with a token or without.
+        .securities(Some([]))
+        .response("200", answer_of::<Health>(up))
+        .response("503", answer_of::<Health>(down))
+}
+
+fn metrics() -> OperationBuilder {
+    let answer = ResponseBuilder::new()
+        .description("Counters, gauges and histograms")
+        .content("text/plain", text())
+        .content("application/openmetrics-text", text())
+        .content(JSON, json_of::<MetricsBody>());
+    operation("metrics", "Numbers of the service")
+        .description(Some(
+            "In the format that the `Accept` header prefers; without one, Prometheus text format \
+             0.0.4.",
+        ))
+        .response("200", answer.build())
+        .response("401", shared(UNAUTHORIZED))
+}
+
+fn list_executions() -> OperationBuilder {
+    let limit = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(executions::MAX_LIMIT))
+        .default(Some(executions::DEFAULT_LIMIT.into()));
+    let since = query("since", ObjectBuilder::new().schema_type(Type::String))
+        .description(Some("RFC 3339, or milliseconds since 1970"))
+        .example(Some("2026-01-31T12:00:00Z".into()));
+    operation("listExecutions", "What ran lately, newest first")
+        .parameter(query("status", reference::<OutcomeWord>()))
+        .parameter(query("language", reference::<LanguageWord>()))
+        .parameter(since)
+        .parameter(query("limit", limit))
+        .response(
+            "200",
+            answer_of::<ExecutionList>("Executions, without their programs"),
+        )
+        .response("400", shared(ERROR))
+        .response("401", shared(UNAUTHORIZED))
+        .response("404", shared(ERROR))
+        .response("503", shared(TRY_LATER))
+}
+
+fn find_execution() -> OperationBuilder {
+    let task_id = ParameterBuilder::new()
+        .name("task_id")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some("`metadata.task_id` of an answer"))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)));
+    operation("findExecution", "One execution")
+        .description(Some(
+            "With the program and its output if the service was started with FAAS_HISTORY_BODIES=1.",
+        ))
+        .parameter(task_id)
+        .response("200", answer_of::<ExecutionBody>("The execution"))
+        .response("401", shared(UNAUTHORIZED))
+        .response("404", shared(ERROR))
+        .response("503", shared(TRY_LATER))
+}
+
+fn this_document() -> OperationBuilder {
+    let any = Content::new(Some(ObjectBuilder::new()));
+    let answer = ResponseBuilder::new()
+        .description("An OpenAPI document")
+        .content(JSON, any);
+    operation("openapi", "This description")
+        .response("200", answer.build())
+        .response("401", shared(UNAUTHORIZED))
+}
+
+fn components() -> Components {
+    let token = Http::builder()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "Needed if the service was started with FAAS_API_TOKEN",
+        ))
+        .build();
+    let header = |schema_type: Type| Header::new(ObjectBuilder::new().schema_type(schema_type));
+    let error = |description: &str| {
+        ResponseBuilder::new()
+            .description(description)
+            .content(JSON, json_of::<ErrorBody>())
+    };
+    let refused = error("The request was not carried out; `details` says what to do about it");
+    let unauthorized =
+        error("The token is missing or wrong").header("WWW-Authenticate", header(Type::String));
+    let try_later = error("The service is full, starting or shutting down")
+        .header("Retry-After", header(Type::Integer));
+    let mut schemas = Vec::new();
+    add::<RawRequest>(&mut schemas);
+    add::<RunResponse>(&mut schemas);
+    add::<RawCheck>(&mut schemas);
+    add::<CheckResponse>(&mut schemas);
+    add::<Health>(&mut schemas);
+    add::<MetricsBody>(&mut schemas);
+    add::<ExecutionList>(&mut schemas);
+    add::<ErrorBody>(&mut schemas);
+    ComponentsBuilder::new()
+        .security_scheme(TOKEN, SecurityScheme::Http(token))
+        .response(ERROR, refused.build())
+        .response(UNAUTHORIZED, unauthorized.build())
+        .response(TRY_LATER, try_later.build())
+        .schemas_from_iter(schemas)
+        .build()
+}
+
+/// Adds a type and those that it is made of.
+fn add<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    schemas.push((T::name().into_owned(), T::schema()));
+    T::schemas(schemas);
+}
+
+const JSON: &str = "application/json";
+
+fn operation(id: &str, summary: &str) -> OperationBuilder {
+    OperationBuilder::new()
+        .operation_id(Some(id))
+        .summary(Some(summary))
+}
+
+/// A type of the components.
+fn reference<T: ToSchema>() -> Ref {
+    Ref::from_schema_name(T::name())
+}
+
+/// A response of the components.
+fn shared(name: &str) -> RefOr<Response> {
+    Ref::from_response_name(name).into()
+}
+
+fn json_of<T: ToSchema>() -> Content {
+    Content::new(Some(reference::<T>()))
+}
+
+fn text() -> Content {
+    Content::new(Some(String::schema()))
+}
+
+fn answer_of<T: ToSchema>(description: &str) -> Response {
+    ResponseBuilder::new()
+        .description(description)
+        .content(JSON, json_of::<T>())
+        .build()
+}
+
+fn body_of<T: ToSchema>(example: Value) -> RequestBody {
+    let content = ContentBuilder::new()
+        .schema(Some(reference::<T>()))
+        .example(Some(example));
+    RequestBodyBuilder::new()
+        .required(Some(Required::True))
+        .content(JSON, content.build())
+        .build()
+}
+
+fn query(name: &str, schema: impl Into<RefOr<Schema>>) -> ParameterBuilder {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .schema(Some(schema))
+}
+
+#[cfg(test)]
+mod tests {
+    use faas_protocol::Status;
+
+    use super::*;
+
+    #[test]
+    fn the_committed_copy_is_this_document() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
+        let document = document().to_pretty_json().unwrap() + "\n";
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &document).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(path).unwrap() == document,
+            "docs/openapi.json is stale: run this test with UPDATE_DOCS=1, then npm --prefix web run schema"
+        );
+    }
+
+    #[test]
+    fn the_document_lists_every_status() {
+        let document = serde_json::to_value(document()).unwrap();
+        let schemas = &document["components"]["schemas"];
+        let statuses = Status::ALL.map(Status::name);
+        assert_eq!(schemas["Status"]["enum"], json!(statuses));
+        let outcomes = [&statuses[..], &["cancelled"]].concat();
+        assert_eq!(schemas["Outcome"]["enum"], json!(outcomes));
+    }
+
+    #[test]
+    fn a_request_needs_its_code_and_no_other_field() {
+        let document = serde_json::to_value(document()).unwrap();
+        let schemas = &document["components"]["schemas"];
+        for request in ["RunRequest", "CheckRequest"] {
+            assert_eq!(schemas[request]["required"], json!(["code"]), "{request}");
+        }
+    }
 }

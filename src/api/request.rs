@@ -9,6 +9,8 @@ use axum::extract::Request;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use faas_pool::ExecutionRequest;
+use faas_pool::MAX_PACKAGES;
+use faas_pool::MAX_REQUIREMENT_BYTES;
 use faas_pool::PackageSet;
 use faas_protocol::Job;
 use faas_protocol::Language;
@@ -17,33 +19,106 @@ use faas_protocol::Task;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa::openapi::ArrayBuilder;
+use utoipa::openapi::ObjectBuilder;
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::schema::Type;
 
 use super::error::ApiError;
 use super::files;
+use super::files::or_null;
 use super::limits;
+use super::limits::RequestedLimits;
+use super::words::PriorityWord;
 use crate::settings::Settings;
 
-/// A request as it was sent. Fields are checked one by one, so that each has its own error.
-/// Unknown fields are ignored: existing callers send some.
-#[derive(Debug, Deserialize)]
-struct RawRequest {
+// Requests as they come. Fields are checked one by one, so that each has an error of its own; what each
+// must be is said beside it, for the API's description. Unknown fields are ignored: callers of the
+// replaced services send some.
+
+/// A program to run. Unknown fields are ignored.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = RunRequest)]
+pub struct RawRequest {
+    #[schema(schema_with = language_schema)]
     language: Option<Value>,
+    /// The program's text.
+    #[schema(value_type = String, min_length = 1)]
     code: Option<Value>,
+    /// Limit on wall time in ms; cut to FAAS_MAX_EXECUTION_TIME.
+    #[schema(value_type = Option<u64>, minimum = 1)]
     timeout: Option<Value>,
+    #[schema(value_type = Option<PriorityWord>)]
     priority: Option<Value>,
+    /// Any JSON; the program finds it as `input_data`.
+    #[schema(value_type = Value, required = false)]
     input: Option<Box<RawValue>>,
+    /// For the caller's own use.
+    #[schema(value_type = Option<HashMap<String, String>>)]
     ext: Option<Value>,
+    #[schema(schema_with = packages_schema)]
     packages: Option<Value>,
+    #[schema(schema_with = files::schema)]
     files: Option<Value>,
+    #[schema(value_type = Option<RequestedLimits>)]
     limits: Option<Value>,
+    /// Whether `metadata.timings` is to say where the time went, in µs.
+    #[schema(value_type = Option<bool>)]
     timings: Option<Value>,
 }
 
-/// A request to check a program.
-#[derive(Debug, Deserialize)]
-struct RawCheck {
+/// A program to look at. Unknown fields are ignored.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CheckRequest)]
+pub struct RawCheck {
+    #[schema(schema_with = language_schema)]
     language: Option<Value>,
+    /// The program's text.
+    #[schema(value_type = String, min_length = 1)]
     code: Option<Value>,
+}
+
+/// What [`parse_language`] accepts.
+fn language_schema() -> Schema {
+    // A pattern has no flag for «in any case».
+    let letter = |letter: char| format!("[{}{letter}]", letter.to_ascii_uppercase());
+    let any_case = |name: &str| name.chars().map(letter).collect::<String>();
+    let names: Vec<String> = Language::ALL
+        .into_iter()
+        .flat_map(Language::names)
+        .map(any_case)
+        .collect();
+    ObjectBuilder::new()
+        .schema_type(or_null(Type::String))
+        .pattern(Some(format!("^({})$", names.join("|"))))
+        .description(Some(
+            "The program's language, in any case; absent means python, or javascript if only that \
+             is served (FAAS_LANGUAGE)",
+        ))
+        .into()
+}
+
+/// What [`parse_packages`] accepts, without the blanks that it also allows.
+fn packages_schema() -> Schema {
+    let name = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?";
+    let version = "(===?|~=|!=|<=?|>=?)[A-Za-z0-9._+!*-]+";
+    let requirement = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(MAX_REQUIREMENT_BYTES))
+        .pattern(Some(format!(
+            r"^{name}(\[{name}(,{name})*\])?({version}(,{version})*)?$"
+        )));
+    let mut list = ArrayBuilder::new()
+        .items(requirement)
+        .max_items(Some(MAX_PACKAGES))
+        .description(Some(
+            "Python packages to install first, such as msgpack==1.2.4; must be empty for other \
+             languages",
+        ))
+        .build();
+    list.schema_type = or_null(Type::Array);
+    Schema::Array(list)
 }
 
 /// What a request asks for.

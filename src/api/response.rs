@@ -13,33 +13,47 @@ use faas_protocol::Limit;
 use faas_protocol::Status;
 use faas_telemetry::UsageRecord;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// The answer.
-#[derive(Debug, Serialize)]
+use super::words::LanguageWord;
+use super::words::Named;
+use super::words::RuntimeWord;
+use super::words::StatusWord;
+
+/// The answer to a program that ran.
+#[derive(Debug, Serialize, ToSchema)]
 pub struct RunResponse {
     output: OutputBody,
     workload_info: WorkloadInfo,
     metadata: Metadata,
 }
 
-#[derive(Debug, Serialize)]
+/// What a program wrote and returned.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Output)]
 struct OutputBody {
     stdout: String,
     stderr: String,
+    /// JSON, or text if the program returned a string; empty if it returned nothing.
     ret_val: String,
-    /// What the program left in its output directory.
+    /// What the program handed back.
     files: Vec<FileBody>,
-    /// What was made on the program's behalf: plots.
+    /// What was made on the program's behalf: open figures of matplotlib, as PNG.
     artifacts: Vec<FileBody>,
 }
 
-#[derive(Debug, Serialize)]
+/// A file of an answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OutputFile)]
 struct FileBody {
     name: String,
+    /// Media type; only of what was made on the program's behalf.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     mime: Option<String>,
     /// In bytes.
     size: usize,
+    #[schema(content_encoding = "base64")]
     content_base64: String,
 }
 
@@ -54,33 +68,68 @@ impl From<OutputFile> for FileBody {
     }
 }
 
-#[derive(Debug, Serialize)]
+/// The sandbox, under names that callers of the replaced services know.
+#[derive(Debug, Serialize, ToSchema)]
 struct WorkloadInfo {
     id: String,
+    /// Always `Used`.
     status: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+/// How a program ended, and what it took.
+#[derive(Debug, Serialize, ToSchema)]
 struct Metadata {
+    /// Names the execution in `/executions` and in the audit log.
     task_id: String,
+    /// The sandbox.
     instance_id: String,
-    language: &'static str,
-    runtime: &'static str,
+    language: LanguageWord,
+    runtime: RuntimeWord,
     /// Wall time in ms.
     duration: u64,
-    status: &'static str,
+    status: StatusWord,
     exit_code: i32,
+    /// Whether the status is `timeout`.
     timed_out: bool,
+    /// Whether there was more output than is kept.
     truncated: bool,
-    usage: UsageRecord,
+    usage: UsageBody,
     pool_stats: PoolStatsBody,
+    /// Only if the request asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     timings: Option<TimingsBody>,
+}
+
+/// What a program used.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Usage)]
+struct UsageBody {
+    wall_ms: u64,
+    cpu_ms: u64,
+    /// Above that of an empty program.
+    peak_memory_bytes: u64,
+}
+
+impl From<UsageRecord> for UsageBody {
+    fn from(usage: UsageRecord) -> Self {
+        let UsageRecord {
+            wall_ms,
+            cpu_ms,
+            peak_memory_bytes,
+        } = usage;
+        Self {
+            wall_ms,
+            cpu_ms,
+            peak_memory_bytes,
+        }
+    }
 }
 
 /// Where the time went, in µs. The parts add up to what the service took between having read the
 /// request and having the answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Timings)]
 struct TimingsBody {
     queue: u64,
     sandbox: u64,
@@ -106,9 +155,10 @@ impl From<Timings> for TimingsBody {
     }
 }
 
-/// Numbers of sandboxes, under the names that today's callers know.
-#[derive(Debug, Serialize)]
+/// Numbers of sandboxes, under names that callers of the replaced services know.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PoolStats)]
 pub struct PoolStatsBody {
     total_instances: usize,
     idle_instances: usize,
@@ -153,14 +203,14 @@ impl RunResponse {
             metadata: Metadata {
                 task_id,
                 instance_id: report.sandbox,
-                language: language.name(),
-                runtime: language.runtime().spec().answers_as,
+                language: Named(language),
+                runtime: Named(language.runtime()),
                 duration: usage.wall_ms,
-                status: report.status.name(),
+                status: Named(report.status),
                 exit_code: report.exit_code,
                 timed_out: report.status == Status::Exceeded(Limit::WallTime),
                 truncated: report.truncated,
-                usage,
+                usage: usage.into(),
                 pool_stats: stats.into(),
                 timings: timings.then(|| report.timings.into()),
             },

@@ -1,8 +1,11 @@
-// The service as this page sees it: POST /run_code and GET /health.
+// The service as this page sees it: POST /run_code and GET /health. The shapes are those of its
+// description, from which schema.ts is made: npm run schema.
 
+import type { Health, Language, Priority, RunRequest, RunResponse } from "./schema.ts";
 import { readEvents } from "./sse.ts";
 
-export type Language = "python" | "javascript" | "typescript";
+export type { Health, Language, Outcome, OutputFile, Priority, RunResponse } from "./schema.ts";
+
 export type Stream = "stdout" | "stderr";
 
 export interface Program {
@@ -12,49 +15,7 @@ export interface Program {
   input: string;
   packages: string[];
   timeout: number | undefined;
-  priority: string;
-}
-
-export interface Artifact {
-  name: string;
-  size?: number;
-  mime?: string;
-  content_base64: string;
-}
-
-export interface RunResult {
-  output: {
-    stdout: string;
-    stderr: string;
-    ret_val: string;
-    files?: Artifact[];
-    artifacts?: Artifact[];
-  };
-  metadata: {
-    task_id?: string;
-    instance_id?: string;
-    duration: number;
-    status?: string;
-    exit_code?: number;
-    truncated?: boolean;
-    usage?: { wall_ms: number; cpu_ms: number; peak_memory_bytes: number };
-  };
-}
-
-export interface PoolFigures {
-  totalInstances: number;
-  idleInstances: number;
-  activeInstances: number;
-}
-
-export interface Health {
-  status: string;
-  reason?: string;
-  version?: string;
-  python_version?: string;
-  execution_count?: number;
-  pool?: PoolFigures;
-  pool_status?: PoolFigures & { pendingRequests?: number };
+  priority: Priority;
 }
 
 /** A refusal of the service, or an answer that is not one of its. */
@@ -72,13 +33,14 @@ export class ApiFailure extends Error {
 /** The body of a request. The input's text goes in untouched, so its numbers keep all digits. */
 export function requestBody(program: Program): string {
   const { language, code, packages, timeout, priority, input } = program;
-  const body = JSON.stringify({
+  const fields: RunRequest = {
     language,
     code,
     priority,
     ...(timeout === undefined ? {} : { timeout }),
     ...(packages.length === 0 ? {} : { packages }),
-  });
+  };
+  const body = JSON.stringify(fields);
   return input.trim() === "" ? body : `${body.slice(0, -1)},"input":${input}}`;
 }
 
@@ -92,7 +54,7 @@ export async function runCode(
   token: string,
   signal: AbortSignal,
   onOutput: (stream: Stream, text: string) => void,
-): Promise<RunResult> {
+): Promise<RunResponse> {
   const response = await fetch("/run_code", {
     method: "POST",
     headers: {
@@ -105,13 +67,13 @@ export async function runCode(
   });
   const type = response.headers.get("Content-Type") ?? "";
   if (!response.ok) throw await failureOf(response);
-  if (!type.startsWith("text/event-stream")) return (await response.json()) as RunResult;
+  if (!type.startsWith("text/event-stream")) return (await response.json()) as RunResponse;
   if (!response.body) throw new ApiFailure(response.status, "The answer has no body", "");
   for await (const { event, data } of readEvents(response.body)) {
     if (event === "stdout" || event === "stderr") {
       onOutput(event, String((JSON.parse(data) as { text: unknown }).text));
     } else if (event === "result") {
-      return JSON.parse(data) as RunResult;
+      return JSON.parse(data) as RunResponse;
     } else if (event === "error") {
       const { error, details } = JSON.parse(data) as { error?: string; details?: string };
       throw new ApiFailure(response.status, error ?? "Execution failed", details ?? "");

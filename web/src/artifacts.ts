@@ -1,6 +1,6 @@
 // Files that came with an answer: pictures are shown, everything can be saved.
 
-import type { Artifact } from "./api.ts";
+import type { OutputFile } from "./api.ts";
 import { make } from "./dom.ts";
 import { formatBytes } from "./format.ts";
 
@@ -20,7 +20,7 @@ function pictureType(name: string, binary: string): string | undefined {
 }
 
 /** One file as a figure. */
-function figureOf(artifact: Artifact): HTMLElement {
+function figureOf(artifact: OutputFile): HTMLElement {
   const name = String(artifact.name);
   let binary: string;
   try {
@@ -59,7 +59,7 @@ function saveFile(name: string, binary: string): void {
 }
 
 /** All files of an answer, pictures first. */
-export function figuresOf(artifacts: Artifact[]): HTMLElement[] {
+export function figuresOf(artifacts: OutputFile[]): HTMLElement[] {
   const figures = artifacts.map(figureOf);
   const isPicture = (figure: HTMLElement) => figure.classList.contains("picture");
   return [...figures.filter(isPicture), ...figures.filter((figure) => !isPicture(figure))];

@@ -106,7 +106,7 @@ async function execute(program: Program): Promise<void> {
     }
     output.finish();
     result.show(answer, roundTrip);
-    latency.add(roundTrip, answer.metadata.usage?.wall_ms ?? answer.metadata.duration);
+    latency.add(roundTrip, answer.metadata.usage.wall_ms);
     if (answer.metadata.status === "error") editor.markFailure(failureOf(stderr, program.language));
   } catch (error) {
     output.finish();
@@ -122,7 +122,7 @@ async function execute(program: Program): Promise<void> {
 
 function report(error: unknown, stopped: boolean): void {
   if (stopped) {
-    result.setStatus("Stopped", "warn");
+    result.setOutcome("cancelled");
   } else if (error instanceof ApiFailure) {
     result.setStatus(error.status >= 400 ? `Refused (${error.status})` : "Failed", "bad");
     result.showProblem(error.message, error.details);

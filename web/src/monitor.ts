@@ -75,15 +75,15 @@ export class PoolMonitor {
 
   #show(health: Health): void {
     const healthy = health.status === "healthy";
-    showState(healthy ? "good" : "bad", healthy ? "Healthy" : "Unhealthy", health.reason ?? "");
-    if (health.version) byId("version").textContent = health.version;
-    const idle = health.pool?.idleInstances ?? 0;
-    const active = health.pool?.activeInstances ?? 0;
-    const waiting = health.pool_status?.pendingRequests ?? 0;
+    showState(healthy ? "good" : "bad", healthy ? "Healthy" : "Unhealthy", health.reason);
+    byId("version").textContent = health.version;
+    const idle = health.pool.idleInstances;
+    const active = health.pool.activeInstances;
+    const waiting = health.pool_status.pendingRequests;
     byId("pool-idle").textContent = idle.toLocaleString();
     byId("pool-active").textContent = active.toLocaleString();
     byId("pool-waiting").textContent = waiting.toLocaleString();
-    byId("pool-executions").textContent = (health.execution_count ?? 0).toLocaleString();
+    byId("pool-executions").textContent = health.execution_count.toLocaleString();
     this.#samples.push({ at: Date.now(), idle, active, waiting });
     if (this.#samples.length > MOST_SAMPLES) this.#samples.shift();
     const now = Date.now();

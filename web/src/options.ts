@@ -1,5 +1,6 @@
 // What goes with a program: input, packages, limits, and the token that lets it in.
 
+import type { Priority } from "./api.ts";
 import { byId } from "./dom.ts";
 import { JsonEditor } from "./editor.ts";
 
@@ -52,8 +53,8 @@ export class Options {
     return this.#timeout.value === "" ? undefined : this.#timeout.valueAsNumber;
   }
 
-  get priority(): string {
-    return this.#priority.value;
+  get priority(): Priority {
+    return this.#priority.value as Priority;
   }
 
   /** Why nothing can be sent like this; shows the field. Undefined if all is well. */

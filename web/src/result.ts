@@ -2,7 +2,7 @@
 
 import { json } from "@codemirror/lang-json";
 import { classHighlighter, highlightCode } from "@lezer/highlight";
-import type { RunResult } from "./api.ts";
+import type { Outcome, RunResponse } from "./api.ts";
 import { figuresOf } from "./artifacts.ts";
 import { byId, make } from "./dom.ts";
 import { formatBytes, formatMs } from "./format.ts";
@@ -13,13 +13,18 @@ export type Tone = "idle" | "busy" | "good" | "bad" | "warn";
 /** Above this, colours cost more than they help. */
 const MOST_COLOURED = 200_000;
 
-const words: Record<string, { text: string; tone: Tone }> = {
+/** How each way to end is shown. The compiler misses one that the service knows and the page does not. */
+const words: Record<Outcome, { text: string; tone: Tone }> = {
   success: { text: "Success", tone: "good" },
   error: { text: "Program failed", tone: "bad" },
   timeout: { text: "Timed out", tone: "warn" },
+  cpu_limit: { text: "CPU time limit", tone: "warn" },
   memory_limit: { text: "Memory limit", tone: "warn" },
   output_limit: { text: "Output limit", tone: "warn" },
+  return_limit: { text: "Return value too long", tone: "warn" },
+  storage_limit: { text: "Storage limit", tone: "warn" },
   killed: { text: "Killed", tone: "bad" },
+  cancelled: { text: "Stopped", tone: "warn" },
 };
 
 export class ResultView {
@@ -34,6 +39,12 @@ export class ResultView {
   setStatus(text: string, tone: Tone): void {
     this.#status.textContent = text;
     this.#status.dataset["tone"] = tone;
+  }
+
+  /** How a program ended. */
+  setOutcome(outcome: Outcome): void {
+    const { text, tone } = words[outcome];
+    this.setStatus(text, tone);
   }
 
   /** Empties everything for the next execution, and comes into view if it is below the screen. */
@@ -59,30 +70,27 @@ export class ResultView {
     );
   }
 
-  show(result: RunResult, roundTripMs: number): void {
+  show(result: RunResponse, roundTripMs: number): void {
     const { output, metadata } = result;
-    const status = metadata.status ?? "success";
-    const { text, tone } = words[status] ?? { text: status, tone: "bad" };
-    this.setStatus(text, tone);
+    this.setOutcome(metadata.status);
     const { usage } = metadata;
     this.#showFigures([
-      ["Wall", formatMs(usage?.wall_ms ?? metadata.duration)],
-      ["CPU", usage && formatMs(usage.cpu_ms)],
-      ["Peak memory", usage && formatBytes(usage.peak_memory_bytes)],
-      ["Exit code", metadata.exit_code?.toString()],
+      ["Wall", formatMs(usage.wall_ms)],
+      ["CPU", formatMs(usage.cpu_ms)],
+      ["Peak memory", formatBytes(usage.peak_memory_bytes)],
+      ["Exit code", String(metadata.exit_code)],
       ["Round trip", formatMs(roundTripMs)],
     ]);
     byId("truncated").hidden = !metadata.truncated;
     this.#showValue(output.ret_val);
-    const artifacts = [...(output.files ?? []), ...(output.artifacts ?? [])];
+    const artifacts = [...output.files, ...output.artifacts];
     byId("files-part").hidden = artifacts.length === 0;
     this.#files.replaceChildren(...figuresOf(artifacts));
   }
 
-  #showFigures(figures: [string, string | undefined][]): void {
-    const known = figures.filter(([, value]) => value !== undefined);
+  #showFigures(figures: [string, string][]): void {
     this.#figures.replaceChildren(
-      ...known.map(([name, value = ""]) =>
+      ...figures.map(([name, value]) =>
         make("div", {}, make("dt", {}, name), make("dd", {}, value)),
       ),
     );

@@ -10,6 +10,7 @@ const types = { js: "text/javascript", css: "text/css", svg: "image/svg+xml", tx
 
 const health = {
   status: "healthy",
+  reason: "",
   version: "faas-v0.0.0-fake",
   execution_count: 1234,
   pool: { totalInstances: 10, idleInstances: 7, activeInstances: 3 },
@@ -59,7 +60,7 @@ export function answer({
   ...more
 } = {}) {
   return {
-    output: { stdout, stderr, ret_val, ...more },
+    output: { stdout, stderr, ret_val, files: [], artifacts: [], ...more },
     workload_info: { id: "sandbox-1", status: "Used" },
     metadata: {
       task_id: "task-1",
@@ -67,6 +68,7 @@ export function answer({
       duration: 3,
       status,
       exit_code: status === "success" ? 0 : 1,
+      truncated: false,
       usage: { wall_ms: 3, cpu_ms: 2, peak_memory_bytes: 41_000_000 },
     },
   };

@@ -1,6 +1,7 @@
 // The page in Chromium, against a server whose answers are scripted here.
 
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import { after, afterEach, before, test } from "node:test";
 import { clickRun, execute, launch, openPage, runByKeyboard, type } from "./browser.mjs";
 import { answer, sendJson, startFake, startStream } from "./fake-server.mjs";
@@ -49,6 +50,21 @@ test("output is shown while the program runs, in the order it came", async () =>
   assert.equal(await text(page, "value"), '{\n  "n": 12345678901234567890\n}');
   assert.match(await text(page, "figures"), /Wall3 ms.*CPU2 ms.*Peak memory41 MB.*Exit code0/);
   assert.equal(fake.runs[0].headers.accept, "text/event-stream");
+  assert.deepEqual(page.faults, []);
+});
+
+test("every status of the API is shown in words", async () => {
+  const document = new URL("../../docs/openapi.json", import.meta.url);
+  const statuses = JSON.parse(fs.readFileSync(document)).components.schemas.Status.enum;
+  assert.ok(statuses.includes("storage_limit"));
+  const page = await openPage(browser, fake.url);
+  for (const status of statuses) {
+    fake.onRun = (_request, response) => sendJson(response, 200, answer({ status }));
+    await clickRun(page);
+    assert.match(await text(page, "status"), /^[A-Z][A-Za-z ]+$/, status);
+    const tone = await page.locator("#status").getAttribute("data-tone");
+    assert.equal(tone === "warn", status === "timeout" || status.endsWith("_limit"), status);
+  }
   assert.deepEqual(page.faults, []);
 });
 

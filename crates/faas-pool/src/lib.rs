@@ -63,6 +63,8 @@ use zygote_pool::ZygotePool;
 pub use output::Live;
 pub use output::LiveEvent;
 pub use package_set::BadRequirement;
+pub use package_set::MAX_PACKAGES;
+pub use package_set::MAX_REQUIREMENT_BYTES;
 pub use package_set::PackageSet;
 pub use report::OutputFile;
 pub use report::Report;

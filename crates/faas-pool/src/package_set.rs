@@ -19,8 +19,8 @@ pub enum BadRequirement {
 }
 
 /// Limits of a request; together they fit into a control packet.
-const MAX_PACKAGES: usize = 50;
-const MAX_REQUIREMENT_BYTES: usize = 200;
+pub const MAX_PACKAGES: usize = 50;
+pub const MAX_REQUIREMENT_BYTES: usize = 200;
 
 impl PackageSet {
     /// # Errors

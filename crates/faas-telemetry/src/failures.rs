@@ -7,8 +7,6 @@ use std::time::Duration;
 use std::time::Instant;
 
 use prometheus_client::metrics::counter::Counter;
-use serde_json::Value;
-use serde_json::json;
 
 /// Pause between two log lines about the same writer.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -20,6 +18,15 @@ pub struct Failures {
     what: &'static str,
     counter: Counter,
     last: Mutex<Last>,
+}
+
+/// What `/health` says of them.
+#[derive(Clone, Debug)]
+pub struct FailureState {
+    /// Since the start.
+    pub count: u64,
+    /// Why the latest failure; empty once writing works again.
+    pub reason: String,
 }
 
 #[derive(Debug, Default)]
@@ -61,9 +68,12 @@ impl Failures {
         last.reason.clear();
     }
 
-    /// For `/health`.
-    pub fn state(&self) -> Value {
+    /// How writing goes now.
+    pub fn state(&self) -> FailureState {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        json!({ "write_failures": self.counter.get(), "failure": last.reason })
+        FailureState {
+            count: self.counter.get(),
+            reason: last.reason.clone(),
+        }
     }
 }

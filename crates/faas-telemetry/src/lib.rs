@@ -20,6 +20,7 @@ pub use execution::LimitsRecord;
 pub use execution::Refusal;
 pub use execution::UsageRecord;
 pub use execution::cut;
+pub use failures::FailureState;
 pub use failures::Failures;
 pub use history::Entry;
 pub use history::Filter;
