@@ -32,7 +32,7 @@ def settle(make_immortal):
     if not sys._is_immortal(settle):
         raise SystemError("this Python lays out its objects differently: see makeImmortal in boot.mjs")
     gc.freeze()
-    # Counts anew, or the next collection would be due soon.
+    # Starts the count again, or the next collection would be due soon.
     gc.collect()
 
 

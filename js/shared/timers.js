@@ -1,4 +1,4 @@
-// Timers for a realm whose event loop is a blocking call: whoever waits asks for the next due
+// Timers for a realm whose event loop is a blocking call: the code that waits asks for the next due
 // time, sleeps that long and fires what is due.
 
 /** @param {() => number} now */

@@ -83,7 +83,7 @@ async fn page() -> Response {
     (headers, PAGE.replace(NONCE, &nonce)).into_response()
 }
 
-/// A file of the page: kept for ever by whoever asks for it by version, else checked every time.
+/// A file of the page. Clients that ask for it by version may keep it for ever; others check every time.
 async fn asset(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,

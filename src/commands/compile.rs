@@ -37,7 +37,7 @@ pub fn run(settings: &Settings, arguments: &CompileArgs) -> Result<ExitCode, Err
         v8_flags: settings.v8_flags.clone(),
         use_code_cache: !arguments.force,
     };
-    // Before the work, which would be in vain. Whoever boots meanwhile finds the old file or the new.
+    // Before the work, which would be wasted. A server that boots meanwhile finds the old file or the new.
     let directory = path.parent().unwrap_or(&options.pyodide);
     let cannot_write = |error| format!("cannot write {}: {error}", path.display());
     let mut file = std::fs::create_dir_all(directory)

@@ -6,5 +6,5 @@ pub mod run;
 pub mod serve;
 pub mod zygote;
 
-/// What ends a command: a sentence for whoever gave it.
+/// What ends a command: a sentence for the person who gave it.
 pub type Error = Box<dyn std::error::Error>;

@@ -1,4 +1,4 @@
-// JSON for reading: laid out anew without touching a literal, so that 12345678901234567890 stays it.
+// JSON for reading: laid out again without touching a literal, so that 12345678901234567890 stays it.
 
 const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 

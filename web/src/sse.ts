@@ -58,7 +58,7 @@ export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenera
       yield* parser.push(decoder.decode(value, { stream: true }));
     }
   } finally {
-    // Whoever stops listening ends the request, and so the execution.
+    // To stop listening ends the request, and so the execution.
     reader.cancel().catch(() => {});
   }
 }

@@ -211,7 +211,7 @@ enum Then {
     Flood(&'static [u8]),
 }
 
-/// A process that does nothing, reaped by whoever adopts it.
+/// A process that does nothing, reaped by its adopter.
 fn idle_process() -> i32 {
     #[expect(
         clippy::zombie_processes,

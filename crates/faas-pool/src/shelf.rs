@@ -174,7 +174,7 @@ impl Shelf {
         self.lock().idle.len()
     }
 
-    /// Shrinks the shelf if nobody came for a while. To be called now and then.
+    /// Shrinks the shelf after a while without requests. To be called now and then.
     pub fn shrink_if_unused(&self) {
         let mut state = self.lock();
         if state.last_taken.elapsed() < self.size.idle_after || state.target <= self.size.min {

@@ -1,4 +1,4 @@
-//! The program's allocator: the system's, but when there is no memory left, whoever asked to be told
+//! The program's allocator: the system's, but when there is no memory left, a handler that asked to be told
 //! is told, before Rust or C++ end the process without a word.
 
 use std::alloc::GlobalAlloc;

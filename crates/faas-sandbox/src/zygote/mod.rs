@@ -75,8 +75,8 @@ pub fn run(options: &ZygoteOptions, supervisor: i32) -> Result<(), Error> {
     }
 }
 
-/// Boots Python, runs the warm-up programs so many times, and returns what its code cache shall
-/// hold; `None` if it booted with one that fits.
+/// Boots Python, runs the warm-up programs so many times, and returns the contents of its code cache;
+/// `None` if it booted with one that fits.
 ///
 /// # Errors
 /// When the runtime does not boot or V8 does not give its code.
