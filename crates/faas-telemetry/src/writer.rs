@@ -172,6 +172,9 @@ mod tests {
 
     type Batches = Arc<Mutex<Vec<Vec<u32>>>>;
 
+    /// The item that breaks the sink. It may not wait, so it comes alone.
+    const BROKEN: u32 = 1000;
+
     struct Collector(Batches);
 
     impl Sink for Collector {
@@ -186,8 +189,9 @@ mod tests {
         }
 
         fn take(&mut self, batch: Vec<u32>) {
-            if batch == [13] {
-                panic!("as a sink should not");
+            if batch == [BROKEN] {
+                // Without the panic hook: a backtrace takes seconds on a busy machine.
+                std::panic::resume_unwind(Box::new("as a sink should not"));
             }
             self.0.lock().unwrap().push(batch);
         }
@@ -214,8 +218,8 @@ mod tests {
     #[test]
     fn a_thread_that_ended_is_told_from_a_slow_disk() {
         let (writer, _) = start();
-        writer.send(13).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(5);
+        writer.send(BROKEN).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
         while writer.send(1).is_ok() && Instant::now() < deadline {
             std::thread::sleep(LOOK_EVERY);
         }
