@@ -11,6 +11,10 @@ pub struct ProcessStatus {
     pub peak_resident_bytes: u64,
     /// Resident memory that is not of files (`RssAnon`).
     pub anonymous_bytes: u64,
+    /// Such memory that the kernel moved to swap (`VmSwap`).
+    pub swapped_bytes: u64,
+    /// The kernel's tables for all of it (`VmPTE`).
+    pub page_table_bytes: u64,
     /// `Threads`.
     pub threads: u64,
 }
@@ -24,6 +28,13 @@ impl ProcessStatus {
         Ok(parse(&std::fs::read_to_string(format!(
             "/proc/{pid}/status"
         ))?))
+    }
+
+    /// What the process takes from the machine: memory that is not of files, in use or in swap, and
+    /// page tables. A fork begins with its parent's pages, and a page that it writes counts no more
+    /// than before.
+    pub fn held_bytes(&self) -> u64 {
+        self.anonymous_bytes + self.swapped_bytes + self.page_table_bytes
     }
 
     /// Reads that of this process.
@@ -46,6 +57,8 @@ fn parse(text: &str) -> ProcessStatus {
             "VmData" => &mut status.data_bytes,
             "VmHWM" => &mut status.peak_resident_bytes,
             "RssAnon" => &mut status.anonymous_bytes,
+            "VmSwap" => &mut status.swapped_bytes,
+            "VmPTE" => &mut status.page_table_bytes,
             "Threads" => &mut status.threads,
             _ => continue,
         };
@@ -65,15 +78,19 @@ mod tests {
 
     #[test]
     fn sizes_of_a_status_file_are_read_in_bytes() {
-        let status = "Name:\tx\nVmSize:\t      12 kB\nVmHWM:\t 3 kB\nRssAnon:\t2 kB\nThreads:\t5\nVmData:\t 7 kB\n";
+        let status = "Name:\tx\nVmSize:\t      12 kB\nVmHWM:\t 3 kB\nRssAnon:\t2 kB\nThreads:\t5\n\
+                      VmData:\t 7 kB\nVmPTE:\t 4 kB\nVmSwap:\t 8 kB\n";
         let expected = ProcessStatus {
             address_bytes: 12 << 10,
             data_bytes: 7 << 10,
             peak_resident_bytes: 3 << 10,
             anonymous_bytes: 2 << 10,
+            swapped_bytes: 8 << 10,
+            page_table_bytes: 4 << 10,
             threads: 5,
         };
         assert_eq!(parse(status), expected);
+        assert_eq!(expected.held_bytes(), 14 << 10);
     }
 
     #[test]

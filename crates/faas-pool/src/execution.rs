@@ -72,9 +72,14 @@ impl<'a> Execution<'a> {
         let mut broker = PackageBroker::new(packages);
         let mut files = Files::new(limits.files);
         let deadline = self.started + limits.wall;
+        let memory = self.sandbox.watch_memory(limits.memory);
         let sandbox = &mut self.sandbox;
-        let followed = follow(sandbox, &mut output, &mut files, &mut broker, deadline);
-        let (outcome, stop) = followed.await;
+        let (outcome, stop) = tokio::select! {
+            biased;
+            // A flood of frames must not keep the watch from being heard.
+            () = memory.until_exceeded() => (None, Some(Stop::Memory)),
+            followed = follow(sandbox, &mut output, &mut files, &mut broker, deadline) => followed,
+        };
         let wall = self.started.elapsed();
         let stages = outcome.as_ref().map(|outcome| outcome.stages);
         let timings = Timings::of_sandbox(stages.unwrap_or_default(), self.started_at_us, wall);

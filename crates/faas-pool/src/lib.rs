@@ -12,6 +12,7 @@ mod execution;
 mod hostile;
 mod job_socket;
 mod launcher;
+mod memory_watch;
 mod output;
 mod package_broker;
 mod package_pools;

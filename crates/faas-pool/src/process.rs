@@ -10,7 +10,6 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use faas_linux::ProcessStatus;
-use faas_protocol::ByteSize;
 use faas_protocol::SandboxExit;
 use rustix::process::Pid;
 use rustix::process::PidfdFlags;
@@ -174,10 +173,9 @@ impl<K: Send + 'static> ChildProcess<K> {
         )
     }
 
-    /// Highest resident memory so far; includes pages shared with the zygote.
-    pub fn peak_memory(&self) -> ByteSize {
-        let memory = ProcessStatus::of(self.pid()).unwrap_or_default();
-        ByteSize::bytes(memory.peak_resident_bytes)
+    /// Its memory, with pages shared with the zygote; zeros once it has ended.
+    pub fn memory(&self) -> ProcessStatus {
+        ProcessStatus::of(self.pid()).unwrap_or_default()
     }
 }
 

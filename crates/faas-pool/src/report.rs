@@ -86,6 +86,7 @@ pub struct OutputFile {
 pub enum Stop {
     WallTime,
     Flood,
+    Memory,
 }
 
 /// What the sandbox said of its program's end.
@@ -132,8 +133,10 @@ pub struct Ending {
 
 impl Ending {
     fn status(&self, job: &Job) -> Status {
-        if self.stop == Some(Stop::Flood) {
-            return Status::Exceeded(Limit::Output);
+        match self.stop {
+            Some(Stop::Flood) => return Status::Exceeded(Limit::Output),
+            Some(Stop::Memory) => return Status::Exceeded(Limit::Memory),
+            Some(Stop::WallTime) | None => {}
         }
         match &self.outcome {
             Some(Outcome {

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use faas_linux::ProcessStatus;
 use faas_protocol as protocol;
 use faas_protocol::ByteSize;
 use faas_protocol::SandboxEvent;
@@ -11,6 +12,7 @@ use rustix::process::Signal;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::job_socket::JobSocket;
+use super::memory_watch::MemoryWatch;
 use super::process::ChildProcess;
 use super::process::ExitStatus;
 
@@ -21,8 +23,8 @@ pub struct Sandbox {
     id: String,
     pub socket: JobSocket,
     process: ChildProcess<OwnedSemaphorePermit>,
-    /// Resident memory before the job.
-    base_memory: ByteSize,
+    /// Its memory before the job.
+    before: ProcessStatus,
 }
 
 /// Why a sandbox did not get ready or broke off.
@@ -71,10 +73,10 @@ impl Sandbox {
             id: format!("sandbox-{pid}-{:08x}", random_suffix()),
             socket,
             process,
-            base_memory: ByteSize::default(),
+            before: ProcessStatus::default(),
         };
         sandbox.expect(&SandboxEvent::Ready).await?;
-        sandbox.base_memory = sandbox.process.peak_memory();
+        sandbox.before = sandbox.process.memory();
         Ok(sandbox)
     }
 
@@ -116,8 +118,14 @@ impl Sandbox {
 
     /// Highest resident memory so far over that of a sandbox that runs nothing.
     pub fn peak_memory(&self) -> ByteSize {
-        let peak = self.process.peak_memory();
-        peak.saturating_sub(self.base_memory)
+        let peak = self.process.memory().peak_resident_bytes;
+        ByteSize::bytes(peak.saturating_sub(self.before.peak_resident_bytes))
+    }
+
+    /// Watches that it holds no more than `limit` over what it held before its job.
+    pub fn watch_memory(&self, limit: ByteSize) -> MemoryWatch {
+        let before = ByteSize::bytes(self.before.held_bytes());
+        MemoryWatch::new(self.process.pid(), before, limit)
     }
 }
 
