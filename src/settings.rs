@@ -240,6 +240,11 @@ pub struct Settings {
           default_value_t = 4, value_parser = whole::<u32>(1..=1000))]
     pub package_zygotes: u32,
 
+    /// Memory that a package set may take while it is installed and imported, in MiB
+    #[arg(long, env = "FAAS_PACKAGE_MEMORY", value_name = "FAAS_PACKAGE_MEMORY",
+          default_value = "768", value_parser = mebibytes(16..=65_536))]
+    pub package_memory: ByteSize,
+
     /// Package sets to prepare at start-up, such as pydantic;msgpack,jiter
     #[arg(
         long,
@@ -482,6 +487,7 @@ impl Settings {
                 idle_after: self.pool_idle_timeout,
             },
             package_zygotes: self.package_zygotes as usize,
+            package_memory: self.package_memory,
         })
     }
 

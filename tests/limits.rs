@@ -102,6 +102,40 @@ for number in range(100):
 }
 
 #[test]
+fn files_that_do_not_fit_into_memory_end_in_the_memory_limit() {
+    let limits = json!({ "memory_bytes": 16 << 20 });
+    for write in [
+        "file.write(bytes(1 << 20))",
+        "file.truncate((number + 1) << 20)",
+    ] {
+        let code = format!(
+            "print('begin')\nwith open('big', 'wb') as file:\n    \
+             for number in range(60):\n        {write}"
+        );
+        let answer = shared().run(json!({ "code": code, "limits": limits }));
+        let got = (answer.outcome(), answer.stdout());
+        assert_eq!(got, ("memory_limit", "begin\n"), "{}", answer.stderr());
+    }
+}
+
+#[test]
+fn javascript_below_python_runs_into_the_memory_limit() {
+    let limits = json!({ "memory_bytes": 16 << 20 });
+    // Objects, and the machine code of regular expressions, which V8 keeps in a range of its own.
+    for script in [
+        "const kept = []; for (;;) kept.push({ some: [1, 2, 3] });",
+        "const kept = []; for (let i = 0; ; i++) { const one = new RegExp(`(a|b)+[x-z]{1,50}q${i}`); \
+         one.test(`aabb${i}`); one.test('zz'); kept.push(one); }",
+    ] {
+        let code = format!("from pyodide.code import run_js\nrun_js({script:?})");
+        let answer = shared().run(json!({ "code": code, "limits": limits, "timeout": 60_000 }));
+        assert_eq!(answer.outcome(), "memory_limit", "{}", answer.stderr());
+        let peak = answer.body["metadata"]["usage"]["peak_memory_bytes"].as_u64();
+        assert!(peak.unwrap() < 64 << 20, "{script}: {peak:?}");
+    }
+}
+
+#[test]
 fn deleted_files_no_longer_count_towards_the_storage_limit() {
     let code = r#"
 import os

@@ -9,8 +9,11 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::json;
+
 use common::PROGRAM;
 use common::Server;
+use common::eventually;
 use common::missing_calls::without;
 
 /// The user and the group called nobody.
@@ -138,4 +141,37 @@ fn an_unprivileged_server_works_and_is_locked_down() {
         assert!(status.contains("Seccomp:\t2"), "{status}");
         assert!(status.contains("NoNewPrivs:\t1"), "{status}");
     }
+}
+
+#[test]
+fn a_running_program_has_the_kernel_s_limits_of_its_request() {
+    let server = Server::start_javascript(&[("FAAS_MEMORY_LIMIT", "64"), ("FAAS_POOL_SIZE", "1")]);
+    let zygote = faas_linux::ProcessStatus::of(server.zygote()).unwrap();
+    let limits = json!({ "cpu_ms": 5500, "memory_bytes": 16 << 20 });
+    let request = json!({ "language": "javascript", "limits": limits,
+        "code": "await new Promise((resolve) => setTimeout(resolve, 20_000))" });
+    let hangs_up_at_the_end = server.begin("", &request);
+    let read = |pid: &i32, name: &str| {
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
+        let line = limits.lines().find_map(|line| line.strip_prefix(name));
+        let mut numbers = line.unwrap_or_default().split_ascii_whitespace();
+        let mut number = || numbers.next().and_then(|number| number.parse::<u64>().ok());
+        (number(), number())
+    };
+    let mut seen = None;
+    eventually("a sandbox has the limits of its job", || {
+        // 5500 ms and a second for a program that heeds the timer, in whole seconds.
+        let is_it = |pid: &i32| read(pid, "Max cpu time") == (Some(7), Some(7));
+        seen = server.children().into_iter().find(is_it);
+        seen.is_some()
+    });
+    let (soft, hard) = read(&seen.unwrap(), "Max data size");
+    for (limit, memory) in [(soft.unwrap(), 16), (hard.unwrap(), 64)] {
+        let over = (limit - zygote.data_bytes) >> 20;
+        assert!(
+            (memory..memory + 8).contains(&over),
+            "{over} of {memory} MiB"
+        );
+    }
+    drop(hangs_up_at_the_end);
 }

@@ -146,7 +146,9 @@ function makeImmortal(list) {
 /** @param {any} FS */
 function limitStorage(FS) {
   const { MEMFS } = FS.filesystems;
-  const ENOSPC = 51; // Emscripten's number
+  // Emscripten's numbers.
+  const ENOMEM = 48;
+  const ENOSPC = 51;
   let base = 0;
   let used = 0;
   let limit = Infinity;
@@ -173,19 +175,30 @@ function limitStorage(FS) {
     used += bytes;
   }
 
+  // An exception that is none of the file system's would go through Python's code and leave it broken.
+  /** @type {<T>(grow: () => T) => T} */
+  function orNoMemory(grow) {
+    try {
+      return grow();
+    } catch (error) {
+      if (error instanceof RangeError) throw new FS.ErrnoError(ENOMEM);
+      throw error;
+    }
+  }
+
   const operations = MEMFS.ops_table.file.stream;
   const { write } = operations;
   /** @type {(...args: any[]) => number} */
   operations.write = (stream, buffer, offset, length, position, canOwn) => {
     const growth = position + length - stream.node.usedBytes;
     if (growth > 0) claim(growth);
-    return write(stream, buffer, offset, length, position, canOwn);
+    return orNoMemory(() => write(stream, buffer, offset, length, position, canOwn));
   };
   const resize = MEMFS.resizeFileStorage;
   /** @type {(node: any, size: number) => void} */
   MEMFS.resizeFileStorage = (node, size) => {
     if (size > node.usedBytes) claim(size - node.usedBytes);
-    resize(node, size);
+    orNoMemory(() => resize(node, size));
   };
   return {
     setBase() {
@@ -247,14 +260,12 @@ globalThis.__faasEngine = {
   },
   /**
    * @param {string} packages one a line
-   * @returns {string | undefined} what went wrong
+   * @param {number} storageBytes
    */
-  install(packages) {
-    try {
-      return install(packages.split("\n"));
-    } finally {
-      storage.setBase();
-    }
+  install(packages, storageBytes) {
+    storage.setLimit(storageBytes);
+    install(packages.split("\n"));
+    storage.setBase();
   },
   check,
   // Called after V8 stopped the program in the middle of something that looks at no signal.

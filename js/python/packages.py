@@ -204,6 +204,8 @@ def install_and_import(requirements):
             continue
         try:
             use(importlib.import_module(name))
+        except MemoryError:
+            raise
         except Exception:
             pass  # The program that needs it will see why.
 

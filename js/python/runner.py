@@ -10,6 +10,7 @@ import json
 import linecache
 import os
 import random
+import re
 import sys
 import traceback
 import types
@@ -116,9 +117,12 @@ def lacking(error):
     """What a program lacked that ended with this error: memory, room for files, or None."""
     if isinstance(error, MemoryError):
         return "memory"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "storage"
-    return None
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, pyodide.ffi.JsException):
+        # Packages are unpacked by Python again, behind JavaScript that knows only its message.
+        found = re.search(r"^OSError: \[Errno (\d+)\]", str(error), re.MULTILINE)
+        number = int(found[1]) if found else None
+    return {errno.ENOMEM: "memory", errno.ENOSPC: "storage"}.get(number)
 
 
 def encode(value):
@@ -198,11 +202,15 @@ def install_imports(source):
 
 
 def install(requirements):
-    """Make this process one with packages; a text if that fails. Runs in a zygote."""
+    """Make this process one with packages, or say why not. Runs in a zygote."""
     try:
         _faas_packages.install_and_import([*requirements])
+    except MemoryError:
+        # There is none left to say more with.
+        _faas_host.finish(1, "", "memory")
     except BaseException as error:
-        return "".join(traceback.format_exception_only(error)).rstrip()
+        reason = "".join(traceback.format_exception_only(error)).rstrip()
+        _faas_host.finish(1, reason, lacking(error))
 
 
 def strip(summary):

@@ -6,6 +6,7 @@ pub mod children;
 pub mod corpus;
 pub mod figures;
 pub mod index;
+pub mod made_wheel;
 pub mod missing_calls;
 pub mod pinned;
 

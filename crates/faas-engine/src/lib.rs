@@ -3,6 +3,7 @@
 //! An engine is booted and warmed up once, in a zygote, and then used only in forks of it.
 
 mod code_cache;
+mod heap;
 mod host;
 pub mod interrupt;
 mod javascript;
@@ -93,6 +94,24 @@ pub enum EngineError {
     Runner(String),
 }
 
+/// Why packages could not be installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotInstalled {
+    /// Text for the user.
+    pub reason: String,
+    /// The exhausted resource, if that was it.
+    pub limit: Option<Limit>,
+}
+
+impl From<&str> for NotInstalled {
+    fn from(reason: &str) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            limit: None,
+        }
+    }
+}
+
 /// What an engine needs to boot.
 #[derive(Clone, Debug)]
 pub struct BootOptions {
@@ -135,11 +154,12 @@ pub trait Engine {
     /// As [`Self::run`].
     fn check(&mut self, language: Language, code: &str) -> Result<String, EngineError>;
 
-    /// Installs packages for good and imports them, asking the host for their files.
+    /// Installs packages for good and imports them, asking the host for their files, of which `storage`
+    /// may be kept.
     ///
     /// # Errors
     /// The reason, as text for the user.
-    fn install(&mut self, packages: &[String]) -> Result<(), String>;
+    fn install(&mut self, packages: &[String], storage: ByteSize) -> Result<(), NotInstalled>;
 
     /// Replaces the host that programs see from now on.
     fn set_host(&mut self, host: Rc<dyn Host>);

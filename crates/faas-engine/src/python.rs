@@ -9,6 +9,7 @@ use deno_core::ModuleSpecifier;
 use deno_core::PollEventLoopOptions;
 use deno_core::RuntimeOptions;
 use deno_core::v8;
+use faas_protocol::ByteSize;
 use faas_protocol::Language;
 use faas_protocol::RuntimeVersion;
 
@@ -16,11 +17,13 @@ use super::BootOptions;
 use super::Engine;
 use super::EngineError;
 use super::Host;
+use super::NotInstalled;
 use super::Outcome;
 use super::Program;
 use super::Silent;
 use super::code_cache;
 use super::code_cache::Compiled;
+use super::heap;
 use super::host;
 use super::host::HostState;
 use super::interrupt;
@@ -79,6 +82,11 @@ fn is_kept(name: &str) -> bool {
         )
 }
 
+/// V8's heap of a booted Pyodide, rounded up generously; Python's own objects are not in it.
+const REALM: ByteSize = ByteSize::mib(64);
+/// Most that the young generation of V8's heap takes: V8's own default.
+const YOUNG: ByteSize = ByteSize::mib(48);
+
 type Error = Box<dyn std::error::Error>;
 
 const BOOT: &str = include_str!("../../../js/python/boot.mjs");
@@ -127,7 +135,12 @@ impl PythonEngine {
     async fn boot_realm(options: &BootOptions) -> Result<Self, Error> {
         let directory = &options.pyodide;
         let loader = BootLoader::new(directory.clone());
+        heap::set_host(Rc::new(Silent));
         let mut runtime = JsRuntime::try_new(RuntimeOptions {
+            create_params: Some(heap::create_params(
+                YOUNG,
+                REALM.saturating_add(options.memory),
+            )),
             extensions: scripts::carried(vec![faas_python::init(HostState::new(
                 Rc::new(Silent),
                 Some(directory.clone()),
@@ -151,6 +164,7 @@ impl PythonEngine {
         evaluated.await?;
         loader.close();
         refusals::install(runtime.v8_isolate());
+        heap::watch(runtime.v8_isolate());
         interrupt::interrupt_on_stop(
             runtime.v8_isolate().thread_safe_handle(),
             terminate,
@@ -255,6 +269,13 @@ unsafe extern "C" fn terminate(isolate: v8::UnsafeRawIsolatePtr, _data: *mut c_v
 }
 
 impl PythonEngine {
+    /// How what ran last said that it ended.
+    fn take_outcome(&mut self) -> Option<Outcome> {
+        let state = self.runtime.op_state();
+        let mut state = state.borrow_mut();
+        state.borrow_mut::<HostState>().outcome.take()
+    }
+
     /// Calls a function of the runner that takes and returns nothing.
     fn call(&mut self, function: &v8::Global<v8::Function>) -> Result<(), EngineError> {
         deno_core::scope!(scope, &mut self.runtime);
@@ -320,12 +341,7 @@ impl Engine for PythonEngine {
                 return Err(EngineError::Runner(message.unwrap_or_default()));
             }
         }
-        self.runtime
-            .op_state()
-            .borrow_mut()
-            .borrow_mut::<HostState>()
-            .outcome
-            .take()
+        self.take_outcome()
             .ok_or_else(|| EngineError::Runner("the program reported no outcome".into()))
     }
 
@@ -343,22 +359,39 @@ impl Engine for PythonEngine {
         }
     }
 
-    fn install(&mut self, packages: &[String]) -> Result<(), String> {
-        let install = self.install.clone();
-        deno_core::scope!(scope, &mut self.runtime);
-        v8::tc_scope!(let scope, scope);
-        let list = packages.join("\n");
-        let list = v8::String::new(scope, &list).ok_or("the list of packages is too long")?;
-        let this = v8::undefined(scope).into();
-        let install = v8::Local::new(scope, install);
-        match install.call(scope, this, &[list.into()]) {
-            Some(error) if error.is_string() => Err(error.to_rust_string_lossy(scope)),
-            Some(_) => Ok(()),
-            None => Err("installing broke the interpreter".to_owned()),
+    fn install(&mut self, packages: &[String], storage: ByteSize) -> Result<(), NotInstalled> {
+        {
+            deno_core::scope!(scope, &mut self.runtime);
+            v8::tc_scope!(let scope, scope);
+            let list = packages.join("\n");
+            let list = v8::String::new(scope, &list).ok_or("the list of packages is too long")?;
+            let storage = v8::Number::new(scope, storage.get() as f64);
+            let this = v8::undefined(scope).into();
+            let install = v8::Local::new(scope, &self.install);
+            if install
+                .call(scope, this, &[list.into(), storage.into()])
+                .is_none()
+            {
+                let message = scope.exception();
+                let message = message.map(|exception| exception.to_rust_string_lossy(scope));
+                tracing::warn!(
+                    thrown = message,
+                    "installing packages broke the interpreter"
+                );
+                return Err("installing them broke the interpreter".into());
+            }
+        }
+        match self.take_outcome() {
+            None => Ok(()),
+            Some(failed) => Err(NotInstalled {
+                reason: failed.return_value.unwrap_or_default(),
+                limit: failed.limit,
+            }),
         }
     }
 
     fn set_host(&mut self, host: Rc<dyn Host>) {
+        heap::set_host(host.clone());
         self.runtime
             .op_state()
             .borrow_mut()

@@ -53,7 +53,16 @@ fn sandbox_rules(job_socket: i32) -> Result<Rules, Error> {
     let socket = || equal(0, job_socket as u64);
     rules.insert(libc::SYS_read, vec![rule([socket()?])?]);
     rules.insert(libc::SYS_write, vec![rule([socket()?])?]);
-    rules.insert(libc::SYS_prlimit64, own_limits()?);
+    // The size of its stack, and no other limit: the supervisor sets them, from outside.
+    let no_new_limit = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
+    rules.insert(
+        libc::SYS_prlimit64,
+        vec![rule([
+            equal(0, 0)?,
+            equal(1, u64::from(libc::RLIMIT_STACK))?,
+            no_new_limit,
+        ])?],
+    );
     // A handler for faults takes itself away when it meets one that is not its own; otherwise the
     // instruction would fault again for ever.
     rules.insert(
@@ -222,21 +231,6 @@ fn common() -> Result<Rules, Error> {
         one_of(0, timers.map(|timer| timer as u64))?,
     );
     Ok(rules)
-}
-
-/// `prlimit64` on the process itself: to lower the limits of a job, to read that of the stack.
-fn own_limits() -> Result<Vec<SeccompRule>, Error> {
-    let no_new_limit = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
-    Ok(vec![
-        rule([equal(0, 0)?, equal(1, u64::from(libc::RLIMIT_CPU))?])?,
-        rule([equal(0, 0)?, equal(1, u64::from(libc::RLIMIT_DATA))?])?,
-        rule([equal(0, 0)?, equal(1, u64::from(libc::RLIMIT_AS))?])?,
-        rule([
-            equal(0, 0)?,
-            equal(1, u64::from(libc::RLIMIT_STACK))?,
-            no_new_limit,
-        ])?,
-    ])
 }
 
 fn allow(rules: &mut Rules, calls: &[i64]) {

@@ -19,6 +19,7 @@ pub use filter::sandbox_calls;
 pub use lockdown::JOB_SOCKET;
 pub use lockdown::Lockdown;
 pub use lockdown::LockdownError;
+pub use lockdown::arm_cpu_timer;
 pub use lockdown::die_with;
 pub use lockdown::move_to_job_socket;
 pub use lockdown::narrow_zygote;

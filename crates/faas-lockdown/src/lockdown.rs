@@ -6,9 +6,9 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use faas_linux::ProcessStatus;
+use faas_protocol::ByteSize;
 use faas_protocol::Layer;
 use faas_protocol::Layers;
-use faas_protocol::Limits;
 use faas_protocol::Stage;
 use landlock::Access;
 use landlock::AccessFs;
@@ -34,10 +34,10 @@ use super::filter;
 /// end up among the frames.
 pub const JOB_SOCKET: i32 = 3;
 
-/// Addresses that a job may use over those of the zygote, in bytes. Far more than its memory, since
-/// V8 reserves 8 GiB and more for each WebAssembly memory; but not without end: memory that is only
-/// read counts for no other limit, and yet takes the kernel a page of table for every 2 MiB.
-const ADDRESS_SPACE_BYTES: u64 = 128 << 30;
+/// Addresses that a job may use over those of the zygote. Far more than its memory, since V8 reserves
+/// 8 GiB and more for each WebAssembly memory; but not without end: memory that is only read counts
+/// for no other limit of the kernel's, and yet takes a page of table for every 2 MiB.
+const ADDRESS_SPACE: ByteSize = ByteSize::mib(128 << 10);
 
 /// Why a process could not be locked down: the first layer that did not hold.
 #[derive(Debug, thiserror::Error)]
@@ -95,25 +95,25 @@ pub fn probe_layers() -> Layers {
 /// A lock-down worked out once in the zygote, applied in each fork.
 pub struct Lockdown {
     filter: BpfProgram,
-    /// Private writable memory that a fork starts with, in bytes: what RLIMIT_DATA counts.
-    base_data_bytes: u64,
-    /// Addresses in use by a fork at its start, in bytes: what RLIMIT_AS counts.
-    base_address_bytes: u64,
+    /// Most private writable memory of a fork: what RLIMIT_DATA counts.
+    most_data: ByteSize,
+    /// Most addresses of a fork: what RLIMIT_AS counts.
+    most_addresses: ByteSize,
     layers: Layers,
 }
 
 impl Lockdown {
     /// Compiles the filter and probes what this machine offers. Call it after the zygote's
-    /// last change to its memory.
+    /// last change to its memory: a fork may have `memory` more than the zygote has then.
     ///
     /// # Errors
     /// When `/proc/self/status` cannot be read or the architecture has no filter.
-    pub fn prepare() -> std::io::Result<Self> {
-        let memory = ProcessStatus::own()?;
+    pub fn prepare(memory: ByteSize) -> std::io::Result<Self> {
+        let own = ProcessStatus::own()?;
         Ok(Self {
             filter: filter::for_sandbox(JOB_SOCKET).map_err(std::io::Error::other)?,
-            base_data_bytes: memory.data_bytes,
-            base_address_bytes: memory.address_bytes,
+            most_data: ByteSize::bytes(own.data_bytes).saturating_add(memory),
+            most_addresses: ByteSize::bytes(own.address_bytes).saturating_add(ADDRESS_SPACE),
             layers: probe_layers(),
         })
     }
@@ -131,7 +131,7 @@ impl Lockdown {
     pub fn apply(&self, supervisor: i32) -> Result<(), LockdownError> {
         die_with(supervisor).at(Stage::DeathSignal)?;
         close_others().at(Stage::Layer(Layer::Descriptors))?;
-        Self::set_limits().at(Stage::Layer(Layer::Rlimits))?;
+        self.set_limits().at(Stage::Layer(Layer::Rlimits))?;
         rustix::thread::set_no_new_privs(true).at(Stage::Layer(Layer::NoNewPrivs))?;
         drop_capabilities().at(Stage::Layer(Layer::Capabilities))?;
         if self.layers.have(Layer::Landlock) {
@@ -143,8 +143,11 @@ impl Lockdown {
         Ok(())
     }
 
-    /// Limits that hold for any job.
-    fn set_limits() -> rustix::io::Result<()> {
+    /// Limits that hold for any job, for good: without CAP_SYS_RESOURCE they only go down. The
+    /// supervisor sets those of one job, from outside.
+    fn set_limits(&self) -> rustix::io::Result<()> {
+        limit(Resource::Data, self.most_data.get())?;
+        limit(Resource::As, self.most_addresses.get())?;
         for resource in [
             Resource::Core,
             Resource::Fsize,
@@ -154,23 +157,6 @@ impl Lockdown {
             limit(resource, 0)?;
         }
         limit(Resource::Nofile, JOB_SOCKET as u64 + 1)
-    }
-
-    /// Narrows CPU time and memory to what a job may have.
-    ///
-    /// # Errors
-    /// The system's error; none with the limits that the supervisor sends.
-    pub fn limit(&self, limits: &Limits) -> Result<(), LockdownError> {
-        let memory = self.base_data_bytes.saturating_add(limits.memory.get());
-        let addresses = self.base_address_bytes + ADDRESS_SPACE_BYTES;
-        limit(Resource::Data, memory).at(Stage::JobLimits)?;
-        limit(Resource::As, addresses).at(Stage::JobLimits)?;
-        // The timer stops the program softly and to the ms; the kernel's limit, in whole seconds,
-        // is for a program that does not heed it.
-        let seconds = limits.cpu.as_millis().div_ceil(1000).saturating_add(1);
-        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
-        limit(Resource::Cpu, seconds).at(Stage::JobLimits)?;
-        arm_cpu_timer(limits.cpu).at(Stage::JobLimits)
     }
 }
 
@@ -279,7 +265,17 @@ fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
 /// Further CPU time after which a program over its limit is asked to stop again, in ms.
 const STOP_AGAIN_AFTER_MS: u64 = 40;
 
-fn arm_cpu_timer(after: Duration) -> std::io::Result<()> {
+/// Has this process asked to stop, by SIGPROF, when it has used so much CPU time, and from then on
+/// again and again. What ends one that does not heed it is RLIMIT_CPU, in whole seconds, which the
+/// supervisor sets.
+///
+/// # Errors
+/// The system's.
+pub fn arm_cpu_timer(after: Duration) -> Result<(), LockdownError> {
+    arm_profiling_timer(after).at(Stage::JobLimits)
+}
+
+fn arm_profiling_timer(after: Duration) -> std::io::Result<()> {
     let timer = libc::itimerval {
         it_interval: libc::timeval {
             tv_sec: 0,

@@ -49,6 +49,7 @@ impl<'a> Execution<'a> {
         let cpu_before = sandbox.cpu_time();
         let started = Instant::now();
         let started_at_us = monotonic_us();
+        sandbox.limit(&job.limits)?;
         let handed_over = async {
             sandbox.socket.send(job).await?;
             sandbox.expect(&SandboxEvent::Started).await

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -213,14 +214,16 @@ enum Then {
 
 /// A process that does nothing, reaped by its adopter.
 fn idle_process() -> i32 {
+    spawn(Command::new("sleep").arg("600"))
+}
+
+/// A process, reaped by its adopter.
+fn spawn(command: &mut Command) -> i32 {
     #[expect(
         clippy::zombie_processes,
         reason = "it is adopted, and reaped by its owner"
     )]
-    let child = std::process::Command::new("sleep")
-        .arg("600")
-        .spawn()
-        .unwrap();
+    let child = command.spawn().unwrap();
     i32::try_from(child.id()).unwrap()
 }
 
@@ -390,6 +393,63 @@ fn a_sandbox_that_never_pauses_is_stopped_all_the_same() {
         assert_eq!(report.status, Status::Exceeded(Limit::WallTime));
         assert!(took < WALL + LATE, "took {took:?}");
     }
+}
+
+/// What native code can do about RLIMIT_DATA: what is filled, and then may only be read or not even that,
+/// is not counted.
+const FILL_AND_PROTECT: &str = r#"
+import ctypes, mmap, resource, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+size = 4 << 20
+_, most = resource.getrlimit(resource.RLIMIT_DATA)
+resource.setrlimit(resource.RLIMIT_DATA, (64 << 20, most))
+print("ready", flush=True)
+sys.stdin.read(1)
+for number in range(512):
+    piece = libc.mmap(None, size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+    if piece in (None, 2**64 - 1):
+        break
+    libc.memset(piece, 1, size)
+    libc.mprotect(piece, size, number % 2)
+time.sleep(600)
+"#;
+
+#[test]
+fn memory_that_the_kernel_does_not_count_runs_into_the_limit_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let packages = packages(directory.path());
+    runtime().block_on(async {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (go, mut told) = std::io::pipe().unwrap();
+        let (mut ready, says_ready) = std::io::pipe().unwrap();
+        let child = spawn(
+            Command::new("python3")
+                .args(["-c", FILL_AND_PROTECT])
+                .stdin(go)
+                .stdout(says_ready),
+        );
+        ready.read_exact(&mut [0; 6]).unwrap();
+        let greeting = [Event::Ready.encode(), Event::Started.encode()].concat();
+        theirs.write_all(&greeting).unwrap();
+        let instance = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let prepared = Sandbox::prepare(child, OwnedFd::from(ours), instance, LARGEST_PAYLOAD);
+        let mut job = job();
+        job.limits.wall = Duration::from_secs(60);
+        job.limits.cpu = Duration::from_secs(60);
+        job.limits.memory = ByteSize::mib(64);
+        let execution = Execution::start(prepared.await.unwrap(), &job)
+            .await
+            .unwrap();
+        told.write_all(b"x").unwrap();
+        let report = execution.finish(&packages, None).await;
+        assert_eq!(report.status, Status::Exceeded(Limit::Memory), "{report:?}");
+        let held = report.usage.peak_memory;
+        assert!(held < ByteSize::mib(500), "{held:?}");
+    });
 }
 
 #[test]

@@ -57,6 +57,7 @@ use launcher::Launcher;
 use package_pools::PackagePools;
 use sandbox::SandboxError;
 use shelf::NoSandbox;
+use zygote::InstallLimits;
 use zygote::ZygoteSource;
 use zygote_pool::Resources;
 use zygote_pool::ZygotePool;
@@ -125,6 +126,7 @@ pub struct Pool {
     bases: BTreeMap<Runtime, Arc<ZygotePool>>,
     /// A zygote per set of packages, forked from one of those.
     package_pools: PackagePools,
+    install_limits: InstallLimits,
     packages: Packages,
     resources: Resources,
     max_instances: usize,
@@ -163,6 +165,8 @@ pub struct PoolSettings {
     pub shelf: ShelfSize,
     /// Sets of packages that keep a zygote of their own.
     pub package_zygotes: usize,
+    /// Memory that a set of packages may take when it is installed and imported.
+    pub package_memory: ByteSize,
 }
 
 /// A zygote with packages, for `/health`.
@@ -208,6 +212,10 @@ impl Pool {
             admission: Admission::new(settings.workers, settings.queue),
             bases,
             package_pools: PackagePools::new(settings.package_zygotes),
+            install_limits: InstallLimits {
+                memory: settings.package_memory,
+                cpu: settings.boot_within,
+            },
             packages,
             resources,
             max_instances: settings.max_instances,
@@ -320,6 +328,7 @@ impl Pool {
                 base: base.fork_requests.clone(),
                 requirements: packages.requirements().to_vec(),
                 packages: self.packages.clone(),
+                limits: self.install_limits,
             };
             let size = ShelfSize {
                 min: 1,

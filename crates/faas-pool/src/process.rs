@@ -13,6 +13,8 @@ use faas_linux::ProcessStatus;
 use faas_protocol::SandboxExit;
 use rustix::process::Pid;
 use rustix::process::PidfdFlags;
+use rustix::process::Resource;
+use rustix::process::Rlimit;
 use rustix::process::Signal;
 use rustix::process::WaitId;
 use rustix::process::WaitIdOptions;
@@ -171,6 +173,43 @@ impl<K: Send + 'static> ChildProcess<K> {
             u64::try_from(time.tv_sec).unwrap_or_default(),
             u32::try_from(time.tv_nsec).unwrap_or_default(),
         )
+    }
+
+    /// Sets a limit of the kernel's, for good: a sandbox cannot raise it, and nor can this process.
+    ///
+    /// # Errors
+    /// The system's, when the process is gone.
+    pub fn set_limit(&self, resource: Resource, value: u64) -> std::io::Result<()> {
+        let value = Some(value);
+        let limit = Rlimit {
+            current: value,
+            maximum: value,
+        };
+        rustix::process::prlimit(Some(self.pid), resource, limit)?;
+        Ok(())
+    }
+
+    /// Sets a limit of the kernel's that this process may change again, up to the highest that the
+    /// child has given itself.
+    ///
+    /// # Errors
+    /// The system's, when the process is gone.
+    pub fn set_soft_limit(&self, resource: Resource, value: u64) -> std::io::Result<()> {
+        let mut limits = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        let (pid, resource) = (self.pid(), resource as libc::__rlimit_resource_t);
+        // SAFETY: the kernel reads nothing, and writes the limits to a live local.
+        if unsafe { libc::prlimit(pid, resource, std::ptr::null(), &raw mut limits) } != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        limits.rlim_cur = value.min(limits.rlim_max);
+        // SAFETY: the kernel reads the limits from a live local, and writes nothing.
+        if unsafe { libc::prlimit(pid, resource, &raw const limits, std::ptr::null_mut()) } != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        Ok(())
     }
 
     /// Its memory, with pages shared with the zygote; zeros once it has ended.

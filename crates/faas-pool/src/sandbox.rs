@@ -6,8 +6,10 @@ use std::time::Duration;
 use faas_linux::ProcessStatus;
 use faas_protocol as protocol;
 use faas_protocol::ByteSize;
+use faas_protocol::Limits;
 use faas_protocol::SandboxEvent;
 use faas_protocol::Stage;
+use rustix::process::Resource;
 use rustix::process::Signal;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -120,6 +122,21 @@ impl Sandbox {
     pub fn peak_memory(&self) -> ByteSize {
         let peak = self.process.memory().peak_resident_bytes;
         ByteSize::bytes(peak.saturating_sub(self.before.peak_resident_bytes))
+    }
+
+    /// Has the kernel keep the job to its memory and CPU time.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn limit(&self, limits: &Limits) -> Result<(), SandboxError> {
+        let memory = self.before.data_bytes.saturating_add(limits.memory.get());
+        // A timer of its own stops the program softly and to the ms; the kernel, in whole seconds, one
+        // that does not heed it.
+        let seconds = limits.cpu.as_millis().div_ceil(1000).saturating_add(1);
+        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+        let data = self.process.set_soft_limit(Resource::Data, memory);
+        data.and_then(|()| self.process.set_limit(Resource::Cpu, seconds))
+            .map_err(SandboxError::Process)
     }
 
     /// Watches that it holds no more than `limit` over what it held before its job.

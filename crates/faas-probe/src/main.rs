@@ -11,12 +11,10 @@ use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use faas_lockdown::Lockdown;
 use faas_protocol::ByteSize;
 use faas_protocol::Layer;
-use faas_protocol::Limits;
 use serde_json::Value;
 use serde_json::json;
 
@@ -25,16 +23,8 @@ use attempts::Outcome;
 
 type Error = Box<dyn std::error::Error>;
 
-/// Limits of the probed sandbox: small, so that reaching for more is quick to refuse.
-const LIMITS: Limits = Limits {
-    wall: Duration::from_secs(10),
-    cpu: Duration::from_secs(10),
-    memory: ByteSize::mib(16),
-    output: ByteSize::mib(1),
-    return_value: ByteSize::bytes(0),
-    files: ByteSize::mib(1),
-    storage: ByteSize::mib(1),
-};
+/// Memory of the probed sandbox: little, so that reaching for more is quick to refuse.
+const MEMORY: ByteSize = ByteSize::mib(16);
 
 /// System call numbers tried one by one; the kernel's own end below 500.
 const SWEEP: std::ops::Range<i64> = 0..600;
@@ -109,7 +99,7 @@ fn fork_and_ask(kind: Kind) -> Result<Value, Error> {
 
 /// The child's part. Ends when the parent closes its end of the socket.
 fn probe(kind: Kind, parent: i32, socket: OwnedFd) -> Result<(), Error> {
-    let lockdown = Lockdown::prepare()?;
+    let lockdown = Lockdown::prepare(MEMORY)?;
     let attempts = attempts::all(parent);
     let sweep = attempts::sweep(SWEEP);
     faas_lockdown::narrow_zygote(lockdown.layers())?;
@@ -119,7 +109,6 @@ fn probe(kind: Kind, parent: i32, socket: OwnedFd) -> Result<(), Error> {
         // SAFETY: descriptor 3, if it was in use, belongs to nothing that this child uses.
         let socket = unsafe { faas_lockdown::move_to_job_socket(socket) }?;
         lockdown.apply(parent)?;
-        lockdown.limit(&LIMITS)?;
         socket
     };
     if kind == Kind::ForeignCall {

@@ -91,7 +91,6 @@ fn check(report: &Value) {
     let process = &sandbox["process"];
     assert_eq!(process["descriptors"], serde_json::json!([3]));
     for (name, value) in [
-        ("Max cpu time", "11"),
         ("Max file size", "0"),
         ("Max processes", "0"),
         ("Max open files", "4"),

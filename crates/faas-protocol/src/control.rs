@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::ByteSize;
 use crate::Layers;
 
 /// Longest control packet, in bytes: room for the longest list of packages.
@@ -18,6 +19,8 @@ pub enum ZygoteCommand {
     ForkZygote {
         /// Requirements as pip writes them.
         packages: Vec<String>,
+        /// Most that their files may take in Python's virtual file system.
+        storage: ByteSize,
     },
 }
 

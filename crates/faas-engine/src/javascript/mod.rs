@@ -31,9 +31,11 @@ use super::BootOptions;
 use super::Engine;
 use super::EngineError;
 use super::Host;
+use super::NotInstalled;
 use super::Outcome;
 use super::Program;
 use super::Silent;
+use super::heap;
 use super::host::HostState;
 use super::interrupt;
 use super::interrupt::Urgency;
@@ -92,7 +94,7 @@ impl JavaScriptEngine {
             .build()?;
         let realm = Realm::new();
         let host: Rc<dyn Host> = Rc::new(Silent);
-        memory::set_host(host.clone());
+        heap::set_host(host.clone());
         let mut runtime = JsRuntime::try_new(RuntimeOptions {
             create_params: Some(memory::create_params(memory)),
             // Without it `structuredClone` copies what it should transfer.
@@ -353,12 +355,12 @@ impl Engine for JavaScriptEngine {
         serde_json::to_string(&findings).map_err(|error| EngineError::Runner(error.to_string()))
     }
 
-    fn install(&mut self, _packages: &[String]) -> Result<(), String> {
-        Err("packages are supported for Python only".to_owned())
+    fn install(&mut self, _packages: &[String], _storage: ByteSize) -> Result<(), NotInstalled> {
+        Err("packages are supported for Python only".into())
     }
 
     fn set_host(&mut self, host: Rc<dyn Host>) {
-        memory::set_host(host.clone());
+        heap::set_host(host.clone());
         let state = self.runtime.op_state();
         state.borrow_mut().borrow_mut::<HostState>().host = host;
     }

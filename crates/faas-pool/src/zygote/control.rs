@@ -61,6 +61,7 @@ impl Control {
     pub async fn ask_for_zygote(&self, request: ForkRequest) -> Result<Pending, Down> {
         let command = ZygoteCommand::ForkZygote {
             packages: request.requirements,
+            storage: request.storage,
         };
         self.send(&command, &[request.job.as_fd(), request.control.as_fd()])
             .await?;

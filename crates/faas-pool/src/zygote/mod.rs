@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::memory_watch::MemoryWatch;
 use super::process::ChildProcess;
 use super::process::ExitStatus;
 use super::sandbox::Sandbox;
@@ -33,6 +34,7 @@ use fork_failures::pause_after;
 use source::Started;
 
 pub use source::ForkRequest;
+pub use source::InstallLimits;
 pub use source::ZygoteSource;
 
 /// Forks asked for and not answered at once, at most: enough to keep the zygote busy.
@@ -86,8 +88,18 @@ pub enum Down {
     Protocol,
     #[error("its sandboxes do not get ready: {0}")]
     Sandboxes(SandboxError),
+    #[error("it took more memory than a zygote with packages may have")]
+    Memory,
     #[error("its packages cannot be installed: {0}")]
     NotInstalled(String),
+}
+
+/// Waits until a watched process holds more than it may.
+async fn until_exceeded(watch: Option<MemoryWatch>) {
+    match watch {
+        Some(watch) => watch.until_exceeded().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A zygote that closed its socket has mostly ended, and how says more.
@@ -167,6 +179,7 @@ impl Keeper {
             control,
             version,
             layers,
+            watch,
         } = started;
         tracing::info!(
             zygote = self.status.name(),
@@ -184,7 +197,11 @@ impl Keeper {
             Some(reason) => self.status.set_stalled(reason),
             None => self.shelf.resume(),
         }
-        match self.serve(&process, &control).await {
+        let served = tokio::select! {
+            served = self.serve(&process, &control) => served,
+            () = until_exceeded(watch) => Err(Down::Memory),
+        };
+        match served {
             Ok(never) => match never {},
             Err(down) => Err(how_it_ended(down, &process).await),
         }
@@ -330,6 +347,10 @@ pub async fn serve_liar(control: std::os::fd::OwnedFd, pid: i32) -> String {
             base: unused,
             requirements: Vec::new(),
             packages: Packages::open(&packages).unwrap(),
+            limits: InstallLimits {
+                memory: ByteSize::mib(1),
+                cpu: READY_WITHIN,
+            },
         },
         boot_within: READY_WITHIN,
         largest_payload: ByteSize::kib(1),

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use faas_linux::socket_pair;
 use faas_packages::Packages;
@@ -15,6 +16,7 @@ use faas_protocol::ZygoteEvent;
 use faas_protocol::ZygoteOptions;
 use faas_telemetry::SandboxKind;
 use rustix::net::SocketType;
+use rustix::process::Resource;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
@@ -23,6 +25,7 @@ use super::control::Control;
 use super::how_it_ended;
 use crate::job_socket::JobSocket;
 use crate::launcher::Launcher;
+use crate::memory_watch::MemoryWatch;
 use crate::package_broker::PackageBroker;
 use crate::process::ChildProcess;
 
@@ -42,12 +45,50 @@ pub enum ZygoteSource {
         base: mpsc::Sender<ForkRequest>,
         requirements: Vec<String>,
         packages: Packages,
+        limits: InstallLimits,
     },
+}
+
+/// What installing and importing a set of packages may take.
+#[derive(Clone, Copy, Debug)]
+pub struct InstallLimits {
+    /// Over what the zygote has that is forked for it.
+    pub memory: ByteSize,
+    pub cpu: Duration,
+}
+
+impl InstallLimits {
+    /// Has the kernel keep a zygote to them, and watches that it holds no more.
+    fn impose(&self, process: &ChildProcess) -> std::io::Result<MemoryWatch> {
+        let before = process.memory();
+        let data = before.data_bytes.saturating_add(self.memory.get());
+        process.set_soft_limit(Resource::Data, data)?;
+        process.set_soft_limit(Resource::Cpu, self.cpu.as_secs().saturating_add(1))?;
+        let held = ByteSize::bytes(before.held_bytes());
+        Ok(MemoryWatch::new(process.pid(), held, self.memory))
+    }
+
+    /// Lets a zygote go on that has installed its packages: its forks have limits of their own, over
+    /// what it has now.
+    fn lift(process: &ChildProcess) -> std::io::Result<()> {
+        process.set_soft_limit(Resource::Data, u64::MAX)?;
+        process.set_soft_limit(Resource::Cpu, u64::MAX)
+    }
+
+    fn too_much_memory(&self) -> Down {
+        Down::NotInstalled(format!(
+            "they take more than {} MiB of memory while they are installed and imported \
+             (FAAS_PACKAGE_MEMORY)",
+            self.memory.get() >> 20
+        ))
+    }
 }
 
 /// A zygote wanted from another one.
 pub struct ForkRequest {
     pub requirements: Vec<String>,
+    /// Most that their files may take.
+    pub storage: ByteSize,
     pub job: OwnedFd,
     pub control: OwnedFd,
     /// Takes the new zygote's process id.
@@ -60,6 +101,8 @@ pub struct Started {
     pub control: Control,
     pub version: RuntimeVersion,
     pub layers: Layers,
+    /// The watch over one that ran code of packages.
+    pub watch: Option<MemoryWatch>,
 }
 
 impl ZygoteSource {
@@ -76,24 +119,28 @@ impl ZygoteSource {
     /// # Errors
     /// Why it did not get ready.
     pub async fn start(&self) -> Result<Started, Down> {
-        let (process, control, mut installation) = match self {
+        let (process, control, mut installation, limited) = match self {
             Self::Boot { launcher, options } => {
                 let launched = launcher.launch(options.to_arguments()).await;
                 let (process, control) = launched.map_err(Down::NotLaunched)?;
-                (process, control, None)
+                (process, control, None, None)
             }
             Self::Fork {
                 base,
                 requirements,
                 packages,
+                limits,
                 ..
             } => {
-                let (process, control, job) = request_fork(base, requirements).await?;
+                let storage = limits.memory;
+                let (process, control, job) = request_fork(base, requirements, storage).await?;
+                let watch = limits.impose(&process).map_err(Down::NotLaunched)?;
                 let socket = JobSocket::new(job, LONGEST_REASON).map_err(Down::Control)?;
                 (
                     process,
                     control,
                     Some((socket, PackageBroker::new(packages))),
+                    Some((watch, *limits)),
                 )
             }
         };
@@ -102,9 +149,15 @@ impl ZygoteSource {
             let event = tokio::select! {
                 // A zygote that cannot install says why before it ends.
                 biased;
+                limits = exceeded(limited.as_ref()) => return Err(limits.too_much_memory()),
                 still_installing = install_step(&mut installation) => {
-                    if !still_installing? {
-                        installation = None;
+                    match still_installing? {
+                        Installing::GoesOn => {}
+                        Installing::Done => installation = None,
+                        Installing::OutOfMemory => {
+                            let limits = limited.map(|(_, limits)| limits);
+                            return Err(limits.map_or(Down::Protocol, |limits| limits.too_much_memory()));
+                        }
                     }
                     continue;
                 }
@@ -128,11 +181,15 @@ impl ZygoteSource {
                     "booted without a code cache, which takes longer; `faas-server compile` makes it"
                 );
             }
+            if limited.is_some() {
+                InstallLimits::lift(&process).map_err(Down::NotLaunched)?;
+            }
             return Ok(Started {
                 process,
                 control,
                 version,
                 layers,
+                watch: limited.map(|(watch, _)| watch),
             });
         }
     }
@@ -142,12 +199,14 @@ impl ZygoteSource {
 async fn request_fork(
     base: &mpsc::Sender<ForkRequest>,
     requirements: &[String],
+    storage: ByteSize,
 ) -> Result<(ChildProcess, OwnedFd, OwnedFd), Down> {
     let (control, their_control) = socket_pair(SocketType::SEQPACKET).map_err(Down::Control)?;
     let (job, their_job) = socket_pair(SocketType::STREAM).map_err(Down::Control)?;
     let (reply, pid) = oneshot::channel();
     let request = ForkRequest {
         requirements: requirements.to_vec(),
+        storage,
         job: their_job,
         control: their_control,
         reply,
@@ -160,25 +219,44 @@ async fn request_fork(
     Ok((process, control, job))
 }
 
-/// Takes one message of a zygote that installs packages. False once it is done; pends for ever
-/// when there is nothing to install. May be given up only together with the installation.
+/// Waits until a zygote holds more than it may; returns its limits. Pends for ever without any.
+async fn exceeded(limited: Option<&(MemoryWatch, InstallLimits)>) -> InstallLimits {
+    let Some((watch, limits)) = limited else {
+        return std::future::pending().await;
+    };
+    watch.until_exceeded().await;
+    *limits
+}
+
+/// How far an installation is.
+enum Installing {
+    GoesOn,
+    Done,
+    OutOfMemory,
+}
+
+/// Takes one message of a zygote that installs packages. Pends for ever when there is nothing to
+/// install. May be given up only together with the installation.
 async fn install_step(
     installation: &mut Option<(JobSocket, PackageBroker<'_>)>,
-) -> Result<bool, Down> {
+) -> Result<Installing, Down> {
     let Some((socket, broker)) = installation else {
         return std::future::pending().await;
     };
     let received = socket.receive().await.map_err(Down::Sandboxes)?;
     let Some(frame) = received else {
-        return Ok(false);
+        return Ok(Installing::Done);
     };
     match protocol::decode(&frame) {
         Ok(SandboxEvent::Package(request)) => {
             let answered = broker.answer(request, socket).await;
-            answered.map_err(Down::Sandboxes).map(|()| true)
+            answered
+                .map_err(Down::Sandboxes)
+                .map(|()| Installing::GoesOn)
         }
         // What packages print while they are installed is nobody's output.
-        Ok(SandboxEvent::Output { .. }) => Ok(true),
+        Ok(SandboxEvent::Output { .. }) => Ok(Installing::GoesOn),
+        Ok(SandboxEvent::Finished { limit: Some(_), .. }) => Ok(Installing::OutOfMemory),
         Ok(SandboxEvent::Finished { return_value, .. }) => Err(Down::NotInstalled(
             return_value.unwrap_or("no reason given").to_owned(),
         )),

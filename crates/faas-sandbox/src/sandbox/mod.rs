@@ -117,17 +117,19 @@ pub fn rehearse(
 pub fn install(
     engine: &mut dyn Engine,
     packages: &[String],
+    storage: ByteSize,
     job_socket: OwnedFd,
 ) -> Result<(), SandboxExit> {
     output::attach(job_socket);
+    allocator::on_out_of_memory(|| finish_now(1, Some(Limit::Memory)));
     engine.set_host(Rc::new(SocketHost));
-    let installed = engine.install(packages);
+    let installed = engine.install(packages, storage);
     engine.set_host(Rc::new(Silent));
-    if let Err(reason) = &installed {
+    if let Err(failed) = &installed {
         let event = SandboxEvent::Finished {
             exit_code: 1,
-            return_value: Some(reason),
-            limit: None,
+            return_value: Some(&failed.reason),
+            limit: failed.limit,
             stages: Stages::default(),
         };
         output::send(&event).map_err(|_| SandboxExit::NoJob)?;
@@ -176,11 +178,15 @@ fn live(
     engine.set_host(Rc::new(SocketHost));
     output::send(&SandboxEvent::Ready).map_err(|_| SandboxExit::NoJob)?;
 
-    let job: Job = output::receive().map_err(|_| SandboxExit::NoJob)?;
+    // The limits of its job are in force once the job begins to arrive, so it may be too large to read.
+    allocator::on_out_of_memory(|| finish_now(1, Some(Limit::Memory)));
+    let length = output::receive_length().map_err(|_| SandboxExit::NoJob)?;
     let taken_at_us = monotonic_us();
     output::send(&SandboxEvent::Started).map_err(|_| SandboxExit::NoJob)?;
-    lockdown.limit(&job.limits).map_err(not_locked_down)?;
-    allocator::on_out_of_memory(|| finish_now(1, Some(Limit::Memory)));
+    let frame = output::receive_payload(length).map_err(|_| SandboxExit::NoJob)?;
+    let job: Job = protocol::decode(&frame).map_err(|_| SandboxExit::NoJob)?;
+    drop(frame);
+    faas_lockdown::arm_cpu_timer(job.limits.cpu).map_err(not_locked_down)?;
     match job.task {
         Task::Run => run(engine, &job, taken_at_us),
         Task::Check => check(engine, &job),

@@ -23,7 +23,6 @@ use faas_protocol::SandboxEvent;
 use faas_protocol::Stages;
 use faas_protocol::Stream;
 use faas_protocol::encode_frame_into;
-use serde::de::DeserializeOwned;
 
 /// How long output may wait in the buffer, in ms.
 const FLUSH_AFTER_MS: u64 = 2;
@@ -156,16 +155,21 @@ pub fn send_last(exit_code: i32, limit: Option<Limit>) -> Result<(), SocketClose
     write_all(&frame[..length])
 }
 
-/// Waits for a message.
-pub fn receive<T: DeserializeOwned>() -> Result<T, SocketClosed> {
-    protocol::decode(&receive_frame()?).map_err(|_| SocketClosed)
-}
-
 /// Waits for a message, to be decoded by the caller.
 pub fn receive_frame() -> Result<Vec<u8>, SocketClosed> {
+    receive_payload(receive_length()?)
+}
+
+/// Waits until a message begins to arrive; returns its length in bytes.
+pub fn receive_length() -> Result<u32, SocketClosed> {
     let mut header = [0; HEADER_BYTES];
     read_exact(&mut header)?;
-    let mut frame = vec![0; u32::from_le_bytes(header) as usize];
+    Ok(u32::from_le_bytes(header))
+}
+
+/// Waits for the message of that length.
+pub fn receive_payload(length: u32) -> Result<Vec<u8>, SocketClosed> {
+    let mut frame = vec![0; length as usize];
     read_exact(&mut frame)?;
     Ok(frame)
 }

@@ -18,6 +18,7 @@ use faas_engine::PythonEngine;
 use faas_linux::ProcessStatus;
 use faas_lockdown::Lockdown;
 use faas_lockdown::LockdownError;
+use faas_protocol::ByteSize;
 use faas_protocol::Runtime;
 use faas_protocol::SandboxExit;
 use faas_protocol::ZygoteCommand;
@@ -63,7 +64,7 @@ pub fn run(options: &ZygoteOptions, supervisor: i32) -> Result<(), Error> {
             sandbox::end(SandboxExit::Broken)
         }
     };
-    match Zygote::ready(engine.as_mut(), spec, control, supervisor) {
+    match Zygote::ready(engine.as_mut(), spec, control, options.memory, supervisor) {
         Ok(mut zygote) => zygote.serve(),
         Err(error) => {
             tracing::error!(%error, "the zygote cannot be prepared");
@@ -103,6 +104,8 @@ struct Zygote<'a> {
     control: Control,
     lockdown: Lockdown,
     footprint: Footprint,
+    /// Most that a program may use.
+    memory: ByteSize,
     supervisor: i32,
 }
 
@@ -112,6 +115,7 @@ impl<'a> Zygote<'a> {
         engine: &'a mut dyn Engine,
         spec: &'static EngineSpec,
         control: Control,
+        memory: ByteSize,
         supervisor: i32,
     ) -> Result<Self, Error> {
         engine.collect_garbage()?;
@@ -123,7 +127,7 @@ impl<'a> Zygote<'a> {
                 sandbox::rehearse(engine, smallest)?;
             }
         }
-        let lockdown = prepare()?;
+        let lockdown = prepare(memory)?;
         let footprint = if spec.learns_footprint {
             let program = || drop(sandbox::rehearse(engine, smallest));
             assert_one_thread()?;
@@ -140,6 +144,7 @@ impl<'a> Zygote<'a> {
             control,
             lockdown,
             footprint,
+            memory,
             supervisor,
         };
         zygote.announce()?;
@@ -181,8 +186,8 @@ impl<'a> Zygote<'a> {
                     let rehearsal = (!is_written).then_some(self.spec.smallest_program);
                     sandbox::main(self.engine, rehearsal, &self.lockdown, self.supervisor, job)
                 }
-                (ZygoteCommand::ForkZygote { packages }, (Some(job), Some(control))) => {
-                    self.become_package_zygote(&packages, job, control)
+                (ZygoteCommand::ForkZygote { packages, storage }, (Some(job), Some(control))) => {
+                    self.become_package_zygote(&packages, storage, job, control)
                 }
                 _ => sandbox::end(SandboxExit::NoJob),
             },
@@ -190,10 +195,16 @@ impl<'a> Zygote<'a> {
     }
 
     /// The life of a zygote with packages. Called in the child right after the fork.
-    fn become_package_zygote(&mut self, packages: &[String], job: OwnedFd, control: OwnedFd) -> ! {
+    fn become_package_zygote(
+        &mut self,
+        packages: &[String],
+        storage: ByteSize,
+        job: OwnedFd,
+        control: OwnedFd,
+    ) -> ! {
         // Closes this process's copy of the base zygote's socket.
         self.control = Control::from_socket(control);
-        let status = match sandbox::install(self.engine, packages, job) {
+        let status = match sandbox::install(self.engine, packages, storage, job) {
             Err(status) => status,
             Ok(()) => match self.start_over() {
                 Ok(()) => SandboxExit::Done,
@@ -211,7 +222,7 @@ impl<'a> Zygote<'a> {
         faas_lockdown::die_with(self.supervisor)?;
         warm_up(self.engine, self.spec, 1)?;
         self.engine.collect_garbage()?;
-        self.lockdown = prepare()?;
+        self.lockdown = prepare(self.memory)?;
         // Other memory, other footprint, and a narrowed zygote may not fork to learn it.
         self.footprint = Footprint::default();
         self.announce()?;
@@ -220,10 +231,10 @@ impl<'a> Zygote<'a> {
 }
 
 /// Makes this process's memory fit for forking and works out its forks' lock-down.
-fn prepare() -> std::io::Result<Lockdown> {
+fn prepare(memory: ByteSize) -> std::io::Result<Lockdown> {
     memory::make_forkable()?;
     memory::collapse()?;
-    Lockdown::prepare()
+    Lockdown::prepare(memory)
 }
 
 fn boot(spec: &EngineSpec, options: &ZygoteOptions) -> Result<Box<dyn Engine>, EngineError> {
