@@ -14,6 +14,8 @@ use serde_json::json;
 use common::PROGRAM;
 use common::Server;
 use common::eventually;
+use common::index::wheel_of;
+use common::index::wheels;
 use common::missing_calls::without;
 
 /// The user and the group called nobody.
@@ -124,13 +126,19 @@ fn an_unprivileged_server_works_and_is_locked_down() {
         return;
     }
     let copy = PublicCopy::make("server");
+    let wheel = wheel_of("six");
+    std::fs::copy(wheels().join(&wheel), copy.0.join(&wheel)).unwrap();
     let mut command = copy.command();
-    command.env(
+    command.env("FAAS_WHEELHOUSE", &copy.0).env(
         "FAAS_WORKSPACE",
         format!("/tmp/faas-unprivileged-{}", std::process::id()),
     );
     let server = Server::start_command(command).until_ready();
     assert_eq!(server.python("print(6 * 7)").stdout(), "42\n");
+    // A zygote with packages reads its own maps, which belong to root by then.
+    let code = "import six\nprint(six.PY3)";
+    let with_package = server.run(serde_json::json!({ "code": code, "packages": ["six"] }));
+    assert_eq!(with_package.stdout(), "True\n", "{}", with_package.body);
     let security = &server.get("/health").body["security"];
     assert_eq!(security["missing_layers"], serde_json::json!([]));
     let killed = server.run(serde_json::json!({ "code": "while True: pass", "timeout": 300 }));

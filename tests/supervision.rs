@@ -3,6 +3,7 @@
 mod common;
 
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -181,6 +182,89 @@ fn a_killed_sandbox_fails_only_its_own_execution() {
     });
     for _ in 0..5 {
         assert_eq!(server.python("print('next')").stdout(), "next\n");
+    }
+}
+
+#[test]
+fn a_sandbox_killed_for_a_forbidden_call_is_reported_and_counted_everywhere() {
+    let log = std::env::temp_dir().join(format!("faas-violation-{}.log", std::process::id()));
+    let path = log.to_str().unwrap().to_owned();
+    let server = Server::start_python(&[("FAAS_POOL_SIZE", "1"), ("FAAS_AUDIT_LOG", &path)]);
+    let answer = std::thread::scope(|scope| {
+        let running = scope.spawn(|| server.run(python_sleep(20.0)));
+        eventually("it does not start", || active(&server) == 1);
+        std::thread::sleep(Duration::from_millis(300));
+        let zygote = server.zygote();
+        for sandbox in server.children().into_iter().filter(|pid| *pid != zygote) {
+            // What the kernel sends, since no program can make such a call.
+            // SAFETY: kill takes two numbers; these are sandboxes of our own server.
+            unsafe { libc::kill(sandbox, libc::SIGSYS) };
+        }
+        running.join().unwrap()
+    });
+    assert_eq!((answer.status, answer.outcome()), (200, "violation"));
+    assert_eq!((answer.stdout(), answer.exit_code()), ("begin\n", 159));
+    let line = answer.last_stderr_line();
+    assert!(
+        line.contains("a system call that no honest program makes"),
+        "{line}"
+    );
+    let metrics = server.get("/metrics").body.to_string();
+    let counted = r#"{language=\"python\",status=\"violation\"} 1\n"#;
+    assert!(metrics.contains(counted), "{metrics}");
+    let executions = server.get("/executions").body.to_string();
+    assert!(executions.contains("\"violation\""), "{executions}");
+    eventually("the audit log does not say it", || {
+        std::fs::read_to_string(&log)
+            .unwrap_or_default()
+            .contains("\"violation\"")
+    });
+    let _ = std::fs::remove_file(&log);
+}
+
+#[test]
+fn descriptors_that_the_server_inherited_do_not_reach_zygotes() {
+    let mut command = std::process::Command::new(common::PROGRAM);
+    command.env("FAAS_LANGUAGE", "javascript");
+    // SAFETY: the closure makes one system call, which is allowed between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            // Without O_CLOEXEC.
+            for number in [77, 250] {
+                libc::dup2(2, number);
+            }
+            Ok(())
+        });
+    }
+    let server = Server::start_command(command).until_ready();
+    let has = |pid: i32, descriptor: i32| {
+        std::path::Path::new(&format!("/proc/{pid}/fd/{descriptor}")).is_symlink()
+    };
+    for descriptor in [77, 250] {
+        assert!(has(server.pid(), descriptor));
+        for child in server.children() {
+            assert!(!has(child, descriptor), "{descriptor} is open in {child}");
+        }
+    }
+}
+
+#[test]
+fn what_a_zygote_writes_becomes_a_field_of_a_line_of_the_server_s() {
+    let server = Server::start_unready(&[
+        ("FAAS_LANGUAGE", "javascript"),
+        ("FAAS_V8_FLAGS", "--no-such-flag"),
+    ]);
+    eventually("the zygote's line is not logged", || {
+        server.lines_with("a zygote wrote").iter().any(|line| {
+            let text = line["fields"]["line"].as_str().unwrap();
+            line["level"] == "ERROR"
+                && line["fields"]["zygote"] == "javascript"
+                && text.contains("V8 does not know --no-such-flag")
+        })
+    });
+    for line in server.log().lines() {
+        let is_json = serde_json::from_str::<Value>(line).is_ok();
+        assert!(is_json, "not the server's own line: {line}");
     }
 }
 

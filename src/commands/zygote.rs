@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use faas_protocol::ByteSize;
 use faas_protocol::Runtime;
 use faas_protocol::ZygoteOptions;
-use faas_telemetry::LogFormat;
-use faas_telemetry::start_logging;
+use faas_telemetry::start_zygote_logging;
 
 use super::Error;
 
@@ -55,8 +54,10 @@ impl ZygoteArgs {
 /// # Errors
 /// When the runtime does not boot or the control socket breaks.
 pub fn run(arguments: &ZygoteArgs) -> Result<ExitCode, Error> {
+    // SAFETY: this process has just begun; all that it owns is standard input, output and error.
+    unsafe { faas_lockdown::close_inherited() };
     let filter = std::env::var("FAAS_LOG").unwrap_or_else(|_| "error".to_owned());
-    start_logging(LogFormat::Human, &filter, None);
+    start_zygote_logging(&filter);
     faas_sandbox::zygote::run(&arguments.options(), arguments.supervisor)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -23,6 +23,7 @@ const words: Record<Outcome, { text: string; tone: Tone }> = {
   output_limit: { text: "Output limit", tone: "warn" },
   return_limit: { text: "Return value too long", tone: "warn" },
   storage_limit: { text: "Storage limit", tone: "warn" },
+  violation: { text: "Forbidden system call", tone: "bad" },
   killed: { text: "Killed", tone: "bad" },
   cancelled: { text: "Stopped", tone: "warn" },
 };

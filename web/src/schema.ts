@@ -356,7 +356,7 @@ export interface components {
          * @description How a program ended, or `cancelled` if the caller hung up before that
          * @enum {string}
          */
-        Outcome: "success" | "error" | "timeout" | "cpu_limit" | "memory_limit" | "output_limit" | "return_limit" | "storage_limit" | "killed" | "cancelled";
+        Outcome: "success" | "error" | "violation" | "timeout" | "cpu_limit" | "memory_limit" | "output_limit" | "return_limit" | "storage_limit" | "killed" | "cancelled";
         /** @description What a program wrote and returned. */
         Output: {
             stdout: string;
@@ -553,7 +553,7 @@ export interface components {
          * @description How a program ended
          * @enum {string}
          */
-        Status: "success" | "error" | "timeout" | "cpu_limit" | "memory_limit" | "output_limit" | "return_limit" | "storage_limit" | "killed";
+        Status: "success" | "error" | "violation" | "timeout" | "cpu_limit" | "memory_limit" | "output_limit" | "return_limit" | "storage_limit" | "killed";
         /** @description A syntax error. */
         SyntaxError: {
             /**

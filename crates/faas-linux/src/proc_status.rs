@@ -25,7 +25,7 @@ impl ProcessStatus {
     /// # Errors
     /// The system's error, when there is no such process or access is denied.
     pub fn of(pid: i32) -> std::io::Result<Self> {
-        Ok(parse(&std::fs::read_to_string(format!(
+        Ok(Self::parse(&std::fs::read_to_string(format!(
             "/proc/{pid}/status"
         ))?))
     }
@@ -42,34 +42,35 @@ impl ProcessStatus {
     /// # Errors
     /// The system's error, when `/proc` is missing.
     pub fn own() -> std::io::Result<Self> {
-        Ok(parse(&std::fs::read_to_string("/proc/self/status")?))
+        Ok(Self::parse(&std::fs::read_to_string("/proc/self/status")?))
     }
-}
 
-fn parse(text: &str) -> ProcessStatus {
-    let mut status = ProcessStatus::default();
-    for line in text.lines() {
-        let Some((name, value)) = line.split_once(':') else {
-            continue;
-        };
-        let field = match name {
-            "VmSize" => &mut status.address_bytes,
-            "VmData" => &mut status.data_bytes,
-            "VmHWM" => &mut status.peak_resident_bytes,
-            "RssAnon" => &mut status.anonymous_bytes,
-            "VmSwap" => &mut status.swapped_bytes,
-            "VmPTE" => &mut status.page_table_bytes,
-            "Threads" => &mut status.threads,
-            _ => continue,
-        };
-        let (number, unit) = match value.trim().strip_suffix(" kB") {
-            Some(number) => (number, 1024),
-            None => (value, 1),
-        };
-        let number = number.trim().parse::<u64>().unwrap_or_default();
-        *field = number.saturating_mul(unit);
+    /// Understands the text of such a file. What is missing or odd is 0.
+    pub fn parse(text: &str) -> Self {
+        let mut status = Self::default();
+        for line in text.lines() {
+            let Some((name, value)) = line.split_once(':') else {
+                continue;
+            };
+            let field = match name {
+                "VmSize" => &mut status.address_bytes,
+                "VmData" => &mut status.data_bytes,
+                "VmHWM" => &mut status.peak_resident_bytes,
+                "RssAnon" => &mut status.anonymous_bytes,
+                "VmSwap" => &mut status.swapped_bytes,
+                "VmPTE" => &mut status.page_table_bytes,
+                "Threads" => &mut status.threads,
+                _ => continue,
+            };
+            let (number, unit) = match value.trim().strip_suffix(" kB") {
+                Some(number) => (number, 1024),
+                None => (value, 1),
+            };
+            let number = number.trim().parse::<u64>().unwrap_or_default();
+            *field = number.saturating_mul(unit);
+        }
+        status
     }
-    status
 }
 
 #[cfg(test)]
@@ -89,14 +90,14 @@ mod tests {
             page_table_bytes: 4 << 10,
             threads: 5,
         };
-        assert_eq!(parse(status), expected);
+        assert_eq!(ProcessStatus::parse(status), expected);
         assert_eq!(expected.held_bytes(), 14 << 10);
     }
 
     #[test]
     fn a_process_without_memory_or_with_odd_lines_has_zeros() {
         assert_eq!(
-            parse("State:\tZ (zombie)\nVmSize: much\n:\n"),
+            ProcessStatus::parse("State:\tZ (zombie)\nVmSize: much\n:\n"),
             ProcessStatus::default()
         );
     }

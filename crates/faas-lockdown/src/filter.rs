@@ -1,7 +1,8 @@
 //! The system calls that are allowed: one list for sandboxes, a longer one for zygotes.
 //!
-//! All others fail with EPERM, so that code which merely tries something can go on. Calls of
-//! another architecture (`int 0x80`) kill the process.
+//! Of the others, those that no honest program makes kill the process ([`KILLING`]), as do calls of
+//! another architecture (`int 0x80`): an attack shows itself by them. The rest fail with EPERM, so that
+//! a library which merely tries something can go on.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use seccompiler::SeccompCmpOp;
 use seccompiler::SeccompCondition;
 use seccompiler::SeccompFilter;
 use seccompiler::SeccompRule;
+use seccompiler::sock_filter;
 
 /// Why there is no filter: the architecture has none, or a rule is wrong.
 type Error = seccompiler::BackendError;
@@ -20,19 +22,133 @@ type Error = seccompiler::BackendError;
 /// rules holds.
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Whether the kernel filters system calls with the action that we use.
+/// Refused calls that neither V8 nor the C library nor the Rust library make on their own account: to
+/// execute programs, to open sockets, to look into or signal other processes, to change the user, and the
+/// parts of the kernel that escapes go through.
+///
+/// Not among them is what honest code tries and goes on without: opening files (`/sys`, `/etc`), `ioctl`,
+/// `prctl`, `clone` and `clone3` (a thread), `tgkill` (`abort`), `sysinfo`, `sched_getaffinity`.
+pub const KILLING: &[i64] = &[
+    // Programs and processes.
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_fork,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_vfork,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    // Other processes.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_process_mrelease,
+    libc::SYS_kcmp,
+    libc::SYS_kill,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pidfd_send_signal,
+    // Sockets and other ways to reach somebody.
+    libc::SYS_socket,
+    libc::SYS_socketpair,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_semget,
+    libc::SYS_msgget,
+    libc::SYS_mq_open,
+    // The kernel.
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_memfd_secret,
+    libc::SYS_fanotify_init,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_add_key,
+    libc::SYS_keyctl,
+    libc::SYS_request_key,
+    libc::SYS_kexec_load,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_kexec_file_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_syslog,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_vhangup,
+    libc::SYS_personality,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_iopl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ioperm,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_modify_ldt,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_uselib,
+    // The view of the file system.
+    libc::SYS_chroot,
+    libc::SYS_pivot_root,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    // The user.
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_setgroups,
+    libc::SYS_setfsuid,
+    libc::SYS_setfsgid,
+];
+
+/// From this number on calls are those of the x32 interface, which nothing here is built for.
+#[cfg(target_arch = "x86_64")]
+pub const X32: i64 = 0x4000_0000;
+
+/// Whether the kernel filters system calls with the actions that we use.
 pub fn is_available() -> bool {
-    let action = libc::SECCOMP_RET_ERRNO;
-    // SAFETY: the kernel reads one u32 from a live local and changes nothing.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            libc::SECCOMP_GET_ACTION_AVAIL,
-            0,
-            &raw const action,
-        )
-    };
-    result == 0
+    [libc::SECCOMP_RET_ERRNO, libc::SECCOMP_RET_KILL_PROCESS]
+        .iter()
+        .all(|action| {
+            // SAFETY: the kernel reads one u32 from memory that lives, and changes nothing.
+            let result = unsafe {
+                libc::syscall(
+                    libc::SYS_seccomp,
+                    libc::SECCOMP_GET_ACTION_AVAIL,
+                    0,
+                    std::ptr::from_ref(action),
+                )
+            };
+            result == 0
+        })
 }
 
 /// What a running program needs: memory, its socket, clocks, entropy, its end.
@@ -76,6 +192,10 @@ fn sandbox_rules(job_socket: i32) -> Result<Rules, Error> {
 /// that it was given, and to read files (Landlock leaves it those in `/proc`). Sandboxes inherit
 /// the filter and add their own.
 ///
+/// Neither `fcntl`, which can have signals sent to anybody (F_SETOWN), nor `statx` and `newfstatat`, which
+/// tell of any path, since Landlock does not know them. A filter cannot see whether the path is empty.
+/// The Rust library asks for the size of a file that it reads, and goes on without.
+///
 /// # Errors
 /// When the architecture has no filter.
 pub fn for_zygote() -> Result<BpfProgram, Error> {
@@ -87,13 +207,11 @@ pub fn for_zygote() -> Result<BpfProgram, Error> {
             libc::SYS_close,
             libc::SYS_close_range,
             libc::SYS_dup3,
-            libc::SYS_fcntl,
             libc::SYS_fstat,
             libc::SYS_getppid,
             libc::SYS_landlock_create_ruleset,
             libc::SYS_landlock_restrict_self,
             libc::SYS_lseek,
-            libc::SYS_newfstatat,
             libc::SYS_read,
             libc::SYS_recvfrom,
             libc::SYS_recvmsg,
@@ -102,7 +220,6 @@ pub fn for_zygote() -> Result<BpfProgram, Error> {
             libc::SYS_sendmsg,
             libc::SYS_sendto,
             libc::SYS_sigaltstack,
-            libc::SYS_statx,
             libc::SYS_write,
         ],
     );
@@ -131,7 +248,11 @@ pub fn for_zygote() -> Result<BpfProgram, Error> {
         libc::PR_GET_TID_ADDRESS,
         libc::PR_SET_VMA,
     ];
-    rules.insert(libc::SYS_prctl, one_of(0, operations.map(|op| op as u64))?);
+    let mut operations = one_of(0, operations.map(|operation| operation as u64))?;
+    // Never dumpable again.
+    let to_zero = SeccompCondition::new(1, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
+    operations.push(rule([equal(0, libc::PR_SET_DUMPABLE as u64)?, to_zero])?);
+    rules.insert(libc::SYS_prctl, operations);
     // On the process itself; without CAP_SYS_RESOURCE limits only go down.
     rules.insert(libc::SYS_prlimit64, vec![rule([equal(0, 0)?])?]);
     compile(rules)
@@ -271,5 +392,122 @@ fn compile(rules: Rules) -> Result<BpfProgram, Error> {
         SeccompAction::Allow,
         std::env::consts::ARCH.try_into()?,
     )?;
-    filter.try_into()
+    let mut program = filter.try_into()?;
+    judge_refused(&mut program);
+    Ok(program)
+}
+
+/// Has a program decide per call what becomes of one that it refuses. seccompiler knows one action for
+/// all of them; where it would return that, the program now goes on to a table behind it. Calls that are
+/// allowed never get there, so the table's length costs them nothing. The architecture was checked by then.
+fn judge_refused(program: &mut BpfProgram) {
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
+    const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    let instruction = |code, k, jt, jf| sock_filter { code, jt, jf, k };
+    let fail = instruction(RETURN, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0, 0);
+    let kill = instruction(RETURN, libc::SECCOMP_RET_KILL_PROCESS, 0, 0);
+
+    let table = program.len();
+    for (index, refused) in program.iter_mut().enumerate() {
+        if *refused == fail {
+            *refused = instruction(JUMP, (table - index - 1) as u32, 0, 0);
+        }
+    }
+    // The number is the first field of what the filter is given.
+    program.push(instruction(LOAD, 0, 0, 0));
+    #[cfg(target_arch = "x86_64")]
+    {
+        const JUMP_FROM: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+        program.extend([instruction(JUMP_FROM, X32 as u32, 0, 1), kill.clone()]);
+    }
+    for &call in KILLING {
+        program.extend([instruction(JUMP_IF_EQUAL, call as u32, 0, 1), kill.clone()]);
+    }
+    program.push(fail);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a program answers to a call with zeroes for arguments, as the kernel would run it.
+    fn verdict(program: &BpfProgram, call: u32) -> u32 {
+        // AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64.
+        let architecture: u32 = if cfg!(target_arch = "x86_64") {
+            0xc000_003e
+        } else {
+            0xc000_00b7
+        };
+        let (mut at, mut accumulator) = (0, 0u32);
+        loop {
+            let instruction = &program[at];
+            let k = instruction.k;
+            let branch = |holds: bool| {
+                usize::from(if holds {
+                    instruction.jt
+                } else {
+                    instruction.jf
+                })
+            };
+            at += 1;
+            match u32::from(instruction.code) {
+                0x20 => {
+                    accumulator = match k {
+                        0 => call,
+                        4 => architecture,
+                        _ => 0,
+                    }
+                }
+                0x06 => return k,
+                0x05 => at += k as usize,
+                0x15 => at += branch(accumulator == k),
+                0x25 => at += branch(accumulator > k),
+                0x35 => at += branch(accumulator >= k),
+                0x54 => accumulator &= k,
+                other => panic!("instruction {other:#x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_filter_allows_what_its_rules_say_kills_for_what_only_attacks_do_and_refuses_the_rest() {
+        let (sandbox, zygote) = (for_sandbox(3).unwrap(), for_zygote().unwrap());
+        let allow = libc::SECCOMP_RET_ALLOW;
+        let kill = libc::SECCOMP_RET_KILL_PROCESS;
+        let fail = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        for program in [&sandbox, &zygote] {
+            for call in [libc::SYS_munmap, libc::SYS_getpid, libc::SYS_exit_group] {
+                assert_eq!(verdict(program, call as u32), allow, "{call}");
+            }
+            for &call in KILLING {
+                assert_eq!(verdict(program, call as u32), kill, "{call}");
+            }
+            // With zeroes for arguments, clone and mmap are what no rule allows.
+            for call in [
+                libc::SYS_ioctl,
+                libc::SYS_clone3,
+                libc::SYS_mmap,
+                libc::SYS_tgkill,
+            ] {
+                assert_eq!(verdict(program, call as u32), fail, "{call}");
+            }
+            #[cfg(target_arch = "x86_64")]
+            assert_eq!(verdict(program, (X32 | libc::SYS_getpid) as u32), kill);
+        }
+        assert_eq!(verdict(&zygote, libc::SYS_close as u32), allow);
+        assert_eq!(verdict(&sandbox, libc::SYS_close as u32), fail);
+    }
+
+    #[test]
+    fn no_call_that_kills_is_one_that_a_filter_allows() {
+        let allowed = [common().unwrap(), sandbox_rules(3).unwrap()].map(BTreeMap::into_keys);
+        let allowed: Vec<i64> = allowed.into_iter().flatten().collect();
+        let both: Vec<_> = KILLING
+            .iter()
+            .filter(|call| allowed.contains(call))
+            .collect();
+        assert!(both.is_empty(), "{both:?}");
+    }
 }

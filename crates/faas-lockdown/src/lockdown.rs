@@ -21,6 +21,7 @@ use landlock::RulesetCreatedAttr;
 use landlock::RulesetError;
 use landlock::RulesetStatus;
 use landlock::Scope;
+use rustix::process::DumpableBehavior;
 use rustix::process::Resource;
 use rustix::process::Rlimit;
 use rustix::process::Signal;
@@ -38,6 +39,10 @@ pub const JOB_SOCKET: i32 = 3;
 /// 8 GiB and more for each WebAssembly memory; but not without end: memory that is only read counts
 /// for no other limit of the kernel's, and yet takes a page of table for every 2 MiB.
 const ADDRESS_SPACE: ByteSize = ByteSize::mib(128 << 10);
+
+/// How far the stack may grow. The kernel leaves at least 128 MiB below the main stack free (`mmap_base` in
+/// arch/x86/mm/mmap.c), and stack does not count for RLIMIT_DATA.
+pub const STACK: ByteSize = ByteSize::mib(64);
 
 /// Why a process could not be locked down: the first layer that did not hold.
 #[derive(Debug, thiserror::Error)]
@@ -103,13 +108,12 @@ pub struct Lockdown {
 }
 
 impl Lockdown {
-    /// Compiles the filter and probes what this machine offers. Call it after the zygote's
-    /// last change to its memory: a fork may have `memory` more than the zygote has then.
+    /// Compiles the filter and probes what this machine offers. `own` is what the zygote has after the last
+    /// change to its memory: a fork may have `memory` more.
     ///
     /// # Errors
-    /// When `/proc/self/status` cannot be read or the architecture has no filter.
-    pub fn prepare(memory: ByteSize) -> std::io::Result<Self> {
-        let own = ProcessStatus::own()?;
+    /// When the architecture has no filter.
+    pub fn prepare(own: &ProcessStatus, memory: ByteSize) -> std::io::Result<Self> {
         Ok(Self {
             filter: filter::for_sandbox(JOB_SOCKET).map_err(std::io::Error::other)?,
             most_data: ByteSize::bytes(own.data_bytes).saturating_add(memory),
@@ -134,6 +138,7 @@ impl Lockdown {
         self.set_limits().at(Stage::Layer(Layer::Rlimits))?;
         rustix::thread::set_no_new_privs(true).at(Stage::Layer(Layer::NoNewPrivs))?;
         drop_capabilities().at(Stage::Layer(Layer::Capabilities))?;
+        hide_memory().at(Stage::Hiding)?;
         if self.layers.have(Layer::Landlock) {
             restrict(None).at(Stage::Layer(Layer::Landlock))?;
         }
@@ -148,15 +153,31 @@ impl Lockdown {
     fn set_limits(&self) -> rustix::io::Result<()> {
         limit(Resource::Data, self.most_data.get())?;
         limit(Resource::As, self.most_addresses.get())?;
-        for resource in [
-            Resource::Core,
-            Resource::Fsize,
-            Resource::Memlock,
-            Resource::Nproc,
-        ] {
+        for resource in [Resource::Core, Resource::Fsize, Resource::Memlock] {
             limit(resource, 0)?;
         }
-        limit(Resource::Nofile, JOB_SOCKET as u64 + 1)
+        limit(Resource::Nofile, JOB_SOCKET as u64 + 1)?;
+        // One that never had a limit gets one; one that has a lower limit keeps it.
+        let stack = rustix::process::getrlimit(Resource::Stack).maximum;
+        limit(
+            Resource::Stack,
+            stack.map_or(STACK.get(), |bytes| bytes.min(STACK.get())),
+        )?;
+        // With a filter, nothing in this process can raise the soft limit again, or fork; only the
+        // supervisor could, for a process that is to have forks.
+        let processes = rustix::process::getrlimit(Resource::Nproc).maximum;
+        let hard = if self.layers.have(Layer::Seccomp) {
+            processes
+        } else {
+            Some(0)
+        };
+        rustix::process::setrlimit(
+            Resource::Nproc,
+            Rlimit {
+                current: Some(0),
+                maximum: hard,
+            },
+        )
     }
 }
 
@@ -170,8 +191,9 @@ pub fn narrow_zygote(layers: &Layers) -> Result<(), LockdownError> {
     limit(Resource::Core, 0).at(Stage::Layer(Layer::Rlimits))?;
     rustix::thread::set_no_new_privs(true).at(Stage::Layer(Layer::NoNewPrivs))?;
     drop_capabilities().at(Stage::Layer(Layer::Capabilities))?;
+    hide_memory().at(Stage::Hiding)?;
     if layers.have(Layer::Landlock) {
-        // Its memory map, before every fork.
+        // Its forks open their own maps; what /proc/self is, is not known before a fork.
         restrict(Some("/proc")).at(Stage::Layer(Layer::Landlock))?;
     }
     if layers.have(Layer::Seccomp) {
@@ -180,6 +202,27 @@ pub fn narrow_zygote(layers: &Layers) -> Result<(), LockdownError> {
         applied.at(Stage::Layer(Layer::Seccomp))?;
     }
     Ok(())
+}
+
+/// Makes a fork of a narrowed zygote a stranger to all others, before it runs packages' code: a domain of
+/// its own, in which no file can be opened any more. What it needs of `/proc` it has opened.
+///
+/// # Errors
+/// When a layer that this machine offers cannot be applied; no package must then be installed.
+pub fn narrow_package_zygote(layers: &Layers) -> Result<(), LockdownError> {
+    hide_memory().at(Stage::Hiding)?;
+    if layers.have(Layer::Landlock) {
+        restrict(None).at(Stage::Layer(Layer::Landlock))?;
+    }
+    Ok(())
+}
+
+/// Makes this process and its forks not dumpable: other processes of the same user then have no access to
+/// its memory, maps, environment and descriptors in `/proc`, and cannot trace it. Its own files there
+/// belong to root from now on, so that of those an ordinary user reads only what all may: `maps`, `smaps`,
+/// `status`, but not `pagemap`.
+fn hide_memory() -> rustix::io::Result<()> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
 }
 
 fn apply_filter(filter: &BpfProgram) -> std::io::Result<()> {
@@ -312,6 +355,16 @@ pub unsafe fn move_to_job_socket(socket: OwnedFd) -> std::io::Result<OwnedFd> {
     }
     // SAFETY: dup3 made this descriptor, and nothing else owns it (the caller's promise).
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+}
+
+/// Closes what the parent left open in a program that was just started, beyond standard input, output and
+/// error. Where the kernel lacks the call they stay open; no sandbox gets ready there either.
+///
+/// # Safety
+/// Nothing in this process may own a descriptor above 2.
+pub unsafe fn close_inherited() {
+    // SAFETY: the caller's promise.
+    unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
 }
 
 /// Closes every descriptor but [`JOB_SOCKET`].

@@ -40,12 +40,15 @@ use rustix::net::SendFlags;
 use rustix::net::SocketType;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 
 use super::execution::Execution;
 use super::process::ChildProcess;
 use super::report::Report;
 use super::sandbox::Sandbox;
 use super::sandbox::SandboxError;
+use super::zygote::ForkRequest;
 
 /// Longest payload of a frame in these tests.
 const LARGEST_PAYLOAD: ByteSize = ByteSize::kib(128);
@@ -264,6 +267,15 @@ async fn execute(
     stream: Vec<u8>,
     then: Then,
 ) -> (Result<Report, SandboxError>, Duration) {
+    execute_in(idle_process(), packages, stream, then).await
+}
+
+async fn execute_in(
+    process: i32,
+    packages: &Packages,
+    stream: Vec<u8>,
+    then: Then,
+) -> (Result<Report, SandboxError>, Duration) {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let peer = std::thread::spawn(move || {
         let mut reader = theirs.try_clone().unwrap();
@@ -284,7 +296,7 @@ async fn execute(
     let instance = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
     let started = Instant::now();
     let socket = OwnedFd::from(ours);
-    let prepared = Sandbox::prepare(idle_process(), socket, instance, LARGEST_PAYLOAD);
+    let prepared = Sandbox::prepare(process, socket, instance, LARGEST_PAYLOAD);
     let outcome = match tokio::time::timeout(Duration::from_secs(1), prepared).await {
         Ok(Ok(sandbox)) => match Execution::start(sandbox, &job()).await {
             Ok(execution) => Ok(execution.finish(packages, None).await),
@@ -453,6 +465,35 @@ fn memory_that_the_kernel_does_not_count_runs_into_the_limit_all_the_same() {
 }
 
 #[test]
+fn a_sandbox_that_the_kernel_killed_for_a_system_call_violated_the_rules() {
+    let runtime = runtime();
+    let directory = tempfile::tempdir().unwrap();
+    let packages = packages(directory.path());
+    let printed = Event::Output(true, b"begin\n".to_vec());
+    let stream = [Event::Ready, Event::Started, printed].map(|event| event.encode());
+    for (signal, status, exit_code) in [
+        (libc::SIGSYS, Status::Violation, 159),
+        (libc::SIGKILL, Status::Killed, 137),
+    ] {
+        let process = idle_process();
+        // SAFETY: kill takes two numbers; the process is our own child and not reaped yet.
+        unsafe { libc::kill(process, signal) };
+        let zombie = || std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+        while !zombie().contains(") Z") {
+            std::thread::yield_now();
+        }
+        let execution = execute_in(process, &packages, stream.concat(), Then::Close);
+        let report = runtime.block_on(execution).0.unwrap();
+        assert_eq!((report.status, report.exit_code), (status, exit_code));
+        assert_eq!(report.stdout, "begin\n");
+        let says_why = report
+            .stderr
+            .contains("a system call that no honest program makes");
+        assert_eq!(says_why, status == Status::Violation, "{}", report.stderr);
+    }
+}
+
+#[test]
 fn a_process_has_one_owner() {
     runtime().block_on(async {
         let child = idle_process();
@@ -509,7 +550,8 @@ fn whatever_a_zygote_sends_harms_no_other_process() {
             for packet in &packets {
                 rustix::net::send(&theirs, packet, SendFlags::NOSIGNAL).unwrap();
             }
-            let served = super::zygote::serve_liar(ours, idle_process());
+            let (_base, requests) = mpsc::channel(1);
+            let served = super::zygote::serve_liar(ours, idle_process(), requests, 3);
             // It ends by itself, or goes on waiting for a zygote that says nothing more.
             let _ = tokio::time::timeout(Duration::from_millis(150), served).await;
         });
@@ -518,4 +560,54 @@ fn whatever_a_zygote_sends_harms_no_other_process() {
         Ok(())
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// A zygote wanted, with requirements of so many bytes.
+fn fork_request(bytes: usize) -> (ForkRequest, oneshot::Receiver<i32>) {
+    let (reply, answer) = oneshot::channel();
+    let request = ForkRequest {
+        requirements: vec!["x".repeat(bytes)],
+        storage: ByteSize::mib(1),
+        job: socket_pair(SocketType::STREAM).unwrap().0,
+        control: socket_pair(SocketType::SEQPACKET).unwrap().0,
+        log: std::io::pipe().unwrap().1,
+        reply,
+    };
+    (request, answer)
+}
+
+/// Serves a zygote that reads and says nothing, has `zygotes` forked from it that take `bytes` to name,
+/// and returns why it is given up.
+async fn serve_silent(sandboxes: usize, zygotes: usize, bytes: usize) -> String {
+    let (ours, _theirs) = socket_pair(SocketType::SEQPACKET).unwrap();
+    let (base, requests) = mpsc::channel(zygotes.max(1));
+    let mut answers = Vec::new();
+    for _ in 0..zygotes {
+        let (request, answer) = fork_request(bytes);
+        base.send(request).await.unwrap();
+        answers.push(answer);
+    }
+    let down = super::zygote::serve_liar(ours, idle_process(), requests, sandboxes).await;
+    for answer in answers {
+        assert!(answer.await.is_err(), "nobody waits any longer");
+    }
+    down
+}
+
+#[test]
+fn a_zygote_that_answers_nothing_is_given_up() {
+    let started = Instant::now();
+    let downs = runtime().block_on(async {
+        tokio::join!(
+            serve_silent(3, 0, 0),
+            serve_silent(0, 1, 10),
+            // More than its socket holds, so that asking waits, too.
+            serve_silent(0, 64, 15_000),
+        )
+    });
+    for down in [downs.0, downs.1, downs.2] {
+        assert_eq!(down, "it did not answer within 10s");
+    }
+    let took = started.elapsed();
+    assert!(took < 2 * super::zygote::ANSWERS_WITHIN + LATE, "{took:?}");
 }

@@ -5,6 +5,7 @@
 //! threads come and go; this one stays.
 
 use std::ffi::OsString;
+use std::io::PipeReader;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -13,6 +14,7 @@ use std::sync::mpsc;
 
 use faas_linux::socket_pair;
 use rustix::net::SocketType;
+use rustix::thread::Pid;
 use tokio::sync::oneshot;
 
 use super::process::ChildProcess;
@@ -23,10 +25,16 @@ type Reply = oneshot::Sender<std::io::Result<Launched>>;
 #[derive(Debug)]
 pub struct Launcher {
     orders: mpsc::Sender<(Vec<OsString>, Reply)>,
+    thread: Pid,
 }
 
-/// A started zygote and the supervisor's end of its control socket.
-type Launched = (ChildProcess, OwnedFd);
+/// A started zygote, and the supervisor's ends of its control socket and of its standard error.
+#[derive(Debug)]
+pub struct Launched {
+    pub process: ChildProcess,
+    pub control: OwnedFd,
+    pub log: PipeReader,
+}
 
 impl Launcher {
     /// Starts the thread. To be called within a tokio runtime.
@@ -35,16 +43,24 @@ impl Launcher {
     /// When the system has no thread left.
     pub fn start() -> std::io::Result<Self> {
         let (orders, inbox) = mpsc::channel::<(Vec<OsString>, Reply)>();
+        let (started, thread) = mpsc::channel();
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new()
             .name("launcher".to_owned())
             .spawn(move || {
                 let _runtime = runtime.enter();
+                let _ = started.send(rustix::thread::gettid());
                 for (arguments, reply) in inbox {
                     let _ = reply.send(launch(&arguments));
                 }
             })?;
-        Ok(Self { orders })
+        let thread = thread.recv().map_err(std::io::Error::other)?;
+        Ok(Self { orders, thread })
+    }
+
+    /// The thread, which is the parent of all zygotes and of all that they fork.
+    pub fn thread(&self) -> Pid {
+        self.thread
     }
 
     /// Runs this program with `arguments` and a control socket as its standard input.
@@ -60,7 +76,8 @@ impl Launcher {
 }
 
 fn launch(arguments: &[OsString]) -> std::io::Result<Launched> {
-    let (ours, theirs) = socket_pair(SocketType::SEQPACKET)?;
+    let (control, theirs) = socket_pair(SocketType::SEQPACKET)?;
+    let (log, stderr) = std::io::pipe()?;
     // The environment may hold secrets (tokens, proxies); a zygote needs to know none.
     let child = Command::new("/proc/self/exe")
         .arg0("faas-server")
@@ -71,6 +88,11 @@ fn launch(arguments: &[OsString]) -> std::io::Result<Launched> {
         .envs(std::env::var_os("FAAS_LOG").map(|filter| ("FAAS_LOG", filter)))
         .stdin(theirs)
         .stdout(Stdio::null())
+        .stderr(stderr)
         .spawn()?;
-    Ok((ChildProcess::adopt(child.id() as i32, ())?, ours))
+    Ok(Launched {
+        process: ChildProcess::adopt(child.id() as i32, ())?,
+        control,
+        log,
+    })
 }

@@ -8,6 +8,7 @@
 mod admission;
 mod collector;
 mod execution;
+mod hidden;
 #[cfg(test)]
 mod hostile;
 mod job_socket;
@@ -53,6 +54,7 @@ use tracing::field;
 
 use admission::Admission;
 use execution::Execution;
+use hidden::Hidden;
 use launcher::Launcher;
 use package_pools::PackagePools;
 use sandbox::SandboxError;
@@ -197,6 +199,9 @@ impl Pool {
             keepers: TaskTracker::new(),
             metrics,
         };
+        let hidden = Hidden::children_of(launcher.thread());
+        let watch = hidden.watch(resources.metrics.clone(), resources.stop.clone());
+        resources.keepers.spawn(watch);
         let open = |options: ZygoteOptions| {
             let runtime = options.runtime;
             let source = ZygoteSource::Boot {

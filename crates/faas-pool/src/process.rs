@@ -42,6 +42,9 @@ impl std::fmt::Display for ExitStatus {
                     None => Ok(()),
                 }
             }
+            Self::Signal(libc::SIGSYS) => {
+                formatter.write_str("killed for a system call that no honest program makes")
+            }
             Self::Signal(signal) => write!(formatter, "signal {signal}"),
             Self::Unknown => write!(formatter, "unknown"),
         }
@@ -70,6 +73,12 @@ impl Claim {
         let mut claimed = CLAIMED.lock().unwrap_or_else(PoisonError::into_inner);
         claimed.insert(pid).then(|| Self(pid))
     }
+}
+
+/// Whether somebody has charge of this process.
+pub fn is_claimed(pid: i32) -> bool {
+    let claimed = CLAIMED.lock().unwrap_or_else(PoisonError::into_inner);
+    Pid::from_raw(pid).is_some_and(|pid| claimed.contains(&pid))
 }
 
 impl Drop for Claim {

@@ -12,10 +12,11 @@ use super::output::Output;
 use super::process::ExitStatus;
 use super::return_value;
 
-/// ExitStatus codes as a shell would give them: timeout(1), 128 + SIGKILL, 128 + SIGXCPU.
+/// Exit codes as a shell would give them: timeout(1), 128 + SIGKILL, 128 + SIGXCPU, 128 + SIGSYS.
 const TIMED_OUT: i32 = 124;
 const KILLED: i32 = 137;
 const OUT_OF_CPU: i32 = 152;
+const VIOLATED: i32 = 159;
 
 /// An execution that came to an end, one way or the other.
 #[derive(Debug)]
@@ -133,6 +134,9 @@ pub struct Ending {
 
 impl Ending {
     fn status(&self, job: &Job) -> Status {
+        if self.exit == Some(ExitStatus::Signal(libc::SIGSYS)) {
+            return Status::Violation;
+        }
         match self.stop {
             Some(Stop::Flood) => return Status::Exceeded(Limit::Output),
             Some(Stop::Memory) => return Status::Exceeded(Limit::Memory),
@@ -181,6 +185,7 @@ impl Ending {
                 Status::Exceeded(Limit::WallTime) => TIMED_OUT,
                 Status::Exceeded(Limit::CpuTime) => OUT_OF_CPU,
                 Status::Exceeded(Limit::ReturnValue | Limit::Storage) => 1,
+                Status::Violation => VIOLATED,
                 Status::Exceeded(Limit::Memory | Limit::Output) | Status::Killed => KILLED,
             },
             stdout,
@@ -222,6 +227,10 @@ impl Ending {
                 "Execution stopped: storage limit of {} bytes reached",
                 limits.storage.get()
             ),
+            Status::Violation => {
+                "Execution stopped: the sandbox made a system call that no honest program makes"
+                    .to_owned()
+            }
             Status::Killed => format!(
                 "Execution stopped: the sandbox process ended unexpectedly ({})",
                 self.exit.unwrap_or(ExitStatus::Unknown)

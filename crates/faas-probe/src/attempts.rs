@@ -4,6 +4,7 @@
 //! signal 0, empty or invalid structures.
 
 use std::ffi::CStr;
+use std::ffi::CString;
 use std::ops::Range;
 use std::ptr;
 
@@ -14,6 +15,8 @@ pub struct Attempt {
     arguments: [i64; 6],
     /// Whether a zygote needs the call, so that only a sandbox must be refused.
     pub zygote_may: bool,
+    /// Whether any process may do this where Landlock is missing.
+    pub is_public: bool,
 }
 
 /// How a call ended.
@@ -33,7 +36,22 @@ impl Attempt {
             number,
             arguments,
             zygote_may: false,
+            is_public: false,
         }
+    }
+
+    fn public(mut self) -> Self {
+        self.is_public = true;
+        self
+    }
+
+    /// Whether it must end the process that makes it.
+    pub fn kills(&self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        if self.number >= faas_lockdown::X32 {
+            return true;
+        }
+        faas_lockdown::KILLING.contains(&self.number)
     }
 
     fn needed_by_zygote(mut self) -> Self {
@@ -57,6 +75,11 @@ impl Attempt {
         } else {
             0
         };
+        if self.number == libc::SYS_openat && result >= 0 {
+            // Few can be open in a sandbox.
+            // SAFETY: the descriptor was just made, and nobody else knows it.
+            unsafe { libc::close(result as i32) };
+        }
         Outcome { result, errno }
     }
 
@@ -99,9 +122,10 @@ fn scratch() -> i64 {
     (&raw mut SCRATCH) as i64
 }
 
-/// Every number that a sandbox's filter does not name, with zeroes.
+/// Every number that a sandbox's filter does not name and does not kill for, with zeroes.
 pub fn sweep(numbers: Range<i64>) -> Vec<Attempt> {
     let mut skipped = faas_lockdown::sandbox_calls();
+    skipped.extend(faas_lockdown::KILLING);
     // uretprobe and uprobe: the kernel lets no filter see them, and kills with SIGILL whoever calls
     // them from elsewhere than its own trampoline.
     #[cfg(target_arch = "x86_64")]
@@ -110,6 +134,76 @@ pub fn sweep(numbers: Range<i64>) -> Vec<Attempt> {
         .filter(|number| !skipped.contains(number))
         .map(|number| Attempt::new(&number.to_string(), number, []))
         .collect()
+}
+
+/// Every number that a filter kills for, with zeroes.
+pub fn killing() -> Vec<Attempt> {
+    let numbers = faas_lockdown::KILLING.iter();
+    numbers
+        .map(|&number| Attempt::new(&number.to_string(), number, []))
+        .collect()
+}
+
+/// What a process tries on others of the same user, by what they are and their process ids.
+/// `with_calls`: also by a call that a filter kills for.
+pub fn on_neighbours(neighbours: &[(&str, i32)], with_calls: bool) -> Vec<Attempt> {
+    let mut attempts = vec![open("status of itself", "/proc/self/status".to_owned(), 0).public()];
+    for &(who, pid) in neighbours {
+        // One that is open there.
+        let is_sandbox = who.ends_with("sandbox");
+        let descriptor = if is_sandbox { "fd/3" } else { "fd/0" };
+        for name in [
+            "mem", "maps", "smaps", "environ", "auxv", "pagemap", descriptor, "cwd", "root", "exe",
+            "ns/net",
+        ] {
+            attempts.push(open(
+                &format!("{name} of {who}"),
+                format!("/proc/{pid}/{name}"),
+                0,
+            ));
+        }
+        let thread = format!("/proc/{pid}/task/{pid}/mem");
+        attempts.push(open(
+            &format!("thread's mem of {who}"),
+            thread,
+            libc::O_RDWR,
+        ));
+        for name in ["status", "cmdline", "limits"] {
+            let path = format!("/proc/{pid}/{name}");
+            attempts.push(open(&format!("{name} of {who}"), path, 0).public());
+        }
+        // Root owns the directory, and may list it, where the server runs as root.
+        let directory = open(
+            &format!("fd of {who}"),
+            format!("/proc/{pid}/fd"),
+            libc::O_DIRECTORY,
+        );
+        attempts.push(directory.public());
+        if with_calls {
+            attempts.push(read_memory(who, i64::from(pid)));
+        }
+    }
+    for name in ["net/tcp", "mounts", "cpuinfo"] {
+        attempts.push(open(name, format!("/proc/{name}"), 0).public());
+    }
+    attempts
+}
+
+fn open(name: &str, path: String, flags: i32) -> Attempt {
+    let path = CString::new(path).unwrap_or_default().into_raw();
+    let arguments = [i64::from(libc::AT_FDCWD), path as i64, i64::from(flags)];
+    Attempt::new(name, libc::SYS_openat, arguments)
+}
+
+/// Reads a byte of another process: what tracing it would allow, too.
+fn read_memory(who: &str, pid: i64) -> Attempt {
+    // Of this process, and of the other at the same place.
+    let bytes: &'static [u64; 2] = Box::leak(Box::new([scratch() as u64, 1]));
+    Attempt::new(
+        &format!("process_vm_readv of {who}"),
+        libc::SYS_process_vm_readv,
+        [pid, at(bytes), 1, at(bytes), 1, 0],
+    )
 }
 
 /// The attempts; `parent` is the process id of the probe itself, in the supervisor's place.
@@ -177,14 +271,22 @@ fn files() -> Vec<Attempt> {
             "newfstatat",
             libc::SYS_newfstatat,
             [cwd, path(FILE), scratch(), 0],
-        )
-        .needed_by_zygote(),
+        ),
+        Attempt::new(
+            "newfstatat descriptor",
+            libc::SYS_newfstatat,
+            [0, path(EMPTY), scratch(), i64::from(libc::AT_EMPTY_PATH)],
+        ),
+        Attempt::new(
+            "newfstatat path as if it were empty",
+            libc::SYS_newfstatat,
+            [cwd, path(FILE), scratch(), i64::from(libc::AT_EMPTY_PATH)],
+        ),
         Attempt::new(
             "statx",
             libc::SYS_statx,
             [cwd, path(FILE), 0, 0x7ff, scratch()],
-        )
-        .needed_by_zygote(),
+        ),
         Attempt::new("getdents64", libc::SYS_getdents64, [0, scratch(), 512]),
         Attempt::new("truncate", libc::SYS_truncate, [path(NOWHERE), 0]),
         Attempt::new("ftruncate", libc::SYS_ftruncate, [3, 0]),
@@ -511,7 +613,12 @@ fn privileges() -> Vec<Attempt> {
 
 /// Descriptor 3 is the job socket in a sandbox.
 fn descriptors() -> Vec<Attempt> {
+    /// The C library's headers have it; the crate does not.
+    const F_SETSIG: i32 = 10;
     let nothing = scratch();
+    let control = |name, command: i32, argument| {
+        Attempt::new(name, libc::SYS_fcntl, [3, i64::from(command), argument])
+    };
     vec![
         Attempt::new("read 0", libc::SYS_read, [0, nothing, 1]).needed_by_zygote(),
         Attempt::new("write 1", libc::SYS_write, [1, nothing, 0]).needed_by_zygote(),
@@ -534,12 +641,17 @@ fn descriptors() -> Vec<Attempt> {
         Attempt::new("getpeername", libc::SYS_getpeername, [3, nothing, nothing]),
         Attempt::new("dup", libc::SYS_dup, [3]),
         Attempt::new("dup3", libc::SYS_dup3, [3, 5, 0]).needed_by_zygote(),
-        Attempt::new(
-            "fcntl",
-            libc::SYS_fcntl,
-            [3, i64::from(libc::F_DUPFD_CLOEXEC), 4],
-        )
-        .needed_by_zygote(),
+        control("fcntl copy", libc::F_DUPFD_CLOEXEC, 4),
+        // To have the kernel send signals to a process of one's choice.
+        control("fcntl owner", libc::F_SETOWN, 1),
+        control("fcntl signal", F_SETSIG, i64::from(libc::SIGKILL)),
+        control(
+            "fcntl asynchronous",
+            libc::F_SETFL,
+            i64::from(libc::O_ASYNC),
+        ),
+        control("fcntl notify", libc::F_NOTIFY, 1),
+        control("fcntl lease", libc::F_SETLEASE, i64::from(libc::F_RDLCK)),
         Attempt::new("ioctl", libc::SYS_ioctl, [3, 0x541b, nothing]),
         Attempt::new("close", libc::SYS_close, [77]).needed_by_zygote(),
         Attempt::new("close_range", libc::SYS_close_range, [77, 78, 0]).needed_by_zygote(),

@@ -5,6 +5,7 @@
 //! over HTTP, and it changes nothing on the machine even where a call is not refused.
 
 mod attempts;
+mod neighbours;
 
 use std::io::Read;
 use std::io::Write;
@@ -12,6 +13,7 @@ use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
+use faas_linux::ProcessStatus;
 use faas_lockdown::Lockdown;
 use faas_protocol::ByteSize;
 use faas_protocol::Layer;
@@ -37,12 +39,19 @@ fn main() -> Result<(), Error> {
     let layers = faas_lockdown::probe_layers();
     let names =
         |layers: &[Layer]| -> Vec<&str> { layers.iter().map(|layer| layer.name()).collect() };
-    let report = json!({
+    let mut report = json!({
         "layers": { "present": names(&layers.present), "missing": names(&layers.missing) },
-        "zygote": fork_and_ask(Kind::Zygote)?,
-        "sandbox": fork_and_ask(Kind::Sandbox)?,
-        "foreign_call": fork_and_ask(Kind::ForeignCall)?,
+        "neighbours": neighbours::meet(layers.have(Layer::Seccomp))?,
     });
+    // Without a filter the calls would do what they mean.
+    if layers.have(Layer::Seccomp) {
+        for kind in [Kind::Zygote, Kind::PackageZygote, Kind::Sandbox] {
+            let mut found = fork_and_ask(kind, Task::Try)?;
+            found["killing"] = killing(kind)?.into();
+            report[kind.name()] = found;
+        }
+        report["foreign_call"] = fork_and_ask(Kind::Sandbox, Task::CallAs32Bit)?;
+    }
     let mut stdout = std::io::stdout().lock();
     serde_json::to_writer_pretty(&mut stdout, &report)?;
     writeln!(stdout)?;
@@ -53,13 +62,47 @@ fn main() -> Result<(), Error> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Zygote,
+    PackageZygote,
     Sandbox,
-    /// A sandbox that calls the kernel the 32-bit way, past a filter that would only look at numbers.
-    ForeignCall,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Zygote => "zygote",
+            Self::PackageZygote => "package_zygote",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
+/// What a fork does once it is locked down.
+#[derive(Clone, Copy)]
+enum Task<'a> {
+    /// Tries everything that a process survives, and reports.
+    Try,
+    /// Tries this, which should be its end.
+    TryOne(&'a Attempt),
+    /// Calls the kernel the 32-bit way, past a filter that would only look at numbers.
+    CallAs32Bit,
+}
+
+/// Tries what should kill, each in a process of its own. Tells how each ended.
+fn killing(kind: Kind) -> Result<Vec<Value>, Error> {
+    let mut attempts = attempts::all(std::process::id() as i32);
+    attempts.extend(attempts::killing());
+    let killing = attempts.iter().filter(|attempt| attempt.kills());
+    killing
+        .map(|attempt| {
+            let mut end = fork_and_ask(kind, Task::TryOne(attempt))?;
+            end["name"] = attempt.name.as_str().into();
+            Ok(end)
+        })
+        .collect()
 }
 
 /// Forks, has the child probe, and adds what `/proc` says of it from outside.
-fn fork_and_ask(kind: Kind) -> Result<Value, Error> {
+fn fork_and_ask(kind: Kind, task: Task<'_>) -> Result<Value, Error> {
     let (mut ours, theirs) = UnixStream::pair()?;
     let parent = std::process::id() as i32;
     // SAFETY: this process has one thread.
@@ -69,7 +112,7 @@ fn fork_and_ask(kind: Kind) -> Result<Value, Error> {
     }
     if child == 0 {
         drop(ours);
-        let status = match probe(kind, parent, theirs.into()) {
+        let status = match probe(kind, task, parent, theirs.into()) {
             Ok(()) => 0,
             Err(_) => 1,
         };
@@ -80,15 +123,8 @@ fn fork_and_ask(kind: Kind) -> Result<Value, Error> {
     let report = read_report(&mut ours);
     let process = describe(child);
     drop(ours);
-    let mut status = 0;
-    // SAFETY: the kernel writes one int to a live local; the child is ours and not reaped.
-    unsafe { libc::waitpid(child, &raw mut status, 0) };
-    let end = if libc::WIFSIGNALED(status) {
-        json!({ "signal": libc::WTERMSIG(status) })
-    } else {
-        json!({ "exit": libc::WEXITSTATUS(status) })
-    };
-    if kind == Kind::ForeignCall {
+    let end = end_of(child);
+    if !matches!(task, Task::Try) {
         return Ok(end);
     }
     let mut report = report.map_err(|error| format!("no report ({error}), end: {end}"))?;
@@ -97,32 +133,56 @@ fn fork_and_ask(kind: Kind) -> Result<Value, Error> {
     Ok(report)
 }
 
+/// Waits for a child's end.
+fn end_of(child: i32) -> Value {
+    let mut status = 0;
+    // SAFETY: the kernel writes one int to a live local; the child is ours and not reaped.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    if libc::WIFSIGNALED(status) {
+        json!({ "signal": libc::WTERMSIG(status) })
+    } else {
+        json!({ "exit": libc::WEXITSTATUS(status) })
+    }
+}
+
 /// The child's part. Ends when the parent closes its end of the socket.
-fn probe(kind: Kind, parent: i32, socket: OwnedFd) -> Result<(), Error> {
-    let lockdown = Lockdown::prepare(MEMORY)?;
+fn probe(kind: Kind, task: Task<'_>, parent: i32, socket: OwnedFd) -> Result<(), Error> {
+    let lockdown = Lockdown::prepare(&ProcessStatus::own()?, MEMORY)?;
     let attempts = attempts::all(parent);
     let sweep = attempts::sweep(SWEEP);
     faas_lockdown::narrow_zygote(lockdown.layers())?;
-    let socket = if kind == Kind::Zygote {
-        socket
-    } else {
-        // SAFETY: descriptor 3, if it was in use, belongs to nothing that this child uses.
-        let socket = unsafe { faas_lockdown::move_to_job_socket(socket) }?;
-        lockdown.apply(parent)?;
-        socket
+    let socket = match kind {
+        Kind::Zygote => socket,
+        Kind::PackageZygote => {
+            faas_lockdown::narrow_package_zygote(lockdown.layers())?;
+            socket
+        }
+        Kind::Sandbox => {
+            // SAFETY: descriptor 3, if it was in use, belongs to nothing that this child uses.
+            let socket = unsafe { faas_lockdown::move_to_job_socket(socket) }?;
+            lockdown.apply(parent)?;
+            socket
+        }
     };
-    if kind == Kind::ForeignCall {
-        attempts::call_as_32_bit();
+    match task {
+        Task::Try => {}
+        Task::TryOne(attempt) => {
+            attempt.run();
+            return Ok(());
+        }
+        Task::CallAs32Bit => {
+            attempts::call_as_32_bit();
+            return Ok(());
+        }
     }
-    let is_zygote = kind == Kind::Zygote;
+    let is_zygote = kind != Kind::Sandbox;
     let tried: Vec<Value> = attempts
         .iter()
-        .filter(|attempt| !(is_zygote && attempt.zygote_may))
+        .filter(|attempt| !attempt.kills() && !(is_zygote && attempt.zygote_may))
         .map(|attempt| to_json(attempt, attempt.run()))
         .collect();
     let mut report = json!({ "attempts": tried });
-    // Without a filter the numbers would do what they mean.
-    if !is_zygote && lockdown.layers().have(Layer::Seccomp) {
+    if !is_zygote {
         let not_refused: Vec<Value> = sweep
             .iter()
             .map(|attempt| (attempt, attempt.run()))
@@ -131,13 +191,21 @@ fn probe(kind: Kind, parent: i32, socket: OwnedFd) -> Result<(), Error> {
             .collect();
         report["sweep"] = json!({ "tried": sweep.len(), "not_refused": not_refused });
     }
+    send_report(&socket, &report)?;
+    wait_for_close(&socket);
+    Ok(())
+}
+
+fn send_report(socket: &OwnedFd, report: &Value) -> std::io::Result<()> {
     let text = report.to_string();
-    write_all(&socket, &(text.len() as u64).to_le_bytes())?;
-    write_all(&socket, text.as_bytes())?;
+    write_all(socket, &(text.len() as u64).to_le_bytes())?;
+    write_all(socket, text.as_bytes())
+}
+
+fn wait_for_close(socket: &OwnedFd) {
     let mut end = [0];
     // SAFETY: the pointer and length are those of a live, writable array.
     unsafe { libc::read(socket.as_raw_fd(), end.as_mut_ptr().cast(), 1) };
-    Ok(())
 }
 
 fn to_json(attempt: &Attempt, outcome: Outcome) -> Value {
@@ -146,6 +214,7 @@ fn to_json(attempt: &Attempt, outcome: Outcome) -> Value {
         "name": attempt.name,
         "result": outcome.result,
         "errno": outcome.errno,
+        "is_public": attempt.is_public,
         "error": if outcome.errno == 0 { String::new() } else { error.to_string() },
     })
 }
@@ -184,12 +253,13 @@ fn describe(pid: i32) -> Value {
         })
         .map(|(key, value)| (key.to_owned(), value.trim().into()))
         .collect();
-    let descriptors: Vec<i32> = std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
+    // Not to be listed by an ordinary user.
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).map(|entries| {
+        let names = entries.flatten().map(|entry| entry.file_name());
+        names
+            .filter_map(|name| name.to_str()?.parse().ok())
+            .collect::<Vec<i32>>()
+    });
     let limits: serde_json::Map<String, Value> = read("limits")
         .unwrap_or_default()
         .lines()
@@ -201,5 +271,5 @@ fn describe(pid: i32) -> Value {
             Some((name.trim().to_owned(), json!([soft, hard])))
         })
         .collect();
-    json!({ "status": status, "descriptors": descriptors, "limits": limits })
+    json!({ "status": status, "descriptors": descriptors.ok(), "limits": limits })
 }

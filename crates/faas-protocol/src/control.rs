@@ -15,7 +15,7 @@ pub enum ZygoteCommand {
     /// Fork a sandbox; the packet carries its end of the job socket.
     Fork,
     /// Fork a zygote and install packages in it; the packet carries its ends of a job socket, over
-    /// which it asks for the packages' files, and of a control socket.
+    /// which it asks for the packages' files, of a control socket, and of a pipe for its standard error.
     ForkZygote {
         /// Requirements as pip writes them.
         packages: Vec<String>,

@@ -54,6 +54,8 @@ pub enum Stage {
     DeathSignal,
     /// Applying a layer of its lock-down.
     Layer(Layer),
+    /// Hiding its memory from other processes.
+    Hiding,
     /// Running the smallest program, so that the job does not wait for what that does first.
     Rehearsal,
     /// Getting random numbers of its own.
@@ -84,6 +86,9 @@ impl Stage {
             }
             Self::Layer(Layer::Seccomp) => {
                 "it cannot apply its seccomp filter; see whether the container runtime forbids seccomp"
+            }
+            Self::Hiding => {
+                "it cannot hide its memory from other processes; see whether the container runtime forbids prctl"
             }
             Self::Rehearsal => {
                 "its runtime cannot run the smallest program; see whether memory is left"

@@ -13,18 +13,21 @@ pub enum Status {
     Error,
     /// It ran into this limit.
     Exceeded(Limit),
+    /// The kernel killed it for a system call that no honest program makes.
+    Violation,
     /// Its process ended in a way that it should not.
     Killed,
 }
 
 impl Status {
-    pub const ALL: [Self; Limit::ALL.len() + 3] = {
-        let mut all = [Self::Killed; Limit::ALL.len() + 3];
+    pub const ALL: [Self; Limit::ALL.len() + 4] = {
+        let mut all = [Self::Killed; Limit::ALL.len() + 4];
         all[0] = Self::Success;
         all[1] = Self::Error;
+        all[2] = Self::Violation;
         let mut index = 0;
         while index < Limit::ALL.len() {
-            all[index + 2] = Self::Exceeded(Limit::ALL[index]);
+            all[index + 3] = Self::Exceeded(Limit::ALL[index]);
             index += 1;
         }
         all
@@ -41,6 +44,7 @@ impl Status {
             Self::Exceeded(Limit::Output) => "output_limit",
             Self::Exceeded(Limit::ReturnValue) => "return_limit",
             Self::Exceeded(Limit::Storage) => "storage_limit",
+            Self::Violation => "violation",
             Self::Killed => "killed",
         }
     }

@@ -29,6 +29,7 @@ pub use history::HistoryError;
 pub use history::HistorySettings;
 pub use logging::LogFormat;
 pub use logging::start_logging;
+pub use logging::start_zygote_logging;
 pub use meter::Gauged;
 pub use meter::Meter;
 pub use metrics::Metrics;

@@ -26,6 +26,19 @@ pub fn start_logging(format: LogFormat, filter: &str, traces: Option<&Traces>) {
         .init();
 }
 
+/// Writes the lines of a zygote: each begins with its level. The supervisor reads them and words its own.
+pub fn start_zygote_logging(filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("error"));
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_ansi(false)
+        .with_target(false);
+    tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .init();
+}
+
 fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,

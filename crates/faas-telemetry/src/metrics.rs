@@ -122,7 +122,9 @@ fn limit_names() -> impl Iterator<Item = &'static str> {
 fn limit_hit(status: Status, truncated: bool) -> Option<Limit> {
     match status {
         Status::Exceeded(limit) => Some(limit),
-        Status::Success | Status::Error | Status::Killed => truncated.then_some(Limit::Output),
+        Status::Success | Status::Error | Status::Violation | Status::Killed => {
+            truncated.then_some(Limit::Output)
+        }
     }
 }
 
@@ -141,6 +143,7 @@ pub struct Metrics {
     limits: Family<LimitLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     request_duration: Histograms<RouteLabels>,
+    pub hidden_processes: Counter,
     pub history_write_failures: Counter,
     pub audit_write_failures: Counter,
 }
@@ -171,6 +174,7 @@ impl Metrics {
             limits: Family::default(),
             requests: Family::default(),
             request_duration: Family::new_with_constructor(histogram),
+            hidden_processes: Counter::default(),
             history_write_failures: Counter::default(),
             audit_write_failures: Counter::default(),
         };
@@ -266,6 +270,11 @@ impl Metrics {
             "faas_http_request_duration_seconds",
             "Time from the head of a request to the end of its answer",
             self.request_duration.clone(),
+        );
+        registry.register(
+            "faas_hidden_processes_killed",
+            "Processes that a zygote forked unasked, found and killed",
+            self.hidden_processes.clone(),
         );
         registry.register(
             "faas_history_write_failures",

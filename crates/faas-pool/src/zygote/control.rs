@@ -21,6 +21,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::oneshot;
 
+use super::ANSWERS_WITHIN;
 use super::Down;
 use super::ForkRequest;
 
@@ -63,8 +64,12 @@ impl Control {
             packages: request.requirements,
             storage: request.storage,
         };
-        self.send(&command, &[request.job.as_fd(), request.control.as_fd()])
-            .await?;
+        let descriptors = [
+            request.job.as_fd(),
+            request.control.as_fd(),
+            request.log.as_fd(),
+        ];
+        self.send(&command, &descriptors).await?;
         Ok(Pending::Zygote(request.reply))
     }
 
@@ -75,7 +80,7 @@ impl Control {
     ) -> Result<(), Down> {
         let packet = protocol::encode(command);
         let send = |socket: &OwnedFd| {
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
             let mut ancillary = SendAncillaryBuffer::new(&mut space);
             ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
             let slices = [IoSlice::new(&packet)];
@@ -86,8 +91,12 @@ impl Control {
                 SendFlags::NOSIGNAL,
             )?)
         };
-        let sent = self.0.async_io(Interest::WRITABLE, send).await;
-        sent.map_err(Down::Control).map(|_| ())
+        // One that does not read leaves no room to write.
+        let sent = self.0.async_io(Interest::WRITABLE, send);
+        let sent = tokio::time::timeout(ANSWERS_WITHIN, sent).await;
+        sent.map_err(|_| Down::Silent)?
+            .map_err(Down::Control)
+            .map(|_| ())
     }
 
     pub async fn receive(&self) -> Result<ZygoteEvent, Down> {

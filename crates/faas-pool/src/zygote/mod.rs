@@ -2,6 +2,7 @@
 
 mod control;
 mod fork_failures;
+mod log;
 mod source;
 
 use std::collections::VecDeque;
@@ -45,7 +46,7 @@ const PATIENCE: u32 = 3;
 /// about six seconds, if they fail at once.
 const LAST_SANDBOX: u32 = 7;
 /// A zygote that has not answered by then never will.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+pub const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a zygote that closed its socket may take to end.
 const EXITED_WITHIN: Duration = Duration::from_secs(1);
 /// How often the shelf is looked at for shrinking.
@@ -168,7 +169,7 @@ impl Keeper {
         let started = tokio::select! {
             biased;
             () = self.stop.cancelled() => return Err(Down::Stopped),
-            started = tokio::time::timeout(self.boot_within, self.source.start()) => {
+            started = tokio::time::timeout(self.boot_within, self.source.start(self.status.name())) => {
                 started.map_err(|_| Down::TooSlow(self.boot_within))??
             }
         };
@@ -327,14 +328,18 @@ impl Keeper {
 
 /// Serves by a control socket that a test holds the other end of, until what comes ends it.
 #[cfg(test)]
-pub async fn serve_liar(control: std::os::fd::OwnedFd, pid: i32) -> String {
+pub async fn serve_liar(
+    control: std::os::fd::OwnedFd,
+    pid: i32,
+    fork_requests: mpsc::Receiver<ForkRequest>,
+    sandboxes: usize,
+) -> String {
     use faas_packages::Packages;
     use faas_protocol::Runtime;
     use faas_telemetry::SandboxKind;
 
     use super::shelf::ShelfSize;
 
-    let (_base, fork_requests) = mpsc::channel(1);
     let (unused, _) = mpsc::channel(1);
     let packages = faas_packages::PackageSettings {
         enabled: false,
@@ -365,7 +370,7 @@ pub async fn serve_liar(control: std::os::fd::OwnedFd, pid: i32) -> String {
             Arc::new(metrics),
             SandboxKind::WithPackages(Runtime::Python),
         ),
-        instances: Arc::new(Semaphore::new(3)),
+        instances: Arc::new(Semaphore::new(sandboxes)),
         fork_requests,
         stop: CancellationToken::new(),
     };

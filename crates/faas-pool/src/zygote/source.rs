@@ -1,5 +1,6 @@
 //! How zygotes come to be: booted in a new process, or forked from another and fitted out.
 
+use std::io::PipeWriter;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,9 @@ use tokio::sync::oneshot;
 use super::Down;
 use super::control::Control;
 use super::how_it_ended;
+use super::log;
 use crate::job_socket::JobSocket;
+use crate::launcher::Launched;
 use crate::launcher::Launcher;
 use crate::memory_watch::MemoryWatch;
 use crate::package_broker::PackageBroker;
@@ -91,6 +94,8 @@ pub struct ForkRequest {
     pub storage: ByteSize,
     pub job: OwnedFd,
     pub control: OwnedFd,
+    /// Its standard error.
+    pub log: PipeWriter,
     /// Takes the new zygote's process id.
     pub reply: oneshot::Sender<i32>,
 }
@@ -114,16 +119,18 @@ impl ZygoteSource {
         }
     }
 
-    /// Starts a zygote and waits until it is ready. Giving up is dropping the future.
+    /// Starts a zygote and waits until it is ready. Giving up is dropping the future. What it writes is
+    /// logged under `name`.
     ///
     /// # Errors
     /// Why it did not get ready.
-    pub async fn start(&self) -> Result<Started, Down> {
+    pub async fn start(&self, name: &str) -> Result<Started, Down> {
         let (process, control, mut installation, limited) = match self {
             Self::Boot { launcher, options } => {
                 let launched = launcher.launch(options.to_arguments()).await;
-                let (process, control) = launched.map_err(Down::NotLaunched)?;
-                (process, control, None, None)
+                let launched = launched.map_err(Down::NotLaunched)?;
+                log::follow(launched.log, name.to_owned());
+                (launched.process, launched.control, None, None)
             }
             Self::Fork {
                 base,
@@ -133,12 +140,14 @@ impl ZygoteSource {
                 ..
             } => {
                 let storage = limits.memory;
-                let (process, control, job) = request_fork(base, requirements, storage).await?;
-                let watch = limits.impose(&process).map_err(Down::NotLaunched)?;
+                let (launched, job) = request_fork(base, requirements, storage).await?;
+                log::follow(launched.log, name.to_owned());
+                let watch = limits.impose(&launched.process);
+                let watch = watch.map_err(Down::NotLaunched)?;
                 let socket = JobSocket::new(job, LONGEST_REASON).map_err(Down::Control)?;
                 (
-                    process,
-                    control,
+                    launched.process,
+                    launched.control,
                     Some((socket, PackageBroker::new(packages))),
                     Some((watch, *limits)),
                 )
@@ -195,20 +204,22 @@ impl ZygoteSource {
     }
 }
 
-/// Has a zygote forked from another; returns it with the control socket and its job socket.
+/// Has a zygote forked from another; returns it with its job socket.
 async fn request_fork(
     base: &mpsc::Sender<ForkRequest>,
     requirements: &[String],
     storage: ByteSize,
-) -> Result<(ChildProcess, OwnedFd, OwnedFd), Down> {
+) -> Result<(Launched, OwnedFd), Down> {
     let (control, their_control) = socket_pair(SocketType::SEQPACKET).map_err(Down::Control)?;
     let (job, their_job) = socket_pair(SocketType::STREAM).map_err(Down::Control)?;
+    let (log, their_log) = std::io::pipe().map_err(Down::Control)?;
     let (reply, pid) = oneshot::channel();
     let request = ForkRequest {
         requirements: requirements.to_vec(),
         storage,
         job: their_job,
         control: their_control,
+        log: their_log,
         reply,
     };
     let no_base = || std::io::Error::other("the zygote to fork from is down");
@@ -216,7 +227,12 @@ async fn request_fork(
     sent.map_err(|_| Down::NotLaunched(no_base()))?;
     let pid = pid.await.map_err(|_| Down::NotLaunched(no_base()))?;
     let process = ChildProcess::adopt(pid, ()).map_err(Down::NotLaunched)?;
-    Ok((process, control, job))
+    let launched = Launched {
+        process,
+        control,
+        log,
+    };
+    Ok((launched, job))
 }
 
 /// Waits until a zygote holds more than it may; returns its limits. Pends for ever without any.

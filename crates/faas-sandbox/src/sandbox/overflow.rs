@@ -4,16 +4,13 @@
 use std::ffi::c_void;
 
 use faas_engine as engine;
+use faas_lockdown::STACK;
 use faas_protocol::Stream;
 use rustix::process::Resource;
 use rustix::process::Rlimit;
 
 use super::finish_now;
 use super::output;
-
-/// How far the stack may grow, in bytes. The kernel leaves at least 128 MiB below the main stack free
-/// (`mmap_base` in arch/x86/mm/mmap.c), and stack does not count for RLIMIT_DATA.
-const STACK_BYTES: u64 = 64 << 20;
 
 /// Size of the stack that the handler runs on, in bytes.
 const HANDLER_STACK_BYTES: usize = 64 << 10;
@@ -25,7 +22,7 @@ const HANDLER_STACK_BYTES: usize = 64 << 10;
 /// The system's.
 pub fn handle_stack_overflow() -> std::io::Result<()> {
     let limit = rustix::process::getrlimit(Resource::Stack);
-    let wanted = limit.maximum.unwrap_or(STACK_BYTES).min(STACK_BYTES);
+    let wanted = limit.maximum.unwrap_or(STACK.get()).min(STACK.get());
     if limit.current.is_some_and(|current| current < wanted) {
         rustix::process::setrlimit(
             Resource::Stack,

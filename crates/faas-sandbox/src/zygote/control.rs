@@ -36,7 +36,7 @@ pub struct Received {
 }
 
 /// Most descriptors that come with a command.
-const MAX_DESCRIPTORS: usize = 2;
+const MAX_DESCRIPTORS: usize = 3;
 
 impl Control {
     /// Moves the socket away from descriptor 0 and puts nothing in its place.

@@ -14,7 +14,7 @@ use rustix::process::Pid;
 use rustix::process::WaitOptions;
 use rustix::process::waitpid;
 
-use super::memory;
+use super::memory::OwnProc;
 
 /// Bits of an entry of `/proc/self/pagemap` (Linux, Documentation/admin-guide/mm/pagemap.rst).
 const PRESENT: u64 = 1 << 63;
@@ -72,7 +72,7 @@ fn written_pages() -> std::io::Result<Vec<Range<usize>>> {
     let page = rustix::param::page_size();
     let pagemap = File::open("/proc/self/pagemap")?;
     let mut written: Vec<Range<usize>> = Vec::new();
-    for memory in memory::private_writable()? {
+    for memory in OwnProc::open()?.private_writable()? {
         let mut entries = vec![0; memory.len() / page * ENTRY];
         pagemap.read_exact_at(&mut entries, (memory.start / page * ENTRY) as u64)?;
         for (entry, start) in entries.chunks_exact(ENTRY).zip(memory.step_by(page)) {

@@ -1,8 +1,12 @@
 //! Making the zygote's memory fit for forking.
 
 use std::ffi::c_void;
+use std::fs::File;
+use std::io::Read;
+use std::io::Seek;
 use std::ops::Range;
 
+use faas_linux::ProcessStatus;
 use rustix::mm::Advice;
 use rustix::mm::madvise;
 
@@ -16,58 +20,93 @@ struct Mapping {
     private_writable: bool,
 }
 
-/// Clears `MADV_DONTFORK` wherever it is set. V8's allocator marks its heaps with it, so that a
-/// fork would find them gone; forking is what we are here for. To be called again after V8 ran.
-///
-/// # Errors
-/// When `/proc/self/smaps` cannot be read, or the kernel refuses.
-pub fn make_forkable() -> std::io::Result<()> {
-    let smaps = std::fs::read_to_string("/proc/self/smaps")?;
-    let mut current = None;
-    for line in smaps.lines() {
-        if let Some(mapping) = parse_mapping(line) {
-            current = Some(mapping);
-        } else if let Some(flags) = line.strip_prefix("VmFlags:")
-            && flags.split_ascii_whitespace().any(|flag| flag == "dc")
-            && let Some(Mapping { start, end, .. }) = current
-        {
-            // SAFETY: the advice changes what a fork copies, not the memory's contents.
-            unsafe { madvise(start as *mut c_void, end - start, Advice::LinuxDoFork) }?;
-        }
-    }
-    Ok(())
+/// What `/proc` says of this process. Opened once and read again whenever it is asked, so that a process
+/// that may open nothing any more can still see its own memory. A fork needs one of its own.
+pub struct OwnProc {
+    maps: File,
+    smaps: File,
+    status: File,
 }
 
-/// Gathers anonymous memory into huge pages, which halves the cost of a fork and of an exit: one
-/// page table entry then stands for 512. Best effort: kernels before 6.1 lack the call.
-///
-/// # Errors
-/// When `/proc/self/maps` cannot be read.
-pub fn collapse() -> std::io::Result<()> {
-    let mut collapsed = 0;
-    for memory in private_writable()? {
-        let mut page = memory.start.next_multiple_of(HUGE_PAGE);
-        while page + HUGE_PAGE <= memory.end {
-            // SAFETY: collapsing moves pages behind the same addresses, contents unchanged.
-            let done =
-                unsafe { libc::madvise(page as *mut c_void, HUGE_PAGE, libc::MADV_COLLAPSE) };
-            collapsed += usize::from(done == 0);
-            page += HUGE_PAGE;
-        }
+impl OwnProc {
+    /// # Errors
+    /// When `/proc` is missing.
+    pub fn open() -> std::io::Result<Self> {
+        let open = |name: &str| File::open(format!("/proc/self/{name}"));
+        Ok(Self {
+            maps: open("maps")?,
+            smaps: open("smaps")?,
+            status: open("status")?,
+        })
     }
-    tracing::debug!(huge_pages = collapsed, "collapsed the zygote's memory");
-    Ok(())
+
+    /// # Errors
+    /// When it cannot be read.
+    pub fn status(&self) -> std::io::Result<ProcessStatus> {
+        Ok(ProcessStatus::parse(&text(&self.status)?))
+    }
+
+    /// Clears `MADV_DONTFORK` wherever it is set. V8's allocator marks its heaps with it, so that a
+    /// fork would find them gone; forking is what we are here for. To be called again after V8 ran.
+    ///
+    /// # Errors
+    /// When `smaps` cannot be read, or the kernel refuses.
+    pub fn make_forkable(&self) -> std::io::Result<()> {
+        let smaps = text(&self.smaps)?;
+        let mut current = None;
+        for line in smaps.lines() {
+            if let Some(mapping) = parse_mapping(line) {
+                current = Some(mapping);
+            } else if let Some(flags) = line.strip_prefix("VmFlags:")
+                && flags.split_ascii_whitespace().any(|flag| flag == "dc")
+                && let Some(Mapping { start, end, .. }) = current
+            {
+                // SAFETY: the advice changes what a fork copies, not the memory's contents.
+                unsafe { madvise(start as *mut c_void, end - start, Advice::LinuxDoFork) }?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gathers anonymous memory into huge pages, which halves the cost of a fork and of an exit: one
+    /// page table entry then stands for 512. Best effort: kernels before 6.1 lack the call.
+    ///
+    /// # Errors
+    /// When `maps` cannot be read.
+    pub fn collapse(&self) -> std::io::Result<()> {
+        let mut collapsed = 0;
+        for memory in self.private_writable()? {
+            let mut page = memory.start.next_multiple_of(HUGE_PAGE);
+            while page + HUGE_PAGE <= memory.end {
+                // SAFETY: collapsing moves pages behind the same addresses, contents unchanged.
+                let done =
+                    unsafe { libc::madvise(page as *mut c_void, HUGE_PAGE, libc::MADV_COLLAPSE) };
+                collapsed += usize::from(done == 0);
+                page += HUGE_PAGE;
+            }
+        }
+        tracing::debug!(huge_pages = collapsed, "collapsed the zygote's memory");
+        Ok(())
+    }
+
+    /// Where memory is that is private, anonymous and writable: what copy-on-write is about.
+    ///
+    /// # Errors
+    /// When `maps` cannot be read.
+    pub fn private_writable(&self) -> std::io::Result<Vec<Range<usize>>> {
+        let maps = text(&self.maps)?;
+        let mappings = maps.lines().filter_map(parse_mapping);
+        let private = mappings.filter(|mapping| mapping.private_writable);
+        Ok(private.map(|mapping| mapping.start..mapping.end).collect())
+    }
 }
 
-/// Where memory is that is private, anonymous and writable: what copy-on-write is about.
-///
-/// # Errors
-/// When `/proc/self/maps` cannot be read.
-pub fn private_writable() -> std::io::Result<Vec<Range<usize>>> {
-    let maps = std::fs::read_to_string("/proc/self/maps")?;
-    let mappings = maps.lines().filter_map(parse_mapping);
-    let private = mappings.filter(|mapping| mapping.private_writable);
-    Ok(private.map(|mapping| mapping.start..mapping.end).collect())
+/// All of a file that may have been read before.
+fn text(mut file: &File) -> std::io::Result<String> {
+    file.rewind()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn parse_mapping(line: &str) -> Option<Mapping> {
@@ -93,6 +132,17 @@ mod tests {
         let mapping = parse_mapping(line).unwrap();
         assert_eq!(mapping.end - mapping.start, 2 * HUGE_PAGE);
         assert!(mapping.private_writable);
+    }
+
+    #[test]
+    fn what_was_opened_once_tells_of_memory_that_came_later() {
+        let own = OwnProc::open().unwrap();
+        let before = own.status().unwrap().address_bytes;
+        let memory = vec![0u8; 16 << 20];
+        assert!(own.status().unwrap().address_bytes >= before + (16 << 20));
+        let address = memory.as_ptr() as usize;
+        let ranges = own.private_writable().unwrap();
+        assert!(ranges.iter().any(|range| range.contains(&address)));
     }
 
     #[test]

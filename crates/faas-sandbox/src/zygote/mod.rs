@@ -8,6 +8,7 @@ mod fork;
 mod memory;
 mod warm_up;
 
+use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 
 use faas_engine::BootOptions;
@@ -15,7 +16,6 @@ use faas_engine::Engine;
 use faas_engine::EngineError;
 use faas_engine::EngineSpec;
 use faas_engine::PythonEngine;
-use faas_linux::ProcessStatus;
 use faas_lockdown::Lockdown;
 use faas_lockdown::LockdownError;
 use faas_protocol::ByteSize;
@@ -29,6 +29,7 @@ use crate::sandbox;
 use control::Control;
 use control::Received;
 use footprint::Footprint;
+use memory::OwnProc;
 use warm_up::warm_up;
 
 /// Handicap of a zygote and its forks in the kernel's choice of what to end: out of 1000.
@@ -68,10 +69,7 @@ pub fn run(options: &ZygoteOptions, supervisor: i32) -> Result<(), Error> {
         Ok(mut zygote) => zygote.serve(),
         Err(error) => {
             tracing::error!(%error, "the zygote cannot be prepared");
-            sandbox::end(match error.downcast_ref::<LockdownError>() {
-                Some(_) => SandboxExit::NotLockedDown,
-                None => SandboxExit::Broken,
-            })
+            sandbox::end(exit_of(error.as_ref()))
         }
     }
 }
@@ -127,10 +125,11 @@ impl<'a> Zygote<'a> {
                 sandbox::rehearse(engine, smallest)?;
             }
         }
-        let lockdown = prepare(memory)?;
+        let own = OwnProc::open()?;
+        let lockdown = prepare(&own, memory)?;
+        assert_one_thread(&own)?;
         let footprint = if spec.learns_footprint {
             let program = || drop(sandbox::rehearse(engine, smallest));
-            assert_one_thread()?;
             // SAFETY: this process has one thread, as was just seen.
             unsafe { Footprint::learn(program) }?
         } else {
@@ -153,7 +152,6 @@ impl<'a> Zygote<'a> {
 
     /// Tells the supervisor that forks can be had.
     fn announce(&self) -> Result<(), Error> {
-        assert_one_thread()?;
         self.control.send(&ZygoteEvent::Booted {
             version: self.engine.version().clone(),
             layers: self.lockdown.layers().clone(),
@@ -173,7 +171,8 @@ impl<'a> Zygote<'a> {
     /// Forks what was asked for; returns only in the parent.
     fn fork(&mut self, received: Received) -> ZygoteEvent {
         let mut descriptors = received.descriptors.into_iter();
-        let sockets = (descriptors.next(), descriptors.next());
+        let mut next = || descriptors.next();
+        let sockets = (next(), next(), next());
         // SAFETY: this process has one thread, so the child finds no lock held by another. It was
         // seen before the first fork ([`assert_one_thread`]), and nothing here starts one: V8's
         // platform is single-threaded, and there is no async runtime with I/O or timers of its own.
@@ -181,13 +180,17 @@ impl<'a> Zygote<'a> {
             Ok(fork::Side::Parent { child }) => ZygoteEvent::Forked { pid: child },
             Err(errno) => ZygoteEvent::ForkFailed { errno },
             Ok(fork::Side::Child) => match (received.command, sockets) {
-                (ZygoteCommand::Fork, (Some(job), _)) => {
+                (ZygoteCommand::Fork, (Some(job), ..)) => {
                     let is_written = self.footprint.write();
                     let rehearsal = (!is_written).then_some(self.spec.smallest_program);
                     sandbox::main(self.engine, rehearsal, &self.lockdown, self.supervisor, job)
                 }
-                (ZygoteCommand::ForkZygote { packages, storage }, (Some(job), Some(control))) => {
-                    self.become_package_zygote(&packages, storage, job, control)
+                (
+                    ZygoteCommand::ForkZygote { packages, storage },
+                    (Some(job), Some(control), Some(log)),
+                ) => {
+                    let sockets = PackageSockets { job, control, log };
+                    self.become_package_zygote(&packages, storage, sockets)
                 }
                 _ => sandbox::end(SandboxExit::NoJob),
             },
@@ -199,42 +202,78 @@ impl<'a> Zygote<'a> {
         &mut self,
         packages: &[String],
         storage: ByteSize,
-        job: OwnedFd,
-        control: OwnedFd,
+        sockets: PackageSockets,
     ) -> ! {
         // Closes this process's copy of the base zygote's socket.
-        self.control = Control::from_socket(control);
-        let status = match sandbox::install(self.engine, packages, storage, job) {
-            Err(status) => status,
-            Ok(()) => match self.start_over() {
-                Ok(()) => SandboxExit::Done,
-                Err(error) => {
-                    tracing::error!(%error, "a zygote with packages failed");
-                    SandboxExit::Broken
-                }
-            },
-        };
-        sandbox::end(status)
+        self.control = Control::from_socket(sockets.control);
+        let lived = self.live_with_packages(packages, storage, sockets.job, sockets.log);
+        sandbox::end(match lived {
+            Ok(exit) => exit,
+            Err(error) => {
+                tracing::error!(%error, "a zygote with packages failed");
+                exit_of(error.as_ref())
+            }
+        })
     }
 
-    /// Serves as a zygote in its own right, after a fork and a change of its memory.
-    fn start_over(&mut self) -> Result<(), Error> {
+    /// Narrows, installs, and serves as a zygote in its own right.
+    fn live_with_packages(
+        &mut self,
+        packages: &[String],
+        storage: ByteSize,
+        job: OwnedFd,
+        log: OwnedFd,
+    ) -> Result<SandboxExit, Error> {
+        redirect_stderr(&log)?;
+        drop(log);
         faas_lockdown::die_with(self.supervisor)?;
+        let own = OwnProc::open()?;
+        faas_lockdown::narrow_package_zygote(self.lockdown.layers())?;
+        if let Err(exit) = sandbox::install(self.engine, packages, storage, job) {
+            return Ok(exit);
+        }
         warm_up(self.engine, self.spec, 1)?;
         self.engine.collect_garbage()?;
-        self.lockdown = prepare(self.memory)?;
+        self.lockdown = prepare(&own, self.memory)?;
+        assert_one_thread(&own)?;
         // Other memory, other footprint, and a narrowed zygote may not fork to learn it.
         self.footprint = Footprint::default();
         self.announce()?;
-        self.serve()
+        self.serve()?;
+        Ok(SandboxExit::Done)
+    }
+}
+
+/// What comes with the order to become a zygote with packages.
+struct PackageSockets {
+    job: OwnedFd,
+    control: OwnedFd,
+    /// What it writes to standard error goes here.
+    log: OwnedFd,
+}
+
+/// Has standard error go to a pipe. The base zygote's would name another zygote in the log.
+fn redirect_stderr(pipe: &OwnedFd) -> std::io::Result<()> {
+    // SAFETY: descriptor 2 is nobody's but the standard library's, which only writes to it.
+    match unsafe { libc::dup3(pipe.as_raw_fd(), libc::STDERR_FILENO, 0) } {
+        -1 => Err(std::io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// How a zygote ends that could not be made.
+fn exit_of(error: &(dyn std::error::Error + 'static)) -> SandboxExit {
+    match error.downcast_ref::<LockdownError>() {
+        Some(_) => SandboxExit::NotLockedDown,
+        None => SandboxExit::Broken,
     }
 }
 
 /// Makes this process's memory fit for forking and works out its forks' lock-down.
-fn prepare(memory: ByteSize) -> std::io::Result<Lockdown> {
-    memory::make_forkable()?;
-    memory::collapse()?;
-    Lockdown::prepare(memory)
+fn prepare(own: &OwnProc, memory: ByteSize) -> std::io::Result<Lockdown> {
+    own.make_forkable()?;
+    own.collapse()?;
+    Lockdown::prepare(&own.status()?, memory)
 }
 
 fn boot(spec: &EngineSpec, options: &ZygoteOptions) -> Result<Box<dyn Engine>, EngineError> {
@@ -250,8 +289,8 @@ fn boot(spec: &EngineSpec, options: &ZygoteOptions) -> Result<Box<dyn Engine>, E
 
 /// Makes sure that this process may fork and go on: an upgrade of V8 or deno_core might start threads
 /// where there were none.
-fn assert_one_thread() -> std::io::Result<()> {
-    match ProcessStatus::own()?.threads {
+fn assert_one_thread(own: &OwnProc) -> std::io::Result<()> {
+    match own.status()?.threads {
         1 => Ok(()),
         threads => Err(std::io::Error::other(format!(
             "a zygote must have one thread to fork, and has {threads}; something that it links started them"
