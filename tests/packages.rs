@@ -2,7 +2,10 @@
 
 mod common;
 
+use std::collections::HashSet;
+use std::path::Path;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Instant;
 
@@ -471,22 +474,127 @@ fn a_distribution_is_used_by_its_lock_file() {
     );
 }
 
-/// Against the distribution that FAAS_PYODIDE_PACKAGES names, else a part of an older one.
-#[test]
-fn numpy_pandas_and_matplotlib_come_from_the_distribution() {
-    let distribution = std::env::var("FAAS_PYODIDE_PACKAGES").unwrap_or_else(|_| {
+/// The distribution that FAAS_PYODIDE_PACKAGES names, else a part of an older one.
+fn distribution() -> String {
+    std::env::var("FAAS_PYODIDE_PACKAGES").unwrap_or_else(|_| {
         let fetched = concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-distribution");
         assert!(
             std::fs::exists(fetched).unwrap(),
             "run scripts/fetch-test-distribution first"
         );
         fetched.to_owned()
-    });
-    let server = Server::start_python(&[("FAAS_PYODIDE_PACKAGES", &distribution)]);
+    })
+}
+
+#[test]
+fn numpy_pandas_and_matplotlib_come_from_the_distribution() {
+    let server = Server::start_python(&[("FAAS_PYODIDE_PACKAGES", &distribution())]);
     let code = "import numpy, pandas, matplotlib.pyplot as plt
 plt.plot([1, 2])
 print(int(numpy.arange(4).sum()), pandas.DataFrame({'a': [1, 2]}).a.sum())";
     let packages = json!(["numpy", "pandas", "matplotlib"]);
     let answer = server.run(json!({ "code": code, "packages": packages, "timeout": 60_000 }));
     prints(&answer, "6 3\n");
+}
+
+/// Writes the wheel of a package with one module, of the same name.
+fn write_wheel(directory: &Path, name: &str, source: &str) {
+    let script = "
+import sys, zipfile
+directory, name, source = sys.argv[1:]
+info = f'{name}-1.0.dist-info'
+with zipfile.ZipFile(f'{directory}/{name}-1.0-py3-none-any.whl', 'w') as wheel:
+    wheel.writestr(f'{name}.py', source)
+    wheel.writestr(f'{info}/METADATA', f'Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n')
+    wheel.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')
+    wheel.writestr(f'{info}/top_level.txt', name)
+    wheel.writestr(f'{info}/RECORD', '')
+";
+    let status = Command::new("python3")
+        .args(["-c", script, directory.to_str().unwrap(), name, source])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn generators_that_a_package_made_when_it_was_imported_are_not_shared_by_executions() {
+    let scratch = Scratch::new("generators");
+    let source = "
+import random, string
+class Own(random.Random):
+    def seed(self, *values):
+        super().seed(7)
+_plain, _seeded, _own = random.Random(), random.Random(42), Own()
+_hidden = [{'deep': (random.Random(),)}]
+_plain.gauss(0, 1)
+def token(generator):
+    return ''.join(generator.choices(string.ascii_letters, k=20))
+def tokens():
+    generators = [_plain, _seeded, _own, _hidden[0]['deep'][0]]
+    return [token(each) for each in generators] + [repr(_plain.gauss(0, 1))]
+";
+    write_wheel(&scratch.0, "tokenmaker", source);
+    let server = Server::start_python(&[("FAAS_WHEELHOUSE", scratch.path())]);
+    let code = "import tokenmaker\nprint(*tokenmaker.tokens())";
+    let mut seen = HashSet::new();
+    for _ in 0..8 {
+        let answer = server.run(json!({ "code": code, "packages": ["tokenmaker"] }));
+        let words: Vec<_> = answer.stdout().split_whitespace().collect();
+        assert_eq!(words.len(), 5, "{}", answer.stderr());
+        for word in words {
+            assert!(seen.insert(word.to_owned()), "{word} was drawn before");
+        }
+    }
+}
+
+#[test]
+fn numpy_generators_made_at_import_are_not_shared_by_executions() {
+    let scratch = Scratch::new("numpy-generators");
+    let source = "
+import numpy
+_new, _seeded = numpy.random.default_rng(), numpy.random.default_rng(42)
+_philox = numpy.random.Generator(numpy.random.Philox(1))
+_old = numpy.random.RandomState(7)
+_old.standard_normal()
+def tokens():
+    return [*(each.random() for each in (_new, _seeded, _philox)), _old.standard_normal(),
+            _old.random_sample(), numpy.random.random()]
+";
+    write_wheel(&scratch.0, "numbermaker", source);
+    let server = Server::start_python(&[
+        ("FAAS_WHEELHOUSE", scratch.path()),
+        ("FAAS_PYODIDE_PACKAGES", &distribution()),
+    ]);
+    let code = "import numbermaker\nprint(*map(repr, map(float, numbermaker.tokens())))";
+    let packages = ["numbermaker", "numpy"];
+    let mut seen = HashSet::new();
+    for _ in 0..6 {
+        let answer = server.run(json!({ "code": code, "packages": packages, "timeout": 60_000 }));
+        let words: Vec<_> = answer.stdout().split_whitespace().collect();
+        assert_eq!(words.len(), 6, "{}", answer.stderr());
+        for word in words {
+            assert!(seen.insert(word.to_owned()), "{word} was drawn before");
+        }
+    }
+}
+
+#[test]
+fn what_a_package_zygote_writes_is_logged_under_its_name() {
+    let scratch = Scratch::new("named-log");
+    write_wheel(&scratch.0, "quiet", "x = 1");
+    let server =
+        Server::start_python(&[("FAAS_WHEELHOUSE", scratch.path()), ("FAAS_LOG", "debug")]);
+    let answer =
+        server.run(json!({ "code": "import quiet\nprint(quiet.x)", "packages": ["quiet"] }));
+    prints(&answer, "1\n");
+    for name in ["python", "python with quiet"] {
+        eventually("the log has no line of the zygote", || {
+            server.lines_with("a zygote wrote").iter().any(|line| {
+                let text = line["fields"]["line"].as_str().unwrap();
+                line["fields"]["zygote"] == name
+                    && line["level"] == "DEBUG"
+                    && text.starts_with("collapsed the zygote's memory huge_pages=")
+            })
+        });
+    }
 }

@@ -35,6 +35,8 @@ UNSET = object()
 VALUE = "<value>"
 
 _returned = UNSET
+# Generators of random numbers that a zygote has besides the standard library's and numpy's own.
+_generators = ()
 
 
 def return_val(value):
@@ -268,11 +270,43 @@ def put_file(name, media_type, contents):
         sys.stderr.write(f"Output file not handed back: {error}\n")
 
 
+def find_generators(objects):
+    """Note the zygote's objects that draw random numbers: packages make some when they are imported."""
+    global _generators
+    kinds = (random.Random,)
+    if numpy := sys.modules.get("numpy.random"):
+        kinds += (numpy.BitGenerator, numpy.RandomState)
+    _generators = [
+        value
+        for value in objects
+        if issubclass(type(value), kinds)
+        and not isinstance(value, random.SystemRandom)
+        and value is not random._inst
+    ]
+
+
 def reseed():
     """Give this fork random numbers of its own."""
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
+    for generator in _generators:
+        try:
+            renew(generator)
+        except Exception:
+            pass  # A package's own kind, which cannot be seeded like this, keeps its numbers.
+
+
+def renew(generator):
+    """Seed a generator by the system, in place."""
+    if isinstance(generator, random.Random):
+        random.Random.seed(generator)
+    elif hasattr(generator, "state"):
+        # One of numpy's generators of bits.
+        generator.state = type(generator)().state
+    else:
+        # A RandomState, which may keep half a pair of numbers. Its bits are new in any case.
+        generator.seed()
 
 
 sys.stdout.reconfigure(line_buffering=True)

@@ -8,6 +8,8 @@ import gc
 import sys
 import types
 
+import _faas_runner
+
 # Objects that are looked at at a time: few, since what they refer to is listed many times over, and the
 # memory for that stays in the zygote.
 BATCH = 200
@@ -20,6 +22,7 @@ _plugs = []
 def settle(make_immortal):
     """Prepare for forks. The host's function takes the address of a list, whose objects it marks."""
     gc.collect()
+    _faas_runner.find_generators(gc.get_objects())
     fill_holes()
     tracked = gc.get_objects()
     for start in range(0, len(tracked), BATCH):
