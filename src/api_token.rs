@@ -9,7 +9,13 @@ use subtle::ConstantTimeEq;
 /// The secret that callers must send. Kept as its SHA-256: comparing digests takes the same time
 /// whatever was sent, also for another length, and a log line cannot give it away.
 #[derive(Clone)]
-pub struct ApiToken([u8; 32]);
+pub struct ApiToken {
+    digest: [u8; 32],
+    is_short: bool,
+}
+
+/// Shorter tokens can be guessed by asking often enough; nothing here slows that down. In characters.
+pub const SHORTEST_GOOD_TOKEN: usize = 16;
 
 impl ApiToken {
     /// Parses the setting.
@@ -24,16 +30,21 @@ impl ApiToken {
                     .to_owned(),
             );
         }
-        Ok(Self::digest(text.as_bytes()))
-    }
-
-    fn digest(text: &[u8]) -> Self {
-        Self(Sha256::digest(text).into())
+        Ok(Self {
+            digest: Sha256::digest(text).into(),
+            is_short: text.len() < SHORTEST_GOOD_TOKEN,
+        })
     }
 
     /// Whether this was sent.
     pub fn is(&self, sent: &[u8]) -> bool {
-        self.0.ct_eq(&Self::digest(sent).0).into()
+        let sent: [u8; 32] = Sha256::digest(sent).into();
+        self.digest.ct_eq(&sent).into()
+    }
+
+    /// Whether it has fewer than [`SHORTEST_GOOD_TOKEN`] characters.
+    pub fn is_short(&self) -> bool {
+        self.is_short
     }
 }
 
@@ -54,6 +65,13 @@ mod tests {
         for wrong in [&b""[..], b"secre", b"secret ", b"Secret", b"secretsecret"] {
             assert!(!token.is(wrong));
         }
+    }
+
+    #[test]
+    fn a_token_of_less_than_16_characters_is_short() {
+        let is_short = |text| ApiToken::parse(text).unwrap().is_short();
+        assert!(is_short("0123456789abcde"));
+        assert!(!is_short("0123456789abcdef"));
     }
 
     #[test]

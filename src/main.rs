@@ -13,6 +13,7 @@ mod api_token;
 mod cli;
 mod commands;
 mod settings;
+mod workspace;
 
 use std::process::ExitCode;
 

@@ -26,6 +26,7 @@ use faas_telemetry::HistorySettings;
 use faas_telemetry::LogFormat;
 
 use crate::api_token::ApiToken;
+use crate::workspace;
 
 /// A day: no execution and no pause of this service is longer.
 const MAX_MILLISECONDS: u64 = 86_400_000;
@@ -35,12 +36,12 @@ const DEFAULT_POOL_SIZE: u32 = 10;
 /// Settings of the service.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// Address to listen on
+    /// Address to listen on; the container image sets 0.0.0.0, all addresses
     #[arg(
         long,
         env = "FAAS_HOST",
         value_name = "FAAS_HOST",
-        default_value = "0.0.0.0"
+        default_value = "127.0.0.1"
     )]
     pub host: IpAddr,
 
@@ -115,12 +116,28 @@ pub struct Settings {
           default_value = "1048576", value_parser = bytes(1..=1 << 28))]
     pub max_code_bytes: ByteSize,
 
-    /// Bearer token that callers must send (all routes but /health)
+    /// Bearer token that callers must send (all routes but /health); at least 16 characters
     #[arg(long, env = "FAAS_API_TOKEN", value_name = "FAAS_API_TOKEN",
           value_parser = ApiToken::parse, hide_env_values = true)]
     pub api_token: Option<ApiToken>,
 
-    /// Time limit for sending the headers of a request, and again for its body, in ms
+    /// Hosts that requests may be for, besides IP addresses, localhost and names without dots, while there
+    /// is no FAAS_API_TOKEN; web pages of these hosts may send requests. Separated by commas
+    #[arg(
+        long,
+        env = "FAAS_ALLOWED_HOSTS",
+        value_name = "FAAS_ALLOWED_HOSTS",
+        value_delimiter = ','
+    )]
+    pub allowed_hosts: Vec<String>,
+
+    /// Connections at once; more are answered with 503
+    #[arg(long, env = "FAAS_MAX_CONNECTIONS", value_name = "FAAS_MAX_CONNECTIONS",
+          default_value_t = 2048, value_parser = whole::<u32>(1..=1_000_000))]
+    pub max_connections: u32,
+
+    /// Time limit for sending the headers of a request, again for its body, and for a client that
+    /// takes nothing of its answer, in ms
     #[arg(long, env = "FAAS_CLIENT_TIMEOUT", value_name = "FAAS_CLIENT_TIMEOUT",
           default_value = "30000", value_parser = milliseconds(1))]
     pub client_timeout: Duration,
@@ -166,6 +183,18 @@ pub struct Settings {
     #[arg(long, env = "FAAS_QUEUE_SIZE", value_name = "FAAS_QUEUE_SIZE", default_value_t = 1000,
           value_parser = whole::<u32>(0..=1_000_000))]
     pub queue_size: u32,
+
+    /// Bytes of requests that are being read, waiting or executing, all together; more are answered
+    /// with 429
+    #[arg(long, env = "FAAS_QUEUE_BYTES", value_name = "FAAS_QUEUE_BYTES",
+          default_value = "268435456", value_parser = bytes(1..=1 << 40))]
+    pub queue_bytes: ByteSize,
+
+    /// Bytes of answers that their callers have not read yet, all together; with more, requests are
+    /// answered with 503
+    #[arg(long, env = "FAAS_ANSWER_BYTES", value_name = "FAAS_ANSWER_BYTES",
+          default_value = "268435456", value_parser = bytes(1..=1 << 40))]
+    pub answer_bytes: ByteSize,
 
     /// Boot timeout of a language runtime, in ms
     #[arg(long, env = "FAAS_PRELOAD_TIMEOUT", value_name = "FAAS_PRELOAD_TIMEOUT",
@@ -384,6 +413,12 @@ impl Settings {
         )
     }
 
+    /// Whether FAAS_ALLOWED_HOSTS names this host, in any case.
+    pub fn allows_host(&self, host: &str) -> bool {
+        let mut allowed = self.allowed_hosts.iter();
+        allowed.any(|name| name.trim().eq_ignore_ascii_case(host))
+    }
+
     /// Whether programs in this language are accepted.
     pub fn serves(&self, language: Language) -> bool {
         self.runtimes().any(|runtime| runtime == language.runtime())
@@ -504,6 +539,7 @@ impl Settings {
             return Ok(Packages::none());
         }
         let pyodide = self.pyodide_directory()?;
+        workspace::prepare(&self.workspace)?;
         Ok(Packages::open(&self.package_settings(&pyodide))?)
     }
 
@@ -551,10 +587,11 @@ impl Settings {
             Some(directory) => vec![directory.clone()],
             None => beside_program
                 .into_iter()
-                .chain([
-                    PathBuf::from("pyodide-dist"),
-                    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/pyodide-dist")),
-                ])
+                // Not the one in the current directory, which may be anybody's: what lies there runs.
+                .chain([PathBuf::from(concat!(
+                    env!("CARGO_MANIFEST_DIR"),
+                    "/pyodide-dist"
+                ))])
                 .collect(),
         };
         let complete = |directory: &PathBuf| {

@@ -100,6 +100,16 @@ fn an_invalid_setting_stops_the_start() {
 }
 
 #[test]
+fn a_server_started_by_hand_listens_on_this_machine_only() {
+    let server = Server::start_javascript(&[]);
+    assert!(
+        server.address.starts_with("127.0.0.1:"),
+        "{}",
+        server.address
+    );
+}
+
+#[test]
 fn a_taken_port_stops_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

@@ -282,9 +282,13 @@ fn a_zygote_that_cannot_fork_backs_off_says_so_and_recovers() {
         // Root may have any number of processes. Others may not read the project's directory.
         let copy = scratch.0.join("faas-server");
         std::fs::copy(PROGRAM, &copy).unwrap();
+        let workspace = scratch.0.join("workspace");
+        std::fs::create_dir(&workspace).unwrap();
+        std::os::unix::fs::chown(&workspace, Some(NOBODY), Some(NOBODY)).unwrap();
         command = Command::new(copy);
         command
             .env("FAAS_LANGUAGE", "javascript")
+            .env("FAAS_WORKSPACE", workspace)
             .uid(NOBODY)
             .gid(NOBODY);
     }

@@ -545,6 +545,43 @@ fn every_route_but_health_needs_the_api_token() {
 }
 
 #[test]
+fn only_callers_with_the_token_see_the_package_zygotes() {
+    let server = guarded();
+    for (header, sees) in [
+        (format!("Bearer {TOKEN}"), true),
+        ("Bearer wrong".to_owned(), false),
+        (String::new(), false),
+    ] {
+        let answer = server.send("GET", "/health", &[("authorization", &header)], "");
+        assert_eq!(
+            (answer.status, &answer.body["package_zygote_count"]),
+            (200, &json!(0))
+        );
+        assert_eq!(
+            answer.body.get("package_zygotes").is_some(),
+            sees,
+            "{header}"
+        );
+    }
+    // Where there is no token, everybody is a stranger.
+    let health = shared().get("/health").body;
+    assert_eq!(health.get("package_zygotes"), None);
+}
+
+#[test]
+fn a_short_api_token_is_warned_of_at_the_start() {
+    let warned = |token: &str| {
+        let server = Server::start_javascript(&[("FAAS_API_TOKEN", token)]);
+        assert!(!server.log().contains(token));
+        server
+            .log()
+            .contains("FAAS_API_TOKEN has fewer than 16 characters")
+    };
+    assert!(warned("short-secret"));
+    assert!(!warned("long-enough-secret"));
+}
+
+#[test]
 fn the_body_of_an_unauthorized_request_is_not_read() {
     let server = guarded();
     let head = "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\nConnection: close\r\n\r\n";

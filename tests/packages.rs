@@ -21,6 +21,9 @@ use common::index::wheel_of;
 use common::index::wheels;
 use common::pinned;
 
+/// Names of package sets are told only to callers who have a token.
+const TOKEN: &str = "correct-horse-battery-staple";
+
 /// A directory that is gone at the end of the test.
 struct Scratch(PathBuf);
 
@@ -360,7 +363,9 @@ fn the_least_recently_used_package_set_is_evicted() {
     let server = Server::start_python(&[
         ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
         ("FAAS_PACKAGE_ZYGOTES", "2"),
-    ]);
+        ("FAAS_API_TOKEN", TOKEN),
+    ])
+    .with_token(TOKEN);
     let zygotes = || {
         let body = server.get("/health").body;
         let sets = body["package_zygotes"].as_array().unwrap();
@@ -394,10 +399,15 @@ fn preloaded_package_sets_are_up_at_the_start() {
     let server = Server::start_python(&[
         ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
         ("FAAS_PRELOAD", "six;msgpack,jiter"),
-    ]);
+        ("FAAS_API_TOKEN", TOKEN),
+    ])
+    .with_token(TOKEN);
     let body = server.get("/health").body;
     let sets = body["package_zygotes"].as_array().unwrap();
     assert_eq!(sets.len(), 2, "{body}");
+    let seen_by_strangers = server.send("GET", "/health", &[], "").body;
+    assert_eq!(seen_by_strangers["package_zygote_count"], 2);
+    assert!(!seen_by_strangers.to_string().contains("msgpack"));
     assert!(
         sets.iter()
             .all(|set| set["up"] == true && set["memory_bytes"].as_u64() > Some(0)),
@@ -410,7 +420,9 @@ fn a_killed_package_zygote_is_replaced() {
     let server = Server::start_python(&[
         ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
         ("FAAS_PRELOAD", "six"),
-    ]);
+        ("FAAS_API_TOKEN", TOKEN),
+    ])
+    .with_token(TOKEN);
     let pid = server.get("/health").body["package_zygotes"][0]["pid"]
         .as_i64()
         .unwrap();

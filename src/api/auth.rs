@@ -14,7 +14,7 @@ use super::AppState;
 use super::caller::Caller;
 use super::error::ApiError;
 
-/// Open to all: load balancers and orchestrators use it, and it reveals nothing about programs.
+/// Open to all: load balancers and orchestrators use it. Callers with the token see more.
 const OPEN_PATH: &str = "/health";
 
 /// Passes a request on if it has the token. Runs before any of the request body is read.
@@ -26,9 +26,7 @@ pub async fn authorize(
     let Some(token) = &state.settings.api_token else {
         return next.run(request).await;
     };
-    if request.uri().path() == OPEN_PATH {
-        return next.run(request).await;
-    }
+    let is_open = request.uri().path() == OPEN_PATH;
     match sent_token(request.headers()) {
         Some(sent) if token.is(sent) => {
             if let Some(caller) = request.extensions_mut().get_mut::<Caller>() {
@@ -36,6 +34,7 @@ pub async fn authorize(
             }
             next.run(request).await
         }
+        _ if is_open => next.run(request).await,
         Some(_) => ApiError::unauthorized("The token is wrong").into_response(),
         None => ApiError::unauthorized(
             "This service needs a token; send the header Authorization: Bearer <token>",

@@ -210,8 +210,8 @@ pub async fn check_code(
     request: Request,
 ) -> Result<Json<CheckResponse>, ApiError> {
     state.refuse_if_draining()?;
-    let body = request::read_body(request, &state.settings).await?;
-    let request = request::parse_check(&body, &state.settings)?;
+    let body = request::read_body(request, &state).await?;
+    let (request, _share) = request::parse_check(body, &state.settings)?;
     let language = request.job.language;
     let findings = analyse(&state, request).await?;
     Ok(Json(CheckResponse::new(language, findings)))

@@ -49,6 +49,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, error, details)
     }
 
+    /// 400: the body, or a part of it, is not JSON.
+    pub fn not_json(error: &serde_json::Error) -> Self {
+        Self::bad_request("Invalid JSON format", error.to_string())
+    }
+
     /// 404: nothing has that name.
     pub fn not_found(error: impl Into<String>, details: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, error, details)
@@ -67,6 +72,11 @@ impl ApiError {
     /// 413: the body or a part of it is too large.
     pub fn too_large(error: impl Into<String>, details: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, error, details)
+    }
+
+    /// 429: come back when others are done.
+    pub fn too_many(details: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", details)
     }
 
     /// 422: understood, but not executed.
@@ -97,6 +107,25 @@ impl ApiError {
         )
     }
 
+    /// 403: a web page of somebody else sent it.
+    pub fn forbidden(error: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, error, details)
+    }
+
+    /// The whole answer to a request that is not read, as the last of its connection.
+    pub fn to_http(&self) -> String {
+        // Strings always become JSON.
+        let body = serde_json::to_string(&self.body).unwrap_or_default();
+        format!(
+            "HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Retry-After: {RETRY_AFTER_SECONDS}\r\n\
+             X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n\
+             Connection: close\r\n\r\n{body}",
+            self.status,
+            body.len(),
+        )
+    }
+
     pub fn no_route() -> Self {
         Self::not_found(
             "Not found",
@@ -118,9 +147,7 @@ impl From<PoolError> for ApiError {
     fn from(error: PoolError) -> Self {
         let details = format!("{error}; try again shortly");
         match error {
-            PoolError::QueueFull(_) => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", details)
-            }
+            PoolError::QueueFull(_) => Self::too_many(details),
             PoolError::NotReady { .. } | PoolError::ShuttingDown => Self::unavailable(details),
             PoolError::Broken(_) => Self::failed(details),
         }

@@ -9,6 +9,7 @@ use faas_protocol::Findings;
 use faas_protocol::Status;
 
 use super::AppState;
+use super::answer::Answer;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::record::Record;
@@ -19,27 +20,27 @@ use super::response::RunResponse;
 /// Has a program executed and words the answer.
 ///
 /// # Errors
-/// [`ApiError`] for a program that was not executed.
+/// [`ApiError`] for a program that was not executed, or an answer that there is no room for.
 pub async fn execute(
     state: &Arc<AppState>,
     caller: &Caller,
     request: RunRequest,
-) -> Result<RunResponse, ApiError> {
-    let language = request.execution.job.language;
-    let mut record = Record::begin(state, caller, &request.execution);
-    let passed = enforce_complexity(state, &request.execution).await;
+) -> Result<Answer, ApiError> {
+    let RunRequest {
+        execution,
+        timings,
+        share: _until_answered,
+    } = request;
+    let language = execution.job.language;
+    let mut record = Record::begin(state, caller, &execution);
+    let passed = enforce_complexity(state, &execution).await;
     passed.inspect_err(|error| record.refuse(error))?;
-    let result = state.pool.execute(request.execution).await;
+    let result = state.pool.execute(execution).await;
     record.end(&result);
     let (report, stats) = result?;
     let task_id = record.task_id.clone();
-    Ok(RunResponse::new(
-        task_id,
-        language,
-        report,
-        stats,
-        request.timings,
-    ))
+    let response = RunResponse::new(task_id, language, report, stats, timings);
+    Answer::new(&response, state)
 }
 
 /// Refuses a program that is more complex than the settings allow. One that does not compile

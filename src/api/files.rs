@@ -6,7 +6,7 @@ use faas_protocol::JobFile;
 use faas_protocol::MAX_FILE_NAME_BYTES;
 use faas_protocol::is_file_name;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::openapi::ArrayBuilder;
 use utoipa::openapi::Object;
 use utoipa::openapi::ObjectBuilder;
@@ -16,6 +16,9 @@ use utoipa::openapi::schema::Schema;
 use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::schema::Type;
 
+use super::bounded;
+use super::bounded::AtMost;
+use super::bounded::Kind;
 use super::error::ApiError;
 
 /// Most files of one request. The limit of the request body bounds their size.
@@ -84,49 +87,54 @@ pub fn or_null(schema_type: Type) -> SchemaType {
 ///
 /// # Errors
 /// 400 that says which file is wrong and why.
-pub fn parse(value: Option<Value>) -> Result<Vec<JobFile>, ApiError> {
-    let refused = |details: String| {
-        let error = "Parameter 'files' must be an array of files";
-        Err(ApiError::bad_request(error, details))
+pub fn parse(field: Option<&RawValue>) -> Result<Vec<JobFile>, ApiError> {
+    /// One more than allowed shows that there are too many.
+    type Files<'a> = AtMost<&'a RawValue, { MAX_FILES + 1 }>;
+    let Some(raw) = field else {
+        return Ok(Vec::new());
     };
-    let files: Vec<RawFile> = match value {
-        None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(value) => match serde_json::from_value(value) {
-            Ok(files) => files,
-            Err(error) => {
-                let shape = "send [{\"name\": …, \"content\" or \"content_base64\": …}]";
-                return refused(format!("{error}; {shape}"));
-            }
-        },
+    let Some(AtMost(files)) = bounded::parse::<Files>(raw, Kind::Array)? else {
+        return Err(refused(SHAPE));
     };
     if files.len() > MAX_FILES {
-        return refused(format!("At most {MAX_FILES} files are accepted"));
+        return Err(refused(format!("At most {MAX_FILES} files are accepted")));
     }
-    let mut parsed = Vec::with_capacity(files.len());
-    for file in files {
-        if !is_file_name(&file.name) {
-            let name: String = file.name.chars().take(64).collect();
-            return refused(format!(
-                "\"{name}\" is not a name within the working directory"
-            ));
+    files.into_iter().map(parse_file).collect()
+}
+
+const SHAPE: &str = "send [{\"name\": …, \"content\" or \"content_base64\": …}]";
+
+fn refused(details: impl Into<String>) -> ApiError {
+    ApiError::bad_request("Parameter 'files' must be an array of files", details)
+}
+
+fn parse_file(raw: &RawValue) -> Result<JobFile, ApiError> {
+    // Asked first, since the error for another kind repeats the value, however long.
+    if bounded::kind(raw) != Kind::Object {
+        return Err(refused(SHAPE));
+    }
+    let file: RawFile =
+        serde_json::from_str(raw.get()).map_err(|error| refused(format!("{error}; {SHAPE}")))?;
+    if !is_file_name(&file.name) {
+        let name: String = file.name.chars().take(64).collect();
+        return Err(refused(format!(
+            "\"{name}\" is not a name within the working directory"
+        )));
+    }
+    let contents = match (file.content, file.content_base64) {
+        (Some(text), None) => text.into_bytes(),
+        (None, Some(encoded)) => BASE64
+            .decode(encoded)
+            .map_err(|error| refused(format!("{}: {error}", file.name)))?,
+        _ => {
+            return Err(refused(format!(
+                "{}: send either content or content_base64",
+                file.name
+            )));
         }
-        let contents = match (file.content, file.content_base64) {
-            (Some(text), None) => text.into_bytes(),
-            (None, Some(encoded)) => match BASE64.decode(encoded.as_bytes()) {
-                Ok(contents) => contents,
-                Err(error) => return refused(format!("{}: {error}", file.name)),
-            },
-            _ => {
-                return refused(format!(
-                    "{}: send either content or content_base64",
-                    file.name
-                ));
-            }
-        };
-        parsed.push(JobFile {
-            name: file.name,
-            contents,
-        });
-    }
-    Ok(parsed)
+    };
+    Ok(JobFile {
+        name: file.name,
+        contents,
+    })
 }

@@ -20,6 +20,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AppState;
+use super::caller::Caller;
 use super::response::PoolStatsBody;
 use super::words::Named;
 use super::words::RuntimeWord;
@@ -47,7 +48,11 @@ pub struct Health {
     pool_status: PoolStatus,
     scheduler: Scheduler,
     packages: PackagesBody,
-    package_zygotes: Vec<PackageZygoteBody>,
+    package_zygote_count: usize,
+    /// Only for callers who sent FAAS_API_TOKEN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    package_zygotes: Option<Vec<PackageZygoteBody>>,
     audit: WriterBody,
     history: WriterBody,
     security: Security,
@@ -150,8 +155,11 @@ struct Security {
 }
 
 /// Answers with 200 while every zygote serves, else with 503 and the reasons.
-pub async fn health(State(state): State<Arc<AppState>>) -> (StatusCode, Json<Health>) {
-    let body = body(&state);
+pub async fn health(
+    State(state): State<Arc<AppState>>,
+    caller: Caller,
+) -> (StatusCode, Json<Health>) {
+    let body = body(&state, &caller);
     let code = match body.status {
         HealthStatus::Healthy => StatusCode::OK,
         HealthStatus::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
@@ -159,7 +167,7 @@ pub async fn health(State(state): State<Arc<AppState>>) -> (StatusCode, Json<Hea
     (code, Json(body))
 }
 
-fn body(state: &AppState) -> Health {
+fn body(state: &AppState, caller: &Caller) -> Health {
     let zygotes = state.pool.zygotes();
     let down: Vec<String> = zygotes
         .iter()
@@ -199,7 +207,9 @@ fn body(state: &AppState) -> Health {
         pool_status: PoolStatus::of(state),
         scheduler: Scheduler::of(state),
         packages: PackagesBody::of(state),
-        package_zygotes: package_zygotes(state),
+        package_zygote_count: state.pool.package_zygotes().len(),
+        // Names of packages may be private, and a process id or its memory tells what others do.
+        package_zygotes: caller.by_token.then(|| package_zygotes(state)),
         audit: WriterBody::of(state.audit.as_ref().map(AuditLog::failures)),
         history: WriterBody::of(state.history.as_ref().map(History::failures)),
         security: Security::of(&layers),

@@ -6,13 +6,17 @@ use std::time::Duration;
 use faas_protocol::ByteSize;
 use faas_protocol::Limits;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::bounded;
+use super::bounded::Kind;
 use super::error::ApiError;
 
 /// Even an empty program needs this much memory.
 const LEAST_MEMORY: ByteSize = ByteSize::mib(8);
+/// Longest text of an object of limits, in bytes. The error for an unknown name repeats it.
+const LONGEST: usize = 4096;
 
 /// Each lowers the limit of the service and never raises it.
 #[derive(Default, Deserialize, ToSchema)]
@@ -38,15 +42,16 @@ pub struct RequestedLimits {
 ///
 /// # Errors
 /// 400 for anything but known names with integers of at least 1.
-pub fn lower(value: Option<Value>, limits: &mut Limits) -> Result<(), ApiError> {
-    let raw: RequestedLimits = match value {
-        None | Some(Value::Null) => return Ok(()),
-        Some(value) => serde_json::from_value(value).map_err(|error| {
-            refused(format!(
-                "{error}; the limits are cpu_ms, memory_bytes, output_bytes, return_bytes, files_bytes, storage_bytes"
-            ))
-        })?,
+pub fn lower(field: Option<&RawValue>, limits: &mut Limits) -> Result<(), ApiError> {
+    let Some(raw) = field else {
+        return Ok(());
     };
+    let names = "the limits are cpu_ms, memory_bytes, output_bytes, return_bytes, files_bytes, storage_bytes";
+    if bounded::kind(raw) != Kind::Object || raw.get().len() > LONGEST {
+        return Err(refused(format!("send an object; {names}")));
+    }
+    let raw: RequestedLimits =
+        serde_json::from_str(raw.get()).map_err(|error| refused(format!("{error}; {names}")))?;
     if let Some(milliseconds) = at_least_1("cpu_ms", raw.cpu_ms)? {
         limits.cpu = limits.cpu.min(Duration::from_millis(milliseconds));
     }

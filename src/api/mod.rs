@@ -1,9 +1,14 @@
 //! The HTTP API: routes, wire types, errors.
 
 mod accept;
+mod answer;
 mod auth;
+mod bounded;
+mod browsers;
+mod budget;
 mod caller;
 mod check_code;
+mod connection;
 mod error;
 mod execute;
 mod executions;
@@ -28,7 +33,6 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::get;
 use axum::routing::post;
@@ -39,6 +43,7 @@ use faas_telemetry::Metrics;
 use prometheus_client::registry::Registry;
 
 use crate::settings::Settings;
+use budget::Budget;
 use error::ApiError;
 
 pub use server::serve;
@@ -53,6 +58,10 @@ pub struct AppState {
     metrics: Arc<Metrics>,
     registry: Registry,
     started: Instant,
+    /// Bytes of requests, from their first byte until they are answered.
+    requests: Arc<Budget>,
+    /// Bytes of answers, until their callers have read them.
+    answers: Arc<Budget>,
     pub audit: Option<AuditLog>,
     pub history: Option<History>,
 }
@@ -67,6 +76,8 @@ impl AppState {
     ) -> Self {
         Self {
             registry: pool.registry(&metrics),
+            requests: Budget::new(settings.queue_bytes),
+            answers: Budget::new(settings.answer_bytes),
             pool,
             settings,
             draining: AtomicBool::new(false),
@@ -91,7 +102,6 @@ impl AppState {
 
 /// All routes.
 pub fn router(state: Arc<AppState>) -> Router {
-    let body_limit = state.settings.max_body_bytes.as_usize();
     let page = if state.settings.playground {
         playground::routes()
     } else {
@@ -106,10 +116,13 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route("/openapi.json", get(openapi::openapi))
         .fallback(async || ApiError::no_route())
         .method_not_allowed_fallback(async || ApiError::wrong_method())
-        .layer(DefaultBodyLimit::max(body_limit))
         .layer(middleware::from_fn_with_state(
             state.clone(),
             auth::authorize,
+        ))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            browsers::refuse_strangers,
         ))
         .layer(middleware::from_fn_with_state(
             state.clone(),

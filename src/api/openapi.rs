@@ -125,6 +125,7 @@ fn run_code() -> OperationBuilder {
         .response("200", answer.build())
         .response("400", shared(ERROR))
         .response("401", shared(UNAUTHORIZED))
+        .response("403", shared(ERROR))
         .response("408", shared(ERROR))
         .response("413", shared(ERROR))
         .response("422", shared(ERROR))
@@ -142,6 +143,7 @@ fn check_code() -> OperationBuilder {
         .response("200", answer_of::<CheckResponse>("What was found"))
         .response("400", shared(ERROR))
         .response("401", shared(UNAUTHORIZED))
+        .response("403", shared(ERROR))
         .response("408", shared(ERROR))
         .response("413", shared(ERROR))
         .response("429", shared(TRY_LATER))
@@ -156,6 +158,8 @@ fn health() -> OperationBuilder {
         // Open to all, with a token or without.
         .securities(Some([]))
         .response("200", answer_of::<Health>(up))
+        .response("400", shared(ERROR))
+        .response("403", shared(ERROR))
         .response("503", answer_of::<Health>(down))
 }
 
@@ -171,7 +175,9 @@ fn metrics() -> OperationBuilder {
              0.0.4.",
         ))
         .response("200", answer.build())
+        .response("400", shared(ERROR))
         .response("401", shared(UNAUTHORIZED))
+        .response("403", shared(ERROR))
 }
 
 fn list_executions() -> OperationBuilder {
@@ -194,6 +200,7 @@ fn list_executions() -> OperationBuilder {
         )
         .response("400", shared(ERROR))
         .response("401", shared(UNAUTHORIZED))
+        .response("403", shared(ERROR))
         .response("404", shared(ERROR))
         .response("503", shared(TRY_LATER))
 }
@@ -211,7 +218,9 @@ fn find_execution() -> OperationBuilder {
         ))
         .parameter(task_id)
         .response("200", answer_of::<ExecutionBody>("The execution"))
+        .response("400", shared(ERROR))
         .response("401", shared(UNAUTHORIZED))
+        .response("403", shared(ERROR))
         .response("404", shared(ERROR))
         .response("503", shared(TRY_LATER))
 }
@@ -223,7 +232,9 @@ fn this_document() -> OperationBuilder {
         .content(JSON, any);
     operation("openapi", "This description")
         .response("200", answer.build())
+        .response("400", shared(ERROR))
         .response("401", shared(UNAUTHORIZED))
+        .response("403", shared(ERROR))
 }
 
 fn components() -> Components {

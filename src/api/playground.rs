@@ -74,7 +74,6 @@ async fn page() -> Response {
         ),
         (header::X_FRAME_OPTIONS, "DENY".to_owned()),
         (header::REFERRER_POLICY, "no-referrer".to_owned()),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (
             HeaderName::from_static("cross-origin-opener-policy"),
             "same-origin".to_owned(),
@@ -101,7 +100,6 @@ async fn asset(
         (header::CACHE_CONTROL, caching),
         (header::ETAG, ENTITY_TAG.as_str()),
         (header::VARY, "Accept-Encoding"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     if takes(&request, &header::IF_NONE_MATCH, &ENTITY_TAG) {
         return (StatusCode::NOT_MODIFIED, common).into_response();

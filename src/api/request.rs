@@ -2,12 +2,8 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::body::HttpBody;
-use axum::extract::FromRequest;
 use axum::extract::Request;
-use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
 use faas_pool::ExecutionRequest;
 use faas_pool::MAX_PACKAGES;
 use faas_pool::MAX_REQUIREMENT_BYTES;
@@ -16,8 +12,9 @@ use faas_protocol::Job;
 use faas_protocol::Language;
 use faas_protocol::Priority;
 use faas_protocol::Task;
+use futures_util::StreamExt;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::Number;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa::openapi::ArrayBuilder;
@@ -25,6 +22,13 @@ use utoipa::openapi::ObjectBuilder;
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::schema::Type;
 
+use super::AppState;
+use super::bounded;
+use super::bounded::AtMost;
+use super::bounded::Kind;
+use super::bounded::Strings;
+use super::budget::Exhausted;
+use super::budget::Share;
 use super::error::ApiError;
 use super::files;
 use super::files::or_null;
@@ -33,50 +37,62 @@ use super::limits::RequestedLimits;
 use super::words::PriorityWord;
 use crate::settings::Settings;
 
-// Requests as they come. Fields are checked one by one, so that each has an error of its own; what each
-// must be is said beside it, for the API's description. Unknown fields are ignored: callers of the
-// replaced services send some.
+// Requests as they come. Fields stay text until they are checked, one by one, so that each has an error
+// of its own and none takes more memory than was sent; what each must be is said beside it, for the API's
+// description. Unknown fields are ignored: callers of the replaced services send some.
 
 /// A program to run. Unknown fields are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = RunRequest)]
-pub struct RawRequest {
+pub struct RawRequest<'a> {
+    #[serde(borrow)]
     #[schema(schema_with = language_schema)]
-    language: Option<Value>,
+    language: Option<&'a RawValue>,
     /// The program's text.
+    #[serde(borrow)]
     #[schema(value_type = String, min_length = 1)]
-    code: Option<Value>,
+    code: Option<&'a RawValue>,
     /// Limit on wall time in ms; cut to FAAS_MAX_EXECUTION_TIME.
+    #[serde(borrow)]
     #[schema(value_type = Option<u64>, minimum = 1)]
-    timeout: Option<Value>,
+    timeout: Option<&'a RawValue>,
+    #[serde(borrow)]
     #[schema(value_type = Option<PriorityWord>)]
-    priority: Option<Value>,
+    priority: Option<&'a RawValue>,
     /// Any JSON; the program finds it as `input_data`.
+    #[serde(borrow)]
     #[schema(value_type = Value, required = false)]
-    input: Option<Box<RawValue>>,
+    input: Option<&'a RawValue>,
     /// For the caller's own use.
+    #[serde(borrow)]
     #[schema(value_type = Option<HashMap<String, String>>)]
-    ext: Option<Value>,
+    ext: Option<&'a RawValue>,
+    #[serde(borrow)]
     #[schema(schema_with = packages_schema)]
-    packages: Option<Value>,
+    packages: Option<&'a RawValue>,
+    #[serde(borrow)]
     #[schema(schema_with = files::schema)]
-    files: Option<Value>,
+    files: Option<&'a RawValue>,
+    #[serde(borrow)]
     #[schema(value_type = Option<RequestedLimits>)]
-    limits: Option<Value>,
+    limits: Option<&'a RawValue>,
     /// Whether `metadata.timings` is to say where the time went, in µs.
+    #[serde(borrow)]
     #[schema(value_type = Option<bool>)]
-    timings: Option<Value>,
+    timings: Option<&'a RawValue>,
 }
 
 /// A program to look at. Unknown fields are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = CheckRequest)]
-pub struct RawCheck {
+pub struct RawCheck<'a> {
+    #[serde(borrow)]
     #[schema(schema_with = language_schema)]
-    language: Option<Value>,
+    language: Option<&'a RawValue>,
     /// The program's text.
+    #[serde(borrow)]
     #[schema(value_type = String, min_length = 1)]
-    code: Option<Value>,
+    code: Option<&'a RawValue>,
 }
 
 /// What [`parse_language`] accepts.
@@ -127,21 +143,66 @@ pub struct RunRequest {
     pub execution: ExecutionRequest,
     /// Whether the answer includes timings.
     pub timings: bool,
+    /// What it holds of FAAS_QUEUE_BYTES, until it has been answered.
+    pub share: Share,
 }
 
-/// Reads the body within the time that a client has for it.
-pub async fn read_body(request: Request, settings: &Settings) -> Result<Bytes, ApiError> {
-    // Known from Content-Length, before any of the body has arrived.
-    if request.body().size_hint().lower() > settings.max_body_bytes.get() {
+/// A body that was read, and what it holds of FAAS_QUEUE_BYTES.
+#[derive(Debug)]
+pub struct Body {
+    bytes: Vec<u8>,
+    share: Share,
+}
+
+/// Reads the body within the time that a client has for it, and within the bytes that all requests
+/// together may take.
+///
+/// # Errors
+/// 400, 408, 413 or 429 with what to do about it.
+pub async fn read_body(request: Request, state: &AppState) -> Result<Body, ApiError> {
+    let patience = state.settings.client_timeout;
+    let read = tokio::time::timeout(patience, read_whole_body(request, state));
+    read.await.unwrap_or_else(|_| {
+        Err(ApiError::too_slow(format!(
+            "The request body did not arrive within {} ms (FAAS_CLIENT_TIMEOUT)",
+            patience.as_millis()
+        )))
+    })
+}
+
+async fn read_whole_body(request: Request, state: &AppState) -> Result<Body, ApiError> {
+    let settings = &state.settings;
+    let longest = settings.max_body_bytes.as_usize();
+    // Known from Content-Length, before any of the body has arrived; 0 if it comes in chunks.
+    let announced = request.body().size_hint().lower();
+    if announced > settings.max_body_bytes.get() {
         return Err(body_too_large(settings));
     }
-    match tokio::time::timeout(settings.client_timeout, Bytes::from_request(request, &())).await {
-        Ok(body) => body.map_err(|rejection| unreadable_body(&rejection, settings)),
-        Err(_) => Err(ApiError::too_slow(format!(
-            "The request body did not arrive within {} ms (FAAS_CLIENT_TIMEOUT)",
-            settings.client_timeout.as_millis()
-        ))),
+    let no_room = |Exhausted| {
+        state.metrics.found_queue_full();
+        ApiError::too_many(format!(
+            "Requests of {} bytes are being read, waiting or executing already (FAAS_QUEUE_BYTES); \
+             try again shortly",
+            settings.queue_bytes.get()
+        ))
+    };
+    let mut share = state.requests.share();
+    share.grow(announced).map_err(no_room)?;
+    // At most FAAS_MAX_BODY_BYTES; the system gives memory only for what is written to it.
+    let mut bytes = Vec::with_capacity(announced as usize);
+    let mut pieces = request.into_body().into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece
+            .map_err(|error| ApiError::bad_request("Unreadable request body", error.to_string()))?;
+        if piece.len() > longest - bytes.len() {
+            return Err(body_too_large(settings));
+        }
+        let counted = announced.max(bytes.len() as u64);
+        let read = (bytes.len() + piece.len()) as u64;
+        share.grow(read.saturating_sub(counted)).map_err(no_room)?;
+        bytes.extend_from_slice(&piece);
     }
+    Ok(Body { bytes, share })
 }
 
 fn body_too_large(settings: &Settings) -> ApiError {
@@ -154,38 +215,29 @@ fn body_too_large(settings: &Settings) -> ApiError {
     )
 }
 
-fn unreadable_body(rejection: &BytesRejection, settings: &Settings) -> ApiError {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        body_too_large(settings)
-    } else {
-        ApiError::bad_request("Unreadable request body", rejection.body_text())
-    }
-}
-
 /// Parses a body.
 ///
 /// # Errors
 /// 400 if it is not a JSON object.
 fn parse_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body)
-        .map_err(|error| ApiError::bad_request("Invalid JSON format", error.to_string()))
+    serde_json::from_slice(body).map_err(|error| ApiError::not_json(&error))
 }
 
-/// Checks a request body.
+/// Checks a request. Its body is gone when this returns; the job has what it needs of it.
 ///
 /// # Errors
 /// 400 or 413 with the parameter's name and what is allowed.
-pub fn parse(body: &[u8], settings: &Settings) -> Result<RunRequest, ApiError> {
-    let raw: RawRequest = parse_body(body)?;
-    let language = parse_language(raw.language.as_ref(), settings)?;
+pub fn parse(body: Body, settings: &Settings) -> Result<RunRequest, ApiError> {
+    let raw: RawRequest = parse_body(&body.bytes)?;
+    let language = parse_language(raw.language, settings)?;
     let code = parse_code(raw.code, settings)?;
-    let timeout = parse_timeout(raw.timeout.as_ref(), settings)?;
-    let priority = parse_priority(raw.priority.as_ref())?;
-    check_ext(raw.ext.as_ref())?;
-    let packages = parse_packages(raw.packages.as_ref(), language)?;
+    let timeout = parse_timeout(raw.timeout, settings)?;
+    let priority = parse_priority(raw.priority)?;
+    check_ext(raw.ext)?;
+    let packages = parse_packages(raw.packages, language)?;
     let mut limits = settings.limits(timeout);
     limits::lower(raw.limits, &mut limits)?;
-    let timings = parse_timings(raw.timings.as_ref())?;
+    let timings = parse_timings(raw.timings)?;
     let execution = ExecutionRequest {
         job: Job {
             task: Task::Run,
@@ -200,18 +252,23 @@ pub fn parse(body: &[u8], settings: &Settings) -> Result<RunRequest, ApiError> {
         packages,
         live: None,
     };
-    Ok(RunRequest { execution, timings })
+    Ok(RunRequest {
+        execution,
+        timings,
+        share: body.share,
+    })
 }
 
-/// Checks the body of a request for a check.
+/// Checks a request for a check.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_check(body: &[u8], settings: &Settings) -> Result<ExecutionRequest, ApiError> {
-    let raw: RawCheck = parse_body(body)?;
-    let language = parse_language(raw.language.as_ref(), settings)?;
+pub fn parse_check(body: Body, settings: &Settings) -> Result<(ExecutionRequest, Share), ApiError> {
+    let raw: RawCheck = parse_body(&body.bytes)?;
+    let language = parse_language(raw.language, settings)?;
     let code = parse_code(raw.code, settings)?;
-    Ok(check_request(language, code, Priority::Normal, settings))
+    let request = check_request(language, code, Priority::Normal, settings);
+    Ok((request, body.share))
 }
 
 /// The request to analyse a program.
@@ -237,20 +294,22 @@ pub fn check_request(
     }
 }
 
-fn parse_language(value: Option<&Value>, settings: &Settings) -> Result<Language, ApiError> {
+fn parse_language(field: Option<&RawValue>, settings: &Settings) -> Result<Language, ApiError> {
     let mut served = Language::ALL
         .into_iter()
         .filter(|language| settings.serves(*language));
-    let found = match value {
+    let name = match field {
+        Some(raw) => bounded::parse::<String>(raw, Kind::String)?,
+        None => None,
+    };
+    let found = match (field, &name) {
         // Callers of a service with one language need not name it.
-        None | Some(Value::Null) => served.next(),
-        Some(Value::String(name)) => {
-            Language::from_name(name).filter(|language| settings.serves(*language))
-        }
-        Some(_) => None,
+        (None, _) => served.next(),
+        (_, Some(name)) => Language::from_name(name).filter(|language| settings.serves(*language)),
+        (Some(_), None) => None,
     };
     found.ok_or_else(|| {
-        let given = value.and_then(Value::as_str).unwrap_or("not a string");
+        let given = name.as_deref().unwrap_or("not a string");
         let names: Vec<&str> = served.flat_map(Language::names).collect();
         ApiError::bad_request(
             format!(
@@ -262,17 +321,19 @@ fn parse_language(value: Option<&Value>, settings: &Settings) -> Result<Language
     })
 }
 
-fn parse_code(value: Option<Value>, settings: &Settings) -> Result<String, ApiError> {
-    match value {
-        None | Some(Value::Null) => Err(ApiError::bad_request(
+fn parse_code(field: Option<&RawValue>, settings: &Settings) -> Result<String, ApiError> {
+    let Some(raw) = field else {
+        return Err(ApiError::bad_request(
             "Missing required parameter: code",
             "Send the program's text as the string `code`",
-        )),
-        Some(Value::String(code)) if code.is_empty() => Err(ApiError::bad_request(
+        ));
+    };
+    match bounded::parse::<String>(raw, Kind::String)? {
+        Some(code) if code.is_empty() => Err(ApiError::bad_request(
             "Missing required parameter: code",
             "The program must not be empty",
         )),
-        Some(Value::String(code)) if code.len() as u64 > settings.max_code_bytes.get() => {
+        Some(code) if code.len() as u64 > settings.max_code_bytes.get() => {
             Err(ApiError::too_large(
                 "Parameter 'code' is too long",
                 format!(
@@ -281,24 +342,26 @@ fn parse_code(value: Option<Value>, settings: &Settings) -> Result<String, ApiEr
                 ),
             ))
         }
-        Some(Value::String(code)) => Ok(code),
-        Some(_) => Err(ApiError::bad_request(
+        Some(code) => Ok(code),
+        None => Err(ApiError::bad_request(
             "Parameter 'code' must be a string",
             "Send the program's text as a JSON string",
         )),
     }
 }
 
-fn parse_timeout(value: Option<&Value>, settings: &Settings) -> Result<Duration, ApiError> {
-    let milliseconds = match value {
-        None | Some(Value::Null) => return Ok(settings.timeout()),
+fn parse_timeout(field: Option<&RawValue>, settings: &Settings) -> Result<Duration, ApiError> {
+    let Some(raw) = field else {
+        return Ok(settings.timeout());
+    };
+    let number = bounded::parse::<Number>(raw, Kind::Number)?;
+    let milliseconds = number.and_then(|number| {
         // 1000.0 is an integer, too; JavaScript callers cannot tell it from 1000.
-        Some(Value::Number(number)) => number.as_u64().or_else(|| {
+        number.as_u64().or_else(|| {
             let number = number.as_f64()?;
             (number.fract() == 0.0 && (1.0..=9e15).contains(&number)).then_some(number as u64)
-        }),
-        Some(_) => None,
-    };
+        })
+    });
     match milliseconds {
         Some(milliseconds) if milliseconds > 0 => Ok(Duration::from_millis(milliseconds)),
         _ => Err(ApiError::bad_request(
@@ -311,11 +374,12 @@ fn parse_timeout(value: Option<&Value>, settings: &Settings) -> Result<Duration,
     }
 }
 
-fn parse_priority(value: Option<&Value>) -> Result<Priority, ApiError> {
-    let priority = match value {
-        None | Some(Value::Null) => Some(Priority::Normal),
-        Some(value) => value.as_str().and_then(Priority::from_name),
+fn parse_priority(field: Option<&RawValue>) -> Result<Priority, ApiError> {
+    let Some(raw) = field else {
+        return Ok(Priority::Normal);
     };
+    let name = bounded::parse::<String>(raw, Kind::String)?;
+    let priority = name.and_then(|name| Priority::from_name(&name));
     priority.ok_or_else(|| {
         ApiError::bad_request(
             "Unknown priority",
@@ -325,51 +389,55 @@ fn parse_priority(value: Option<&Value>) -> Result<Priority, ApiError> {
 }
 
 /// `ext` is for the caller's own use; it only has to have the right shape.
-fn check_ext(value: Option<&Value>) -> Result<(), ApiError> {
-    match value {
-        None | Some(Value::Null) => Ok(()),
-        Some(Value::Object(entries)) if entries.values().all(Value::is_string) => Ok(()),
-        Some(_) => Err(ApiError::bad_request(
+fn check_ext(field: Option<&RawValue>) -> Result<(), ApiError> {
+    let Some(raw) = field else {
+        return Ok(());
+    };
+    match bounded::parse::<Strings>(raw, Kind::Object)? {
+        Some(Strings) => Ok(()),
+        None => Err(ApiError::bad_request(
             "Parameter 'ext' must be an object of strings",
             "Send {\"name\": \"value\", …} or leave it out",
         )),
     }
 }
 
-fn parse_packages(value: Option<&Value>, language: Language) -> Result<PackageSet, ApiError> {
-    let refused = |details: String| {
+fn parse_packages(field: Option<&RawValue>, language: Language) -> Result<PackageSet, ApiError> {
+    /// One more than allowed shows that there are too many.
+    type Names = AtMost<String, { MAX_PACKAGES + 1 }>;
+    let refused = |details: &str| {
         ApiError::bad_request(
             "Parameter 'packages' must be an array of package names",
             details,
         )
     };
-    let list = match value {
-        None | Some(Value::Null) => &[],
-        Some(Value::Array(list)) => list.as_slice(),
-        Some(_) => {
+    let names = match field {
+        None => Vec::new(),
+        Some(raw) if bounded::kind(raw) != Kind::Array => {
             return Err(refused(
-                "Send an array such as [\"pydantic\", \"msgpack==1.2.4\"]".to_owned(),
+                "Send an array such as [\"pydantic\", \"msgpack==1.2.4\"]",
             ));
         }
+        Some(raw) => match bounded::parse::<Names>(raw, Kind::Array)? {
+            Some(AtMost(names)) => names,
+            None => return Err(refused("Each package must be a string")),
+        },
     };
-    let names: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
-    let names = names.ok_or_else(|| refused("Each package must be a string".to_owned()))?;
-    let packages = PackageSet::new(&names).map_err(|error| refused(error.to_string()))?;
+    let packages = PackageSet::new(&names).map_err(|error| refused(&error.to_string()))?;
     if !packages.is_empty() && language.runtime().spec().with_packages.is_none() {
-        return Err(refused(
-            "`packages` is supported for Python only".to_owned(),
-        ));
+        return Err(refused("`packages` is supported for Python only"));
     }
     Ok(packages)
 }
 
-fn parse_timings(value: Option<&Value>) -> Result<bool, ApiError> {
-    match value {
-        None | Some(Value::Null) => Ok(false),
-        Some(Value::Bool(wanted)) => Ok(*wanted),
-        Some(_) => Err(ApiError::bad_request(
+fn parse_timings(field: Option<&RawValue>) -> Result<bool, ApiError> {
+    let Some(raw) = field else {
+        return Ok(false);
+    };
+    bounded::parse::<bool>(raw, Kind::Bool)?.ok_or_else(|| {
+        ApiError::bad_request(
             "Parameter 'timings' must be true or false",
             "Send true to get the time of each step, or leave it out",
-        )),
-    }
+        )
+    })
 }

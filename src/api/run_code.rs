@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -29,12 +28,12 @@ pub async fn run_code(
 ) -> Result<Response, ApiError> {
     state.refuse_if_draining()?;
     let streaming = wants_events(request.headers());
-    let body = request::read_body(request, &state.settings).await?;
-    let request = request::parse(&body, &state.settings)?;
+    let body = request::read_body(request, &state).await?;
+    let request = request::parse(body, &state.settings)?;
     if streaming {
         return stream::run(state, caller, request).await;
     }
-    Ok(Json(execute(&state, &caller, request).await?).into_response())
+    Ok(execute(&state, &caller, request).await?.into_response())
 }
 
 /// Whether the caller names the media type of events. One who accepts anything does not.

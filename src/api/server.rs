@@ -7,23 +7,35 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::Request;
+use axum::http::StatusCode;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::AppState;
 use super::caller::Peer;
+use super::connection::Connection;
+use super::error::ApiError;
 
 /// Longest head of a request, in bytes; a longer one is answered with 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Pause after the system failed to accept a connection, as when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Connections beyond FAAS_MAX_CONNECTIONS that are being told so; yet more are closed without a word.
+const MAX_REFUSALS: usize = 64;
+/// Time that a refused client has to take its answer.
+const REFUSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Serves until `stop`, then lets running executions finish within the grace period.
 pub async fn serve(
@@ -40,6 +52,7 @@ pub async fn serve(
         .header_read_timeout(client_timeout)
         .max_buf_size(MAX_HEAD_BYTES);
     let connections = GracefulShutdown::new();
+    let mut places = Places::new(&state);
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -53,18 +66,21 @@ pub async fn serve(
                 continue;
             }
         };
-        // Answers are written whole; waiting to fill a packet would only delay them.
-        let _ = stream.set_nodelay(true);
+        let Some((stream, place)) = places.seat(stream) else {
+            continue;
+        };
         let with_peer = router.clone().map_request(move |mut request: Request<_>| {
             request.extensions_mut().insert(Peer(peer));
             request
         });
         let handler = TowerToHyperService::new(with_peer);
-        let connection = http.serve_connection(TokioIo::new(stream), handler);
+        let stream = TokioIo::new(Connection::new(stream, client_timeout));
+        let connection = http.serve_connection(stream, handler);
         let connection = connections.watch(connection.into_owned());
         tokio::spawn(async move {
             // A client that breaks the connection is not an error of the service.
             let _ = connection.await;
+            drop(place);
         });
     }
     drop(listener);
@@ -75,4 +91,62 @@ pub async fn serve(
     if tokio::time::timeout(grace, drained).await.is_err() {
         tracing::warn!("executions were cut off at the end of the grace period");
     }
+}
+
+/// The places for connections. Whoever finds none is told so, rather than left to wait in the system's
+/// queue, where a full service looks like a broken network.
+struct Places {
+    state: Arc<AppState>,
+    free: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+    /// Whether the last connection was refused; the log has a line when that begins.
+    is_full: bool,
+}
+
+impl Places {
+    fn new(state: &Arc<AppState>) -> Self {
+        Self {
+            state: state.clone(),
+            free: Arc::new(Semaphore::new(state.settings.max_connections as usize)),
+            refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+            is_full: false,
+        }
+    }
+
+    /// Gives the connection back with a place, or refuses it.
+    fn seat(&mut self, stream: TcpStream) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+        if let Ok(place) = self.free.clone().try_acquire_owned() {
+            self.is_full = false;
+            return Some((stream, place));
+        }
+        let most = self.state.settings.max_connections;
+        if !std::mem::replace(&mut self.is_full, true) {
+            tracing::warn!(most, "refusing connections (FAAS_MAX_CONNECTIONS)");
+        }
+        let (method, status) = ("other", StatusCode::SERVICE_UNAVAILABLE);
+        let metrics = &self.state.metrics;
+        metrics.answered("other", method, status.as_u16(), Duration::ZERO);
+        if let Ok(turn) = self.refusals.clone().try_acquire_owned() {
+            let answer = ApiError::unavailable(format!(
+                "There are {most} connections already (FAAS_MAX_CONNECTIONS); try again shortly, over a \
+                 connection that you keep"
+            ));
+            tokio::spawn(async move {
+                let refused = refuse(stream, answer.to_http());
+                let _ = tokio::time::timeout(REFUSE_WITHIN, refused).await;
+                drop(turn);
+            });
+        }
+        None
+    }
+}
+
+/// Answers without reading the request, then waits for the client to close: what it still sends would have
+/// the system throw the answer away.
+async fn refuse(mut stream: TcpStream, answer: String) -> std::io::Result<()> {
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await?;
+    let mut unread = [0; 4096];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
 }

@@ -28,22 +28,27 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::AppState;
+use super::answer;
+use super::answer::Answer;
+use super::budget::Exhausted;
+use super::budget::Share;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::execute::execute;
 use super::request::RunRequest;
-use super::response::RunResponse;
 
-type Answer = Result<RunResponse, ApiError>;
+type Ending = Result<Answer, ApiError>;
 
 /// An execution whose output is streamed. Dropping this, as when the client hangs up, ends it.
 struct Following {
     /// In its own task: nothing here is polled while the client does not read, and the time limit
     /// must still hold.
-    execution: AbortOnDropHandle<Answer>,
+    execution: AbortOnDropHandle<Ending>,
     events: UnboundedReceiver<LiveEvent>,
+    /// What the events may take of FAAS_ANSWER_BYTES while the client does not read them.
+    share: Share,
     /// The answer, once there is one; output that came before it is sent first.
-    answer: Option<Answer>,
+    answer: Option<Ending>,
     stdout: Utf8Pieces,
     stderr: Utf8Pieces,
     is_over: bool,
@@ -52,7 +57,7 @@ struct Following {
 /// Starts an execution; answers once its program starts.
 ///
 /// # Errors
-/// [`ApiError`] for a program that was not executed.
+/// [`ApiError`] for a program that was not executed, or whose output there is no room for.
 pub async fn run(
     state: Arc<AppState>,
     caller: Caller,
@@ -60,10 +65,16 @@ pub async fn run(
 ) -> Result<Response, ApiError> {
     let (live, events) = mpsc::unbounded_channel();
     request.execution.live = Some(live);
-    let execution = async move { execute(&state, &caller, request).await };
+    let most_output = request.execution.job.limits.output.get();
+    let share = state.answers.share();
+    let execution = {
+        let state = state.clone();
+        async move { execute(&state, &caller, request).await }
+    };
     let mut following = Following {
         execution: AbortOnDropHandle::new(tokio::spawn(execution.in_current_span())),
         events,
+        share,
         answer: None,
         stdout: Utf8Pieces::default(),
         stderr: Utf8Pieces::default(),
@@ -71,8 +82,11 @@ pub async fn run(
     };
     tokio::select! {
         biased;
-        // The first event means that the program has started.
-        Some(_) = following.events.recv() => {}
+        // The first event means that the program has started. Those who wait for that hold nothing.
+        Some(_) = following.events.recv() => {
+            let grown = following.share.grow(most_output);
+            grown.map_err(|Exhausted| answer::no_room(&state))?;
+        }
         answer = &mut following.execution => following.answer = Some(Ok(joined(answer)?)),
     }
     let events = stream::unfold(following, async |mut following| {
@@ -109,14 +123,24 @@ impl Following {
                     }
                 }
                 (Some(LiveEvent::Started), _) => {}
-                (None, Some(answer)) => {
-                    self.is_over = true;
-                    return Some(last_event(answer));
-                }
+                (None, Some(_)) => return self.last_event(),
                 // The sender is gone; the answer is next.
                 (None, None) => self.answer = Some(joined((&mut self.execution).await)),
             }
         }
+    }
+
+    fn last_event(&mut self) -> Option<Event> {
+        self.is_over = true;
+        Some(match self.answer.take()? {
+            Ok(answer) => {
+                let event = Event::default().event("result").data(&answer.json);
+                // This is dropped when the client has read the event.
+                self.share = answer.share;
+                event
+            }
+            Err(error) => event("error", error.body()),
+        })
     }
 
     fn output(&mut self, stream: Stream, bytes: &[u8]) -> Option<Event> {
@@ -130,19 +154,12 @@ impl Following {
 }
 
 /// The answer of an execution's task, which ends without one only by a mistake in this service.
-fn joined(answer: Result<Answer, JoinError>) -> Answer {
+fn joined(answer: Result<Ending, JoinError>) -> Ending {
     answer.unwrap_or_else(|_| {
         Err(ApiError::failed(
             "The execution ended by an internal error; send the request again",
         ))
     })
-}
-
-fn last_event(answer: &Answer) -> Event {
-    match answer {
-        Ok(response) => event("result", response),
-        Err(error) => event("error", error.body()),
-    }
 }
 
 fn event(name: &str, data: &impl serde::Serialize) -> Event {

@@ -24,7 +24,10 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use crate::api;
 use crate::api::AppState;
+use crate::api_token::ApiToken;
+use crate::api_token::SHORTEST_GOOD_TOKEN;
 use crate::settings::Settings;
+use crate::workspace;
 
 /// Time for writing what is left at the end.
 const FLUSH_WITHIN: Duration = Duration::from_secs(3);
@@ -43,6 +46,11 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
     let traces = Traces::from_environment(runtime.handle())?;
     start_logging(settings.log_format, &settings.log, traces.as_ref());
     raise_descriptor_limit();
+    if settings.api_token.as_ref().is_some_and(ApiToken::is_short) {
+        tracing::warn!(
+            "FAAS_API_TOKEN has fewer than {SHORTEST_GOOD_TOKEN} characters and can be guessed: use a longer one"
+        );
+    }
     let result = runtime.block_on(serve(settings.clone(), pool_settings));
     if let Some(traces) = traces {
         traces.flush(FLUSH_WITHIN);
@@ -116,6 +124,7 @@ fn start_history(settings: &Settings, metrics: &Metrics) -> Result<Option<Histor
     if !settings.history {
         return Ok(None);
     }
+    workspace::prepare(&settings.workspace)?;
     let failures = Failures::new("history", metrics.history_write_failures.clone());
     let history = History::start(settings.history_settings(), failures)?;
     Ok(Some(history))

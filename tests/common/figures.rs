@@ -41,6 +41,14 @@ impl Figures {
     }
 }
 
+/// Highest resident memory of a process so far, in bytes.
+pub fn peak_memory(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next());
+    kib.unwrap().parse::<u64>().unwrap() << 10
+}
+
 /// The supervisor, and each of its children by process id, zygotes and waiting sandboxes alike.
 #[derive(Debug)]
 pub struct Census {

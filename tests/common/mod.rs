@@ -36,6 +36,8 @@ pub struct Server {
     child: Child,
     pub address: String,
     agent: ureq::Agent,
+    /// What `get`, `post` and what builds on them send as `Authorization`.
+    token: Option<String>,
     /// What it wrote to stderr so far.
     pub log: Arc<Mutex<String>>,
 }
@@ -139,7 +141,7 @@ impl Server {
         }
         command
             .env_remove("FAAS_PORT")
-            .env("FAAS_HOST", "127.0.0.1")
+            .env_remove("FAAS_HOST")
             .args(["--port", "0"])
             .stderr(Stdio::piped());
         let mut child = spawn_on_lasting_thread(command);
@@ -169,8 +171,15 @@ impl Server {
                 .timeout_global(Some(Duration::from_secs(120)))
                 .build()
                 .into(),
+            token: None,
             log,
         }
+    }
+
+    /// Sends FAAS_API_TOKEN with each request from now on.
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(format!("Bearer {token}"));
+        self
     }
 
     pub fn log(&self) -> String {
@@ -208,11 +217,19 @@ impl Server {
     }
 
     pub fn get(&self, path: &str) -> Answer {
-        self.answer(self.agent.get(self.url(path)).call())
+        let mut request = self.agent.get(self.url(path));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token);
+        }
+        self.answer(request.call())
     }
 
     pub fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
-        self.answer(self.agent.post(self.url(path)).send(body.as_ref()))
+        let mut request = self.agent.post(self.url(path));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token);
+        }
+        self.answer(request.send(body.as_ref()))
     }
 
     /// Sends a request with these headers.

@@ -251,7 +251,9 @@ export interface components {
             pool_status: components["schemas"]["PoolStatus"];
             scheduler: components["schemas"]["Scheduler"];
             packages: components["schemas"]["Packages"];
-            package_zygotes: components["schemas"]["PackageZygote"][];
+            package_zygote_count: number;
+            /** @description Only for callers who sent FAAS_API_TOKEN. */
+            package_zygotes?: components["schemas"]["PackageZygote"][];
             audit: components["schemas"]["Writer"];
             history: components["schemas"]["Writer"];
             security: components["schemas"]["Security"];
@@ -730,6 +732,7 @@ export interface operations {
             };
             400: components["responses"]["Error"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
             408: components["responses"]["Error"];
             413: components["responses"]["Error"];
             422: components["responses"]["Error"];
@@ -768,6 +771,7 @@ export interface operations {
             };
             400: components["responses"]["Error"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
             408: components["responses"]["Error"];
             413: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
@@ -793,6 +797,8 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            400: components["responses"]["Error"];
+            403: components["responses"]["Error"];
             /** @description A runtime is not up; `reason` says which and why */
             503: {
                 headers: {
@@ -824,7 +830,9 @@ export interface operations {
                     "application/json": components["schemas"]["Metrics"];
                 };
             };
+            400: components["responses"]["Error"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
         };
     };
     listExecutions: {
@@ -856,6 +864,7 @@ export interface operations {
             };
             400: components["responses"]["Error"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
             404: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
         };
@@ -881,7 +890,9 @@ export interface operations {
                     "application/json": components["schemas"]["Execution"];
                 };
             };
+            400: components["responses"]["Error"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
             404: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
         };
@@ -904,7 +915,9 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
+            400: components["responses"]["Error"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
         };
     };
 }

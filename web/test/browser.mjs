@@ -9,7 +9,7 @@ export function haveBrowser() {
   return existsSync(executablePath);
 }
 
-export function launch() {
+export function launch(more = []) {
   if (!haveBrowser()) {
     throw new Error(`no Chromium at ${executablePath}: apt-get install chromium, or set CHROMIUM`);
   }
@@ -23,6 +23,7 @@ export function launch() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...more,
     ],
   });
 }

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::fs::File;
+use std::fs::TryLockError;
 use std::io;
 use std::io::Read;
 use std::io::Seek;
@@ -13,6 +14,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
+use std::time::Instant;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -32,6 +35,9 @@ use super::stats::Counters;
 use super::stats::add;
 use super::weighted::WeightedLru;
 
+/// How long the cache is waited for in silence.
+const SAY_AFTER: Duration = Duration::from_secs(3);
+
 /// A cache directory. Servers may share one; each bounds what it knows of.
 pub struct Store {
     root: PathBuf,
@@ -48,14 +54,16 @@ impl Store {
         let (incoming, verified) = (root.join("tmp"), root.join("sha256"));
         fs::create_dir_all(&incoming)?;
         fs::create_dir_all(&verified)?;
-        let lock = File::create(root.join("lock"))?;
+        let mut options = File::options();
+        let options = options.write(true).create(true).truncate(false);
+        let lock = options.open(root.join("lock"))?;
         if lock.try_lock().is_ok() {
             for stray in fs::read_dir(&incoming)? {
                 fs::remove_file(stray?.path())?;
             }
             lock.unlock()?;
         }
-        lock.lock_shared()?;
+        wait_for(&lock, root)?;
         let store = Self {
             root: root.to_owned(),
             known: Mutex::new(WeightedLru::new(capacity)),
@@ -192,6 +200,26 @@ impl Sink for Incoming {
     }
 }
 
+/// Takes the lock, shared. Another server has it for itself only for as long as it tidies up.
+fn wait_for(lock: &File, root: &Path) -> io::Result<()> {
+    let began = Instant::now();
+    while let Err(error) = lock.try_lock_shared() {
+        if let TryLockError::Error(error) = error {
+            return Err(error);
+        }
+        if began.elapsed() >= SAY_AFTER {
+            let lock_file = root.join("lock").display().to_string();
+            tracing::warn!(
+                lock_file,
+                "waiting for another process to give the package cache free"
+            );
+            return lock.lock_shared();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 pub fn wrong_hash(name: &str, expected: Digest, actual: Digest) -> PackageError {
     PackageError::WrongHash {
         file: name.to_owned(),
@@ -224,8 +252,6 @@ fn scan(verified: &Path) -> io::Result<Vec<(Digest, u64)>> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn open(root: &Path, capacity: u64) -> Arc<Store> {

@@ -75,12 +75,15 @@ impl<'a> Execution<'a> {
         let deadline = self.started + limits.wall;
         let memory = self.sandbox.watch_memory(limits.memory);
         let sandbox = &mut self.sandbox;
-        let (outcome, stop) = tokio::select! {
+        let (mut outcome, stop) = tokio::select! {
             biased;
             // A flood of frames must not keep the watch from being heard.
             () = memory.until_exceeded() => (None, Some(Stop::Memory)),
             followed = follow(sandbox, &mut output, &mut files, &mut broker, deadline) => followed,
         };
+        if let Some(outcome) = &mut outcome {
+            outcome.drop_long_value(limits.return_value);
+        }
         let wall = self.started.elapsed();
         let stages = outcome.as_ref().map(|outcome| outcome.stages);
         let timings = Timings::of_sandbox(stages.unwrap_or_default(), self.started_at_us, wall);
@@ -108,6 +111,10 @@ impl<'a> Execution<'a> {
 /// Most files of one execution.
 const MAX_FILES: usize = 100;
 
+/// What is made on a program's behalf. A sandbox that names another type, such as one that a browser
+/// would run, has it taken for a plain file.
+const MEDIA_TYPES: [&str; 1] = ["image/png"];
+
 /// Files as they come. Oversized or badly named ones are dropped: an honest sandbox never sends one.
 struct Files {
     taken: Vec<OutputFile>,
@@ -131,7 +138,9 @@ impl Files {
             self.left = left;
             self.taken.push(OutputFile {
                 name: name.to_owned(),
-                media_type: media_type.map(|text| text.chars().take(100).collect()),
+                media_type: media_type
+                    .filter(|media_type| MEDIA_TYPES.contains(media_type))
+                    .map(str::to_owned),
                 contents: contents.to_vec(),
             });
         }

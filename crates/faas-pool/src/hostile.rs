@@ -54,6 +54,7 @@ use super::zygote::ForkRequest;
 const LARGEST_PAYLOAD: ByteSize = ByteSize::kib(128);
 const OUTPUT_BYTES: u64 = 10_000;
 const FILES_BYTES: u64 = 20_000;
+const RETURN_BYTES: u64 = 1000;
 const WALL: Duration = Duration::from_millis(60);
 
 /// How much later than its limit an execution may end: the second that a sandbox is given to heed a
@@ -189,7 +190,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (any::<u8>(), name(), name()).prop_map(|(kind, a, b)| Event::Package(kind, a, b)),
         3 => (name(), proptest::option::of(name()), bytes(60_000))
             .prop_map(|(name, kind, contents)| Event::File(name, kind, contents)),
-        2 => (any::<i32>(), proptest::option::of(name()), proptest::option::of(limit), stages)
+        2 => (any::<i32>(), proptest::option::of(prop_oneof![name(), ".{0,2000}"]), proptest::option::of(limit), stages)
             .prop_map(|(code, value, limit, stages)| Event::Finished(code, value, limit, stages)),
     ]
 }
@@ -243,7 +244,7 @@ fn job() -> Job {
             cpu: Duration::from_secs(1),
             memory: ByteSize::mib(1),
             output: ByteSize::bytes(OUTPUT_BYTES),
-            return_value: ByteSize::bytes(1000),
+            return_value: ByteSize::bytes(RETURN_BYTES),
             files: ByteSize::bytes(FILES_BYTES),
             storage: ByteSize::bytes(1000),
         },
@@ -332,6 +333,8 @@ fn check(report: &Report) -> Result<(), TestCaseError> {
     let files: usize = report.files.iter().map(|file| file.contents.len()).sum();
     prop_assert!(files as u64 <= FILES_BYTES, "{files} bytes of files");
     prop_assert!(report.files.len() <= 100);
+    let returned = report.return_value.as_ref().map_or(0, String::len);
+    prop_assert!(returned as u64 <= RETURN_BYTES, "{returned} bytes returned");
     for file in &report.files {
         prop_assert!(protocol::is_file_name(&file.name), "{:?}", file.name);
     }
@@ -491,6 +494,53 @@ fn a_sandbox_that_the_kernel_killed_for_a_system_call_violated_the_rules() {
             .contains("a system call that no honest program makes");
         assert_eq!(says_why, status == Status::Violation, "{}", report.stderr);
     }
+}
+
+/// The report of a sandbox that greets and sends this, whatever its job.
+fn report_of(events: &[Event]) -> Report {
+    let directory = tempfile::tempdir().unwrap();
+    let packages = packages(directory.path());
+    let greeting = [Event::Ready, Event::Started];
+    let stream = greeting.iter().chain(events).flat_map(Event::encode);
+    let executed = execute(&packages, stream.collect(), Then::Hang);
+    runtime().block_on(executed).0.unwrap()
+}
+
+#[test]
+fn a_sandbox_cannot_return_more_than_the_limit() {
+    let returning = |bytes: u64| {
+        let value = "x".repeat(bytes as usize);
+        report_of(&[Event::Finished(0, Some(value), None, Stages::default())])
+    };
+    let report = returning(RETURN_BYTES);
+    assert_eq!(report.status, Status::Success);
+    assert_eq!(report.return_value.unwrap().len() as u64, RETURN_BYTES);
+    let report = returning(RETURN_BYTES + 1);
+    assert_eq!(report.status, Status::Exceeded(Limit::ReturnValue));
+    assert_eq!(report.return_value, None);
+}
+
+#[test]
+fn a_sandbox_cannot_pass_a_file_off_as_anything_but_a_picture() {
+    let file =
+        |media_type: &str| Event::File("a".to_owned(), Some(media_type.to_owned()), b"x".to_vec());
+    let claimed = [
+        "text/html",
+        "image/svg+xml",
+        "image/png\r\nSet-Cookie: a=b",
+        "IMAGE/PNG",
+        "",
+    ];
+    let mut events: Vec<Event> = claimed.into_iter().map(file).collect();
+    events.push(file("image/png"));
+    events.push(Event::Finished(0, None, None, Stages::default()));
+    let report = report_of(&events);
+    let types: Vec<_> = report
+        .files
+        .iter()
+        .map(|file| file.media_type.as_deref())
+        .collect();
+    assert_eq!(types, [None, None, None, None, None, Some("image/png")]);
 }
 
 #[test]

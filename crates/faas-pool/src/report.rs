@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use faas_protocol::ByteSize;
 use faas_protocol::Job;
 use faas_protocol::Limit;
 use faas_protocol::Stages;
@@ -96,6 +97,17 @@ pub struct Outcome {
     pub return_value: Option<String>,
     pub limit: Option<Limit>,
     pub stages: Stages,
+}
+
+impl Outcome {
+    /// Drops a return value beyond the limit. An honest sandbox has done so itself.
+    pub fn drop_long_value(&mut self, limit: ByteSize) {
+        let is_long = |value: &String| value.len() as u64 > limit.get();
+        if self.return_value.as_ref().is_some_and(is_long) {
+            self.return_value = None;
+            self.limit = Some(Limit::ReturnValue);
+        }
+    }
 }
 
 impl Report {
