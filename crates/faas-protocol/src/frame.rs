@@ -3,12 +3,17 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::Stream;
+
 /// Length of a frame's header, in bytes.
 pub const HEADER_BYTES: usize = 4;
 
 /// Longest frame that a sandbox may send, apart from one that carries a return value or a file, in
 /// bytes.
 pub const MAX_OUTPUT_FRAME_BYTES: usize = 64 * 1024;
+
+/// Room for the beginning of a frame with output.
+pub const OUTPUT_PREFIX_BYTES: usize = 16;
 
 /// Room in a frame beside its payload, in bytes: kinds, lengths, numbers.
 pub const FRAME_SLACK_BYTES: usize = 1024;
@@ -51,6 +56,45 @@ pub fn encode_frame<T: Serialize>(message: &T) -> Result<Vec<u8>, Malformed> {
     Ok(frame)
 }
 
+/// The beginning of the frame of a [`PackageAnswer::Contents`](crate::PackageAnswer::Contents), which
+/// this many bytes have to follow. They need not be copied to be sent.
+///
+/// # Errors
+/// [`Malformed`] if the message is longer than 4 GiB.
+pub fn encode_contents_prefix(length: usize) -> Result<Vec<u8>, Malformed> {
+    /// As far as it goes, the same bytes as the answer's.
+    #[derive(Serialize)]
+    enum Prefix {
+        Contents(usize),
+    }
+    let mut frame = postcard::to_extend(&Prefix::Contents(length), vec![0; HEADER_BYTES])?;
+    let whole = u32::try_from(frame.len() - HEADER_BYTES + length)
+        .map_err(|_| Malformed(postcard::Error::SerializeBufferFull))?;
+    frame[..HEADER_BYTES].copy_from_slice(&whole.to_le_bytes());
+    Ok(frame)
+}
+
+/// The beginning of the frame of a [`SandboxEvent::Output`](crate::SandboxEvent::Output), which this
+/// many bytes have to follow. Returns it in the first so many bytes of an array.
+///
+/// # Errors
+/// Never for output of less than 4 GiB.
+pub fn encode_output_prefix(
+    stream: Stream,
+    length: usize,
+) -> Result<([u8; OUTPUT_PREFIX_BYTES], usize), Malformed> {
+    let mut prefix = [0; OUTPUT_PREFIX_BYTES];
+    // Without bytes the message ends with their number, which is one byte then.
+    let empty = crate::SandboxEvent::Output { stream, bytes: &[] };
+    let kind = encode_frame_into(&empty, &mut prefix)? - 1;
+    let number = prefix.get_mut(kind..).unwrap_or_default();
+    let end = kind + postcard::to_slice(&length, number)?.len();
+    let whole = u32::try_from(end - HEADER_BYTES + length)
+        .map_err(|_| Malformed(postcard::Error::SerializeBufferFull))?;
+    prefix[..HEADER_BYTES].copy_from_slice(&whole.to_le_bytes());
+    Ok((prefix, end))
+}
+
 /// Encodes a message with its header into `space`, without any memory from the heap. Returns the
 /// frame's length in bytes.
 ///
@@ -72,6 +116,7 @@ mod tests {
     use crate::Job;
     use crate::Language;
     use crate::Limits;
+    use crate::PackageAnswer;
     use crate::SandboxEvent;
     use crate::Stream;
     use crate::Task;
@@ -101,6 +146,36 @@ mod tests {
         assert_eq!(space[..length], frame);
         for room in 0..frame.len() {
             assert!(encode_frame_into(&HI, &mut space[..room]).is_err());
+        }
+    }
+
+    #[test]
+    fn contents_after_their_prefix_are_the_frame_of_a_package_answer() {
+        for length in [0, 1, 127, 128, 1 << 14, 1 << 20] {
+            let contents = vec![7; length];
+            let prefix = encode_contents_prefix(length).unwrap();
+            let frame = encode_frame(&PackageAnswer::Contents(&contents)).unwrap();
+            assert_eq!([prefix, contents].concat(), frame);
+        }
+        assert!(encode_contents_prefix(u32::MAX as usize).is_err());
+    }
+
+    #[test]
+    fn output_after_its_prefix_is_the_frame_of_a_sandbox() {
+        for (length, stream) in [0, 1, 127, 128, 1 << 14, 1 << 16]
+            .into_iter()
+            .zip([Stream::Stdout, Stream::Stderr].into_iter().cycle())
+        {
+            let bytes = vec![7; length];
+            let (prefix, end) = encode_output_prefix(stream, length).unwrap();
+            let event = SandboxEvent::Output {
+                stream,
+                bytes: &bytes,
+            };
+            assert_eq!(
+                [&prefix[..end], &bytes].concat(),
+                encode_frame(&event).unwrap()
+            );
         }
     }
 

@@ -40,6 +40,7 @@ static SOCKET: AtomicI32 = AtomicI32::new(-1);
 static BUFFER: Buffer = Buffer {
     bytes: UnsafeCell::new([0; CAPACITY]),
     length: AtomicUsize::new(0),
+    last_frame: AtomicUsize::new(0),
     in_use: AtomicBool::new(false),
     flush_due: AtomicBool::new(false),
 };
@@ -48,6 +49,8 @@ static BUFFER: Buffer = Buffer {
 struct Buffer {
     bytes: UnsafeCell<[u8; CAPACITY]>,
     length: AtomicUsize,
+    /// Where the last frame in the buffer begins, while there is one. Only the thread uses it.
+    last_frame: AtomicUsize,
     /// True while the thread works on the buffer; the handler then leaves it alone.
     in_use: AtomicBool,
     /// Set by a handler that came at such a time; the thread makes up for it.
@@ -95,6 +98,9 @@ pub fn detach() {
 /// Takes output of the program.
 pub fn write(stream: Stream, bytes: &[u8]) {
     for chunk in bytes.chunks(CHUNK_BYTES) {
+        if BUFFER.with(|buffer, length| extend_last(buffer, length, stream, chunk)) {
+            continue;
+        }
         let event = SandboxEvent::Output {
             stream,
             bytes: chunk,
@@ -106,6 +112,7 @@ pub fn write(stream: Stream, bytes: &[u8]) {
                 *length = 0;
             }
             let was_empty = *length == 0;
+            BUFFER.last_frame.store(*length, Ordering::Relaxed);
             *length += encode_frame_into(&event, &mut buffer[*length..]).unwrap_or(0);
             was_empty
         });
@@ -113,6 +120,44 @@ pub fn write(stream: Stream, bytes: &[u8]) {
             arm_flush_timer();
         }
     }
+}
+
+/// Appends output to the last frame in the buffer, if that is of the same stream and has room: a
+/// program that prints many short lines costs the supervisor few frames. Tells whether it did.
+fn extend_last(
+    buffer: &mut [u8; CAPACITY],
+    length: &mut usize,
+    stream: Stream,
+    chunk: &[u8],
+) -> bool {
+    // What is in the buffer is output: all else is sent at once, and empties it.
+    let start = BUFFER.last_frame.load(Ordering::Relaxed);
+    let Some(frame) = buffer.get(start..*length).filter(|frame| !frame.is_empty()) else {
+        return false;
+    };
+    let body = frame.get(HEADER_BYTES..).unwrap_or_default();
+    let Ok(SandboxEvent::Output {
+        stream: last,
+        bytes,
+    }) = protocol::decode(body)
+    else {
+        return false;
+    };
+    let (before, after) = (bytes.len(), bytes.len() + chunk.len());
+    let is_full = after > CHUNK_BYTES || *length + chunk.len() + FRAME_SLACK_BYTES > CAPACITY;
+    let (false, true, Ok((prefix, end))) = (
+        is_full,
+        last == stream,
+        protocol::encode_output_prefix(stream, after),
+    ) else {
+        return false;
+    };
+    buffer.copy_within(*length - before..*length, start + end);
+    buffer[start..start + end].copy_from_slice(&prefix[..end]);
+    let from = start + end + before;
+    *length = from + chunk.len();
+    buffer[from..*length].copy_from_slice(chunk);
+    true
 }
 
 /// Sends a message, after all output before it, at once.
