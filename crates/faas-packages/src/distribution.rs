@@ -71,6 +71,14 @@ impl Distribution {
         &self.lock
     }
 
+    /// The mirror, if it is one.
+    pub fn remote(&self) -> Option<&Remote> {
+        match &self.source {
+            Source::Mirror(remote) => Some(remote),
+            Source::Directory(_) => None,
+        }
+    }
+
     /// The project that a file belongs to, and what the file must be.
     pub fn locked(&self, name: &str) -> Result<(&ProjectName, Digest), PackageError> {
         if !is_file_name(name) {
@@ -91,6 +99,7 @@ impl Distribution {
         name: &str,
         sha256: Digest,
         files: &Files,
+        room: u64,
     ) -> Result<Bytes, PackageError> {
         let missing = || {
             PackageError::NotFound(format!(
@@ -104,8 +113,9 @@ impl Distribution {
                     name: name.to_owned(),
                     url: remote.below(name),
                     sha256,
+                    size: None,
                 };
-                match files.fetch(file, Arc::clone(remote)).await {
+                match files.fetch(file, Arc::clone(remote), room).await {
                     Err(PackageError::Status {
                         status: 404 | 410, ..
                     }) => Err(missing()),
@@ -118,7 +128,7 @@ impl Distribution {
                     return Err(missing());
                 }
                 let name = name.to_owned();
-                files.read(LocalFile { name, path, sha256 }).await
+                files.read(LocalFile { name, path, sha256 }, room).await
             }
         }
     }

@@ -8,8 +8,8 @@ use super::names::quoted;
 
 /// Why a package request was refused or failed.
 ///
-/// The sentences reach programs: they name hosts, but never credentials, whole addresses or
-/// paths of this machine.
+/// The sentences reach programs: they name neither hosts nor addresses, nor what was found where a
+/// program may have sent this server. That is in [`PackageError::in_full`], for the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PackageError {
     /// Packages are turned off.
@@ -49,7 +49,7 @@ pub enum PackageError {
     NoHash(String),
     /// The contents are not what the index or the lock file promised.
     #[error(
-        "'{file}' is refused: its sha256 should be {expected} and is {actual}; \
+        "'{file}' is refused: its sha256 should be {expected} and is another; \
          it was altered or its source is inconsistent"
     )]
     WrongHash {
@@ -68,8 +68,30 @@ pub enum PackageError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// More bytes than the program that asks may have in memory.
+    #[error(
+        "{what} is too large for this program: it has more bytes than the program's memory limit of \
+         {room} bytes"
+    )]
+    TooLargeForProgram {
+        /// The file or answer.
+        what: String,
+        /// The memory limit in bytes.
+        room: u64,
+    },
+    /// The program asked for too many names that no source knows.
+    #[error(
+        "this program asked for more than {0} packages that do not exist; it gets no more answers"
+    )]
+    TooManyUnknown(u32),
+    /// The index has it on a host that is not asked.
+    #[error(
+        "{0} is on a host that this server does not ask; its operator allows hosts with \
+         FAAS_PACKAGE_HOSTS"
+    )]
+    ForeignHost(String),
     /// The source did not finish its answer within the time allowed.
-    #[error("{host} did not finish its answer within {:.1} s; try again later", .after.as_secs_f64())]
+    #[error("the package source did not finish its answer within {:.1} s; try again later", .after.as_secs_f64())]
     Timeout {
         /// Host of the source.
         host: String,
@@ -77,7 +99,7 @@ pub enum PackageError {
         after: Duration,
     },
     /// The source could not be reached, or the connection broke.
-    #[error("{host} could not be reached: {reason}; try again later")]
+    #[error("the package source could not be reached: {reason}; try again later")]
     Unreachable {
         /// Host of the source.
         host: String,
@@ -85,7 +107,7 @@ pub enum PackageError {
         reason: &'static str,
     },
     /// The source refused or failed.
-    #[error("{host} answered with HTTP status {status}{}", status_advice(*.status))]
+    #[error("the package source gave no usable answer{}", status_advice(*.status))]
     Status {
         /// Host of the source.
         host: String,
@@ -93,7 +115,7 @@ pub enum PackageError {
         status: u16,
     },
     /// The source's answer is malformed, or redirects where it must not.
-    #[error("the answer of {host} cannot be used: {reason}")]
+    #[error("the answer of the package source cannot be used: {reason}")]
     BadAnswer {
         /// Host of the source.
         host: String,
@@ -117,12 +139,26 @@ impl PackageError {
             Self::UnsupportedWheel(_) => "unsupported_wheel",
             Self::NoHash(_) => "no_hash",
             Self::WrongHash { .. } => "wrong_hash",
-            Self::TooLarge { .. } => "too_large",
+            Self::TooLarge { .. } | Self::TooLargeForProgram { .. } => "too_large",
+            Self::TooManyUnknown(_) => "too_many_unknown",
+            Self::ForeignHost(_) => "foreign_host",
             Self::Timeout { .. } => "timeout",
             Self::Unreachable { .. } => "unreachable",
             Self::Status { .. } => "status",
             Self::BadAnswer { .. } => "bad_answer",
             Self::Store => "store",
+        }
+    }
+
+    /// The sentence with what only the operator may know, for the log.
+    pub fn in_full(&self) -> String {
+        match self {
+            Self::WrongHash { actual, .. } => format!("{self} (it is {actual})"),
+            Self::Timeout { host, .. }
+            | Self::Unreachable { host, .. }
+            | Self::BadAnswer { host, .. } => format!("{self} (host {host})"),
+            Self::Status { host, status } => format!("{self} ({host}: HTTP status {status})"),
+            _ => self.to_string(),
         }
     }
 
@@ -135,9 +171,8 @@ impl PackageError {
 
 fn status_advice(status: u16) -> &'static str {
     match status {
-        401 | 403 => "; the operator of this server should check the credentials it uses there",
         408 | 429 | 500.. => "; try again later",
-        _ => "",
+        _ => "; the log of this server says why",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +21,8 @@ use url::Url;
 
 use super::error::OpenError;
 use super::error::PackageError;
+use super::hosts::Hosts;
+use super::hosts::Resolver;
 use super::remote;
 use super::remote::Remote;
 use super::retry;
@@ -37,6 +40,7 @@ pub struct Http {
     timeout: Duration,
     retries: u32,
     permits: Semaphore,
+    pub hosts: Arc<Hosts>,
 }
 
 /// What to fetch.
@@ -92,13 +96,18 @@ enum Again {
 
 impl Http {
     /// `timeout` is the longest whole time for one answer or file, retries included.
-    pub fn new(timeout: Duration, retries: u32) -> Result<Self, OpenError> {
-        // Proxies come from the environment, reqwest's default.
+    pub fn new(timeout: Duration, retries: u32, hosts: Arc<Hosts>) -> Result<Self, OpenError> {
+        let asked = hosts.clone();
+        // Proxies come from the environment, reqwest's default. They resolve names themselves, so then
+        // only the rule about hosts holds.
         let client = Client::builder()
             .user_agent(concat!("faas-server/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
             .read_timeout(READ_TIMEOUT.min(timeout))
-            .redirect(redirect::Policy::custom(follow))
+            .redirect(redirect::Policy::custom(move |attempt| {
+                follow(attempt, &asked)
+            }))
+            .dns_resolver(Arc::new(Resolver(hosts.clone())))
             .referer(false)
             .build()?;
         Ok(Self {
@@ -106,6 +115,7 @@ impl Http {
             timeout,
             retries,
             permits: Semaphore::new(MAX_REQUESTS),
+            hosts,
         })
     }
 
@@ -143,13 +153,16 @@ impl Http {
                 return Err(failure.error);
             }
             tried += 1;
-            tracing::debug!(host = %remote::host(request.url), error = %failure.error, tried,
+            tracing::debug!(host = %remote::host(request.url), error = failure.error.in_full(), tried,
                 "package request failed, trying again");
             tokio::time::sleep(pause).await;
         }
     }
 
     async fn attempt(&self, request: &Request<'_>, sink: &mut impl Sink) -> Result<Head, Failure> {
+        if !self.hosts.allow(request.url) {
+            return Err(never(PackageError::ForeignHost(request.what.to_owned())));
+        }
         let io_failed = |error: io::Error| never(PackageError::store("writing a download", &error));
         let _permit = self.permits.acquire().await;
         sink.restart().await.map_err(io_failed)?;
@@ -224,7 +237,7 @@ pub fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'stat
     error.source().map_or(error, innermost)
 }
 
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+fn follow(attempt: redirect::Attempt<'_>, hosts: &Hosts) -> redirect::Action {
     let previous = attempt.previous();
     // `previous` begins with the address that was asked for.
     if previous.len() > MAX_REDIRECTS {
@@ -234,6 +247,16 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
         .is_some_and(|from| !remote::may_lead(from, attempt.url()))
     {
         attempt.error("it redirects from https to http, or to an address that is not http(s)")
+    } else if !hosts.allow(attempt.url()) {
+        let host = remote::host(attempt.url());
+        tracing::warn!(
+            host,
+            "a package source redirects to a host that FAAS_PACKAGE_HOSTS does not name"
+        );
+        attempt.error(
+            "it redirects to another host; the operator of this server allows hosts with \
+             FAAS_PACKAGE_HOSTS",
+        )
     } else {
         attempt.follow()
     }

@@ -15,6 +15,7 @@ use super::listing::Project;
 use super::names::ProjectName;
 use super::parse;
 use super::parse::ACCEPT;
+use super::remote;
 use super::remote::Remote;
 use super::weighted::WeightedLru;
 
@@ -25,6 +26,12 @@ const REMEMBERED: u64 = 32 << 20;
 /// How long a project counts as missing after the index did not have it. Short: its author may be
 /// about to upload it. Not zero: a program may ask again and again.
 const MISSING_FOR: Duration = Duration::from_secs(30);
+/// The project whose files show on which hosts an index keeps files: every general index has it, and
+/// who may publish some project there cannot change it. A private index has its files on its own host
+/// mostly, or FAAS_PACKAGE_HOSTS names others.
+const REFERENCE: &str = "pip";
+/// How long what was learned from it is not looked up again.
+const LEARNED_FOR: Duration = Duration::from_hours(1);
 
 /// Cheap to clone; clones share what is remembered.
 #[derive(Clone)]
@@ -34,6 +41,8 @@ pub struct Index {
     fresh_for: Duration,
     remembered: Arc<Mutex<WeightedLru<ProjectName, Answer>>>,
     flights: Arc<SingleFlight<ProjectName, Arc<Project>>>,
+    /// When the hosts of files were learned last.
+    learned: Arc<tokio::sync::Mutex<Option<Instant>>>,
 }
 
 struct Answer {
@@ -50,6 +59,7 @@ impl Index {
             fresh_for,
             remembered: Arc::new(Mutex::new(WeightedLru::new(REMEMBERED))),
             flights: Arc::new(SingleFlight::new()),
+            learned: Arc::default(),
         }
     }
 
@@ -111,15 +121,38 @@ impl Index {
         if let Err(error) = &asked
             && !matches!(error, PackageError::NotFound(_))
         {
-            tracing::warn!(project = %name, host = self.remote.host(), kind = error.kind(), %error,
-                "the package index gave no usable answer");
+            tracing::warn!(project = %name, host = self.remote.host(), kind = error.kind(),
+                error = error.in_full(), "the package index gave no usable answer");
         }
         asked
     }
 
     async fn fetch(&self, name: &ProjectName) -> Result<Arc<Project>, PackageError> {
-        let missing =
-            || PackageError::NotFound(format!("the package index has no package '{name}'"));
+        let mut project = self.list(name).await?;
+        if !project.foreign.is_empty() {
+            self.learn_hosts().await;
+            let hosts = &self.http.hosts;
+            if project.foreign.iter().any(|url| hosts.allow(url)) {
+                project = self.list(name).await?;
+            }
+        }
+        if let Some(url) = project.foreign.first() {
+            tracing::warn!(project = %name, host = remote::host(url), files = project.foreign.len(),
+                "the package index names files on a host that FAAS_PACKAGE_HOSTS does not name");
+        }
+        let is_foreign = !project.foreign.is_empty();
+        match project {
+            Project {
+                any_links: false, ..
+            } => Err(missing(name)),
+            project if !project.files.is_empty() => Ok(Arc::new(project)),
+            _ if is_foreign => Err(PackageError::ForeignHost(format!("'{name}'"))),
+            _ => Err(PackageError::UnsupportedWheel(name.to_string())),
+        }
+    }
+
+    /// Asks for a project's files.
+    async fn list(&self, name: &ProjectName) -> Result<Project, PackageError> {
         let url = self.remote.below(&format!("{name}/"));
         let what = format!("the package index's answer for '{name}'");
         let request = Request {
@@ -133,27 +166,58 @@ impl Index {
         let head = match self.http.get(&request, &mut body).await {
             Err(PackageError::Status {
                 status: 404 | 410, ..
-            }) => return Err(missing()),
+            }) => return Err(missing(name)),
             answered => answered?,
         };
-
-        let key = name.clone();
+        let (key, hosts) = (name.clone(), self.http.hosts.clone());
         let parsed = blocking(move || {
             let found = parse::parse(&head.content_type, &body, &head.url)?;
-            Ok(Project::new(&key, &found.links, &head.url, &found.base))
+            Ok(Project::new(
+                &key,
+                &found.links,
+                &head.url,
+                &found.base,
+                &hosts,
+            ))
         });
-        let project = parsed.await?.map_err(|reason| PackageError::BadAnswer {
+        parsed.await?.map_err(|reason| PackageError::BadAnswer {
             host: self.remote.host(),
             reason,
-        })?;
-        match project {
-            Project {
-                any_links: false, ..
-            } => Err(missing()),
-            project if project.files.is_empty() => {
-                Err(PackageError::UnsupportedWheel(name.to_string()))
+        })
+    }
+
+    /// Learns on which hosts the index keeps its files, unless that was done a while ago.
+    async fn learn_hosts(&self) {
+        let mut learned = self.learned.lock().await;
+        if learned.is_some_and(|at| at.elapsed() < LEARNED_FOR) {
+            return;
+        }
+        *learned = Some(Instant::now());
+        let Ok(reference) = ProjectName::parse(REFERENCE) else {
+            return;
+        };
+        match self.list(&reference).await {
+            Ok(project) => {
+                let new = self.http.hosts.learn(&project.foreign);
+                tracing::info!(
+                    hosts = new.join(" "),
+                    "the package index keeps its files there"
+                );
             }
-            project => Ok(Arc::new(project)),
+            Err(error) => {
+                tracing::warn!(
+                    error = error.in_full(),
+                    "could not learn where the package index keeps its files"
+                );
+                // Not its answer but the way to it may be the reason.
+                if !matches!(error, PackageError::NotFound(_)) {
+                    *learned = None;
+                }
+            }
         }
     }
+}
+
+fn missing(name: &ProjectName) -> PackageError {
+    PackageError::NotFound(format!("the package index has no package '{name}'"))
 }

@@ -9,7 +9,7 @@
 //! | `settings`, `error`, `stats` | what goes in and out |
 //! | `names`, `policy`, `digest` | what may be asked for |
 //! | `sources`: `wheelhouse`, `distribution` + `lock`, `index` + `parse` + `listing` | who answers |
-//! | `http`, `remote`, `retry` | asking over the network |
+//! | `http`, `hosts`, `remote`, `retry` | asking over the network |
 //! | `files`, `flight`, `store`, `weighted` | fetching a file once and keeping it |
 
 mod digest;
@@ -17,6 +17,7 @@ mod distribution;
 mod error;
 mod files;
 mod flight;
+mod hosts;
 mod http;
 mod index;
 mod listing;
@@ -58,6 +59,8 @@ pub use stats::PackageStats;
 pub struct Packages {
     /// `None` if packages are turned off.
     sources: Option<Arc<Sources>>,
+    /// Most bytes of an answer for who asks by this clone.
+    room: u64,
 }
 
 impl std::fmt::Debug for Packages {
@@ -81,12 +84,33 @@ impl Packages {
         } else {
             None
         };
-        Ok(Self { sources })
+        Ok(Self {
+            sources,
+            room: u64::MAX,
+        })
     }
 
     /// No packages at all.
     pub fn none() -> Self {
-        Self { sources: None }
+        Self {
+            sources: None,
+            room: u64::MAX,
+        }
+    }
+
+    /// The same packages for a program that may have so many bytes of memory: what does not fit is
+    /// refused before it is read.
+    #[must_use]
+    pub fn within(&self, room: u64) -> Self {
+        let sources = self.sources.clone();
+        Self { sources, room }
+    }
+
+    /// Whether there is an index to ask.
+    pub fn has_index(&self) -> bool {
+        self.sources
+            .as_ref()
+            .is_some_and(|sources| sources.has_index())
     }
 
     /// The files of a project that can run here, as PEP 691 JSON. Their addresses are symbolic,
@@ -98,7 +122,14 @@ impl Packages {
     pub async fn project(&self, name: &str) -> Result<Arc<str>, PackageError> {
         let sources = self.sources()?;
         let name = sources.allowed(name)?;
-        sources.project(&name).await
+        let answer = sources.project(&name).await?;
+        if answer.len() as u64 > self.room {
+            return Err(PackageError::TooLargeForProgram {
+                what: format!("the list of files of '{name}'"),
+                room: self.room,
+            });
+        }
+        Ok(answer)
     }
 
     /// A file that [`Self::project`] named, or its `.metadata`, verified. Asks the index again if
@@ -110,7 +141,7 @@ impl Packages {
         let sources = self.sources()?;
         let project = sources.allowed(project)?;
         let wanted = Wanted::parse(&project, file)?;
-        sources.file(&project, &wanted).await
+        sources.file(&project, &wanted, self.room).await
     }
 
     /// A file of Pyodide's distribution, by the name in the lock file, verified.
@@ -118,7 +149,7 @@ impl Packages {
     /// # Errors
     /// Any [`PackageError`]; [`PackageError::NotFound`] if the lock does not name it.
     pub async fn distribution_file(&self, file: &str) -> Result<Bytes, PackageError> {
-        self.sources()?.distribution_file(file).await
+        self.sources()?.distribution_file(file, self.room).await
     }
 
     /// The normalised names of the distribution's packages that are allowed, in order.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::digest::Digest;
+use super::hosts::Hosts;
 use super::names::ProjectName;
 use super::names::WheelName;
 use super::remote;
@@ -77,6 +78,8 @@ pub struct Project {
     /// The answer for sandboxes.
     pub json: Arc<str>,
     pub files: HashMap<String, IndexFile>,
+    /// Where wheels are that were left out because their host is not asked.
+    pub foreign: Vec<Url>,
     /// Whether there were files of any kind.
     pub any_links: bool,
 }
@@ -84,8 +87,11 @@ pub struct Project {
 impl Project {
     /// Takes the wheels of this project that can run here. `page` is where the answer came from
     /// and `base` what its links are relative to.
-    pub fn new(name: &ProjectName, links: &[Link], page: &Url, base: &Url) -> Self {
+    ///
+    /// Those on hosts that are not asked are left out.
+    pub fn new(name: &ProjectName, links: &[Link], page: &Url, base: &Url, hosts: &Hosts) -> Self {
         let mut files = HashMap::new();
+        let mut foreign = Vec::new();
         let mut listed = Vec::new();
         for link in links {
             let wheel = WheelName::parse(&link.filename)
@@ -93,6 +99,10 @@ impl Project {
             let (Some(wheel), Some(url)) = (wheel, resolve(link, page, base)) else {
                 continue;
             };
+            if !hosts.allow(&url) {
+                foreign.push(url);
+                continue;
+            }
             let metadata = link
                 .core_metadata
                 .as_ref()
@@ -123,6 +133,7 @@ impl Project {
         Self {
             json: render(name, &listed),
             files,
+            foreign,
             any_links: !links.is_empty(),
         }
     }
@@ -197,7 +208,9 @@ mod tests {
 
     fn project(links: &[Link], page: &str) -> Project {
         let page = Url::parse(page).unwrap();
-        Project::new(&ProjectName::parse("six").unwrap(), links, &page, &page)
+        let hosts = Hosts::new([&page], &[]).unwrap();
+        let name = ProjectName::parse("six").unwrap();
+        Project::new(&name, links, &page, &page, &hosts)
     }
 
     fn link(filename: &str, url: &str) -> Link {
@@ -251,6 +264,8 @@ mod tests {
             link("six-1.0-cp314-cp314-win_amd64.whl", "six.whl"),
             link("other-1.0-py3-none-any.whl", "other.whl"),
             link("six-1.0-py3-none-any.whl", "http://host/downgraded.whl"),
+            link("six-1.0-py3-none-any.whl", "https://other/six.whl"),
+            link("six-1.0-py3-none-any.whl", "https://host:6379/six.whl"),
             link("six-1.0-py3-none-any.whl", "file:///etc/passwd"),
             link("../six-1.0-py3-none-any.whl", "six.whl"),
         ];

@@ -226,7 +226,8 @@ mod tests {
             );
             if let Ok(found) = parse("text/html", html.as_bytes(), &page()) {
                 let name = super::super::names::ProjectName::parse("six").unwrap();
-                super::super::listing::Project::new(&name, &found.links, &page(), &found.base);
+                let hosts = super::super::hosts::Hosts::new([], &[]).unwrap();
+                super::super::listing::Project::new(&name, &found.links, &page(), &found.base, &hosts);
             }
         }
     }

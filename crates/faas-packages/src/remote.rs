@@ -49,6 +49,21 @@ impl Remote {
         url
     }
 
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Whether what comes from there passes a network unprotected.
+    pub fn is_open_to_others(&self) -> bool {
+        let is_loopback = match self.base.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        self.base.scheme() == "http" && !is_loopback
+    }
+
     pub fn host(&self) -> String {
         host(&self.base)
     }
@@ -129,6 +144,20 @@ mod tests {
         ] {
             let error = Remote::parse("FAAS_PACKAGE_INDEX", bad).unwrap_err();
             assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_http_address_on_another_machine_is_open_to_others() {
+        let is_open = |address| Remote::parse("X", address).unwrap().is_open_to_others();
+        assert!(is_open("http://index.example/simple"));
+        for closed in [
+            "https://index.example",
+            "http://127.0.0.1:1",
+            "http://[::1]",
+            "http://localhost",
+        ] {
+            assert!(!is_open(closed), "{closed}");
         }
     }
 

@@ -23,6 +23,8 @@ pub struct PackageSettings {
     pub index: Option<String>,
     /// How long an answer of the index is used without asking again.
     pub index_fresh_for: Duration,
+    /// Further hosts that may be asked, with a port if it is not the web's (`FAAS_PACKAGE_HOSTS`).
+    pub hosts: Vec<String>,
     /// If set, only these projects, and so all their dependencies, may be used
     /// (`FAAS_PACKAGE_ALLOW`). Names may be written as people write them.
     pub allow: Option<Vec<String>>,
@@ -51,6 +53,7 @@ impl PackageSettings {
             bundled_lock,
             index: None,
             index_fresh_for: Duration::from_mins(5),
+            hosts: Vec::new(),
             allow: None,
             deny: Vec::new(),
             cache_dir,

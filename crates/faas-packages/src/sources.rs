@@ -10,6 +10,7 @@ use super::error::OpenError;
 use super::error::PackageError;
 use super::files::Files;
 use super::files::RemoteFile;
+use super::hosts::Hosts;
 use super::http::Http;
 use super::index::Index;
 use super::listing::IndexFile;
@@ -38,7 +39,6 @@ pub struct Sources {
 impl Sources {
     pub fn open(settings: &PackageSettings) -> Result<Self, OpenError> {
         let policy = Policy::new(settings.allow.as_deref(), &settings.deny)?;
-        let http = Arc::new(Http::new(settings.timeout, settings.retries)?);
         let bundled_lock = Arc::new(read_lock(&settings.bundled_lock)?);
         let wheelhouse = match &settings.wheelhouse {
             Some(directory) if !directory.is_dir() => {
@@ -54,13 +54,21 @@ impl Sources {
             None => None,
         };
         let index = match &settings.index {
-            Some(address) => {
-                let remote = Remote::parse("FAAS_PACKAGE_INDEX", address)?;
-                let fresh_for = settings.index_fresh_for;
-                Some(Index::new(http.clone(), remote, fresh_for))
-            }
+            Some(address) => Some(Remote::parse("FAAS_PACKAGE_INDEX", address)?),
             None => None,
         };
+        if index.as_ref().is_some_and(Remote::is_open_to_others) {
+            tracing::warn!(
+                "FAAS_PACKAGE_INDEX is an http:// address: who is between it and this server decides \
+                 what is installed; use https://"
+            );
+        }
+        let remotes = index
+            .iter()
+            .chain(distribution.as_ref().and_then(Distribution::remote));
+        let hosts = Arc::new(Hosts::new(remotes.map(Remote::base), &settings.hosts)?);
+        let http = Arc::new(Http::new(settings.timeout, settings.retries, hosts)?);
+        let index = index.map(|remote| Index::new(http.clone(), remote, settings.index_fresh_for));
         let counters = Arc::<Counters>::default();
         let cache = &settings.cache_dir;
         let store = Store::open(cache, settings.cache_bytes, counters.clone());
@@ -108,6 +116,7 @@ impl Sources {
         &self,
         project: &ProjectName,
         wanted: &Wanted,
+        room: u64,
     ) -> Result<Bytes, PackageError> {
         if !wanted.wheel.runs_here {
             return Err(PackageError::UnsupportedWheel(wanted.wheel.file.clone()));
@@ -118,13 +127,13 @@ impl Sources {
             let found = if wanted.metadata {
                 None
             } else {
-                wheelhouse.read(&wanted.wheel, &self.files).await?
+                wheelhouse.read(&wanted.wheel, &self.files, room).await?
             };
             return found.ok_or_else(|| not_named("the wheelhouse", &wanted.file()));
         }
         let index = self.index.as_ref().ok_or_else(|| self.no_index(project))?;
         let file = self.indexed(index, project, wanted).await?;
-        self.files.fetch(file, index.remote()).await
+        self.files.fetch(file, index.remote(), room).await
     }
 
     /// The wanted file of an index answer, from memory or from a new answer.
@@ -150,7 +159,13 @@ impl Sources {
         if wanted.metadata {
             let sha256 = metadata_sha256.ok_or_else(missing)?;
             url.set_path(&format!("{}.metadata", url.path()));
-            return Ok(RemoteFile { name, url, sha256 });
+            let size = None;
+            return Ok(RemoteFile {
+                name,
+                url,
+                sha256,
+                size,
+            });
         }
         let limit = self.files.limit;
         if size.is_some_and(|size| size > limit) {
@@ -160,7 +175,16 @@ impl Sources {
             tracing::warn!(file = name, "the package index gives no sha256");
             return Err(PackageError::NoHash(name));
         };
-        Ok(RemoteFile { name, url, sha256 })
+        Ok(RemoteFile {
+            name,
+            url,
+            sha256,
+            size,
+        })
+    }
+
+    pub fn has_index(&self) -> bool {
+        self.index.is_some()
     }
 
     fn no_index(&self, name: &ProjectName) -> PackageError {
@@ -173,7 +197,7 @@ impl Sources {
         }
     }
 
-    pub async fn distribution_file(&self, file: &str) -> Result<Bytes, PackageError> {
+    pub async fn distribution_file(&self, file: &str, room: u64) -> Result<Bytes, PackageError> {
         let distribution = self.distribution.as_ref().ok_or_else(|| {
             PackageError::NotFound(
                 "no distribution of Pyodide is configured; the operator of this server sets one \
@@ -183,7 +207,7 @@ impl Sources {
         })?;
         let (project, sha256) = distribution.locked(file)?;
         self.policy.check(project)?;
-        distribution.read(file, sha256, &self.files).await
+        distribution.read(file, sha256, &self.files, room).await
     }
 
     /// The lock file of the distribution.

@@ -88,6 +88,7 @@ impl Store {
             file: file.into(),
             path,
             hasher: Sha256::new(),
+            bytes: 0,
         })
     }
 
@@ -122,6 +123,17 @@ impl Store {
         };
         let data = blocking(kept).await?.map_err(failed)?;
         Ok(data.into())
+    }
+
+    /// Bytes of the file with this digest, if it is here.
+    pub async fn size(self: &Arc<Self>, digest: Digest) -> Result<Option<u64>, PackageError> {
+        let path = self.path(digest);
+        let found = blocking(move || fs::metadata(path)).await?;
+        match found {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(PackageError::store("reading the cache", &error)),
+        }
     }
 
     /// The file with this digest, if it is here and intact. A damaged one is dropped.
@@ -185,17 +197,20 @@ pub struct Incoming {
     file: tokio::fs::File,
     path: TempPath,
     hasher: Sha256,
+    pub bytes: u64,
 }
 
 impl Sink for Incoming {
     async fn restart(&mut self) -> io::Result<()> {
         self.hasher = Sha256::new();
+        self.bytes = 0;
         self.file.rewind().await?;
         self.file.set_len(0).await
     }
 
     async fn write(&mut self, chunk: &Bytes) -> io::Result<()> {
         self.hasher.update(chunk);
+        self.bytes += chunk.len() as u64;
         self.file.write_all(chunk).await
     }
 }

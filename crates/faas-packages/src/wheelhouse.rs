@@ -76,6 +76,7 @@ impl Wheelhouse {
         &self,
         wheel: &WheelName,
         files: &Files,
+        room: u64,
     ) -> Result<Option<Bytes>, PackageError> {
         let name = wheel.file.clone();
         let hash = move |inner: &Inner| match inner.hash(&name) {
@@ -90,7 +91,7 @@ impl Wheelhouse {
             path: self.0.directory.join(&wheel.file),
             sha256,
         };
-        let read = files.read(file).await;
+        let read = files.read(file, room).await;
         if let Err(PackageError::WrongHash { .. }) = read {
             // Changed without a new stamp. Forget it, so that the next answer is right.
             guard(&self.0.hashed).remove(&wheel.file);

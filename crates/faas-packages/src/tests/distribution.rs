@@ -39,8 +39,10 @@ async fn a_distribution_directory_is_read_by_its_own_lock_file() {
     settings.deny = vec!["libz".into()];
     let packages = open(settings).await;
     assert_eq!(packages.distribution_packages(), ["numpy", "pillow"]);
-    let numpy = packages.distribution_file(NUMPY).await.unwrap();
-    assert_eq!(numpy, "numpy's contents");
+    assert_eq!(
+        packages.distribution_file(NUMPY).await.unwrap(),
+        "numpy's contents"
+    );
 
     std::fs::write(place.path("distribution").join(NUMPY), "altered").unwrap();
     std::fs::remove_file(place.path("distribution/pillow-1.0.zip")).unwrap();

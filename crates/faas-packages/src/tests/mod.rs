@@ -2,7 +2,9 @@
 
 mod cache;
 mod distribution;
+mod hosts;
 mod index;
+mod room;
 mod server;
 mod trouble;
 mod wheelhouse;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::super::PackageError;
+use super::super::digest::Digest;
 use super::Place;
 use super::SIX;
 use super::SIX_PATH;
@@ -23,7 +24,10 @@ async fn a_wrong_hash_is_refused_and_nothing_is_kept() {
     let packages = open(place.with_index(&server)).await;
     let error = packages.file("six", SIX).await.unwrap_err();
     assert_eq!(error.kind(), "wrong_hash");
-    assert!(error.to_string().contains("sha256"));
+    let (promised, found) = (Digest::of(b"promised"), Digest::of(b"altered"));
+    assert!(error.to_string().contains(&promised.to_string()));
+    assert!(!error.to_string().contains(&found.to_string()));
+    assert!(error.in_full().contains(&found.to_string()));
     assert!(place.nothing_cached());
     assert_eq!(packages.stats().downloaded_bytes, 0);
 
@@ -96,6 +100,11 @@ async fn temporary_failures_are_retried_and_others_are_not() {
         server.on(&format!("/simple/{name}/"), [Reply::Status(status)]);
         let error = packages.project(name).await.unwrap_err();
         let host = server.host.clone();
+        let told = error.to_string();
+        assert!(
+            !told.contains(&host) && !told.contains(&status.to_string()),
+            "{told}"
+        );
         assert_eq!(error, PackageError::Status { host, status });
     }
     assert_eq!(server.count("/simple/forbidden/"), 1);
@@ -171,10 +180,9 @@ async fn an_index_that_does_not_listen_is_a_clear_error() {
     settings.index = Some(format!("http://user:s3cret@{host}/simple"));
     settings.retries = 1;
     let error = open(settings).await.project("six").await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!("{host} could not be reached: no connection; try again later")
-    );
+    let sentence = "the package source could not be reached: no connection; try again later";
+    assert_eq!(error.to_string(), sentence);
+    assert_eq!(error.in_full(), format!("{sentence} (host {host})"));
 }
 
 #[tokio::test]
@@ -214,6 +222,7 @@ async fn credentials_go_to_the_index_only_and_into_no_message() {
     index.on("/simple/broken/", [Reply::Status(401)]);
     let mut settings = place.with_index(&index);
     settings.index = Some(format!("http://user:s3cret@{}/simple", index.host));
+    settings.hosts = vec![files.host.clone()];
     assert!(!format!("{settings:?}").contains("s3cret"));
     let packages = open(settings).await;
 
