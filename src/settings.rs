@@ -241,6 +241,16 @@ pub struct Settings {
     #[arg(long, env = "FAAS_PACKAGE_INDEX", value_name = "FAAS_PACKAGE_INDEX")]
     pub package_index: Option<String>,
 
+    /// Hosts besides those of the configured addresses that may be asked for package files, such as
+    /// files.example or 10.0.0.7:8080, separated by commas; they may be on the inside of the network
+    #[arg(
+        long,
+        env = "FAAS_PACKAGE_HOSTS",
+        value_name = "FAAS_PACKAGE_HOSTS",
+        value_delimiter = ','
+    )]
+    pub package_hosts: Vec<String>,
+
     /// The only packages allowed, dependencies included, separated by commas [default: all]
     #[arg(
         long,
@@ -273,6 +283,12 @@ pub struct Settings {
     #[arg(long, env = "FAAS_PACKAGE_MEMORY", value_name = "FAAS_PACKAGE_MEMORY",
           default_value = "768", value_parser = mebibytes(16..=65_536))]
     pub package_memory: ByteSize,
+
+    /// Memory of all package zygotes together, in MiB, over what they share with Python's; the least
+    /// recently used are ended to stay below it
+    #[arg(long, env = "FAAS_PACKAGE_ZYGOTES_MEMORY", value_name = "FAAS_PACKAGE_ZYGOTES_MEMORY",
+          default_value = "1024", value_parser = mebibytes(16..=1 << 20))]
+    pub package_zygotes_memory: ByteSize,
 
     /// Package sets to prepare at start-up, such as pydantic;msgpack,jiter
     #[arg(
@@ -523,6 +539,7 @@ impl Settings {
             },
             package_zygotes: self.package_zygotes as usize,
             package_memory: self.package_memory,
+            package_zygotes_memory: self.package_zygotes_memory,
         })
     }
 
@@ -563,6 +580,7 @@ impl Settings {
             wheelhouse: self.wheelhouse.clone(),
             distribution: self.pyodide_packages.clone(),
             index: self.package_index.clone(),
+            hosts: names(&self.package_hosts),
             allow: self.package_allow.as_deref().map(names),
             deny: names(&self.package_deny),
             cache_bytes: self.package_cache.get(),

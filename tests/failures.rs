@@ -488,16 +488,21 @@ fn a_program_without_memory_for_a_package_reaches_its_memory_limit() {
         ("FAAS_WORKSPACE", workspace.path()),
     ]);
     let code = "import micropip\nprint(1)\nawait micropip.install('large')\nprint(2)";
-    // Too little for the file as it comes; enough for what comes before.
-    for memory_bytes in [40 << 20, 60 << 20] {
-        let answer = server.run(json!({
-            "code": code,
-            "timeout": 30000,
-            "limits": { "memory_bytes": memory_bytes },
-        }));
+    let install = |memory_bytes: u32| {
+        let limits = json!({ "memory_bytes": memory_bytes });
+        server.run(json!({ "code": code, "timeout": 30000, "limits": limits }))
+    };
+    // Enough for the file, but not for what it takes to install it.
+    for memory_bytes in [70 << 20, 90 << 20] {
+        let answer = install(memory_bytes);
         assert_eq!(answer.outcome(), "memory_limit", "{}", answer.stderr());
         assert_eq!(answer.stdout(), "1\n");
     }
+    // Less than the file: it is not even sent.
+    let answer = install(40 << 20);
+    assert_eq!((answer.outcome(), answer.stdout()), ("error", "1\n"));
+    let stderr = answer.stderr();
+    assert!(stderr.contains("too large for this program"), "{stderr}");
 }
 
 /// A package index on loopback that has one package, called large, whose wheel is these bytes.

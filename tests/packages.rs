@@ -423,15 +423,16 @@ fn a_killed_package_zygote_is_replaced() {
         ("FAAS_API_TOKEN", TOKEN),
     ])
     .with_token(TOKEN);
+    let code = "import six\nprint(six.PY3)";
+    let ask = || server.run(json!({ "code": code, "packages": ["six"] }));
+    prints(&ask(), "True\n");
     let pid = server.get("/health").body["package_zygotes"][0]["pid"]
         .as_i64()
         .unwrap();
     // SAFETY: kill takes two numbers; this is a zygote of our own server.
     unsafe { libc::kill(i32::try_from(pid).unwrap(), libc::SIGKILL) };
     for _ in 0..5 {
-        let answer =
-            server.run(json!({ "code": "import six\nprint(six.PY3)", "packages": ["six"] }));
-        prints(&answer, "True\n");
+        prints(&ask(), "True\n");
     }
 }
 
@@ -500,13 +501,19 @@ fn distribution() -> String {
 
 #[test]
 fn numpy_pandas_and_matplotlib_come_from_the_distribution() {
-    let server = Server::start_python(&[("FAAS_PYODIDE_PACKAGES", &distribution())]);
+    let server = Server::start_python(&[
+        ("FAAS_PYODIDE_PACKAGES", &distribution()),
+        ("FAAS_PRELOAD_TIMEOUT", "600000"),
+    ]);
     let code = "import numpy, pandas, matplotlib.pyplot as plt
 plt.plot([1, 2])
 print(int(numpy.arange(4).sum()), pandas.DataFrame({'a': [1, 2]}).a.sum())";
     let packages = json!(["numpy", "pandas", "matplotlib"]);
-    let answer = server.run(json!({ "code": code, "packages": packages, "timeout": 60_000 }));
-    prints(&answer, "6 3\n");
+    // On a busy machine the installation takes longer than a request may wait for it.
+    let ask = || server.run(json!({ "code": code, "packages": packages, "timeout": 60_000 }));
+    let answers = std::iter::repeat_with(ask).take(10);
+    let mut answers = answers.skip_while(|answer| answer.outcome() == "timeout");
+    prints(&answers.next().unwrap(), "6 3\n");
 }
 
 /// Writes the wheel of a package with one module, of the same name.

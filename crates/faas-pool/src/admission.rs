@@ -94,6 +94,11 @@ impl Admission {
         waiters.filter(|waiter| !waiter.permit.is_closed()).count()
     }
 
+    /// Most executions at once.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// Executions under way.
     pub fn executing(&self) -> usize {
         self.workers - self.lock().free

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::output::Live;
 use super::output::Output;
+use super::package_broker::BrokerError;
 use super::package_broker::PackageBroker;
 use super::report::Ending;
 use super::report::Outcome;
@@ -70,7 +71,7 @@ impl<'a> Execution<'a> {
     pub async fn finish(mut self, packages: &Packages, live: Option<&Live>) -> Report {
         let limits = &self.job.limits;
         let mut output = Output::new(limits.output, live.cloned());
-        let mut broker = PackageBroker::new(packages);
+        let mut broker = PackageBroker::for_program(packages, limits.memory);
         let mut files = Files::new(limits.files);
         let deadline = self.started + limits.wall;
         let memory = self.sandbox.watch_memory(limits.memory);
@@ -130,11 +131,13 @@ impl Files {
         }
     }
 
-    fn take(&mut self, name: &str, media_type: Option<&str>, contents: &[u8]) {
+    /// Whether it was taken.
+    fn take(&mut self, name: &str, media_type: Option<&str>, contents: &[u8]) -> bool {
         let Some(left) = self.left.checked_sub(contents.len() as u64) else {
-            return;
+            return false;
         };
-        if self.taken.len() < MAX_FILES && is_file_name(name) {
+        let may_take = self.taken.len() < MAX_FILES && is_file_name(name);
+        if may_take {
             self.left = left;
             self.taken.push(OutputFile {
                 name: name.to_owned(),
@@ -144,6 +147,7 @@ impl Files {
                 contents: contents.to_vec(),
             });
         }
+        may_take
     }
 }
 
@@ -152,7 +156,7 @@ async fn follow(
     sandbox: &mut Sandbox,
     output: &mut Output,
     files: &mut Files,
-    broker: &mut PackageBroker<'_>,
+    broker: &mut PackageBroker,
     deadline: Instant,
 ) -> (Option<Outcome>, Option<Stop>) {
     let mut stop = None;
@@ -178,6 +182,7 @@ async fn follow(
         let Ok(Some(frame)) = frame else {
             return (None, stop);
         };
+        output.count_frame(frame.len());
         match protocol::decode(&frame) {
             Ok(SandboxEvent::Output { stream, bytes }) => output.take(stream, bytes),
             Ok(SandboxEvent::Finished {
@@ -198,13 +203,20 @@ async fn follow(
                 name,
                 media_type,
                 contents,
-            }) => files.take(name, media_type, contents),
+            }) => {
+                if !files.take(name, media_type, contents) {
+                    output.count(contents.len() as u64);
+                }
+            }
             Ok(SandboxEvent::Package(request)) => {
                 let answered = broker.answer(request, &mut sandbox.socket);
                 // The program waits for the answer and could not heed a soft stop.
                 match tokio::time::timeout_at(limit.due, answered).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => return (None, stop),
+                    // One that is gone may have said why before; its last frames are still to be read.
+                    Ok(Ok(()) | Err(BrokerError::Gone(_))) => {}
+                    Ok(Err(BrokerError::TooManyQuestions)) => {
+                        return (None, Some(Stop::Questions));
+                    }
                     Err(_) => return (None, Some(Stop::WallTime)),
                 }
             }

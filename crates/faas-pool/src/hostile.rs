@@ -39,6 +39,7 @@ use proptest::test_runner::TestRunner;
 use rustix::net::SendFlags;
 use rustix::net::SocketType;
 use tokio::runtime::Runtime;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
@@ -56,6 +57,8 @@ const OUTPUT_BYTES: u64 = 10_000;
 const FILES_BYTES: u64 = 20_000;
 const RETURN_BYTES: u64 = 1000;
 const WALL: Duration = Duration::from_millis(60);
+/// A time limit that nothing here reaches.
+const LONG: Duration = Duration::from_secs(60);
 
 /// How much later than its limit an execution may end: the second that a sandbox is given to heed a
 /// soft stop, and a busy machine.
@@ -210,6 +213,8 @@ fn piece() -> impl Strategy<Value = Piece> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     Close,
+    /// Closes without having read anything but its job.
+    CloseUnread,
     /// Keeps its socket open and says nothing.
     Hang,
     /// Sends this, over and over.
@@ -231,7 +236,7 @@ fn spawn(command: &mut Command) -> i32 {
     i32::try_from(child.id()).unwrap()
 }
 
-fn job() -> Job {
+fn job(wall: Duration) -> Job {
     Job {
         task: Task::Run,
         language: Language::JavaScript,
@@ -240,7 +245,7 @@ fn job() -> Job {
         auto_install: false,
         files: Vec::new(),
         limits: Limits {
-            wall: WALL,
+            wall,
             cpu: Duration::from_secs(1),
             memory: ByteSize::mib(1),
             output: ByteSize::bytes(OUTPUT_BYTES),
@@ -253,13 +258,17 @@ fn job() -> Job {
 
 /// Packages that are on, so that questions are looked into, but come from nowhere.
 fn packages(directory: &std::path::Path) -> Packages {
+    Packages::open(&settings(directory)).unwrap()
+}
+
+fn settings(directory: &std::path::Path) -> PackageSettings {
     let lock = directory.join("lock.json");
     std::fs::write(
         &lock,
         r#"{"info": {"abi_version": "1", "arch": "wasm32", "platform": "x", "python": "3.14.0", "version": "1"}, "packages": {}}"#,
     )
     .unwrap();
-    Packages::open(&PackageSettings::new(lock, directory.join("cache"))).unwrap()
+    PackageSettings::new(lock, directory.join("cache"))
 }
 
 /// Executes a job in a "sandbox" that sends `stream`. Returns the outcome and how long it took.
@@ -268,10 +277,12 @@ async fn execute(
     stream: Vec<u8>,
     then: Then,
 ) -> (Result<Report, SandboxError>, Duration) {
-    execute_in(idle_process(), packages, stream, then).await
+    execute_for(WALL, idle_process(), packages, stream, then).await
 }
 
-async fn execute_in(
+/// The same with another time limit, and with a process of the caller's.
+async fn execute_for(
+    wall: Duration,
     process: i32,
     packages: &Packages,
     stream: Vec<u8>,
@@ -283,11 +294,19 @@ async fn execute_in(
         // Like a sandbox that reads what it is sent, until the supervisor is done with it.
         let drain = std::thread::spawn(move || {
             let mut space = [0; 4096];
+            if then == Then::CloseUnread {
+                return;
+            }
             while matches!(reader.read(&mut space), Ok(1..)) {}
         });
         if theirs.write_all(&stream).is_ok() {
             match then {
                 Then::Close => theirs.shutdown(std::net::Shutdown::Both).unwrap_or(()),
+                Then::CloseUnread => {
+                    // The supervisor reads what was sent before it notices.
+                    std::thread::sleep(Duration::from_millis(300));
+                    theirs.shutdown(std::net::Shutdown::Both).unwrap_or(());
+                }
                 Then::Hang => {}
                 Then::Flood(frames) => while theirs.write_all(frames).is_ok() {},
             }
@@ -299,7 +318,7 @@ async fn execute_in(
     let socket = OwnedFd::from(ours);
     let prepared = Sandbox::prepare(process, socket, instance, LARGEST_PAYLOAD);
     let outcome = match tokio::time::timeout(Duration::from_secs(1), prepared).await {
-        Ok(Ok(sandbox)) => match Execution::start(sandbox, &job()).await {
+        Ok(Ok(sandbox)) => match Execution::start(sandbox, &job(wall)).await {
             Ok(execution) => Ok(execution.finish(packages, None).await),
             Err(error) => Err(error),
         },
@@ -393,7 +412,7 @@ fn a_sandbox_that_never_pauses_is_stopped_all_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let packages = packages(directory.path());
     let greeting = [Event::Ready.encode(), Event::Started.encode()].concat();
-    // Frames that count for no limit: empty output, and files with names that are none.
+    // Frames that carry nothing all the same: empty output, and files with names that are none.
     let empty = Event::Output(true, Vec::new()).encode().repeat(2000);
     let files = Event::File("..".to_owned(), None, vec![0; 10])
         .encode()
@@ -401,12 +420,14 @@ fn a_sandbox_that_never_pauses_is_stopped_all_the_same() {
     let questions = Event::Package(0, "x".to_owned(), String::new())
         .encode()
         .repeat(100);
-    for frames in [empty, files, questions] {
+    let flood = Status::Exceeded(Limit::Output);
+    for (frames, status) in [(empty, flood), (files, flood), (questions, Status::Killed)] {
         let flood = Then::Flood(Box::leak(frames.into_boxed_slice()));
-        let (outcome, took) = runtime.block_on(execute(&packages, greeting.clone(), flood));
+        let executed = execute_for(LONG, idle_process(), &packages, greeting.clone(), flood);
+        let (outcome, took) = runtime.block_on(executed);
         let report = outcome.unwrap();
-        assert_eq!(report.status, Status::Exceeded(Limit::WallTime));
-        assert!(took < WALL + LATE, "took {took:?}");
+        assert_eq!(report.status, status, "{}", report.stderr);
+        assert!(took < LONG, "took {took:?}");
     }
 }
 
@@ -452,8 +473,7 @@ fn memory_that_the_kernel_does_not_count_runs_into_the_limit_all_the_same() {
         theirs.write_all(&greeting).unwrap();
         let instance = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
         let prepared = Sandbox::prepare(child, OwnedFd::from(ours), instance, LARGEST_PAYLOAD);
-        let mut job = job();
-        job.limits.wall = Duration::from_secs(60);
+        let mut job = job(LONG);
         job.limits.cpu = Duration::from_secs(60);
         job.limits.memory = ByteSize::mib(64);
         let execution = Execution::start(prepared.await.unwrap(), &job)
@@ -485,7 +505,7 @@ fn a_sandbox_that_the_kernel_killed_for_a_system_call_violated_the_rules() {
         while !zombie().contains(") Z") {
             std::thread::yield_now();
         }
-        let execution = execute_in(process, &packages, stream.concat(), Then::Close);
+        let execution = execute_for(WALL, process, &packages, stream.concat(), Then::Close);
         let report = runtime.block_on(execution).0.unwrap();
         assert_eq!((report.status, report.exit_code), (status, exit_code));
         assert_eq!(report.stdout, "begin\n");
@@ -541,6 +561,33 @@ fn a_sandbox_cannot_pass_a_file_off_as_anything_but_a_picture() {
         .map(|file| file.media_type.as_deref())
         .collect();
     assert_eq!(types, [None, None, None, None, None, Some("image/png")]);
+}
+
+#[test]
+fn a_sandbox_that_ends_before_it_reads_an_answer_is_heard_to_the_end() {
+    let runtime = runtime();
+    let directory = tempfile::tempdir().unwrap();
+    let wheels = directory.path().join("wheels");
+    std::fs::create_dir(&wheels).unwrap();
+    let wheel = "large-1.0-py3-none-any.whl";
+    // More than fits into the socket, so that the answer is still being sent.
+    std::fs::write(wheels.join(wheel), vec![0; 900 << 10]).unwrap();
+    let mut settings = settings(directory.path());
+    settings.wheelhouse = Some(wheels);
+    let packages = Packages::open(&settings).unwrap();
+    let question = Event::Package(1, "large".to_owned(), wheel.to_owned());
+    let end = Event::Finished(1, None, Some(Limit::Memory), Stages::default());
+    let stream = [Event::Ready, Event::Started, question, end].map(|event| event.encode());
+    let executed = execute_for(
+        LONG,
+        idle_process(),
+        &packages,
+        stream.concat(),
+        Then::CloseUnread,
+    );
+    let (outcome, took) = runtime.block_on(executed);
+    assert_eq!(outcome.unwrap().status, Status::Exceeded(Limit::Memory));
+    assert!(took < LONG, "took {took:?}");
 }
 
 #[test]
@@ -613,7 +660,8 @@ fn whatever_a_zygote_sends_harms_no_other_process() {
 }
 
 /// A zygote wanted, with requirements of so many bytes.
-fn fork_request(bytes: usize) -> (ForkRequest, oneshot::Receiver<i32>) {
+fn fork_request(bytes: usize) -> (ForkRequest, oneshot::Receiver<(i32, OwnedSemaphorePermit)>) {
+    let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     let (reply, answer) = oneshot::channel();
     let request = ForkRequest {
         requirements: vec!["x".repeat(bytes)],
@@ -621,6 +669,7 @@ fn fork_request(bytes: usize) -> (ForkRequest, oneshot::Receiver<i32>) {
         job: socket_pair(SocketType::STREAM).unwrap().0,
         control: socket_pair(SocketType::SEQPACKET).unwrap().0,
         log: std::io::pipe().unwrap().1,
+        place,
         reply,
     };
     (request, answer)

@@ -2,6 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
+use bytes::Buf;
+use bytes::Bytes;
 use bytes::BytesMut;
 use faas_protocol as protocol;
 use faas_protocol::ByteSize;
@@ -49,6 +51,18 @@ impl JobSocket {
     pub async fn send<T: Serialize>(&mut self, message: &T) -> Result<(), SandboxError> {
         let frame = protocol::encode_frame(message).map_err(|_| SandboxError::Protocol)?;
         let sent = self.writer.write_all(&frame).await;
+        sent.map_err(SandboxError::Socket)
+    }
+
+    /// Sends [`faas_protocol::PackageAnswer::Contents`] without copying the contents.
+    ///
+    /// # Errors
+    /// When the other side is gone.
+    pub async fn send_contents(&mut self, contents: Bytes) -> Result<(), SandboxError> {
+        let prefix = protocol::encode_contents_prefix(contents.len());
+        let prefix = Bytes::from(prefix.map_err(|_| SandboxError::Protocol)?);
+        // Written with one call, as far as the socket takes it.
+        let sent = self.writer.write_all_buf(&mut prefix.chain(contents)).await;
         sent.map_err(SandboxError::Socket)
     }
 

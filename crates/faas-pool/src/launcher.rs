@@ -18,6 +18,7 @@ use rustix::thread::Pid;
 use tokio::sync::oneshot;
 
 use super::process::ChildProcess;
+use super::zygote::ZygoteProcess;
 
 type Reply = oneshot::Sender<std::io::Result<Launched>>;
 
@@ -31,7 +32,7 @@ pub struct Launcher {
 /// A started zygote, and the supervisor's ends of its control socket and of its standard error.
 #[derive(Debug)]
 pub struct Launched {
-    pub process: ChildProcess,
+    pub process: ZygoteProcess,
     pub control: OwnedFd,
     pub log: PipeReader,
 }
@@ -91,7 +92,7 @@ fn launch(arguments: &[OsString]) -> std::io::Result<Launched> {
         .stderr(stderr)
         .spawn()?;
     Ok(Launched {
-        process: ChildProcess::adopt(child.id() as i32, ())?,
+        process: ChildProcess::adopt(child.id() as i32, None)?,
         control,
         log,
     })

@@ -16,6 +16,7 @@ mod launcher;
 mod memory_watch;
 mod output;
 mod package_broker;
+mod package_budget;
 mod package_pools;
 mod package_set;
 mod process;
@@ -25,6 +26,7 @@ mod sandbox;
 mod shelf;
 mod status;
 mod time_limit;
+mod waiting;
 mod zygote;
 mod zygote_pool;
 
@@ -33,7 +35,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::time::Instant;
 
 use faas_linux::ProcessStatus;
 use faas_packages::Packages;
@@ -58,7 +59,9 @@ use hidden::Hidden;
 use launcher::Launcher;
 use package_pools::PackagePools;
 use sandbox::SandboxError;
-use shelf::NoSandbox;
+use waiting::NotTaken;
+use waiting::Taken;
+use waiting::Wait;
 use zygote::InstallLimits;
 use zygote::ZygoteSource;
 use zygote_pool::Resources;
@@ -105,7 +108,7 @@ pub struct PoolStats {
     pub idle: usize,
     /// Executing.
     pub active: usize,
-    /// Requests waiting for their turn.
+    /// Requests waiting for their turn, or for their packages.
     pub queued: usize,
 }
 
@@ -127,8 +130,10 @@ pub struct Pool {
     /// The zygotes that booted a runtime.
     bases: BTreeMap<Runtime, Arc<ZygotePool>>,
     /// A zygote per set of packages, forked from one of those.
-    package_pools: PackagePools,
+    package_pools: Arc<PackagePools>,
     install_limits: InstallLimits,
+    /// A permit per request that may wait for its packages.
+    waiting_for_packages: Semaphore,
     packages: Packages,
     resources: Resources,
     max_instances: usize,
@@ -169,6 +174,8 @@ pub struct PoolSettings {
     pub package_zygotes: usize,
     /// Memory that a set of packages may take when it is installed and imported.
     pub package_memory: ByteSize,
+    /// Memory of these zygotes together, over what they share with that of their runtime.
+    pub package_zygotes_memory: ByteSize,
 }
 
 /// A zygote with packages, for `/health`.
@@ -212,15 +219,21 @@ impl Pool {
             let pool = ZygotePool::open(name, source, settings.shelf, &resources);
             (runtime, Arc::new(pool))
         };
+        let capacity = settings.package_zygotes;
+        let package_pools = PackagePools::new(capacity, settings.package_zygotes_memory);
+        let package_pools = Arc::new(package_pools);
+        let watch = package_pools.clone().watch(resources.stop.clone());
+        resources.keepers.spawn(watch);
         let bases = settings.zygotes.into_iter().map(open).collect();
         Ok(Arc::new(Self {
             admission: Admission::new(settings.workers, settings.queue),
             bases,
-            package_pools: PackagePools::new(settings.package_zygotes),
+            package_pools,
             install_limits: InstallLimits {
                 memory: settings.package_memory,
                 cpu: settings.boot_within,
             },
+            waiting_for_packages: Semaphore::new(settings.workers + settings.queue),
             packages,
             resources,
             max_instances: settings.max_instances,
@@ -240,64 +253,28 @@ impl Pool {
         &self,
         request: ExecutionRequest,
     ) -> Result<(Report, PoolStats), PoolError> {
-        let asked = Instant::now();
-        let span = tracing::info_span!("queue");
-        let entered = self.admission.enter(request.priority).instrument(span);
-        let entered = entered.await;
-        let _permit = entered.map_err(|_| {
-            self.resources.metrics.found_queue_full();
-            PoolError::QueueFull(self.queue_size)
-        })?;
-        let queue = asked.elapsed();
-        let job = &request.job;
-        let runtime = job.language.runtime();
+        let mut wait = Wait::begin();
         let mut last_error = String::new();
         for _ in 0..ATTEMPTS {
             if self.resources.stop.is_cancelled() {
                 return Err(PoolError::ShuttingDown);
             }
-            let pool = self.pool_for(runtime, &request.packages)?;
-            self.make_room_for(&pool);
-            let fork = tracing::info_span!("fork");
-            let sandbox = match pool.shelf.take().instrument(fork).await {
-                Ok(sandbox) => sandbox,
-                Err(NoSandbox::Stalled(reason)) => {
-                    return Err(PoolError::NotReady { runtime, reason });
-                }
-                Err(NoSandbox::Closed) => {
-                    let state = pool.status.get();
-                    if let ZygoteState::Failed { reason } = &state {
-                        let report = Report::not_installed(reason, asked.elapsed());
-                        self.count_begun(job.task);
-                        self.count_ended(job.task, &report);
-                        return Ok((report, self.stats()));
-                    }
-                    last_error = state
-                        .reason()
-                        .unwrap_or("it made room for another")
-                        .to_owned();
+            let taken = match self.take_sandbox(&request, &mut wait).await {
+                Ok(taken) => taken,
+                Err(NotTaken::Again(reason)) => {
+                    last_error = reason;
                     continue;
                 }
-            };
-            let waited = asked.elapsed();
-            self.resources.metrics.waited(waited);
-            let _active = pool.meter.active();
-            let language = job.language.name();
-            let run = tracing::info_span!("run", language, status = field::Empty);
-            let executed = async {
-                let execution = Execution::start(sandbox, job).await?;
-                self.count_begun(job.task);
-                let live = request.live.as_ref();
-                Ok::<_, SandboxError>(execution.finish(&self.packages, live).await)
-            };
-            match executed.instrument(run.clone()).await {
-                Ok(mut report) => {
-                    run.record("status", report.status.name());
-                    report.timings.queue = queue;
-                    report.timings.sandbox = waited.saturating_sub(queue);
-                    self.count_ended(job.task, &report);
+                Err(NotTaken::Refused(error)) => return Err(error),
+                Err(NotTaken::NotRun(report)) => {
+                    let task = request.job.task;
+                    self.count_begun(task);
+                    self.count_ended(task, &report);
                     return Ok((report, self.stats()));
                 }
+            };
+            match self.run(taken, &request, &wait).await {
+                Ok(report) => return Ok((report, self.stats())),
                 Err(error) => {
                     tracing::warn!(%error, "a sandbox broke before the program started");
                     last_error = error.to_string();
@@ -307,8 +284,39 @@ impl Pool {
         Err(PoolError::Broken(last_error))
     }
 
+    /// Runs a program in the sandbox that was taken for it.
+    async fn run(
+        &self,
+        taken: Taken,
+        request: &ExecutionRequest,
+        wait: &Wait,
+    ) -> Result<Report, SandboxError> {
+        let job = &request.job;
+        let waited = wait.asked.elapsed();
+        self.resources.metrics.waited(waited);
+        let _active = taken.meter.active();
+        let language = job.language.name();
+        let run = tracing::info_span!("run", language, status = field::Empty);
+        let executed = async {
+            let execution = Execution::start(taken.sandbox, job).await?;
+            self.count_begun(job.task);
+            let live = request.live.as_ref();
+            Ok::<_, SandboxError>(execution.finish(&self.packages, live).await)
+        };
+        let mut report = executed.instrument(run.clone()).await?;
+        run.record("status", report.status.name());
+        report.timings.queue = wait.queue;
+        report.timings.sandbox = waited.saturating_sub(wait.queue);
+        self.count_ended(job.task, &report);
+        Ok(report)
+    }
+
     /// The zygote that a job needs.
-    fn pool_for(
+    fn pool_for(&self, request: &ExecutionRequest) -> Result<Arc<ZygotePool>, PoolError> {
+        self.pool_of(request.job.language.runtime(), &request.packages)
+    }
+
+    fn pool_of(
         &self,
         runtime: Runtime,
         packages: &PackageSet,
@@ -334,6 +342,7 @@ impl Pool {
                 requirements: packages.requirements().to_vec(),
                 packages: self.packages.clone(),
                 limits: self.install_limits,
+                budget: self.package_pools.budget.clone(),
             };
             let size = ShelfSize {
                 min: 1,
@@ -350,7 +359,7 @@ impl Pool {
     /// # Errors
     /// Why it does not.
     pub async fn preload(&self, packages: &PackageSet) -> Result<(), String> {
-        let pool = self.pool_for(Runtime::Python, packages);
+        let pool = self.pool_of(Runtime::Python, packages);
         let pool = pool.map_err(|error| error.to_string())?;
         pool.status.until_settled().await
     }
@@ -399,8 +408,14 @@ impl Pool {
             total: self.max_instances - self.resources.instances.available_permits(),
             idle: self.all_pools().iter().map(|pool| pool.shelf.idle()).sum(),
             active: self.admission.executing(),
-            queued: self.admission.waiting(),
+            queued: self.admission.waiting() + self.waiting_for_packages(),
         }
+    }
+
+    /// Requests that wait for their packages.
+    fn waiting_for_packages(&self) -> usize {
+        let most = self.admission.workers() + self.queue_size;
+        most - self.waiting_for_packages.available_permits()
     }
 
     /// Sandboxes of a kind that wait for a job.

@@ -8,6 +8,8 @@ use tokio::sync::mpsc;
 const FLOOD_FACTOR: u64 = 16;
 /// But not before it wrote this much, in bytes.
 const FLOOD_FLOOR: u64 = 32 << 20;
+/// What a frame counts for at least, in bytes.
+const LEAST_COUNTED: u64 = 256;
 
 /// What is told of an execution while it goes on.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,9 +48,19 @@ impl Output {
         }
     }
 
+    /// Counts a frame of this length, in bytes, for what it costs if it carries next to nothing.
+    pub fn count_frame(&mut self, length: usize) {
+        self.count(LEAST_COUNTED.saturating_sub(length as u64));
+    }
+
+    /// Counts bytes that are not kept as written.
+    pub fn count(&mut self, bytes: u64) {
+        self.written = self.written.saturating_add(bytes);
+    }
+
     /// Takes what was written.
     pub fn take(&mut self, stream: Stream, bytes: &[u8]) {
-        self.written = self.written.saturating_add(bytes.len() as u64);
+        self.count(bytes.len() as u64);
         let used = (self.stdout.len() + self.stderr.len()) as u64;
         let room = usize::try_from(self.budget.get().saturating_sub(used)).unwrap_or(usize::MAX);
         let mut kept = bytes;

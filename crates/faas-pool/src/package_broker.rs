@@ -1,8 +1,11 @@
 //! Answers what sandboxes ask about packages.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use faas_packages::PackageError;
 use faas_packages::Packages;
+use faas_protocol::ByteSize;
 use faas_protocol::PackageAnswer;
 use faas_protocol::PackageRequest;
 
@@ -11,68 +14,132 @@ use super::sandbox::SandboxError;
 
 /// Most questions of one program: an import of everything asks for a few hundred.
 const MAX_QUESTIONS: u32 = 2000;
+/// Most names that the index does not know. Each reaches the index, so more would carry data out.
+const MAX_UNKNOWN: u32 = 100;
 
-/// Answers what one sandbox asks.
-pub struct PackageBroker<'a> {
-    packages: &'a Packages,
+/// Answers what one sandbox asks, and logs once what it was refused.
+pub struct PackageBroker {
+    packages: Packages,
     questions: u32,
+    unknown: u32,
+    refused: u32,
+    first_refusal: Option<PackageError>,
 }
 
-impl<'a> PackageBroker<'a> {
-    pub fn new(packages: &'a Packages) -> Self {
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    #[error("the sandbox is gone: {0}")]
+    Gone(SandboxError),
+    #[error("the program asked about packages more than {MAX_QUESTIONS} times")]
+    TooManyQuestions,
+}
+
+impl PackageBroker {
+    /// For a program that may have so much memory.
+    pub fn for_program(packages: &Packages, memory: ByteSize) -> Self {
+        Self::new(packages.within(memory.get()))
+    }
+
+    /// For a zygote that installs packages.
+    pub fn for_zygote(packages: &Packages) -> Self {
+        Self::new(packages.clone())
+    }
+
+    fn new(packages: Packages) -> Self {
         Self {
             packages,
             questions: 0,
+            unknown: 0,
+            refused: 0,
+            first_refusal: None,
         }
     }
 
     /// Finds the answer and sends it.
     ///
     /// # Errors
-    /// When the sandbox is gone.
+    /// When the sandbox is gone, or asked too often.
     pub async fn answer(
         &mut self,
         request: PackageRequest<'_>,
         socket: &mut JobSocket,
-    ) -> Result<(), SandboxError> {
+    ) -> Result<(), BrokerError> {
         self.questions += 1;
         if self.questions > MAX_QUESTIONS {
-            let answer = PackageAnswer::Refused("this program asked for too many packages");
-            return socket.send(&answer).await;
+            return Err(BrokerError::TooManyQuestions);
         }
-        let answered = self.find(request).await;
-        let answer = match &answered {
-            Ok(Found::Contents(bytes)) => PackageAnswer::Contents(bytes),
-            Ok(Found::InWheelhouse(there)) => PackageAnswer::InWheelhouse(*there),
-            Ok(Found::Provider(package)) => PackageAnswer::Provider(package.as_deref()),
+        let sent = match self.find(request).await {
+            Ok(Found::Contents(bytes)) => socket.send_contents(bytes).await,
+            Ok(Found::InWheelhouse(there)) => {
+                socket.send(&PackageAnswer::InWheelhouse(there)).await
+            }
+            Ok(Found::Provider(package)) => {
+                let answer = PackageAnswer::Provider(package.as_deref());
+                socket.send(&answer).await
+            }
             Err(error) => {
-                tracing::info!(kind = error.kind(), %error, "refused a package");
                 let reason = error.to_string();
-                return socket.send(&PackageAnswer::Refused(&reason)).await;
+                self.refused += 1;
+                self.first_refusal.get_or_insert(error);
+                socket.send(&PackageAnswer::Refused(&reason)).await
             }
         };
-        socket.send(&answer).await
+        sent.map_err(BrokerError::Gone)
     }
 
-    async fn find(&self, request: PackageRequest<'_>) -> Result<Found, PackageError> {
+    async fn find(&mut self, request: PackageRequest<'_>) -> Result<Found, PackageError> {
+        let asks_index = match request {
+            PackageRequest::Project { .. }
+            | PackageRequest::File { .. }
+            | PackageRequest::Provider { .. } => self.packages.has_index(),
+            PackageRequest::DistributionFile { .. } | PackageRequest::InWheelhouse { .. } => false,
+        };
+        if asks_index && self.unknown >= MAX_UNKNOWN {
+            return Err(PackageError::TooManyUnknown(MAX_UNKNOWN));
+        }
+        let found = self.look_up(request).await;
+        let is_unknown = matches!(
+            found,
+            Ok(Found::Provider(None)) | Err(PackageError::NotFound(_))
+        );
+        self.unknown += u32::from(asks_index && is_unknown);
+        found
+    }
+
+    async fn look_up(&self, request: PackageRequest<'_>) -> Result<Found, PackageError> {
+        let packages = &self.packages;
         Ok(match request {
             PackageRequest::Project { name } => {
-                let answer = self.packages.project(name).await?;
-                Found::Contents(Bytes::copy_from_slice(answer.as_bytes()))
+                let answer: Arc<[u8]> = packages.project(name).await?.into();
+                Found::Contents(Bytes::from_owner(answer))
             }
             PackageRequest::File { project, file } => {
-                Found::Contents(self.packages.file(project, file).await?)
+                Found::Contents(packages.file(project, file).await?)
             }
             PackageRequest::DistributionFile { file } => {
-                Found::Contents(self.packages.distribution_file(file).await?)
+                Found::Contents(packages.distribution_file(file).await?)
             }
             PackageRequest::InWheelhouse { name } => {
-                Found::InWheelhouse(self.packages.in_wheelhouse(name).await?)
+                Found::InWheelhouse(packages.in_wheelhouse(name).await?)
             }
             PackageRequest::Provider { module } => {
-                Found::Provider(self.packages.provider(module).await?)
+                Found::Provider(packages.provider(module).await?)
             }
         })
+    }
+}
+
+impl Drop for PackageBroker {
+    fn drop(&mut self) {
+        if let Some(first) = &self.first_refusal {
+            tracing::info!(
+                refused = self.refused,
+                kind = first.kind(),
+                first = first.in_full(),
+                "refused packages"
+            );
+        }
     }
 }
 

@@ -155,6 +155,12 @@ impl<K: Send + 'static> ChildProcess<K> {
         }
     }
 
+    /// Replaces what is kept until it is reaped; returns what was kept before.
+    pub fn keep(&mut self, kept: K) -> Option<K> {
+        let held = self.held.as_mut();
+        held.map(|(_, before, _)| std::mem::replace(before, kept))
+    }
+
     /// Waits for its end and reaps it. May be given up and called again.
     pub async fn reap(&self) -> ExitStatus {
         match &self.held {

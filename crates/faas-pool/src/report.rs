@@ -10,6 +10,7 @@ use faas_protocol::Status;
 use faas_protocol::Usage;
 
 use super::output::Output;
+use super::package_broker::BrokerError;
 use super::process::ExitStatus;
 use super::return_value;
 
@@ -89,6 +90,8 @@ pub enum Stop {
     WallTime,
     Flood,
     Memory,
+    /// It asked about packages too often.
+    Questions,
 }
 
 /// What the sandbox said of its program's end.
@@ -113,14 +116,31 @@ impl Outcome {
 impl Report {
     /// The report of a program that did not run because its packages could not be installed.
     pub fn not_installed(reason: &str, wall: Duration) -> Self {
+        let stderr =
+            format!("{reason}\nThe program was not run: its packages could not be installed\n");
+        Self::not_run(Status::Error, 1, stderr, wall)
+    }
+
+    /// The report of a program that did not run because its packages were still being installed when
+    /// its time was over.
+    pub fn still_installing(limit: Duration, wall: Duration) -> Self {
+        let stderr = format!(
+            "The program was not run: its packages were still being installed. That goes on, so the \
+             same request finds them sooner; or raise its 'timeout'\n\
+             Execution stopped: time limit of {} ms reached\n",
+            limit.as_millis()
+        );
+        let status = Status::Exceeded(Limit::WallTime);
+        Self::not_run(status, TIMED_OUT, stderr, wall)
+    }
+
+    fn not_run(status: Status, exit_code: i32, stderr: String, wall: Duration) -> Self {
         Self {
             sandbox: "sandbox-none".to_owned(),
-            status: Status::Error,
-            exit_code: 1,
+            status,
+            exit_code,
             stdout: String::new(),
-            stderr: format!(
-                "{reason}\nThe program was not run: its packages could not be installed\n"
-            ),
+            stderr,
             return_value: None,
             files: Vec::new(),
             truncated: false,
@@ -152,6 +172,7 @@ impl Ending {
         match self.stop {
             Some(Stop::Flood) => return Status::Exceeded(Limit::Output),
             Some(Stop::Memory) => return Status::Exceeded(Limit::Memory),
+            Some(Stop::Questions) => return Status::Killed,
             Some(Stop::WallTime) | None => {}
         }
         match &self.outcome {
@@ -242,6 +263,9 @@ impl Ending {
             Status::Violation => {
                 "Execution stopped: the sandbox made a system call that no honest program makes"
                     .to_owned()
+            }
+            Status::Killed if self.stop == Some(Stop::Questions) => {
+                format!("Execution stopped: {}", BrokerError::TooManyQuestions)
             }
             Status::Killed => format!(
                 "Execution stopped: the sandbox process ended unexpectedly ({})",

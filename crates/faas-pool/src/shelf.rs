@@ -42,6 +42,8 @@ pub struct Shelf {
     size: ShelfSize,
     /// Woken when the zygote should look whether to fork.
     pub demand: Notify,
+    /// Woken when there is a sandbox, or a reason not to wait for one.
+    news: Notify,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,7 @@ impl Shelf {
             }),
             size,
             demand: Notify::new(),
+            news: Notify::new(),
         }
     }
 
@@ -105,6 +108,27 @@ impl Shelf {
         receiver.await.map_err(dismissed)
     }
 
+    /// Waits until a sandbox is on the shelf, without taking it.
+    ///
+    /// # Errors
+    /// [`NoSandbox`] if there will be none soon.
+    pub async fn until_idle(&self) -> Result<(), NoSandbox> {
+        loop {
+            let news = self.news.notified();
+            {
+                let mut state = self.lock();
+                state.last_taken = Instant::now();
+                if !state.idle.is_empty() {
+                    return Ok(());
+                }
+                if let Some(reason) = state.no_sandbox() {
+                    return Err(reason);
+                }
+            }
+            news.await;
+        }
+    }
+
     /// Gives a sandbox to who waits longest, or puts it on the shelf.
     pub fn put(&self, mut sandbox: Sandbox) {
         let mut state = self.lock();
@@ -117,6 +141,7 @@ impl Shelf {
         }
         if !state.closed {
             state.idle.push_back(sandbox);
+            self.news.notify_waiters();
         }
     }
 
@@ -150,6 +175,7 @@ impl Shelf {
         state.waiting.clear();
         let sandboxes = std::mem::take(&mut state.idle);
         drop(state);
+        self.news.notify_waiters();
         drop(sandboxes);
     }
 
@@ -163,6 +189,7 @@ impl Shelf {
         let mut state = self.lock();
         state.stalled = Some(reason);
         state.waiting.clear();
+        self.news.notify_waiters();
     }
 
     /// Sandboxes are to be expected again.

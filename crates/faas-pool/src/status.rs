@@ -1,5 +1,8 @@
 //! What is known of a zygote, for `/health` and for those who wait for it.
 
+use std::time::Instant;
+
+use faas_protocol::ByteSize;
 use faas_protocol::Layers;
 use faas_protocol::RuntimeVersion;
 use tokio::sync::watch;
@@ -21,8 +24,12 @@ pub enum ZygoteState {
         /// Whether it failed so often in a row that nobody should wait for it.
         is_hopeless: bool,
     },
-    /// It never will be up.
-    Failed { reason: String },
+    /// It was given up.
+    Failed {
+        reason: String,
+        /// When another may be tried; `None` if at once.
+        retry_at: Option<Instant>,
+    },
 }
 
 /// What a zygote said of itself when it had booted.
@@ -32,6 +39,8 @@ pub struct Booted {
     pub version: RuntimeVersion,
     /// The lock-down layers of its sandboxes.
     pub layers: Layers,
+    /// Memory that it shared with the zygote it was forked from, when it was forked.
+    pub inherited: ByteSize,
 }
 
 impl ZygoteState {
@@ -61,9 +70,9 @@ impl ZygoteState {
         match self {
             Self::Booting => Some("it is booting"),
             Self::Up(_) => None,
-            Self::Stalled { reason, .. } | Self::Down { reason, .. } | Self::Failed { reason } => {
-                Some(reason)
-            }
+            Self::Stalled { reason, .. }
+            | Self::Down { reason, .. }
+            | Self::Failed { reason, .. } => Some(reason),
         }
     }
 }
@@ -129,9 +138,10 @@ impl ZygoteStatus {
         });
     }
 
-    /// It will not be tried again.
-    pub fn set_failed(&self, reason: String) {
-        self.state.send_replace(ZygoteState::Failed { reason });
+    /// It is given up; `retry_at`: when another may be tried, if not at once.
+    pub fn set_failed(&self, reason: String, retry_at: Option<Instant>) {
+        self.state
+            .send_replace(ZygoteState::Failed { reason, retry_at });
     }
 
     /// Waits until the zygote serves; for ever, if it never does.
@@ -147,7 +157,7 @@ impl ZygoteStatus {
     pub async fn until_settled(&self) -> Result<(), String> {
         let verdict = |state: &ZygoteState| match state {
             ZygoteState::Up(_) => Some(Ok(())),
-            ZygoteState::Failed { reason }
+            ZygoteState::Failed { reason, .. }
             | ZygoteState::Stalled { reason, .. }
             | ZygoteState::Down {
                 reason,
@@ -177,6 +187,7 @@ mod tests {
             pid: 42,
             version: RuntimeVersion::default(),
             layers: Layers::default(),
+            inherited: ByteSize::default(),
         }
     }
 
@@ -197,7 +208,7 @@ mod tests {
         assert_eq!(verdict(&status).await, Some(Err("no memory".to_owned())));
         status.set_up(booted());
         assert_eq!(verdict(&status).await, Some(Ok(())));
-        status.set_failed("no such package".to_owned());
+        status.set_failed("no such package".to_owned(), None);
         assert_eq!(
             verdict(&status).await,
             Some(Err("no such package".to_owned()))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use faas_protocol::ByteSize;
 use faas_telemetry::Meter;
@@ -16,6 +17,7 @@ use super::shelf::ShelfSize;
 use super::status::ZygoteStatus;
 use super::zygote::ForkRequest;
 use super::zygote::Keeper;
+use super::zygote::REMEMBER_FAILURE;
 use super::zygote::ZygoteSource;
 
 /// Zygotes wanted from a zygote that is busy or down, at most.
@@ -69,10 +71,34 @@ impl ZygotePool {
             meter: pool.meter.clone(),
             instances: resources.instances.clone(),
             fork_requests: inbox,
+            has_served: false,
             stop: pool.stop.clone(),
         };
         resources.keepers.spawn(keeper.run());
         pool
+    }
+
+    /// Ends the zygote for good, and tells those who wait and those who come why.
+    pub fn give_up(&self, reason: String) {
+        let retry_at = Instant::now() + REMEMBER_FAILURE;
+        tracing::warn!(
+            zygote = self.status.name(),
+            reason,
+            "gave a package zygote up"
+        );
+        self.status.set_failed(reason, Some(retry_at));
+        self.end();
+    }
+
+    /// Ends the zygote; the next request for it opens it again.
+    pub fn retire(&self, reason: String) {
+        self.status.set_down(reason, true);
+        self.end();
+    }
+
+    fn end(&self) {
+        self.stop.cancel();
+        self.shelf.close();
     }
 }
 

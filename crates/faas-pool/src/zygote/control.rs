@@ -32,7 +32,10 @@ pub enum Pending {
         instance: OwnedSemaphorePermit,
         starting: Gauged,
     },
-    Zygote(oneshot::Sender<i32>),
+    Zygote {
+        reply: oneshot::Sender<(i32, OwnedSemaphorePermit)>,
+        place: OwnedSemaphorePermit,
+    },
 }
 
 /// The supervisor's end of a control socket.
@@ -70,7 +73,10 @@ impl Control {
             request.log.as_fd(),
         ];
         self.send(&command, &descriptors).await?;
-        Ok(Pending::Zygote(request.reply))
+        Ok(Pending::Zygote {
+            reply: request.reply,
+            place: request.place,
+        })
     }
 
     async fn send(

@@ -14,6 +14,7 @@ use std::time::Instant;
 use faas_protocol::ByteSize;
 use faas_protocol::ZygoteEvent;
 use faas_telemetry::Meter;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -54,6 +55,12 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// A sandbox that is not ready by then never will be.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a set of packages that could not be brought up is not tried again.
+pub const REMEMBER_FAILURE: Duration = Duration::from_secs(60);
+
+/// A zygote's process, and its right to be alive: one with packages has one.
+pub type ZygoteProcess = ChildProcess<Option<OwnedSemaphorePermit>>;
+
 /// What a zygote's keeper needs.
 pub struct Keeper {
     pub source: ZygoteSource,
@@ -67,6 +74,8 @@ pub struct Keeper {
     pub instances: Arc<Semaphore>,
     /// Zygotes that others want forked from this one.
     pub fork_requests: mpsc::Receiver<ForkRequest>,
+    /// Whether it ever brought a sandbox.
+    pub has_served: bool,
     pub stop: CancellationToken,
 }
 
@@ -104,7 +113,7 @@ async fn until_exceeded(watch: Option<MemoryWatch>) {
 }
 
 /// A zygote that closed its socket has mostly ended, and how says more.
-async fn how_it_ended(down: Down, process: &ChildProcess) -> Down {
+async fn how_it_ended(down: Down, process: &ZygoteProcess) -> Down {
     match down {
         Down::Control(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             let ended = tokio::time::timeout(EXITED_WITHIN, process.reap()).await;
@@ -115,7 +124,8 @@ async fn how_it_ended(down: Down, process: &ChildProcess) -> Down {
 }
 
 impl Keeper {
-    /// Runs until `stop`: boots, serves, and starts over whenever the zygote goes down.
+    /// Runs until `stop`: boots, serves, and starts over whenever the zygote goes down. One with
+    /// packages is not started over: what its packages did once they may do again.
     pub async fn run(mut self) {
         let mut failures = 0;
         let mut stalled = None;
@@ -138,8 +148,12 @@ impl Keeper {
             if let Down::NotInstalled(reason) = down {
                 // Trying again would bring the same; the next request for it may.
                 tracing::warn!(zygote = self.status.name(), "packages cannot be installed");
-                self.status.set_failed(reason);
+                self.status.set_failed(reason, None);
                 return self.close();
+            }
+            let is_no_fault_of_packages = matches!(down, Down::NotLaunched(_));
+            if self.source.is_fork() && !is_no_fault_of_packages {
+                return self.end(&down);
             }
             tracing::error!(zygote = self.status.name(), reason = %down, failures, "zygote down");
             let is_hopeless = failures >= PATIENCE;
@@ -158,6 +172,25 @@ impl Keeper {
         self.shelf.close();
     }
 
+    /// Ends after a zygote with packages went down. The next request may have it forked again if it
+    /// served; if it never did, not for a while.
+    fn end(&self, down: &Down) {
+        let zygote = self.status.name();
+        if self.has_served {
+            tracing::error!(zygote, reason = %down, "package zygote down");
+            self.status.set_down(down.to_string(), true);
+        } else {
+            tracing::warn!(zygote, reason = %down, "gave a package zygote up");
+            let reason = format!(
+                "the process that installs them was given up: {down}; it is not tried again for {} s",
+                REMEMBER_FAILURE.as_secs()
+            );
+            let retry_at = Instant::now() + REMEMBER_FAILURE;
+            self.status.set_failed(reason, Some(retry_at));
+        }
+        self.close();
+    }
+
     /// `stalled`: why the last zygote brought no sandboxes, if that was its end. Then this one has to
     /// show one before anybody waits for it.
     async fn serve_one(
@@ -165,27 +198,27 @@ impl Keeper {
         booted: &mut bool,
         stalled: Option<String>,
     ) -> Result<Infallible, Down> {
-        let began = Instant::now();
         let started = tokio::select! {
             biased;
             () = self.stop.cancelled() => return Err(Down::Stopped),
-            started = tokio::time::timeout(self.boot_within, self.source.start(self.status.name())) => {
-                started.map_err(|_| Down::TooSlow(self.boot_within))??
-            }
+            started = self.source.start(self.status.name(), self.boot_within) => started?,
         };
         *booted = true;
-        self.meter.booted(began.elapsed());
         let Started {
-            process,
+            mut process,
             control,
             version,
             layers,
             watch,
+            inherited,
+            took,
         } = started;
+        self.meter.booted(took);
+        let wanted = self.source.place(&mut process, &self.stop).await?;
         tracing::info!(
             zygote = self.status.name(),
             %version,
-            boot_ms = began.elapsed().as_millis(),
+            boot_ms = took.as_millis(),
             pid = process.pid(),
             "zygote up"
         );
@@ -193,7 +226,9 @@ impl Keeper {
             pid: process.pid(),
             version,
             layers,
+            inherited,
         });
+        drop(wanted);
         match stalled {
             Some(reason) => self.status.set_stalled(reason),
             None => self.shelf.resume(),
@@ -211,7 +246,7 @@ impl Keeper {
     /// Forks sandboxes as the shelf needs them.
     async fn serve(
         &mut self,
-        process: &ChildProcess,
+        process: &ZygoteProcess,
         control: &Control,
     ) -> Result<Infallible, Down> {
         let mut pending = VecDeque::<(Instant, Pending)>::new();
@@ -270,10 +305,10 @@ impl Keeper {
                                 Ok(sandbox)
                             });
                         }
-                        (ZygoteEvent::Forked { pid }, Pending::Zygote(reply)) => {
-                            if reply.send(pid).is_err() {
+                        (ZygoteEvent::Forked { pid }, Pending::Zygote { reply, place }) => {
+                            if let Err((pid, place)) = reply.send((pid, place)) {
                                 // Nobody wants it any more: held for a moment, it dies.
-                                drop(ChildProcess::adopt(pid, ()));
+                                drop(ChildProcess::adopt(pid, place));
                             }
                         }
                         (ZygoteEvent::ForkFailed { errno }, _) => {
@@ -289,6 +324,7 @@ impl Keeper {
                             tracing::info!(zygote = self.status.name(), "sandboxes get ready again");
                         }
                         failures.clear();
+                        self.has_served = true;
                         self.status.clear_stalled();
                         self.shelf.put(sandbox);
                     }
@@ -338,6 +374,7 @@ pub async fn serve_liar(
     use faas_protocol::Runtime;
     use faas_telemetry::SandboxKind;
 
+    use super::package_budget::PackageBudget;
     use super::shelf::ShelfSize;
 
     let (unused, _) = mpsc::channel(1);
@@ -356,6 +393,7 @@ pub async fn serve_liar(
                 memory: ByteSize::mib(1),
                 cpu: READY_WITHIN,
             },
+            budget: Arc::new(PackageBudget::new(1, ByteSize::mib(1))),
         },
         boot_within: READY_WITHIN,
         largest_payload: ByteSize::kib(1),
@@ -372,9 +410,10 @@ pub async fn serve_liar(
         ),
         instances: Arc::new(Semaphore::new(sandboxes)),
         fork_requests,
+        has_served: false,
         stop: CancellationToken::new(),
     };
-    let process = ChildProcess::adopt(pid, ()).unwrap();
+    let process = ChildProcess::adopt(pid, None).unwrap();
     let control = Control::new(control).unwrap();
     match keeper.serve(&process, &control).await {
         Err(down) => down.to_string(),

@@ -4,7 +4,9 @@ use std::io::PipeWriter;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
+use faas_linux::ProcessStatus;
 use faas_linux::socket_pair;
 use faas_packages::Packages;
 use faas_protocol as protocol;
@@ -18,10 +20,13 @@ use faas_protocol::ZygoteOptions;
 use faas_telemetry::SandboxKind;
 use rustix::net::SocketType;
 use rustix::process::Resource;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::Down;
+use super::ZygoteProcess;
 use super::control::Control;
 use super::how_it_ended;
 use super::log;
@@ -29,7 +34,11 @@ use crate::job_socket::JobSocket;
 use crate::launcher::Launched;
 use crate::launcher::Launcher;
 use crate::memory_watch::MemoryWatch;
+use crate::package_broker::BrokerError;
 use crate::package_broker::PackageBroker;
+use crate::package_budget::PackageBudget;
+use crate::package_budget::Place;
+use crate::package_budget::Wanted;
 use crate::process::ChildProcess;
 
 /// Longest reason why packages cannot be installed.
@@ -49,6 +58,7 @@ pub enum ZygoteSource {
         requirements: Vec<String>,
         packages: Packages,
         limits: InstallLimits,
+        budget: Arc<PackageBudget>,
     },
 }
 
@@ -62,7 +72,7 @@ pub struct InstallLimits {
 
 impl InstallLimits {
     /// Has the kernel keep a zygote to them, and watches that it holds no more.
-    fn impose(&self, process: &ChildProcess) -> std::io::Result<MemoryWatch> {
+    fn impose(&self, process: &ZygoteProcess) -> std::io::Result<MemoryWatch> {
         let before = process.memory();
         let data = before.data_bytes.saturating_add(self.memory.get());
         process.set_soft_limit(Resource::Data, data)?;
@@ -73,7 +83,7 @@ impl InstallLimits {
 
     /// Lets a zygote go on that has installed its packages: its forks have limits of their own, over
     /// what it has now.
-    fn lift(process: &ChildProcess) -> std::io::Result<()> {
+    fn lift(process: &ZygoteProcess) -> std::io::Result<()> {
         process.set_soft_limit(Resource::Data, u64::MAX)?;
         process.set_soft_limit(Resource::Cpu, u64::MAX)
     }
@@ -96,18 +106,24 @@ pub struct ForkRequest {
     pub control: OwnedFd,
     /// Its standard error.
     pub log: PipeWriter,
-    /// Takes the new zygote's process id.
-    pub reply: oneshot::Sender<i32>,
+    /// The right to be alive, kept until its process is reaped.
+    pub place: OwnedSemaphorePermit,
+    /// Takes the new zygote's process id, and gives the place back.
+    pub reply: oneshot::Sender<(i32, OwnedSemaphorePermit)>,
 }
 
 /// A zygote that was started, and what it said when it was ready.
 pub struct Started {
-    pub process: ChildProcess,
+    pub process: ZygoteProcess,
     pub control: Control,
     pub version: RuntimeVersion,
     pub layers: Layers,
     /// The watch over one that ran code of packages.
     pub watch: Option<MemoryWatch>,
+    /// Memory that it shared with the zygote it was forked from.
+    pub inherited: ByteSize,
+    /// How long that took.
+    pub took: Duration,
 }
 
 impl ZygoteSource {
@@ -119,36 +135,88 @@ impl ZygoteSource {
         }
     }
 
-    /// Starts a zygote and waits until it is ready. Giving up is dropping the future. What it writes is
-    /// logged under `name`.
+    /// Starts a zygote and waits until it is ready, for at most `within` once it is its turn. Giving
+    /// up is dropping the future. What it writes is logged under `name`.
     ///
     /// # Errors
     /// Why it did not get ready.
-    pub async fn start(&self, name: &str) -> Result<Started, Down> {
-        let (process, control, mut installation, limited) = match self {
-            Self::Boot { launcher, options } => {
+    pub async fn start(&self, name: &str, within: Duration) -> Result<Started, Down> {
+        let place = match self {
+            Self::Boot { .. } => None,
+            Self::Fork { budget, .. } => budget.install().await,
+        };
+        let started = tokio::time::timeout(within, self.start_now(name, place)).await;
+        started.map_err(|_| Down::TooSlow(within))?
+    }
+
+    /// Waits until a zygote that has booted may serve. It counts as waiting until what is returned is
+    /// dropped.
+    ///
+    /// # Errors
+    /// When it ended meanwhile, or nobody wants it any more.
+    pub async fn place(
+        &self,
+        process: &mut ZygoteProcess,
+        stop: &CancellationToken,
+    ) -> Result<Option<Wanted<'_>>, Down> {
+        let Self::Fork { budget, .. } = self else {
+            return Ok(None);
+        };
+        let place = tokio::select! {
+            () = stop.cancelled() => None,
+            exit = process.reap() => return Err(Down::Exited(exit)),
+            place = budget.place() => place,
+        };
+        let Place { permit, wanted } = place.ok_or(Down::Stopped)?;
+        process.keep(Some(permit));
+        Ok(Some(wanted))
+    }
+
+    /// Whether it brings zygotes with packages.
+    pub fn is_fork(&self) -> bool {
+        matches!(self, Self::Fork { .. })
+    }
+
+    async fn start_now(
+        &self,
+        name: &str,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Result<Started, Down> {
+        let began = Instant::now();
+        let mut inherited = ByteSize::default();
+        let (process, control, mut installation, limited) = match (self, place) {
+            (Self::Boot { launcher, options }, _) => {
                 let launched = launcher.launch(options.to_arguments()).await;
                 let launched = launched.map_err(Down::NotLaunched)?;
                 log::follow(launched.log, name.to_owned());
                 (launched.process, launched.control, None, None)
             }
-            Self::Fork {
-                base,
-                requirements,
-                packages,
-                limits,
-                ..
-            } => {
-                let storage = limits.memory;
-                let (launched, job) = request_fork(base, requirements, storage).await?;
+            (Self::Fork { .. }, None) => return Err(Down::Stopped),
+            (
+                Self::Fork {
+                    base,
+                    requirements,
+                    packages,
+                    limits,
+                    ..
+                },
+                Some(place),
+            ) => {
+                let forked = request_fork(base, requirements, limits.memory, place);
+                let (launched, job) = forked.await?;
+                // It has done nothing yet: it waits for the first of its packages.
+                let memory = ProcessStatus::of(launched.process.pid()).unwrap_or_default();
+                inherited = ByteSize::bytes(memory.anonymous_bytes);
+                let watch = limits
+                    .impose(&launched.process)
+                    .map_err(Down::NotLaunched)?;
                 log::follow(launched.log, name.to_owned());
-                let watch = limits.impose(&launched.process);
-                let watch = watch.map_err(Down::NotLaunched)?;
                 let socket = JobSocket::new(job, LONGEST_REASON).map_err(Down::Control)?;
+                let broker = PackageBroker::for_zygote(packages);
                 (
                     launched.process,
                     launched.control,
-                    Some((socket, PackageBroker::new(packages))),
+                    Some((socket, broker)),
                     Some((watch, *limits)),
                 )
             }
@@ -199,6 +267,8 @@ impl ZygoteSource {
                 version,
                 layers,
                 watch: limited.map(|(watch, _)| watch),
+                inherited,
+                took: began.elapsed(),
             });
         }
     }
@@ -209,6 +279,7 @@ async fn request_fork(
     base: &mpsc::Sender<ForkRequest>,
     requirements: &[String],
     storage: ByteSize,
+    place: OwnedSemaphorePermit,
 ) -> Result<(Launched, OwnedFd), Down> {
     let (control, their_control) = socket_pair(SocketType::SEQPACKET).map_err(Down::Control)?;
     let (job, their_job) = socket_pair(SocketType::STREAM).map_err(Down::Control)?;
@@ -220,13 +291,14 @@ async fn request_fork(
         job: their_job,
         control: their_control,
         log: their_log,
+        place,
         reply,
     };
     let no_base = || std::io::Error::other("the zygote to fork from is down");
     let sent = base.send(request).await;
     sent.map_err(|_| Down::NotLaunched(no_base()))?;
-    let pid = pid.await.map_err(|_| Down::NotLaunched(no_base()))?;
-    let process = ChildProcess::adopt(pid, ()).map_err(Down::NotLaunched)?;
+    let (pid, place) = pid.await.map_err(|_| Down::NotLaunched(no_base()))?;
+    let process = ChildProcess::adopt(pid, Some(place)).map_err(Down::NotLaunched)?;
     let launched = Launched {
         process,
         control,
@@ -254,7 +326,7 @@ enum Installing {
 /// Takes one message of a zygote that installs packages. Pends for ever when there is nothing to
 /// install. May be given up only together with the installation.
 async fn install_step(
-    installation: &mut Option<(JobSocket, PackageBroker<'_>)>,
+    installation: &mut Option<(JobSocket, PackageBroker)>,
 ) -> Result<Installing, Down> {
     let Some((socket, broker)) = installation else {
         return std::future::pending().await;
@@ -264,12 +336,13 @@ async fn install_step(
         return Ok(Installing::Done);
     };
     match protocol::decode(&frame) {
-        Ok(SandboxEvent::Package(request)) => {
-            let answered = broker.answer(request, socket).await;
-            answered
-                .map_err(Down::Sandboxes)
-                .map(|()| Installing::GoesOn)
-        }
+        Ok(SandboxEvent::Package(request)) => match broker.answer(request, socket).await {
+            Ok(()) => Ok(Installing::GoesOn),
+            Err(BrokerError::Gone(error)) => Err(Down::Sandboxes(error)),
+            Err(error @ BrokerError::TooManyQuestions) => {
+                Err(Down::NotInstalled(error.to_string()))
+            }
+        },
         // What packages print while they are installed is nobody's output.
         Ok(SandboxEvent::Output { .. }) => Ok(Installing::GoesOn),
         Ok(SandboxEvent::Finished { limit: Some(_), .. }) => Ok(Installing::OutOfMemory),

@@ -1,0 +1,184 @@
+//! How a request comes by a worker and a sandbox.
+//!
+//! A plain program takes its turn first and then a sandbox: its zygote is up, so that takes no longer
+//! than a fork. A program with packages may have to wait until they are installed, which others must
+//! not feel. So it takes its turn only once a sandbox with its packages is there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use faas_telemetry::Meter;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::ExecutionRequest;
+use super::Pool;
+use super::PoolError;
+use super::admission::WorkerPermit;
+use super::report::Report;
+use super::sandbox::Sandbox;
+use super::shelf::NoSandbox;
+use super::status::ZygoteState;
+use super::zygote_pool::ZygotePool;
+
+/// How long a request with packages may hold a worker without a sandbox. A fork takes a few ms.
+const FORK_WITHIN: Duration = Duration::from_millis(100);
+/// How often a request that waits for a sandbox looks whether another zygote has to give one up.
+const MAKE_ROOM_EVERY: Duration = Duration::from_millis(250);
+
+/// A request on its way to a sandbox.
+pub struct Wait {
+    pub asked: Instant,
+    /// How long it waited for turns.
+    pub queue: Duration,
+    turn: Option<WorkerPermit>,
+}
+
+/// What a request waited for. The worker is free again when this is dropped.
+pub struct Taken {
+    pub sandbox: Sandbox,
+    pub meter: Meter,
+}
+
+/// Why there is no sandbox.
+pub enum NotTaken {
+    /// The zygote ended; another one may be had.
+    Again(String),
+    /// The program is not run, and this is its report.
+    NotRun(Report),
+    Refused(PoolError),
+}
+
+impl Wait {
+    pub fn begin() -> Self {
+        Self {
+            asked: Instant::now(),
+            queue: Duration::ZERO,
+            turn: None,
+        }
+    }
+}
+
+impl Pool {
+    /// Waits for a turn, which `wait` keeps, and for a sandbox.
+    pub(super) async fn take_sandbox(
+        &self,
+        request: &ExecutionRequest,
+        wait: &mut Wait,
+    ) -> Result<Taken, NotTaken> {
+        if !request.packages.is_empty() {
+            return self.take_with_packages(request, wait).await;
+        }
+        self.enter(request, wait).await?;
+        let pool = self.pool_for(request)?;
+        self.make_room_for(&pool);
+        let fork = tracing::info_span!("fork");
+        let taken = pool.shelf.take().instrument(fork).await;
+        taken.map_or_else(
+            |reason| Err(self.no_sandbox(&pool, reason, request, wait)),
+            |sandbox| Ok(Taken::from(sandbox, &pool)),
+        )
+    }
+
+    async fn take_with_packages(
+        &self,
+        request: &ExecutionRequest,
+        wait: &mut Wait,
+    ) -> Result<Taken, NotTaken> {
+        let limit = request.job.limits.wall;
+        loop {
+            wait.turn = None;
+            let pool = self.pool_for(request)?;
+            let place = self.waiting_for_packages.try_acquire();
+            let place = place.map_err(|_| self.queue_full())?;
+            let deadline = wait.asked + wait.queue + limit;
+            let fork = tracing::info_span!("fork");
+            let there = self.until_idle(&pool).instrument(fork);
+            match tokio::time::timeout_at(deadline, there).await {
+                Ok(Ok(())) => {}
+                Ok(Err(reason)) => return Err(self.no_sandbox(&pool, reason, request, wait)),
+                Err(_) => {
+                    let waited = wait.asked.elapsed();
+                    return Err(NotTaken::NotRun(Report::still_installing(limit, waited)));
+                }
+            }
+            drop(place);
+            self.enter(request, wait).await?;
+            self.make_room_for(&pool);
+            match tokio::time::timeout(FORK_WITHIN, pool.shelf.take()).await {
+                Ok(Ok(sandbox)) => return Ok(Taken::from(sandbox, &pool)),
+                Ok(Err(reason)) => return Err(self.no_sandbox(&pool, reason, request, wait)),
+                // Others were quicker, or the zygote does not fork.
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Waits until a sandbox is on the shelf.
+    async fn until_idle(&self, pool: &ZygotePool) -> Result<(), NoSandbox> {
+        loop {
+            if pool.status.get().is_up() {
+                self.make_room_for(pool);
+            }
+            let idle = tokio::time::timeout(MAKE_ROOM_EVERY, pool.shelf.until_idle());
+            if let Ok(idle) = idle.await {
+                return idle;
+            }
+        }
+    }
+
+    /// Waits for a turn, unless the request has one.
+    async fn enter(&self, request: &ExecutionRequest, wait: &mut Wait) -> Result<(), NotTaken> {
+        if wait.turn.is_some() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let span = tracing::info_span!("queue");
+        let entered = self.admission.enter(request.priority).instrument(span);
+        wait.turn = Some(entered.await.map_err(|_| self.queue_full())?);
+        wait.queue += began.elapsed();
+        Ok(())
+    }
+
+    fn queue_full(&self) -> NotTaken {
+        self.resources.metrics.found_queue_full();
+        NotTaken::Refused(PoolError::QueueFull(self.queue_size))
+    }
+
+    fn no_sandbox(
+        &self,
+        pool: &ZygotePool,
+        reason: NoSandbox,
+        request: &ExecutionRequest,
+        wait: &Wait,
+    ) -> NotTaken {
+        match (reason, pool.status.get()) {
+            (NoSandbox::Stalled(reason), _) => NotTaken::Refused(PoolError::NotReady {
+                runtime: request.job.language.runtime(),
+                reason,
+            }),
+            (NoSandbox::Closed, ZygoteState::Failed { reason, .. }) => {
+                NotTaken::NotRun(Report::not_installed(&reason, wait.asked.elapsed()))
+            }
+            (NoSandbox::Closed, state) => {
+                let reason = state.reason().unwrap_or("it made room for another");
+                NotTaken::Again(reason.to_owned())
+            }
+        }
+    }
+}
+
+impl Taken {
+    fn from(sandbox: Sandbox, pool: &Arc<ZygotePool>) -> Self {
+        Self {
+            sandbox,
+            meter: pool.meter.clone(),
+        }
+    }
+}
+
+impl From<PoolError> for NotTaken {
+    fn from(error: PoolError) -> Self {
+        Self::Refused(error)
+    }
+}
