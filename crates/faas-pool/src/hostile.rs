@@ -505,7 +505,7 @@ fn a_sandbox_that_the_kernel_killed_for_a_system_call_violated_the_rules() {
         while !zombie().contains(") Z") {
             std::thread::yield_now();
         }
-        let execution = execute_for(WALL, process, &packages, stream.concat(), Then::Close);
+        let execution = execute_for(LONG, process, &packages, stream.concat(), Then::CloseUnread);
         let report = runtime.block_on(execution).0.unwrap();
         assert_eq!((report.status, report.exit_code), (status, exit_code));
         assert_eq!(report.stdout, "begin\n");
