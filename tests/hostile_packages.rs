@@ -16,7 +16,7 @@ use common::index::Index;
 use common::index::Trouble;
 
 /// `/health` names package sets only to who has it.
-const TOKEN: &str = "a token for the tests of packages";
+const TOKEN: &str = "correct-horse-battery-staple";
 
 /// A directory of wheels that is gone at the end of the test.
 struct Wheelhouse(PathBuf);
