@@ -127,7 +127,8 @@ pub struct Settings {
         long,
         env = "FAAS_ALLOWED_HOSTS",
         value_name = "FAAS_ALLOWED_HOSTS",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = parse_host
     )]
     pub allowed_hosts: Vec<String>,
 
@@ -432,7 +433,7 @@ impl Settings {
     /// Whether FAAS_ALLOWED_HOSTS names this host, in any case.
     pub fn allows_host(&self, host: &str) -> bool {
         let mut allowed = self.allowed_hosts.iter();
-        allowed.any(|name| name.trim().eq_ignore_ascii_case(host))
+        allowed.any(|name| name.eq_ignore_ascii_case(host))
     }
 
     /// Whether programs in this language are accepted.
@@ -691,6 +692,14 @@ fn log_format_parser() -> impl TypedValueParser<Value = LogFormat> {
         "json" => LogFormat::Json,
         _ => LogFormat::Human,
     })
+}
+
+fn parse_host(text: &str) -> Result<String, String> {
+    let host = text.trim();
+    if host.contains(['/', ':', '@', '*', ' ']) {
+        return Err("must be names of hosts, without a scheme, port or path".to_owned());
+    }
+    Ok(host.to_owned())
 }
 
 fn parse_switch(text: &str) -> Result<bool, String> {

@@ -14,7 +14,7 @@ pub enum WorkspaceError {
     )]
     Unusable(String, std::io::Error),
     #[error(
-        "the workspace {path} belongs to user {owner}, not to user {user} who runs this: \
+        "{path}, which is the workspace or in it, belongs to user {owner}, not to user {user} who runs this: \
          set FAAS_WORKSPACE to another directory"
     )]
     NotOwn { path: String, owner: u32, user: u32 },
@@ -53,6 +53,21 @@ pub fn prepare(path: &Path) -> Result<(), WorkspaceError> {
             path: shown(),
             mode,
         });
+    }
+    check_contents(path, user)
+}
+
+/// Whether somebody else left something there, as when others could write to it earlier. Root may.
+fn check_contents(path: &Path, user: u32) -> Result<(), WorkspaceError> {
+    let unusable = |error| WorkspaceError::Unusable(path.display().to_string(), error);
+    for entry in path.read_dir().map_err(unusable)? {
+        let entry = entry.map_err(unusable)?;
+        // What is gone meanwhile was another server's.
+        let owner = entry.metadata().map_or(user, |metadata| metadata.uid());
+        if owner != user && owner != 0 {
+            let path = entry.path().display().to_string();
+            return Err(WorkspaceError::NotOwn { path, owner, user });
+        }
     }
     Ok(())
 }
@@ -104,5 +119,10 @@ mod tests {
         };
         let error = prepare(path).unwrap_err().to_string();
         assert!(error.contains("belongs to user"), "{error}");
+        if user == 0 {
+            // What another left there counts, too: this link.
+            let error = prepare(parent.path()).unwrap_err().to_string();
+            assert!(error.contains("link, which is"), "{error}");
+        }
     }
 }

@@ -80,6 +80,18 @@ fn an_invalid_setting_stops_the_start() {
         ("FAAS_MEMORY_LIMIT", "lots", "between 16 and 65536"),
         ("FAAS_HOST", "nowhere", "IP address"),
         ("FAAS_LOG_FORMAT", "xml", "human, json"),
+        (
+            "FAAS_ALLOWED_HOSTS",
+            "https://faas.example",
+            "without a scheme",
+        ),
+        (
+            "FAAS_ALLOWED_HOSTS",
+            "faas.example:8000",
+            "without a scheme",
+        ),
+        ("FAAS_MAX_CONNECTIONS", "0", "between 1 and 1000000"),
+        ("FAAS_QUEUE_BYTES", "0", "between 1 and"),
         ("FAAS_REQUIRE_SANDBOX", "maybe", "1 or 0"),
         ("FAAS_POOL_SIZE", "51", "FAAS_MAX_INSTANCES, which is 50"),
         ("FAAS_WORKER_COUNT", "60", "FAAS_MAX_INSTANCES, which is 50"),

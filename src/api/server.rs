@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 
 use axum::Router;
 use axum::http::Request;
@@ -34,6 +35,8 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections beyond FAAS_MAX_CONNECTIONS that are being told so; yet more are closed without a word.
 const MAX_REFUSALS: usize = 64;
+/// Pause between log lines about refused connections, of which there may be thousands.
+const TELL_EVERY: Duration = Duration::from_mins(1);
 /// Time that a refused client has to take its answer.
 const REFUSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -99,8 +102,8 @@ struct Places {
     state: Arc<AppState>,
     free: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
-    /// Whether the last connection was refused; the log has a line when that begins.
-    is_full: bool,
+    /// When the log said so last.
+    told: Option<Instant>,
 }
 
 impl Places {
@@ -109,18 +112,18 @@ impl Places {
             state: state.clone(),
             free: Arc::new(Semaphore::new(state.settings.max_connections as usize)),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
-            is_full: false,
+            told: None,
         }
     }
 
     /// Gives the connection back with a place, or refuses it.
     fn seat(&mut self, stream: TcpStream) -> Option<(TcpStream, OwnedSemaphorePermit)> {
         if let Ok(place) = self.free.clone().try_acquire_owned() {
-            self.is_full = false;
             return Some((stream, place));
         }
         let most = self.state.settings.max_connections;
-        if !std::mem::replace(&mut self.is_full, true) {
+        if self.told.is_none_or(|told| told.elapsed() > TELL_EVERY) {
+            self.told = Some(Instant::now());
             tracing::warn!(most, "refusing connections (FAAS_MAX_CONNECTIONS)");
         }
         let (method, status) = ("other", StatusCode::SERVICE_UNAVAILABLE);
