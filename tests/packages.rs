@@ -3,9 +3,7 @@
 mod common;
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Instant;
 
@@ -19,6 +17,7 @@ use common::index::Trouble;
 use common::index::sha256;
 use common::index::wheel_of;
 use common::index::wheels;
+use common::made_wheel::make_wheel;
 use common::pinned;
 
 /// Names of package sets are told only to callers who have a token.
@@ -516,25 +515,6 @@ print(int(numpy.arange(4).sum()), pandas.DataFrame({'a': [1, 2]}).a.sum())";
     prints(&answers.next().unwrap(), "6 3\n");
 }
 
-/// Writes the wheel of a package with one module, of the same name.
-fn write_wheel(directory: &Path, name: &str, source: &str) {
-    let script = "
-import sys, zipfile
-directory, name, source = sys.argv[1:]
-info = f'{name}-1.0.dist-info'
-with zipfile.ZipFile(f'{directory}/{name}-1.0-py3-none-any.whl', 'w') as wheel:
-    wheel.writestr(f'{name}.py', source)
-    wheel.writestr(f'{info}/METADATA', f'Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n')
-    wheel.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')
-    wheel.writestr(f'{info}/top_level.txt', name)
-    wheel.writestr(f'{info}/RECORD', '')
-";
-    let status = Command::new("python3")
-        .args(["-c", script, directory.to_str().unwrap(), name, source])
-        .status();
-    assert!(status.unwrap().success());
-}
-
 #[test]
 fn generators_that_a_package_made_when_it_was_imported_are_not_shared_by_executions() {
     let scratch = Scratch::new("generators");
@@ -552,7 +532,7 @@ def tokens():
     generators = [_plain, _seeded, _own, _hidden[0]['deep'][0]]
     return [token(each) for each in generators] + [repr(_plain.gauss(0, 1))]
 ";
-    write_wheel(&scratch.0, "tokenmaker", source);
+    make_wheel(&scratch.0, "tokenmaker", source, 0);
     let server = Server::start_python(&[("FAAS_WHEELHOUSE", scratch.path())]);
     let code = "import tokenmaker\nprint(*tokenmaker.tokens())";
     let mut seen = HashSet::new();
@@ -579,7 +559,7 @@ def tokens():
     return [*(each.random() for each in (_new, _seeded, _philox)), _old.standard_normal(),
             _old.random_sample(), numpy.random.random()]
 ";
-    write_wheel(&scratch.0, "numbermaker", source);
+    make_wheel(&scratch.0, "numbermaker", source, 0);
     let server = Server::start_python(&[
         ("FAAS_WHEELHOUSE", scratch.path()),
         ("FAAS_PYODIDE_PACKAGES", &distribution()),
@@ -600,7 +580,7 @@ def tokens():
 #[test]
 fn what_a_package_zygote_writes_is_logged_under_its_name() {
     let scratch = Scratch::new("named-log");
-    write_wheel(&scratch.0, "quiet", "x = 1");
+    make_wheel(&scratch.0, "quiet", "x = 1", 0);
     let server =
         Server::start_python(&[("FAAS_WHEELHOUSE", scratch.path()), ("FAAS_LOG", "debug")]);
     let answer =
