@@ -41,6 +41,7 @@ METRICS = {
     "faas_http_requests_total": {"route", "method", "code"},
     "faas_history_write_failures_total": set(),
     "faas_audit_write_failures_total": set(),
+    "faas_hidden_processes_killed_total": set(),
 }
 for histogram, labels in HISTOGRAMS.items():
     METRICS[f"{histogram}_bucket"] = labels | {"le"}
@@ -69,6 +70,26 @@ def settings_of_the_program():
     """The names of all settings, from the code that parses them."""
     source = (ROOT / "src/settings.rs").read_text()
     return set(re.findall(r'env = "(FAAS_\w+)"', source)) | FOREIGN_SETTINGS
+
+
+# What a sandbox takes over its limit at most (crates/faas-pool/src/memory_watch.rs) and what it has to begin
+# with; zygotes and the supervisor. In MiB.
+SANDBOX_MEMORY, SERVICE_MEMORY = 32, 256
+
+
+def memory_needed(settings, workspace=0):
+    """The rule of SECURITY.md for a container's memory, in MiB."""
+    workers, limit, packages = (
+        int(settings[f"FAAS_{name}"])
+        for name in ("WORKER_COUNT", "MEMORY_LIMIT", "PACKAGE_ZYGOTES_MEMORY")
+    )
+    callers = sum(int(settings[f"FAAS_{name}_BYTES"]) for name in ("QUEUE", "ANSWER")) >> 20
+    return workers * (limit + SANDBOX_MEMORY) + SERVICE_MEMORY + packages + callers + workspace
+
+
+def default_of(text):
+    """What "${NAME:-value}" means when NAME is not set."""
+    return re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", text or "")
 
 
 class Compose(unittest.TestCase):
@@ -117,6 +138,15 @@ class Compose(unittest.TestCase):
                 size = re.search(r"size=(\d+)m", service["tmpfs"][0])[1]
                 self.assertLess(int(cache), int(size))
 
+    def test_programs_at_their_limits_fit_the_container(self):
+        for name, service in self.services.items():
+            with self.subTest(name):
+                settings = {key: default_of(text) for key, text in service["environment"].items()}
+                workspace = int(re.search(r"size=(\d+)m", service["tmpfs"][0])[1])
+                memory = default_of(service["deploy"]["resources"]["limits"]["memory"])
+                self.assertLessEqual(memory_needed(settings, workspace), int(memory.removesuffix("m")))
+                self.assertEqual(settings["FAAS_REQUIRE_SANDBOX"], "1")
+
     def test_settings_exist(self):
         known = settings_of_the_program()
         for name, service in self.services.items():
@@ -129,8 +159,7 @@ class Compose(unittest.TestCase):
                 given = service["environment"]
 
                 def default(setting, otherwise, given=given):
-                    text = given.get(setting) or str(otherwise)
-                    return int(re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", text))
+                    return int(default_of(given.get(setting) or str(otherwise)))
 
                 size = default("FAAS_POOL_SIZE", 10)
                 self.assertLessEqual(default("FAAS_POOL_MIN_SIZE", size), size)
@@ -205,6 +234,17 @@ class Kubernetes(unittest.TestCase):
         self.assertIs(self.pod["enableServiceLinks"], False)
         self.assertLessEqual({"cpu", "memory"}, self.container["resources"]["limits"].keys())
 
+    def test_every_layer_and_a_token_are_required(self):
+        environment = {entry["name"]: entry for entry in self.container["env"]}
+        self.assertEqual(environment["FAAS_REQUIRE_SANDBOX"]["value"], "1")
+        secret = environment["FAAS_API_TOKEN"]["valueFrom"]["secretKeyRef"]
+        self.assertNotIn("optional", secret)
+
+    def test_programs_at_their_limits_fit_the_container(self):
+        settings = {entry["name"]: entry.get("value") for entry in self.container["env"]}
+        memory = self.container["resources"]["limits"]["memory"]
+        self.assertLessEqual(memory_needed(settings), int(memory.removesuffix("Gi")) << 10)
+
     def test_probes_ask_the_port_for_its_health(self):
         ports = {port["name"]: port["containerPort"] for port in self.container["ports"]}
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
@@ -254,6 +294,8 @@ class Kubernetes(unittest.TestCase):
         for rule in policy["egress"]:
             for peer in rule["to"]:
                 self.assertTrue("podSelector" in peer or "ipBlock" in peer)
+                # Who may label a pod in some namespace must not be taken for the index.
+                self.assertNotEqual(peer.get("namespaceSelector"), {})
                 self.assertNotIn("0.0.0.0/0", json.dumps(peer))
 
 

@@ -153,10 +153,12 @@ fn a_preloaded_set_that_cannot_be_installed_is_named_and_the_service_gets_ready(
         let line = line.unwrap_or_else(|| panic!("nothing about {set}: {}", server.log()));
         let reason = line["fields"]["reason"].as_str().unwrap();
         assert!(
-            reason.contains("127.0.0.1:1"),
+            reason.contains("no connection"),
             "it does not say why: {reason}"
         );
     }
+    // The address is for the operator only.
+    assert!(server.log().contains("127.0.0.1:1\""), "{}", server.log());
     assert_eq!(server.get("/health").status, 200);
 }
 

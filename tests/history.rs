@@ -128,7 +128,7 @@ fn the_execution_list_is_newest_first_and_can_be_filtered() {
     assert_eq!(listed(server, "?since=1000"), all);
     assert!(listed(server, "?since=2999-01-01T00:00:00Z").is_empty());
     for (query, allowed) in [
-        ("?status=nonsense", "success, error, timeout"),
+        ("?status=nonsense", "success, error, violation, timeout"),
         ("?language=python", "javascript, typescript"),
         ("?since=yesterday", "2026-01-31T12:00:00Z"),
         ("?limit=0", "between 1 and 1000"),

@@ -213,11 +213,33 @@ fn huge_request_bodies_are_refused_without_being_read() {
     assert!(started.elapsed() < Duration::from_secs(5));
     let body = vec![b' '; 11 << 20];
     let answer = raw(server, &post(&body, ""));
-    assert!(
-        answer.is_empty() || answer.starts_with("HTTP/1.1 413 "),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     still_serves(server);
+}
+
+#[test]
+fn clients_that_send_all_of_a_refused_body_get_the_refusal() {
+    const URLLIB: &str = "
+import sys, urllib.request
+try:
+    urllib.request.urlopen(sys.argv[1], data=b' ' * (11 << 20))
+except urllib.error.HTTPError as error:
+    print(error.code)
+";
+    const FETCH: &str = "
+const body = ' '.repeat(11 << 20);
+fetch(process.argv[1], { method: 'POST', body }).then((answer) => console.log(answer.status));
+";
+    let url = format!("http://{}/run_code", shared().address);
+    for _ in 0..5 {
+        for (client, option, code) in [("python3", "-c", URLLIB), ("node", "-e", FETCH)] {
+            let output = Command::new(client).args([option, code, &url]).output();
+            let output = output.unwrap_or_else(|error| panic!("{client} is needed: {error}"));
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.stdout, b"413\n", "{client}: {error}");
+        }
+    }
+    still_serves(shared());
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Many thousand executions over 32 connections, a third of them attacks: afterwards the server must
-//! hold no more than after the first few, and must have answered every honest program right.
+//! Many thousand executions over 32 connections, a third of them hostile: attacks by programs, by callers and by
+//! packages. Afterwards the server must hold no more than after the first few, and must have answered every
+//! honest program right.
 //!
 //! `FAAS_SOAK` is how many executions: 1,200 in the suite, 20,000 with `make soak`.
 
@@ -23,6 +24,7 @@ use common::corpus::Bait;
 use common::eventually;
 use common::figures::Census;
 use common::figures::Figures;
+use common::made_wheel::make_wheel;
 
 const CONNECTIONS: usize = 32;
 const EXECUTIONS: usize = 1_200;
@@ -32,6 +34,11 @@ const FIRST: usize = 2_000;
 const QUICK: Duration = Duration::from_millis(1000);
 /// Attacks that are tried at the same time for that.
 const SIDE_BY_SIDE: usize = 4;
+
+/// Every so many hostile executions one is a caller's or a package's attack, not a program's.
+const ABUSE_EVERY: usize = 8;
+/// How long a caller who does not read keeps its connection.
+const UNREAD_FOR: Duration = Duration::from_millis(200);
 
 /// How much more memory the supervisor may have at the end, in KiB: what an allocator keeps.
 const SUPERVISOR_SLACK_KIB: u64 = 24 << 10;
@@ -73,6 +80,36 @@ impl Connection {
     }
 }
 
+/// What a hostile caller does, or has a hostile package do.
+#[derive(Clone, Copy, Debug)]
+enum Abuse {
+    /// A body that is small and becomes large when it is parsed.
+    WideBody,
+    /// What a web page of another origin sends.
+    ForeignOrigin,
+    /// An answer of a MiB that is not read.
+    Unread,
+    /// Nobody waits for the answer.
+    HangUp,
+    /// A set of packages that takes more memory than it may.
+    GreedyPackage,
+}
+
+impl Abuse {
+    /// Number `number`. Each greedy package takes a second of CPU time, so they are few.
+    fn pick(number: usize) -> Self {
+        match number % 40 {
+            0 => Self::GreedyPackage,
+            rest => match rest % 4 {
+                0 => Self::WideBody,
+                1 => Self::ForeignOrigin,
+                2 => Self::Unread,
+                _ => Self::HangUp,
+            },
+        }
+    }
+}
+
 /// An honest program whose answer is known, different for each number.
 fn honest(number: usize) -> (Value, String, String) {
     let (language, code) = match number % 4 {
@@ -108,6 +145,7 @@ fn honest(number: usize) -> (Value, String, String) {
 
 struct Soak {
     server: Server,
+    _wheelhouse: tempfile::TempDir,
     bait: Bait,
     zygote: i32,
     attacks: Vec<Attack>,
@@ -118,13 +156,19 @@ struct Soak {
 impl Soak {
     fn begin() -> Self {
         let bait = Bait::lay();
+        let wheelhouse = tempfile::tempdir().unwrap();
+        let greedy = "kept = []\nwhile True:\n    kept.append(bytearray(64 << 10))";
+        make_wheel(wheelhouse.path(), "greedy", greedy, 0);
         let server = Server::start(&[
             (corpus::SECRET_VARIABLE, bait.secret.as_str()),
             ("FAAS_LOG", "warn,faas_server=info"),
+            ("FAAS_WHEELHOUSE", wheelhouse.path().to_str().unwrap()),
+            ("FAAS_PACKAGE_MEMORY", "64"),
         ]);
         Self {
             zygote: server.zygote(),
             server,
+            _wheelhouse: wheelhouse,
             bait,
             attacks: Vec::new(),
             failures: Mutex::default(),
@@ -169,8 +213,11 @@ impl Soak {
 
     /// Execution `number`.
     fn execute(&self, number: usize, connection: &Connection) {
-        let status = if number.is_multiple_of(3) {
-            let attack = &self.attacks[number / 3 % self.attacks.len()];
+        let hostile = number / 3;
+        let status = if number.is_multiple_of(3) && hostile.is_multiple_of(ABUSE_EVERY) {
+            self.abuse(Abuse::pick(hostile / ABUSE_EVERY), connection)
+        } else if number.is_multiple_of(3) {
+            let attack = &self.attacks[hostile % self.attacks.len()];
             match connection.run(&self.request(attack)) {
                 Ok(answer) => {
                     // Its status is judged in tests/escape.rs, where the machine is less busy.
@@ -205,6 +252,45 @@ impl Soak {
             }
         };
         *self.statuses.lock().unwrap().entry(status).or_default() += 1;
+    }
+
+    /// What a hostile caller does; tells how it went.
+    fn abuse(&self, abuse: Abuse, connection: &Connection) -> String {
+        let print = json!({ "code": "print('x' * (1 << 20))" });
+        let answer = match abuse {
+            Abuse::WideBody => {
+                let wide = json!({ "code": "1", "ext": vec![0; 200_000] });
+                Some((connection.run(&wide), 400))
+            }
+            Abuse::ForeignOrigin => {
+                let foreign = [("Origin", "http://another.example")];
+                let body = print.to_string();
+                let answer = self
+                    .server
+                    .send("POST", "/run_code", &foreign, body.as_bytes());
+                Some((Ok(answer), 403))
+            }
+            Abuse::GreedyPackage => {
+                let greedy = json!({ "code": "print(1)", "packages": ["greedy"] });
+                Some((connection.run(&greedy), 200))
+            }
+            Abuse::Unread => {
+                let unread = self.server.begin("", &print);
+                std::thread::sleep(UNREAD_FOR);
+                drop(unread);
+                None
+            }
+            Abuse::HangUp => {
+                drop(self.server.begin("", &print));
+                None
+            }
+        };
+        match answer {
+            Some((Ok(answer), expected)) if answer.status == expected => {}
+            Some((answer, expected)) => self.fail(format!("{abuse:?}: {answer:?}, not {expected}")),
+            None => {}
+        }
+        format!("abuse: {abuse:?}")
     }
 
     fn run(&self, connections: &[Connection], numbers: std::ops::Range<usize>) {

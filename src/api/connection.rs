@@ -1,4 +1,4 @@
-//! A connection whose client has to read what it asked for.
+//! A connection whose client has to read what it asked for, and gets the time to.
 
 use std::io;
 use std::pin::Pin;
@@ -20,7 +20,12 @@ pub struct Connection {
     patience: Duration,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Runs since the last byte was sent.
+    ended: Option<Pin<Box<Sleep>>>,
 }
+
+/// What is read at once of what nobody wants any more, in bytes.
+const DISCARDED_AT_ONCE: usize = 16 << 10;
 
 impl Connection {
     pub fn new(stream: TcpStream, patience: Duration) -> Self {
@@ -33,6 +38,24 @@ impl Connection {
             stream,
             patience,
             stalled: None,
+            ended: None,
+        }
+    }
+
+    /// Reads what the client still sends, until it closes its end or has had enough time.
+    fn discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut space = [0; DISCARDED_AT_ONCE];
+        loop {
+            let mut buffer = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        match &mut self.ended {
+            Some(ended) => ended.as_mut().poll(context),
+            None => Poll::Ready(()),
         }
     }
 
@@ -92,7 +115,14 @@ impl AsyncWrite for Connection {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
+    /// Ends the connection in the order of RFC 9112, 9.6. A client may be sending a body that was refused;
+    /// if its bytes met a closed socket, the system would answer them with a reset, and the client
+    /// would lose the refusal.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if self.ended.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            self.ended = Some(Box::pin(tokio::time::sleep(self.patience)));
+        }
+        self.discard(context).map(Ok)
     }
 }
