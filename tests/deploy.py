@@ -80,8 +80,7 @@ SANDBOX_MEMORY, SERVICE_MEMORY = 32, 256
 def memory_needed(settings, workspace=0):
     """The rule of SECURITY.md for a container's memory, in MiB."""
     workers, limit, packages = (
-        int(settings[f"FAAS_{name}"])
-        for name in ("WORKER_COUNT", "MEMORY_LIMIT", "PACKAGE_ZYGOTES_MEMORY")
+        int(settings[f"FAAS_{name}"]) for name in ("WORKER_COUNT", "MEMORY_LIMIT", "PACKAGE_ZYGOTES_MEMORY")
     )
     callers = sum(int(settings[f"FAAS_{name}_BYTES"]) for name in ("QUEUE", "ANSWER")) >> 20
     return workers * (limit + SANDBOX_MEMORY) + SERVICE_MEMORY + packages + callers + workspace

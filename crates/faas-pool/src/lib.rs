@@ -270,7 +270,7 @@ impl Pool {
                     let task = request.job.task;
                     self.count_begun(task);
                     self.count_ended(task, &report);
-                    return Ok((report, self.stats()));
+                    return Ok((*report, self.stats()));
                 }
             };
             match self.run(taken, &request, &wait).await {

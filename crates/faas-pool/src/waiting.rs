@@ -45,7 +45,7 @@ pub enum NotTaken {
     /// The zygote ended; another one may be had.
     Again(String),
     /// The program is not run, and this is its report.
-    NotRun(Report),
+    NotRun(Box<Report>),
     Refused(PoolError),
 }
 
@@ -99,7 +99,9 @@ impl Pool {
                 Ok(Err(reason)) => return Err(self.no_sandbox(&pool, reason, request, wait)),
                 Err(_) => {
                     let waited = wait.asked.elapsed();
-                    return Err(NotTaken::NotRun(Report::still_installing(limit, waited)));
+                    return Err(NotTaken::NotRun(Box::new(Report::still_installing(
+                        limit, waited,
+                    ))));
                 }
             }
             drop(place);
@@ -157,9 +159,9 @@ impl Pool {
                 runtime: request.job.language.runtime(),
                 reason,
             }),
-            (NoSandbox::Closed, ZygoteState::Failed { reason, .. }) => {
-                NotTaken::NotRun(Report::not_installed(&reason, wait.asked.elapsed()))
-            }
+            (NoSandbox::Closed, ZygoteState::Failed { reason, .. }) => NotTaken::NotRun(Box::new(
+                Report::not_installed(&reason, wait.asked.elapsed()),
+            )),
             (NoSandbox::Closed, state) => {
                 let reason = state.reason().unwrap_or("it made room for another");
                 NotTaken::Again(reason.to_owned())

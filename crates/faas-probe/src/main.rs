@@ -178,7 +178,7 @@ fn probe(kind: Kind, task: Task<'_>, parent: i32, socket: OwnedFd) -> Result<(),
     let is_zygote = kind != Kind::Sandbox;
     let tried: Vec<Value> = attempts
         .iter()
-        .filter(|attempt| !attempt.kills() && !(is_zygote && attempt.zygote_may))
+        .filter(|attempt| !(attempt.kills() || is_zygote && attempt.zygote_may))
         .map(|attempt| to_json(attempt, attempt.run()))
         .collect();
     let mut report = json!({ "attempts": tried });
