@@ -411,3 +411,96 @@ for _ in range(100):
 ";
     assert_eq!(stdout(program), "True True\nTrue True False\n");
 }
+
+/// Programs that recurse, or free, compare and walk objects, deeper than V8's usual stack. Each says what
+/// CPython says, or raises RecursionError, which the program catches.
+const DEEP: &[(&str, &str, &str)] = &[
+    (
+        "memoised recursion",
+        "import functools, sys
+sys.setrecursionlimit(10**6)
+@functools.lru_cache(None)
+def f(n): return 1 if n == 0 else f(n - 1) + 1
+print(f(20_000))",
+        "20001",
+    ),
+    (
+        "memoised recursion without end",
+        "import functools, sys
+sys.setrecursionlimit(10**6)
+@functools.cache
+def f(n): return f(n + 1)
+try: f(0)
+except RecursionError: print('caught')",
+        "caught",
+    ),
+    (
+        "a linked list that is freed",
+        "class Node:
+    def __init__(self, next): self.next = next
+head = None
+for number in range(100_000): head = Node(head)
+head = None
+print('freed')",
+        "freed",
+    ),
+    (
+        "objects with __del__ in a chain",
+        "class Node:
+    def __init__(self, next): self.next = next
+    def __del__(self): pass
+head = None
+for number in range(50_000): head = Node(head)
+del head
+print('freed')",
+        "freed",
+    ),
+    (
+        "deep lists that are compared, printed, pickled and made JSON",
+        "import json, pickle
+def attempt(work):
+    try: work()
+    except RecursionError: pass
+a, b = [], []
+for number in range(50_000): a, b = [a], [b]
+for work in (lambda: a == b, lambda: repr(a), lambda: json.dumps(a), lambda: pickle.dumps(a),
+             lambda: json.loads('[' * 100_000 + ']' * 100_000)):
+    attempt(work)
+print('alive')",
+        "alive",
+    ),
+    (
+        "deep expressions",
+        "for source in ('+'.join(['1'] * 100_000), '-' * 50_000 + '1', '[' * 5_000 + ']' * 5_000, 'x' + '.x' * 50_000):
+    try: compile(source, '<string>', 'eval')
+    except (RecursionError, MemoryError, SyntaxError): pass
+print('alive')",
+        "alive",
+    ),
+    (
+        "sorting by a key that sorts",
+        "import sys
+sys.setrecursionlimit(10**6)
+def f(n): return sorted([1], key=lambda _: f(n + 1))
+try: f(0)
+except RecursionError: print('caught')",
+        "caught",
+    ),
+    (
+        "a tower of iterators",
+        "tower = iter([1])
+for number in range(20_000): tower = map(int, tower)
+try: print(list(tower))
+except RecursionError: print([1])",
+        "[1]",
+    ),
+];
+
+#[test]
+fn deep_recursion_and_deep_objects_do_not_break_the_interpreter() {
+    for (name, code, expected) in DEEP {
+        let answer = shared().run(json!({ "code": code, "timeout": 30_000 }));
+        let got = (answer.outcome(), answer.stdout().trim_end());
+        assert_eq!(got, ("success", *expected), "{name}: {}", answer.stderr());
+    }
+}

@@ -249,6 +249,30 @@ fn descriptors_that_the_server_inherited_do_not_reach_zygotes() {
 }
 
 #[test]
+fn a_stack_that_may_not_grow_is_warned_of_and_python_runs_all_the_same() {
+    let small = libc::rlimit {
+        rlim_cur: 8 << 20,
+        rlim_max: 8 << 20,
+    };
+    let mut command = std::process::Command::new(common::PROGRAM);
+    command.env("FAAS_LANGUAGE", "python");
+    // SAFETY: the closure makes one system call, which is allowed between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            libc::setrlimit(libc::RLIMIT_STACK, &raw const small);
+            Ok(())
+        });
+    }
+    let server = Server::start_command(command).until_ready();
+    let warnings = server.lines_with(
+        "the stack may not grow as far as it should; raise its hard limit (ulimit -Hs)",
+    );
+    assert_eq!(warnings.len(), 1, "{}", server.log());
+    let code = "def f(n): return 1 if n == 0 else f(n - 1) + 1\nprint(f(900))";
+    assert_eq!(server.python(code).stdout(), "901\n");
+}
+
+#[test]
 fn what_a_zygote_writes_becomes_a_field_of_a_line_of_the_server_s() {
     let server = Server::start_unready(&[
         ("FAAS_LANGUAGE", "javascript"),

@@ -46,6 +46,7 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
     let traces = Traces::from_environment(runtime.handle())?;
     start_logging(settings.log_format, &settings.log, traces.as_ref());
     raise_descriptor_limit();
+    warn_of_small_stack();
     if settings.api_token.as_ref().is_some_and(ApiToken::is_short) {
         tracing::warn!(
             "FAAS_API_TOKEN has fewer than {SHORTEST_GOOD_TOKEN} characters and can be guessed: use a longer one"
@@ -65,6 +66,18 @@ fn raise_descriptor_limit() {
     limit.current = limit.maximum;
     if let Err(error) = rustix::process::setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%error, "cannot raise the number of open files");
+    }
+}
+
+/// Warns where zygotes cannot have the stack that they want.
+fn warn_of_small_stack() {
+    let limit = rustix::process::getrlimit(Resource::Stack).maximum;
+    if let Some(limit) = limit.filter(|limit| *limit < faas_lockdown::STACK.get()) {
+        tracing::warn!(
+            limit_mib = limit >> 20,
+            wanted_mib = faas_lockdown::STACK.get() >> 20,
+            "the stack may not grow as far as it should; raise its hard limit (ulimit -Hs)"
+        );
     }
 }
 

@@ -10,23 +10,28 @@ use super::EngineError;
 /// * `--single-threaded`: a fork carries over only the calling thread, so V8 must not own others.
 /// * `--wasm-max-mem-pages`: caps any one WebAssembly memory at 4 GiB (65,536 pages of 64 KiB);
 ///   the sandbox's data limit cuts it far lower.
-/// * `--stack-size`: in KiB; leaves room on the 8 MiB main stack for V8's own C++ frames.
 /// * `--no-wasm-code-gc`: code stays in memory after an optimised version replaced it. Freeing it leaves
 ///   a hole in its region, and each of a hundred holes costs every fork two more mappings to copy.
 /// * `--no-memory-reducer`: V8 sets a timer after a collection, for another one in idle time. Every
 ///   fork of a zygote whose timer has run out would find it due, and collect the whole heap.
-const FLAGS: &str = "--single-threaded --wasm-max-mem-pages=65536 --stack-size=1968 \
-    --no-wasm-code-gc --no-memory-reducer";
+const FLAGS: &str = "--single-threaded --wasm-max-mem-pages=65536 --no-wasm-code-gc \
+    --no-memory-reducer";
 
 /// Initialises V8 in this process. Call it once, before any isolate, on the only thread.
 ///
+/// Code that runs in it may use `stack_kib` KiB of the stack; V8's own C++ frames come on top.
 /// `engine_flags` are the engine's own, `extra_flags` come from FAAS_V8_FLAGS.
 ///
 /// # Errors
 /// [`EngineError::Boot`] if V8 does not know a flag. Otherwise a flag that an update renamed would go
 /// unnoticed.
-pub fn initialize(engine_flags: &str, extra_flags: &str) -> Result<(), EngineError> {
-    let flags = [FLAGS, engine_flags, extra_flags];
+pub fn initialize(
+    stack_kib: u64,
+    engine_flags: &str,
+    extra_flags: &str,
+) -> Result<(), EngineError> {
+    let stack = format!("--stack-size={stack_kib}");
+    let flags = [FLAGS, &stack, engine_flags, extra_flags];
     let flags = flags
         .iter()
         .flat_map(|flags| flags.split_ascii_whitespace());

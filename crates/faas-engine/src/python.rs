@@ -9,6 +9,7 @@ use deno_core::ModuleSpecifier;
 use deno_core::PollEventLoopOptions;
 use deno_core::RuntimeOptions;
 use deno_core::v8;
+use faas_linux::stack_limit;
 use faas_protocol::ByteSize;
 use faas_protocol::Language;
 use faas_protocol::RuntimeVersion;
@@ -87,6 +88,25 @@ const REALM: ByteSize = ByteSize::mib(64);
 /// Most that the young generation of V8's heap takes: V8's own default.
 const YOUNG: ByteSize = ByteSize::mib(48);
 
+/// Stack of programs, in KiB. CPython raises RecursionError when it has used 10 MiB of its own stack, in
+/// WebAssembly's memory; by then V8 has used up to five times as much. If V8's ends first, the interpreter
+/// is broken for good.
+const STACK_KIB: u64 = 60_000;
+/// What V8's own C++ frames need of the stack on top, in KiB.
+const CPP_FRAMES_KIB: u64 = 5_536;
+/// The least that Pyodide boots with, and that stands where the stack may not grow. Deep recursion then
+/// breaks the interpreter.
+const LEAST_STACK_KIB: u64 = 1_968;
+
+/// The stack of programs where the process's stack may grow to `limit` bytes, in KiB.
+fn stack_kib(limit: Option<u64>) -> u64 {
+    let Some(limit) = limit else {
+        return STACK_KIB;
+    };
+    let left = (limit / 1024).saturating_sub(CPP_FRAMES_KIB);
+    left.clamp(LEAST_STACK_KIB, STACK_KIB)
+}
+
 type Error = Box<dyn std::error::Error>;
 
 const BOOT: &str = include_str!("../../../js/python/boot.mjs");
@@ -121,7 +141,7 @@ impl PythonEngine {
     /// # Errors
     /// [`EngineError::Boot`] with the reason: mostly files missing from the distribution.
     pub fn boot(options: &BootOptions) -> Result<Self, EngineError> {
-        platform::initialize("", &options.v8_flags)?;
+        platform::initialize(stack_kib(stack_limit()), "", &options.v8_flags)?;
         // No I/O driver: an epoll descriptor would be shared with every fork.
         let reactor = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -409,5 +429,21 @@ impl Engine for PythonEngine {
         self.call(&settle)?;
         self.runtime.v8_isolate().low_memory_notification();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stack_of_programs_fits_into_that_of_the_process() {
+        for limit in [8, 16, 32, 63, 64].map(|mebibytes| mebibytes << 20) {
+            let stack = stack_kib(Some(limit)) * 1024;
+            assert!(stack < limit - (4 << 20), "{stack} of {limit}");
+        }
+        assert_eq!(stack_kib(Some(64 << 20)), STACK_KIB);
+        assert_eq!(stack_kib(None), STACK_KIB);
+        assert_eq!(stack_kib(Some(0)), LEAST_STACK_KIB);
     }
 }

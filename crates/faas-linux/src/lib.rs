@@ -3,7 +3,9 @@
 mod clock;
 mod proc_status;
 mod socket_pair;
+mod stack_limit;
 
 pub use clock::monotonic_us;
 pub use proc_status::ProcessStatus;
 pub use socket_pair::socket_pair;
+pub use stack_limit::stack_limit;

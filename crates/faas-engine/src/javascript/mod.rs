@@ -54,6 +54,9 @@ pub use source::Place;
 /// compiled in it.
 const FLAGS: &str = "--no-flush-bytecode";
 
+/// Stack of programs, in KiB; leaves room on a stack of 8 MiB for V8's own C++ frames.
+const STACK_KIB: u64 = 1968;
+
 /// A booted realm.
 pub struct JavaScriptEngine {
     runtime: JsRuntime,
@@ -83,7 +86,7 @@ impl JavaScriptEngine {
     /// # Errors
     /// [`EngineError::Boot`] with the reason: always a mistake in this crate.
     pub fn boot(options: &BootOptions) -> Result<Self, EngineError> {
-        platform::initialize(FLAGS, &options.v8_flags)?;
+        platform::initialize(STACK_KIB, FLAGS, &options.v8_flags)?;
         Self::boot_realm(options.memory).map_err(|error| EngineError::Boot(error.to_string()))
     }
 
