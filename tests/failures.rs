@@ -8,7 +8,6 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::path::PathBuf;
 use std::process::Command;
 use std::process::Output;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use common::Server;
 use common::eventually;
 use common::missing_calls::failing;
 use common::missing_calls::without;
+use common::scratch::Scratch;
 
 /// The user and the group called nobody.
 const NOBODY: u32 = 65534;
@@ -35,34 +35,6 @@ const FEW_LINES: usize = 60;
 
 /// What no list of packages may have.
 const BAD_REQUIREMENTS: [&str; 3] = ["py dantic", "a\nb", "a="];
-
-/// A directory that is gone at the end of the test.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("faas-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A command that starts a server of JavaScript only, which boots fast.
 fn javascript_server() -> Command {

@@ -3,7 +3,6 @@
 mod common;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Instant;
 
@@ -19,31 +18,10 @@ use common::index::wheel_of;
 use common::index::wheels;
 use common::made_wheel::make_wheel;
 use common::pinned;
+use common::scratch::Scratch;
 
 /// Names of package sets are told only to callers who have a token.
 const TOKEN: &str = "correct-horse-battery-staple";
-
-/// A directory that is gone at the end of the test.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("faas-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn with_index(index: &Index, workspace: &Scratch) -> Server {
     Server::start_python(&[

@@ -1,9 +1,7 @@
 """Looks at a program without running any of it: syntax, imports, complexity."""
 
 import ast
-import importlib.util
 import json
-import sys
 
 import _faas_packages
 
@@ -54,16 +52,9 @@ def imports(tree):
             lines[name] = min(node.lineno, lines.get(name, node.lineno))
     for name, line in sorted(lines.items(), key=lambda item: item[1]):
         top = name.partition(".")[0]
-        available = is_there(top)
+        available = _faas_packages.is_there(top)
         package = None if available else _faas_packages.provider(top)
         yield {"module": name, "line": line, "available": available, "package": package}
-
-
-def is_there(module):
-    try:
-        return module in sys.modules or importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 class Figures(ast.NodeVisitor):

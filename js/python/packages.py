@@ -227,15 +227,16 @@ def normalize(name):
 
 def missing_packages(modules):
     """The packages to install so that `modules` can be imported, as far as sources have them."""
-    packages = []
-    for module in modules:
-        try:
-            known = module in sys.modules or importlib.util.find_spec(module) is not None
-        except (ImportError, ValueError):
-            known = False
-        if not known and (package := provider(module)):
-            packages.append(package)
-    return packages
+    missing = (module for module in modules if not is_there(module))
+    return [package for module in missing if (package := provider(module))]
+
+
+def is_there(module):
+    """Whether a module can be imported, without importing it."""
+    try:
+        return module in sys.modules or importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def provider(module):

@@ -483,6 +483,7 @@ fn memory_that_the_kernel_does_not_count_runs_into_the_limit_all_the_same() {
         let report = execution.finish(&packages, None).await;
         assert_eq!(report.status, Status::Exceeded(Limit::Memory), "{report:?}");
         let held = report.usage.peak_memory;
+        eprintln!("held {} MiB at a limit of 64", held.get() >> 20);
         assert!(held < ByteSize::mib(500), "{held:?}");
     });
 }
