@@ -294,7 +294,7 @@ class FaasEnhanced(Running, unittest.TestCase):
     own_tests = "test_enhanced_faas.py"
 
 
-LOCK_FILE = json.loads((ROOT / "pyodide-dist/pyodide-lock.json").read_text())
+LOCK_FILE = json.loads((pathlib.Path(DISTRIBUTION) / "pyodide-lock.json").read_text())
 PYTHON_VERSION = ".".join(LOCK_FILE["info"]["python"].split(".")[:2])
 PYTHON = "import sys; print('Hello from Python!', '.'.join(map(str, sys.version_info[:2])))"
 NUMPY = "import numpy; print(int(numpy.arange(4).sum()), (numpy.array([1.0, 2.0]) + 1).tolist())"
