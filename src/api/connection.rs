@@ -24,6 +24,9 @@ pub struct Connection {
     ended: Option<Pin<Box<Sleep>>>,
 }
 
+/// How long a client may go on sending what nobody wants. One that keeps an idle connection does not notice its
+/// end, and must not hold up the server's.
+const LINGER: Duration = Duration::from_secs(1);
 /// What is read at once of what nobody wants any more, in bytes.
 const DISCARDED_AT_ONCE: usize = 16 << 10;
 
@@ -121,7 +124,7 @@ impl AsyncWrite for Connection {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.ended.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-            self.ended = Some(Box::pin(tokio::time::sleep(self.patience)));
+            self.ended = Some(Box::pin(tokio::time::sleep(self.patience.min(LINGER))));
         }
         self.discard(context).map(Ok)
     }

@@ -1,6 +1,6 @@
 # Recurses in V8's parsers: JSON, regular expressions, source text, dates.
 # Known from: stack exhaustion in recursive descent parsers.
-# expect: success
+# expect: success, timeout
 # timeout: 5000
 from pyodide.code import run_js
 
