@@ -115,22 +115,6 @@ fn requests_beyond_the_bytes_of_the_queue_are_refused_at_once() {
         let code = format!("{start}//{}", "x".repeat(bytes));
         json!({ "code": code, "timeout": 60_000 })
     };
-    // On a connection of its own: a client would use one again that a refusal closes.
-    let status_of = |request: &serde_json::Value| {
-        let body = request.to_string();
-        let mut stream = connect(&server);
-        let head = format!(
-            "POST /run_code HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        let _ = stream.write_all(head.as_bytes());
-        let _ = stream.write_all(body.as_bytes());
-        let answer = read_all(stream);
-        answer
-            .get(9..12)
-            .and_then(|code| code.parse::<u16>().ok())
-            .unwrap_or(0)
-    };
     let refused = |answer: &str| {
         assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
         assert!(answer.contains("FAAS_QUEUE_BYTES"), "{answer}");
@@ -142,7 +126,7 @@ fn requests_beyond_the_bytes_of_the_queue_are_refused_at_once() {
     // Announced and on its way, and refused without being read.
     let on_its_way = begin_body(&server, 900_000, b"{");
     eventually("what is announced does not count", || {
-        status_of(&program("", 200_000)) == 429
+        server.run(program("", 200_000)).status == 429
     });
     let mut announced = begin_body(&server, 200_000, b"");
     let mut answer = [0; 12];
@@ -158,18 +142,18 @@ fn requests_beyond_the_bytes_of_the_queue_are_refused_at_once() {
         let _ = chunked.write_all(chunk.as_bytes());
     }
     refused(&read_all(chunked));
-    assert_eq!(status_of(&program("", 10)), 200);
+    assert_eq!(server.run(program("", 10)).status, 200);
     drop(on_its_way);
     eventually("a request that went holds its bytes", || {
-        status_of(&program("", 200_000)) == 200
+        server.run(program("", 200_000)).status == 200
     });
     // Executing.
     let running = server.begin("", &program("for (;;);", 900_000));
     eventually("the program does not run", || active(&server) == 1);
-    assert_eq!(status_of(&program("", 200_000)), 429);
+    assert_eq!(server.run(program("", 200_000)).status, 429);
     drop(running);
     eventually("an execution that is over holds its bytes", || {
-        status_of(&program("", 200_000)) == 200
+        server.run(program("", 200_000)).status == 200
     });
 }
 

@@ -218,6 +218,54 @@ fn huge_request_bodies_are_refused_without_being_read() {
 }
 
 #[test]
+fn a_client_is_told_when_its_connection_ends_with_the_answer() {
+    let server = shared();
+    let closes = |request: &str, body: &[u8]| {
+        let mut stream = connect(server);
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).to_lowercase();
+        (answer.contains("\r\nconnection: close\r\n"), answer)
+    };
+    let program = json!({ "language": "javascript", "code": "1" }).to_string();
+    let length = program.len();
+    for (request, body, expected) in [
+        (
+            "GET /health HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+            "",
+            false,
+        ),
+        (
+            format!("POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"),
+            &*program,
+            false,
+        ),
+        // Refused for what stands in the head.
+        (
+            "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n".to_owned(),
+            "{",
+            true,
+        ),
+        (
+            "POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n".to_owned(),
+            "{",
+            true,
+        ),
+        (
+            "POST /run_code HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\nContent-Length: 50\r\n\r\n"
+                .to_owned(),
+            "",
+            true,
+        ),
+    ] {
+        let (closed, answer) = closes(&request, body.as_bytes());
+        assert_eq!(closed, expected, "{request}\n{answer}");
+    }
+}
+
+#[test]
 fn clients_that_send_all_of_a_refused_body_get_the_refusal() {
     const URLLIB: &str = "
 import sys, urllib.request

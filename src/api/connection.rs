@@ -11,6 +11,7 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio::time::Sleep;
 
 /// A connection that fails when a write makes no progress for so long. That ends what is being answered,
@@ -20,13 +21,21 @@ pub struct Connection {
     patience: Duration,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Runs since the last byte was sent.
-    ended: Option<Pin<Box<Sleep>>>,
+    /// Set when the last byte was sent.
+    ending: Option<Ending>,
 }
 
-/// How long a client may go on sending what nobody wants. One that keeps an idle connection does not notice its
-/// end, and must not hold up the server's.
-const LINGER: Duration = Duration::from_secs(1);
+/// When a connection on which nothing is sent any more is closed.
+struct Ending {
+    /// When the client sent nothing for a while.
+    quiet: Pin<Box<Sleep>>,
+    /// In any case.
+    last: Pin<Box<Sleep>>,
+}
+
+/// How long a client that has to finish sending may pause. One that only keeps an idle connection does not
+/// notice its end, and must not hold up the server's.
+const QUIET: Duration = Duration::from_secs(1);
 /// What is read at once of what nobody wants any more, in bytes.
 const DISCARDED_AT_ONCE: usize = 16 << 10;
 
@@ -41,25 +50,35 @@ impl Connection {
             stream,
             patience,
             stalled: None,
-            ended: None,
+            ending: None,
         }
     }
 
     /// Reads what the client still sends, until it closes its end or has had enough time.
     fn discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let patience = self.patience;
+        let ending = self.ending.get_or_insert_with(|| Ending {
+            quiet: Box::pin(tokio::time::sleep(QUIET)),
+            last: Box::pin(tokio::time::sleep(patience)),
+        });
         let mut space = [0; DISCARDED_AT_ONCE];
+        // tokio has even a stream that always has more pause now and then.
         loop {
             let mut buffer = ReadBuf::new(&mut space);
             match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    ending.quiet.as_mut().reset(Instant::now() + QUIET);
+                }
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => break,
             }
         }
-        match &mut self.ended {
-            Some(ended) => ended.as_mut().poll(context),
-            None => Poll::Ready(()),
+        let is_quiet = ending.quiet.as_mut().poll(context).is_ready();
+        let is_over = ending.last.as_mut().poll(context).is_ready();
+        if is_quiet || is_over {
+            return Poll::Ready(());
         }
+        Poll::Pending
     }
 
     /// Passes on how a write went, unless the client has taken nothing for too long.
@@ -122,9 +141,8 @@ impl AsyncWrite for Connection {
     /// if its bytes met a closed socket, the system would answer them with a reset, and the client
     /// would lose the refusal.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.ended.is_none() {
+        if self.ending.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-            self.ended = Some(Box::pin(tokio::time::sleep(self.patience.min(LINGER))));
         }
         self.discard(context).map(Ok)
     }

@@ -25,6 +25,7 @@ mod response;
 mod run_code;
 mod server;
 mod stream;
+mod unread;
 mod words;
 
 use std::sync::Arc;
@@ -124,6 +125,7 @@ pub fn router(state: Arc<AppState>) -> Router {
             state.clone(),
             browsers::refuse_strangers,
         ))
+        .layer(middleware::from_fn(unread::close_if_unread))
         .layer(middleware::from_fn_with_state(
             state.clone(),
             observe::observe,
