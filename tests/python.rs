@@ -439,7 +439,7 @@ except RecursionError: print('caught')",
         "class Node:
     def __init__(self, next): self.next = next
 head = None
-for number in range(100_000): head = Node(head)
+for number in range(200_000): head = Node(head)
 head = None
 print('freed')",
         "freed",

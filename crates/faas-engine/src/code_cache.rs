@@ -90,6 +90,9 @@ thread_local! {
 }
 
 /// Called by V8 when it has all of the WebAssembly.
+///
+/// # Safety
+/// For V8 only, which calls with an object that lives as long as the call.
 unsafe extern "C" fn offer(interface: *mut v8::ModuleCachingInterface) {
     // SAFETY: V8 passes an object that it owns and that lives as long as the call.
     let interface = unsafe { &mut *interface };
@@ -199,6 +202,7 @@ mod cxx {
         pub size: usize,
     }
 
+    // SAFETY: names and types are those of the crate's own declarations; the version is pinned.
     unsafe extern "C" {
         // These two belong to the crate, which keeps them private (v8's src/wasm.rs).
         pub fn v8__WasmModuleObject__GetCompiledModule(

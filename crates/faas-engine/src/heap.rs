@@ -45,6 +45,10 @@ pub fn end_out_of_memory() -> ! {
     std::process::abort()
 }
 
+/// What V8 calls when it cannot go on.
+///
+/// # Safety
+/// For V8 only, which calls with valid arguments; none is used.
 unsafe extern "C" fn on_out_of_memory(_location: *const c_char, _details: &v8::OomDetails) {
     end_out_of_memory()
 }

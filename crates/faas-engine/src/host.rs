@@ -195,6 +195,7 @@ pub fn op_faas_acknowledge_stop() {
 pub fn op_faas_interrupt_buffer<'s>(
     scope: &mut v8::PinScope<'s, '_>,
 ) -> v8::Local<'s, v8::ArrayBuffer> {
+    // SAFETY: V8 calls it when the buffer is gone; it uses none of its arguments.
     unsafe extern "C" fn keep(_: *mut std::ffi::c_void, _: usize, _: *mut std::ffi::c_void) {}
     // SAFETY: the byte is a static, so it outlives the isolate, and `keep` never frees it.
     // It is an atomic that Rust only ever touches atomically; V8 reads and writes single bytes.

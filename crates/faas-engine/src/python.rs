@@ -88,9 +88,10 @@ const REALM: ByteSize = ByteSize::mib(64);
 /// Most that the young generation of V8's heap takes: V8's own default.
 const YOUNG: ByteSize = ByteSize::mib(48);
 
-/// Stack of programs, in KiB. CPython raises RecursionError when it has used 10 MiB of its own stack, in
-/// WebAssembly's memory; by then V8 has used up to five times as much. If V8's ends first, the interpreter
-/// is broken for good.
+/// Stack of programs, in KiB. If V8's ends before CPython notices that its own does, the interpreter is
+/// broken for good. CPython raises RecursionError when it has used 10 MiB of its own, in WebAssembly's
+/// memory; V8 has used 20,000 to 30,000 KiB by then. Freeing a chain of objects goes deeper unnoticed: one of
+/// 200,000 instances takes 50,000 to 60,000 KiB, and longer ones still break the interpreter.
 const STACK_KIB: u64 = 60_000;
 /// What V8's own C++ frames need of the stack on top, in KiB.
 const CPP_FRAMES_KIB: u64 = 5_536;
@@ -282,6 +283,9 @@ fn wheels(directory: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// Ends the running code. V8 calls this at a safe point.
+///
+/// # Safety
+/// For V8 only, which calls with its live isolate, on the only thread.
 unsafe extern "C" fn terminate(isolate: v8::UnsafeRawIsolatePtr, _data: *mut c_void) {
     // SAFETY: V8 calls with its live isolate, on the only thread.
     let isolate = unsafe { v8::Isolate::from_raw_isolate_ptr(isolate) };

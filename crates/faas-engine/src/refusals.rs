@@ -45,6 +45,9 @@ fn refuse_import_with_phase<'s>(
 }
 
 /// A module has no address.
+///
+/// # Safety
+/// For V8 only, which calls with valid handles; none is used.
 unsafe extern "C" fn leave_import_meta_empty(
     _context: v8::Local<v8::Context>,
     _module: v8::Local<v8::Module>,

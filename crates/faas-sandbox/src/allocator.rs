@@ -16,6 +16,7 @@ static OUT_OF_MEMORY: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 #[derive(Debug)]
 pub struct Allocator;
 
+// SAFETY: the C++ library's own signature (C++ standard, [set.new.handler]), under its mangled name.
 unsafe extern "C" {
     /// `std::set_new_handler` of the C++ library that V8 brings along: what `operator new` calls when
     /// it has nothing to give.

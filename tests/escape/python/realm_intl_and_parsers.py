@@ -1,6 +1,6 @@
 # Recurses in V8's parsers: JSON, regular expressions, source text, dates.
 # Known from: stack exhaustion in recursive descent parsers.
-# expect: success, timeout
+# expect: success
 # timeout: 5000
 from pyodide.code import run_js
 
@@ -17,7 +17,7 @@ attempt("blocks", () => eval("{".repeat(1e5)));
 attempt("templates", () => eval("`${".repeat(1e5)));
 attempt("arrows", () => eval("()=>".repeat(1e5) + "1"));
 attempt("flat", () => { let a = []; for (let i = 0; i < 1e5; i++) a = [a]; a.flat(Infinity); });
-attempt("string", () => { let a = []; for (let i = 0; i < 1e5; i++) a = [a]; String(a); });
+attempt("string", () => { let a = []; for (let i = 0; i < 1e4; i++) a = [a]; String(a); });
 attempt("proxy", () => { let p = {}; for (let i = 0; i < 1e5; i++) p = new Proxy(p, {}); p.x; });
 attempt("locale", () => new Intl.DateTimeFormat("en-u-" + "x-".repeat(1e4)));
 results.join("\n")

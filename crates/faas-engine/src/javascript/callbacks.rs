@@ -47,6 +47,9 @@ fn prepare_stack_trace<'s>(
 }
 
 /// Reports where the program is, and ends it. V8 calls this at a safe point of the running code.
+///
+/// # Safety
+/// For V8 only, which calls with its live isolate, on the only thread.
 pub unsafe extern "C" fn stop_here(isolate: v8::UnsafeRawIsolatePtr, _data: *mut c_void) {
     // SAFETY: V8 calls with its live isolate, on the only thread.
     let mut isolate = unsafe { v8::Isolate::from_raw_isolate_ptr(isolate) };

@@ -86,6 +86,10 @@ pub fn limit_reached() -> bool {
     LIMIT_REACHED.get()
 }
 
+/// What V8 calls when the heap is nearly full; returns its new limit.
+///
+/// # Safety
+/// For V8 only, which calls with the guard that was given with this function.
 unsafe extern "C" fn near_limit(data: *mut c_void, current: usize, _initial: usize) -> usize {
     // SAFETY: `watch` gave a pointer to a guard that it leaked.
     let guard = unsafe { &*data.cast::<Guard>() };
