@@ -272,15 +272,7 @@ impl Server {
     /// Sends a program to `POST /run_code`, with these lines among the headers, and does not read
     /// the answer. Dropping the connection hangs up.
     pub fn begin(&self, headers: &str, request: &Value) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let body = request.to_string();
-        let length = body.len();
-        write!(
-            stream,
-            "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
-        )
-        .unwrap();
-        stream
+        send_request(TcpStream::connect(&self.address).unwrap(), headers, request)
     }
 
     /// Runs Python with default settings.
@@ -344,6 +336,18 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a request to run a program, and gives back the connection that the answer will come on.
+pub fn send_request(mut stream: TcpStream, headers: &str, request: &Value) -> TcpStream {
+    let body = request.to_string();
+    let length = body.len();
+    write!(
+        stream,
+        "POST /run_code HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    )
+    .unwrap();
+    stream
 }
 
 /// A fork of the zygote shares its command line; the zygote itself is the child with the lowest
