@@ -119,6 +119,24 @@ declare module "ext:core/ops" {
   function op_faas_finish(exitCode: number, returnValue: string | null, limit: Limit | null): void;
   function op_faas_input_files(): { name: string; contents: Uint8Array }[];
   function op_faas_interrupt_buffer(): ArrayBuffer;
+  function op_faas_cpu_time(): number;
+  function op_faas_pbkdf2(
+    hash: string,
+    password: Uint8Array,
+    salt: Uint8Array,
+    rounds: number,
+    length: number,
+  ): Uint8Array;
+  function op_faas_scrypt(
+    password: Uint8Array,
+    salt: Uint8Array,
+    n: number,
+    r: number,
+    p: number,
+    length: number,
+  ): Uint8Array;
+  function op_faas_set_alarm(after: number, interval: number): void;
+  function op_faas_take_alarm(): boolean;
   function op_faas_now(): number;
   function op_faas_original_position(line: number, column: number, into: Uint32Array): boolean;
   function op_faas_in_wheelhouse(name: string): boolean;
@@ -154,6 +172,9 @@ declare module "pyodide:///pyodide.mjs" {
 declare function queueMicrotask(callback: () => void): void;
 
 // python/realm.js makes these for python/boot.mjs.
+declare class TextDecoder {
+  decode(bytes: Uint8Array): string;
+}
 declare class TextEncoder {
   encode(text?: string): Uint8Array;
 }

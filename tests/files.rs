@@ -127,3 +127,89 @@ sys.modules['matplotlib.pyplot'] = types.SimpleNamespace(
         ])
     );
 }
+
+#[test]
+fn files_that_a_program_did_not_close_come_back_whole() {
+    let code = "\
+import csv, gzip, zipfile
+text = open('/home/pyodide/output/report.txt', 'w')
+text.write('hello\\n')
+writer = csv.writer(open('output/data.csv', 'w', newline=''))
+writer.writerow([1, 2])
+archive = zipfile.ZipFile('output/a.zip', 'w')
+archive.writestr('a', 'b')
+packed = gzip.open('output/b.gz', 'wt')
+packed.write('packed')
+in_cycle = [open('output/cycle.bin', 'wb')]
+in_cycle[0].write(b'cycle')
+in_cycle.append(in_cycle)
+class Holder:
+    kept = open('output/class.txt', 'w')
+    kept.write('of a class')
+import json
+json.kept = open('output/module.txt', 'w')
+json.kept.write('of a module')
+";
+    let answer = shared().python(code);
+    assert_eq!(answer.stderr(), "");
+    let files = answer.body["output"]["files"].as_array().unwrap();
+    let sizes: Vec<_> = files
+        .iter()
+        .map(|file| {
+            (
+                file["name"].as_str().unwrap(),
+                file["size"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    for expected in [
+        ("report.txt", 6),
+        ("data.csv", 5),
+        ("cycle.bin", 5),
+        ("class.txt", 10),
+        ("module.txt", 11),
+    ] {
+        assert!(sizes.contains(&expected), "{expected:?}: {sizes:?}");
+    }
+    let archive = files.iter().find(|file| file["name"] == "a.zip").unwrap();
+    let archive = archive["content_base64"].clone();
+    let code = "\
+import gzip, io, zipfile
+print(zipfile.ZipFile('a.zip').read('a'), gzip.decompress(open('b.gz', 'rb').read()))";
+    let packed = files.iter().find(|file| file["name"] == "b.gz").unwrap();
+    let answer = shared().run(json!({ "code": code, "files": [
+        { "name": "a.zip", "content_base64": archive },
+        { "name": "b.gz", "content_base64": packed["content_base64"] },
+    ] }));
+    assert_eq!(answer.stdout(), "b'b' b'packed'\n", "{}", answer.stderr());
+}
+
+#[test]
+fn files_of_a_program_that_exits_at_once_come_back() {
+    let code = "\
+import os
+with open('output/a.txt', 'w') as file: file.write('a')
+os._exit(3)";
+    let answer = shared().python(code);
+    assert_eq!(answer.body["metadata"]["exit_code"], 3);
+    assert_eq!(answer.body["output"]["files"][0]["name"], "a.txt");
+}
+
+#[test]
+fn modules_of_the_program_come_before_those_of_the_standard_library() {
+    let answer = shared().run(json!({
+        "code": "import queue, calendar, statistics\nprint(queue.Stack.__name__, calendar.today(), statistics.__file__)",
+        "files": [
+            { "name": "queue.py", "content": "class Stack: pass" },
+            { "name": "calendar/__init__.py", "content": "from .inner import today" },
+            { "name": "calendar/inner.py", "content": "def today(): return 'mine'" },
+            { "name": "statistics.py", "content": "import random" },
+        ],
+    }));
+    assert_eq!(
+        answer.stdout(),
+        "Stack mine /home/pyodide/statistics.py\n",
+        "{}",
+        answer.stderr()
+    );
+}

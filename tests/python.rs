@@ -4,6 +4,7 @@ mod common;
 
 use serde_json::json;
 
+use common::Server;
 use common::shared_python as shared;
 
 /// Runs a program that must succeed; its stdout.
@@ -165,7 +166,7 @@ fn the_last_expression_is_the_return_value() {
         ("print(1)", ""),
         ("for i in range(3): i", ""),
         ("import datetime\ndatetime.date(2024, 2, 29)", "2024-02-29"),
-        ("{(1, 2): 3}", "{(1, 2): 3}"),
+        ("{(1, 2): 3}", "{\"(1, 2)\": 3}"),
     ] {
         assert_eq!(ret_val(code), expected, "{code}");
     }
@@ -503,4 +504,204 @@ fn deep_recursion_and_deep_objects_do_not_break_the_interpreter() {
         let got = (answer.outcome(), answer.stdout().trim_end());
         assert_eq!(got, ("success", *expected), "{name}: {}", answer.stderr());
     }
+}
+
+#[test]
+fn return_values_are_json_whatever_is_inside() {
+    let cases = [
+        (
+            "{'a': float('nan'), 'b': [float('inf'), -1.5]}",
+            "{\"a\": null, \"b\": [null, -1.5]}",
+        ),
+        ("float('nan')", "null"),
+        (
+            "[{'b', 'a'}, frozenset(), range(3), {1: 2}.keys()]",
+            "[[\"a\", \"b\"], [], [0, 1, 2], [1]]",
+        ),
+        (
+            "import collections\n[collections.deque([1]), collections.Counter('aab'), collections.UserDict(a=1)]",
+            "[[1], {\"a\": 2, \"b\": 1}, {\"a\": 1}]",
+        ),
+        (
+            "import datetime as d\n[d.date(2024, 2, 29), d.datetime(2024, 1, 1, 12), d.time(1, 2), d.timedelta(minutes=1)]",
+            "[\"2024-02-29\", \"2024-01-01T12:00:00\", \"01:02:00\", 60.0]",
+        ),
+        (
+            "import decimal, fractions, uuid, pathlib\n[decimal.Decimal('0.10'), fractions.Fraction(1, 3), uuid.UUID(int=5), pathlib.Path('/a'), 1j]",
+            "[\"0.10\", \"1/3\", \"00000000-0000-0000-0000-000000000005\", \"/a\", \"1j\"]",
+        ),
+        (
+            "[b'text', bytearray(b'\\xff\\x00'), memoryview(b'm')]",
+            "[\"text\", \"/wA=\", \"m\"]",
+        ),
+        (
+            "import enum\nclass C(enum.Enum):\n  RED = 'r'\nclass N(enum.IntEnum):\n  ONE = 1\n[C.RED, N.ONE, {C.RED: N.ONE}]",
+            "[\"r\", 1, {\"r\": 1}]",
+        ),
+        (
+            "import dataclasses\n@dataclasses.dataclass\nclass P:\n  x: int\n  inner: object = None\nP(1, P(2, {3}))",
+            "{\"x\": 1, \"inner\": {\"x\": 2, \"inner\": [3]}}",
+        ),
+        (
+            "import datetime as d\n{d.date(2024, 1, 1): 1, (1, 2): 2, 3.5: 3, None: 4, True: 5}",
+            "{\"2024-01-01\": 1, \"(1, 2)\": 2, \"3.5\": 3, \"null\": 4, \"true\": 5}",
+        ),
+        (
+            "import collections\n[collections.namedtuple('T', 'a b')(1, {2})]",
+            "[[1, [2]]]",
+        ),
+        (
+            "[object, print]",
+            "[\"<class 'object'>\", \"<built-in function print>\"]",
+        ),
+        ("[\"\\u00e9\", '\\n']", "[\"é\", \"\\n\"]"),
+        ("2**70", "1180591620717411303424"),
+        ("import decimal\ndecimal.Decimal('1.5')", "1.5"),
+        ("a = [1]\na.append(a)\na", "[1, [...]]"),
+    ];
+    for (code, expected) in cases {
+        assert_eq!(ret_val(code), expected, "{code}");
+    }
+}
+
+#[test]
+fn a_last_line_that_ends_in_a_semicolon_has_no_value_and_a_coroutine_is_awaited() {
+    for quiet in ["5;", "(5);", "f'{5}' ; # comment", "(\n5\n) ;", "'é€' ;  "] {
+        assert_eq!(ret_val(quiet), "", "{quiet}");
+    }
+    for loud in ["5 # ;", "';'", "(5) # a; b", "a = 1; 5"] {
+        assert_ne!(ret_val(loud), "", "{loud}");
+    }
+    let main = "async def main():\n    print('ran')\n    return {'a': 1}\n";
+    for last in ["main()", "import asyncio\nasyncio.ensure_future(main())"] {
+        let answer = shared().python(&format!("{main}{last}"));
+        assert_eq!(
+            (answer.stdout(), answer.ret_val()),
+            ("ran\n", "{\"a\": 1}"),
+            "{last}"
+        );
+        assert_eq!(answer.stderr(), "");
+    }
+}
+
+#[test]
+fn syntax_errors_show_their_line_however_late_they_are_found() {
+    let cases = [
+        (
+            "x = 1\ndef f():\n    await g()\n",
+            "line 3\n    await g()\n    ^^^^^^^^^\n",
+        ),
+        (
+            "print(1)\nreturn 5\n",
+            "line 2\n    return 5\n    ^^^^^^^^\n",
+        ),
+        ("\nbreak", "line 2\n    break\n    ^^^^^\n"),
+        (
+            "def f(a, a): pass",
+            "line 1\n    def f(a, a): pass\n             ^\n",
+        ),
+        (
+            "def f():\n    nonlocal x\n",
+            "line 2\n    nonlocal x\n    ^^^^^^^^^^\n",
+        ),
+        ("x = (1,\n", "line 1\n    x = (1,\n        ^\n"),
+        ("\u{feff}x = = 1", "line 1\n    x = = 1\n        ^\n"),
+        (
+            "# form feed \u{c} and more\nx = = 1",
+            "line 2\n    x = = 1\n        ^\n",
+        ),
+    ];
+    for (code, expected) in cases {
+        let answer = shared().python(code);
+        assert_eq!(answer.outcome(), "error", "{code}");
+        assert_eq!(answer.stdout(), "", "{code}");
+        assert!(
+            answer.stderr().contains(expected),
+            "{code}: {}",
+            answer.stderr()
+        );
+        assert!(
+            answer.stderr().contains("SyntaxError: "),
+            "{code}: {}",
+            answer.stderr()
+        );
+    }
+}
+
+#[test]
+fn what_still_breaks_the_interpreter_is_told_as_an_error_of_the_program() {
+    let code = "\
+class Node:
+    pass
+
+def chain():
+    node = None
+    for _ in range(3_000_000):
+        def inner(kept=node): pass
+        node = inner
+    return node
+
+print('before')
+head = chain()
+del head";
+    let server = Server::start_python(&[("FAAS_MEMORY_LIMIT", "2000")]);
+    let answer = server.run(json!({ "code": code, "timeout": 60_000 }));
+    assert_eq!(answer.stdout(), "before\n");
+    assert_eq!(answer.outcome(), "error", "{}", answer.stderr());
+    let expected = "Traceback (most recent call last):
+  File \"<code>\", line 13, in <module>
+    del head
+RecursionError: calls or objects are nested deeper than the interpreter can follow
+";
+    assert_eq!(answer.stderr(), expected);
+}
+
+#[test]
+fn objects_that_break_the_interpreter_when_they_go_do_not_take_the_answer_with_them() {
+    let code = "\
+node = None
+for _ in range(600_000):
+    def inner(kept=node): pass
+    node = inner
+open('output/kept.txt', 'w').write('kept')
+print('done')
+{'a': 1}";
+    let answer = shared().run(json!({ "code": code, "timeout": 60_000 }));
+    let got = (
+        answer.outcome(),
+        answer.stdout(),
+        answer.ret_val(),
+        answer.stderr(),
+    );
+    assert_eq!(got, ("success", "done\n", "{\"a\": 1}", ""));
+    assert_eq!(answer.body["output"]["files"][0]["size"], 4);
+}
+
+#[test]
+fn a_missing_module_is_named_even_if_a_library_wraps_the_error() {
+    let code = "\
+def load():
+    try:
+        import snowballstemmer
+    except ModuleNotFoundError as error:
+        raise RuntimeError('the stemmer is not there') from error
+load()";
+    let server = Server::start_python(&[("FAAS_WHEELHOUSE", "target/test-wheels")]);
+    let answer = server.python(code);
+    assert!(
+        answer
+            .stderr()
+            .contains("send \"packages\": [\"snowballstemmer\"]"),
+        "{}",
+        answer.stderr()
+    );
+    let code = "raise ImportError(\"Missing optional dependency 'snowballstemmer'.\")";
+    let answer = server.python(code);
+    assert!(
+        answer
+            .stderr()
+            .contains("send \"packages\": [\"snowballstemmer\"]"),
+        "{}",
+        answer.stderr()
+    );
 }

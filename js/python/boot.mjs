@@ -54,10 +54,16 @@ delete globalThis.read;
 delete globalThis.readbuffer;
 delete globalThis.load;
 
+// What Python's dump of its stack is gathered in when the interpreter breaks: it is written to stdout.
+/** @type {string | null} */
+let dump = null;
+// Pyodide takes its parts away when it gives up.
+const { FS } = pyodide;
 const output = (/** @type {number} */ descriptor) => ({
   /** @param {Uint8Array} bytes */
   write(bytes) {
-    host.write(descriptor, bytes);
+    if (dump === null) host.write(descriptor, bytes);
+    else dump += new TextDecoder().decode(bytes);
     return bytes.length;
   },
 });
@@ -68,22 +74,31 @@ pyodide.setInterruptBuffer(host.interruptBuffer());
 pyodide.registerJsModule("_faas_host", {
   acknowledge_stop: host.acknowledgeStop,
   compiled: host.compiled,
-  finish: host.finish,
+  cpu_time: host.cpuTime,
+  /** @type {typeof host.finish} */
+  finish(exitCode, returnValue, limit) {
+    isFinished = true;
+    host.finish(exitCode, returnValue, limit);
+  },
   in_wheelhouse: host.inWheelhouse,
   package: host.package,
+  pbkdf2: host.pbkdf2,
   provider: host.provider,
   put_file: host.putFile,
   pump: host.pump,
+  scrypt: host.scrypt,
+  set_alarm: host.setAlarm,
   sleep: host.sleep,
   stop_requested: host.stopRequested,
+  take_alarm: host.takeAlarm,
   wait: host.wait,
 });
 
 // Pure Python wheels that every program finds installed: they are imported out of the archive.
 for (const wheel of boot.wheels) {
   const path = `/lib/wheels/${wheel}`;
-  pyodide.FS.mkdirTree("/lib/wheels");
-  pyodide.FS.writeFile(path, host.readFile(wheel));
+  FS.mkdirTree("/lib/wheels");
+  FS.writeFile(path, host.readFile(wheel));
   pyodide.pyimport("sys").path.append(path);
 }
 
@@ -98,21 +113,30 @@ packageManager.downloadPackage = async ({ normalizedName, name }) => {
   return host.package("distribution", entry.file_name, "");
 };
 
+// A name with which the warnings module skips their frames, as it does those of the import system
+// (CPython's Lib/_py_warnings.py, _is_internal_frame).
+const OWN_FILE_NAME = "<frozen importlib._bootstrap_sandbox>";
 const loadModule = pyodide.runPython(
   `
 def load(name, source):
     import sys, types
     module = sys.modules[name] = types.ModuleType(name)
-    exec(compile(source, "<sandbox>", "exec", dont_inherit=True), module.__dict__)
+    exec(compile(source, "${OWN_FILE_NAME}", "exec", dont_inherit=True), module.__dict__)
 load`,
   { globals: pyodide.toPy({}) },
 );
 for (const [name, source] of Object.entries(boot.modules)) loadModule(name, source);
 const runner = pyodide.pyimport("_faas_runner");
-const { run, reseed, install, report_stop: reportStop } = runner;
+const { run, install } = runner;
+const { close_files: closeFiles } = pyodide.pyimport("_faas_ending");
+const { make_way: makeWay, refresh } = pyodide.pyimport("_faas_fresh");
+const reportStop = pyodide.pyimport("_faas_report").report_stop;
 const settle = pyodide.pyimport("_faas_settle").settle;
 const check = pyodide.pyimport("_faas_check").check;
-const storage = limitStorage(pyodide.FS);
+// What a program leaves here is handed back with the answer.
+const OUTPUT_DIRECTORY = "/home/pyodide/output";
+FS.mkdirTree(OUTPUT_DIRECTORY);
+const storage = limitStorage();
 storage.setBase();
 const pythonVersion = runner.PYTHON_VERSION;
 stage("runner");
@@ -120,9 +144,9 @@ stage("runner");
 // Puts a file that came with the program into its working directory.
 /** @type {(name: string, contents: Uint8Array) => void} */
 function placeFile(name, contents) {
-  const path = `${pyodide.FS.cwd()}/${name}`;
-  pyodide.FS.mkdirTree(path.slice(0, path.lastIndexOf("/")));
-  pyodide.FS.writeFile(path, contents);
+  const path = `${FS.cwd()}/${name}`;
+  FS.mkdirTree(path.slice(0, path.lastIndexOf("/")));
+  FS.writeFile(path, contents);
 }
 
 // Marks the objects in a Python list, given by its address, as immortal: Python neither counts their
@@ -143,8 +167,7 @@ function makeImmortal(list) {
 
 // Bounds what programs may put into files. Emscripten's MEMFS keeps them in memory of JavaScript's;
 // its files grow by being written or truncated (to more).
-/** @param {any} FS */
-function limitStorage(FS) {
+function limitStorage() {
   const { MEMFS } = FS.filesystems;
   // Emscripten's numbers.
   const ENOMEM = 48;
@@ -212,9 +235,71 @@ function limitStorage(FS) {
   };
 }
 
-// The program ended the interpreter itself: with os._exit, or by breaking it.
+// Hands back the files in a directory and below it, the names of each directory in their order.
+/** @type {(directory: string, prefix: string) => void} */
+function handBackFiles(directory, prefix) {
+  const below = [];
+  for (const name of FS.readdir(directory).sort()) {
+    if (name === "." || name === "..") continue;
+    const path = `${directory}/${name}`;
+    try {
+      if (FS.isDir(FS.lstat(path).mode)) below.push(name);
+      else if (FS.isFile(FS.stat(path).mode)) host.putFile(prefix + name, null, FS.readFile(path));
+    } catch (/** @type {any} */ error) {
+      say(`Output file not handed back: ${error?.message ?? error}\n`);
+    }
+  }
+  for (const name of below) handBackFiles(`${directory}/${name}`, `${prefix}${name}/`);
+}
+
+// Whether an open stream of Emscripten's is none of the three standard ones.
+/** @type {(stream: { fd: number } | null | undefined) => boolean} */
+function isFile(stream) {
+  return stream != null && stream.fd > 2;
+}
+
+/** @type {(text: string) => void} */
+function say(text) {
+  host.write(2, new TextEncoder().encode(text));
+}
+
+// Set when the program has reported how it ended: what follows frees its objects.
+let isFinished = false;
+
+// The interpreter is about to give up. Pyodide would print that, with Python's stack on stdout.
+const giveUp = pyodide._api.fatal_error;
 /** @type {(error: any) => void} */
-function endOfInterpreter(error) {
+pyodide._api.fatal_error = (error) => {
+  const realm = /** @type {any} */ (globalThis);
+  const { console } = realm;
+  realm.console = { ...console, error() {} };
+  dump = "";
+  try {
+    giveUp(error);
+  } finally {
+    realm.console = console;
+    stack = dump;
+    dump = null;
+  }
+};
+let stack = "";
+
+// A traceback of Python's dump of its stack, which begins with the innermost frame.
+/** @type {(code: string) => string} */
+function tracebackOf(code) {
+  const lines = code.split(/\r\n|\r|\n/);
+  const frames = [];
+  for (const [, file, line, name] of stack.matchAll(/^ {2}File "(.*)", line (\d+) in (.*)$/gm)) {
+    if (file.startsWith("<frozen ") || file.startsWith("/lib/python")) continue;
+    const text = file === "<code>" ? (lines[Number(line) - 1] ?? "").trim() : "";
+    frames.unshift(`  File "${file}", line ${line}, in ${name}\n${text && `    ${text}\n`}`);
+  }
+  return frames.length > 0 ? `Traceback (most recent call last):\n${frames.join("")}` : "";
+}
+
+// The program ended the interpreter itself: with os._exit, or by breaking it.
+/** @type {(error: any, code: string) => void} */
+function endOfInterpreter(error, code) {
   if (typeof error?.status === "number") {
     host.finish(error.status, null, null);
     return;
@@ -226,8 +311,13 @@ function endOfInterpreter(error) {
     host.finish(1, null, null);
     return;
   }
-  const text = new TextEncoder().encode(`The Python interpreter broke: ${error}\n`);
-  host.write(2, text);
+  // Freeing the program's objects broke it, which CPython survives.
+  if (isFinished) return;
+  const isTooDeep = String(error).includes("Maximum call stack size exceeded");
+  const reason = isTooDeep
+    ? "RecursionError: calls or objects are nested deeper than the interpreter can follow"
+    : `SystemError: the interpreter failed: ${error?.message ?? error}`;
+  say(`${tracebackOf(code)}${reason}\n`);
   host.finish(134, null, null);
 }
 
@@ -244,16 +334,21 @@ globalThis.__faasEngine = {
    */
   run(code, input, scratch, autoInstall, storageBytes) {
     storage.setLimit(storageBytes);
+    isFinished = false;
     try {
-      for (const { name, contents } of host.inputFiles()) placeFile(name, contents);
+      const files = host.inputFiles();
+      for (const { name, contents } of files) placeFile(name, contents);
+      if (files.length > 0) makeWay(files.map(({ name }) => name).join("\n"));
       run(code, input, scratch, autoInstall);
+      if (FS.streams.some(isFile)) closeFiles();
     } catch (error) {
-      endOfInterpreter(error);
+      endOfInterpreter(error, code);
     }
+    handBackFiles(OUTPUT_DIRECTORY, "");
   },
   reseed() {
     host.reseed();
-    reseed();
+    refresh();
   },
   settle() {
     settle(makeImmortal);

@@ -8,6 +8,8 @@ CPython's own BaseEventLoop; its "selector" pumps JavaScript's microtasks and ti
 import asyncio
 import asyncio.base_events
 import asyncio.events
+import heapq
+import signal
 import time
 
 import _faas_host
@@ -15,6 +17,9 @@ import _faas_host
 
 class SandboxLoop(asyncio.base_events.BaseEventLoop):
     """The event loop of a sandbox. There is no I/O to wait for, only time and promises."""
+
+    # How many tasks the program has made.
+    tasks = 0
 
     def __init__(self):
         super().__init__()
@@ -29,6 +34,52 @@ class SandboxLoop(asyncio.base_events.BaseEventLoop):
         if _faas_host.stop_requested():
             raise KeyboardInterrupt
         return ()
+
+    def create_task(self, coro, *, name=None, **options):
+        """A task, whose number counts from the start of the program, not of the zygote."""
+        SandboxLoop.tasks += 1
+        return super().create_task(coro, name=name or f"Task-{SandboxLoop.tasks}", **options)
+
+    def run_until_complete(self, future):
+        """Also while this loop runs, as under top-level await."""
+        if not self.is_running():
+            with Aside():
+                return super().run_until_complete(future)
+        future = asyncio.ensure_future(future, loop=self)
+        task = asyncio.current_task(self)
+        if task is not None:
+            asyncio.tasks._leave_task(self, task)
+        try:
+            while not future.done():
+                self._run_once()
+        finally:
+            if task is not None:
+                asyncio.tasks._enter_task(self, task)
+        return future.result()
+
+    def _run_once(self):
+        """One turn. Unlike the base's, what is called in it may run the loop itself."""
+        scheduled = self._scheduled
+        while scheduled and scheduled[0]._cancelled:
+            heapq.heappop(scheduled)._scheduled = False
+            self._timer_cancelled_count -= 1
+        timeout = None
+        if self._ready or self._stopping:
+            timeout = 0
+        elif scheduled:
+            timeout = max(0, scheduled[0].when() - self.time())
+        self.select(timeout)
+        end = self.time() + self._clock_resolution
+        while scheduled and scheduled[0].when() < end:
+            handle = heapq.heappop(scheduled)
+            handle._scheduled = False
+            self._ready.append(handle)
+        for _ in range(len(self._ready)):
+            if not self._ready:
+                break  # An inner turn took them.
+            handle = self._ready.popleft()
+            if not handle._cancelled:
+                handle._run()
 
     def _process_events(self, events):
         pass
@@ -59,19 +110,60 @@ class SandboxLoopPolicy(asyncio.events._BaseDefaultEventLoopPolicy):
         return self._local._loop
 
 
+class Aside:
+    """Puts the running loop aside, so that another one can run inside it."""
+
+    def __enter__(self):
+        self.loop = asyncio.events._get_running_loop()
+        if self.loop is not None:
+            self.task = asyncio.current_task(self.loop)
+            if self.task is not None:
+                asyncio.tasks._leave_task(self.loop, self.task)
+            asyncio.events._set_running_loop(None)
+
+    def __exit__(self, *error):
+        if self.loop is not None:
+            asyncio.events._set_running_loop(self.loop)
+            if self.task is not None:
+                asyncio.tasks._enter_task(self.loop, self.task)
+
+
 def run(main, *, debug=None, loop_factory=None):
     """asyncio.run that also works while a loop runs, as under top-level await."""
-    outer = asyncio.events._get_running_loop()
-    if outer is None:
+    with Aside():
         return _run(main, debug=debug, loop_factory=loop_factory)
-    task = asyncio.current_task(outer)
-    asyncio.tasks._leave_task(outer, task)
-    asyncio.events._set_running_loop(None)
+
+
+def run_in_runner(runner, coro, *, context=None):
+    """asyncio.Runner.run that also works while a loop runs."""
+    with Aside():
+        return _run_in_runner(runner, coro, context=context)
+
+
+def complete(awaitable):
+    """Wait for what top-level code waits for."""
+    global _top_level
+    _top_level = asyncio.get_event_loop()
     try:
-        return _run(main, debug=debug, loop_factory=loop_factory)
-    finally:
-        asyncio.events._set_running_loop(outer)
-        asyncio.tasks._enter_task(outer, task)
+        return _top_level.run_until_complete(awaitable)
+    except KeyboardInterrupt:
+        if _faas_host.stop_requested() and asyncio.iscoroutine(awaitable):
+            # Raised while the loop waited; raise it where the program did.
+            awaitable.throw(KeyboardInterrupt())
+        raise
+
+
+def end_tasks():
+    """Do for the loop of top-level await what asyncio.run does at its end."""
+    if not SandboxLoop.tasks:
+        return
+    # asyncio.run takes it away from the policy.
+    loop = _top_level or policy._local._loop
+    if loop is None or loop.is_closed() or loop.is_running():
+        return
+    asyncio.runners._cancel_all_tasks(loop)
+    if loop._asyncgens:
+        loop.run_until_complete(loop.shutdown_asyncgens())
 
 
 def sleep(seconds):
@@ -82,13 +174,24 @@ def sleep(seconds):
         raise ValueError("Invalid value NaN (not a number)")
     if seconds < 0:
         raise ValueError("sleep length must be non-negative")
-    if _faas_host.sleep(seconds * 1000):
-        raise KeyboardInterrupt
+    end = time.monotonic() + seconds
+    while True:
+        if _faas_host.sleep(seconds * 1000):
+            raise KeyboardInterrupt
+        if not _faas_host.take_alarm():
+            return
+        signal.raise_signal(signal.SIGALRM)
+        # Its handler raised nothing, so the sleep goes on (PEP 475).
+        seconds = max(0, end - time.monotonic())
 
 
+_top_level = None
 _run = asyncio.run
-asyncio.events._set_event_loop_policy(SandboxLoopPolicy())
+_run_in_runner = asyncio.Runner.run
+policy = SandboxLoopPolicy()
+asyncio.events._set_event_loop_policy(policy)
 asyncio.events._set_running_loop(None)
 asyncio.run = asyncio.runners.run = run
+asyncio.Runner.run = run_in_runner
 sleep.__module__ = "time"
 time.sleep = sleep

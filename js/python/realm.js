@@ -7,6 +7,7 @@ import {
   op_faas_acknowledge_stop,
   op_faas_boot_file,
   op_faas_compiled,
+  op_faas_cpu_time,
   op_faas_decode_latin1,
   op_faas_decode_utf16,
   op_faas_finish,
@@ -15,12 +16,16 @@ import {
   op_faas_now,
   op_faas_in_wheelhouse,
   op_faas_package,
+  op_faas_pbkdf2,
   op_faas_provider,
   op_faas_pump,
   op_faas_put_file,
   op_faas_random,
+  op_faas_scrypt,
+  op_faas_set_alarm,
   op_faas_sleep,
   op_faas_stop_requested,
+  op_faas_take_alarm,
   op_faas_write,
 } from "ext:core/ops";
 import { createRandom } from "ext:faas_python/random.js";
@@ -151,6 +156,7 @@ function wait(limit) {
 const host = {
   acknowledgeStop: () => op_faas_acknowledge_stop(),
   compiled: () => op_faas_compiled(),
+  cpuTime: () => op_faas_cpu_time(),
   /** @type {(exitCode: number, returnValue?: string | null, limit?: Limit | null) => void} */
   finish: (exitCode, returnValue, limit) =>
     op_faas_finish(exitCode, returnValue ?? null, limit ?? null),
@@ -161,6 +167,9 @@ const host = {
   inWheelhouse: (name) => op_faas_in_wheelhouse(name),
   /** @type {(kind: string, name: string, file: string) => Uint8Array} */
   package: (kind, name, file) => op_faas_package(kind, name, file),
+  /** @type {(hash: string, password: Uint8Array, salt: Uint8Array, rounds: number, length: number) => Uint8Array} */
+  pbkdf2: (hash, password, salt, rounds, length) =>
+    op_faas_pbkdf2(hash, password, salt, rounds, length),
   // Pyodide makes None of undefined only.
   /** @type {(module: string) => string | undefined} */
   provider: (module) => op_faas_provider(module) ?? undefined,
@@ -172,9 +181,14 @@ const host = {
   /** @type {(path: string) => string} */
   readText: (path) => decode(op_faas_boot_file(path)),
   reseed,
+  /** @type {(password: Uint8Array, salt: Uint8Array, n: number, r: number, p: number, length: number) => Uint8Array} */
+  scrypt: (password, salt, n, r, p, length) => op_faas_scrypt(password, salt, n, r, p, length),
+  /** @type {(milliseconds: number, interval: number) => void} */
+  setAlarm: (milliseconds, interval) => op_faas_set_alarm(milliseconds, interval),
   /** @type {(milliseconds: number) => boolean} */
   sleep: (milliseconds) => op_faas_sleep(milliseconds),
   stopRequested: () => op_faas_stop_requested(),
+  takeAlarm: () => op_faas_take_alarm(),
   wait,
   /** @type {(descriptor: number, bytes: Uint8Array) => void} */
   write: (descriptor, bytes) => op_faas_write(descriptor, bytes),

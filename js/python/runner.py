@@ -1,42 +1,38 @@
 """Runs one program: compile, execute, report. Kept small, since every line is paid per execution."""
 
 import ast
-import asyncio
-import atexit
 import builtins
-import errno
 import io
 import json
 import linecache
-import os
-import random
 import re
 import sys
 import traceback
 import types
 
 import pyodide.code
-import pyodide.ffi
 
+import _faas_ending
+import _faas_figures
+import _faas_fresh
 import _faas_host
+import _faas_loop
 import _faas_packages
+from _faas_report import FILE_NAME, lacking, report
+from _faas_values import encode
 
-FILE_NAME = "<code>"
 PYTHON_VERSION = sys.version.split()[0]
-# Frames of these are the host's or the standard library's, not the user's.
-LIBRARY = "/lib/python{}{}.zip/".format(*sys.version_info)
-HIDDEN_FRAMES = ("<sandbox>", "<frozen ", LIBRARY, "/lib/wheels/")
-# What a program leaves here is handed back with the answer.
-OUTPUT_DIRECTORY = "/home/pyodide/output"
 FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 CO_COROUTINE = 0x80
 UNSET = object()
 # No program can have a variable of this name.
 VALUE = "<value>"
+# A byte order mark, which text editors put in front.
+BOM = "\ufeff"
+# What ends a statement whose value is not wanted, behind the brackets around it.
+QUIET = re.compile(r"[\s)]*;")
 
 _returned = UNSET
-# Generators of random numbers that a zygote has besides the standard library's and numpy's own.
-_generators = ()
 
 
 def return_val(value):
@@ -63,17 +59,21 @@ def run(source, input_json, scratch, auto_install):
     """
     module = types.ModuleType("__main__") if scratch else sys.modules["__main__"]
     names = module.__dict__
+    names["__file__"] = FILE_NAME
     exit_code, result, limit = 0, None, None
+    _faas_fresh.begin()
+    _faas_ending.begin()
     try:
         names["input_data"] = None if input_json is None else json.loads(input_json)
         if auto_install:
             install_imports(source)
-        value = execute(source, names)
+        value = execute(source.removeprefix(BOM), names)
         if _returned is not UNSET:
             value = _returned
         elif value is None:
             value = UNSET
         result = None if value is UNSET else encode(value)
+        value = None
     except SystemExit as stop:
         exit_code = exit_status(stop.code)
         if _returned is not UNSET:
@@ -82,61 +82,44 @@ def run(source, input_json, scratch, auto_install):
         exit_code = 1
         limit = lacking(error)
         report(error)
-    exit_code = close(exit_code)
-    hand_back_files()
+    _faas_figures.hand_back_open()
+    # So much is certain, should the program's objects break the interpreter when they go.
     _faas_host.finish(exit_code, result, limit)
+    if (changed := _faas_ending.end(exit_code, module, scratch)) != exit_code:
+        _faas_host.finish(changed, result, limit)
 
 
 def execute(source, names):
     """Run the program; the value of the expression that it ends in, or None."""
-    lines = source.splitlines(keepends=True)
+    lines = io.StringIO(source, newline=None).readlines()
     linecache.cache[FILE_NAME] = (len(source), None, lines, FILE_NAME)
     tree = compile(source, FILE_NAME, "exec", FLAGS | ast.PyCF_ONLY_AST, True)
-    if tree.body and isinstance(tree.body[-1], ast.Expr):
+    if tree.body and isinstance(tree.body[-1], ast.Expr) and not is_quiet(tree.body[-1], lines):
         # One compilation for all: the last expression becomes an assignment.
         last = tree.body[-1]
         target = ast.copy_location(ast.Name(VALUE, ast.Store()), last)
         tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
     code = compile(tree, FILE_NAME, "exec", FLAGS, True)
     _faas_host.compiled()
-    evaluate(code, names)
-    return names.pop(VALUE, None)
+    try:
+        evaluate(code, names)
+        value = names.pop(VALUE, None)
+        return _faas_loop.complete(value) if hasattr(type(value), "__await__") else value
+    finally:
+        if not _faas_host.stop_requested():
+            _faas_loop.end_tasks()
+
+
+def is_quiet(last, lines):
+    """Whether the last expression ends in a semicolon: its value is not wanted, as in notebooks."""
+    rest = lines[last.end_lineno - 1].encode()[last.end_col_offset :].decode()
+    return QUIET.match(rest + "".join(lines[last.end_lineno :])) is not None
 
 
 def evaluate(code, names):
     coroutine = eval(code, names)
     if code.co_flags & CO_COROUTINE:
-        try:
-            asyncio.get_event_loop().run_until_complete(coroutine)
-        except KeyboardInterrupt:
-            if _faas_host.stop_requested():
-                # Raised while the loop waited; raise it where the program did.
-                coroutine.throw(KeyboardInterrupt())
-            raise
-
-
-def lacking(error):
-    """What a program lacked that ended with this error: memory, room for files, or None."""
-    if isinstance(error, MemoryError):
-        return "memory"
-    number = error.errno if isinstance(error, OSError) else None
-    if isinstance(error, pyodide.ffi.JsException):
-        # Packages are unpacked by Python again, behind JavaScript that knows only its message.
-        found = re.search(r"^OSError: \[Errno (\d+)\]", str(error), re.MULTILINE)
-        number = int(found[1]) if found else None
-    return {errno.ENOMEM: "memory", errno.ENOSPC: "storage"}.get(number)
-
-
-def encode(value):
-    """A return value as text: strings as they are, JSON where it fits, else str()."""
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, (dict, list, bool, int, float)):
-        try:
-            return json.dumps(value, ensure_ascii=False)
-        except (TypeError, ValueError):
-            pass
-    return str(value)
+        _faas_loop.complete(coroutine)
 
 
 def exit_status(code):
@@ -146,51 +129,6 @@ def exit_status(code):
         return code if -(2**31) <= code < 2**31 else 255
     print(code, file=sys.stderr)
     return 1
-
-
-def report(error):
-    """Print the traceback with the user's frames only."""
-    stopped = _faas_host.stop_requested()
-    _faas_host.acknowledge_stop()
-    try:
-        summary = traceback.TracebackException.from_exception(error, compact=True)
-        strip(summary)
-        lines = list(summary.format())
-        if stopped and isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
-            lines.pop()
-        if isinstance(error, ModuleNotFoundError) and error.name:
-            lines += hint(error.name.partition(".")[0])
-        sys.stderr.write("".join(lines))
-    except BaseException as failure:
-        sys.stderr.write(f"{type(error).__name__} (its report failed: {type(failure).__name__})\n")
-
-
-def report_stop():
-    """Say where the program was when V8 stopped it: in C code that looks at no signal.
-
-    The interpreter is as it was in the middle of that. Its frames are still linked, and nothing but
-    this runs in it any more.
-    """
-    try:
-        stack = traceback.StackSummary.extract(traceback.walk_stack(sys._getframe(1)))
-        stack = [frame for frame in reversed(stack) if not frame.filename.startswith(HIDDEN_FRAMES)]
-        if stack:
-            text = "".join(traceback.format_list(stack))
-            sys.stderr.write(f"Traceback (most recent call last):\n{text}")
-        elif error := sys.exception():
-            report(error)  # It was being reported when the time was over.
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-
-
-def hint(module):
-    """Which package to ask for, if a source has it."""
-    if package := _faas_packages.provider(module):
-        yield (
-            f'Package "{package}" provides the module {module}: send "packages": ["{package}"] '
-            f'with the request, or call await micropip.install("{package}")\n'
-        )
 
 
 def install_imports(source):
@@ -215,104 +153,9 @@ def install(requirements):
         _faas_host.finish(1, reason, lacking(error))
 
 
-def strip(summary):
-    """Take the frames that are not the user's out of a traceback and of those it hangs on."""
-    pending, seen = [summary], set()
-    while pending:
-        one = pending.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        kept = [frame for frame in one.stack if not frame.filename.startswith(HIDDEN_FRAMES)]
-        one.stack = traceback.StackSummary.from_list(kept)
-        pending += [one.__cause__, one.__context__, *(one.exceptions or ())]
-
-
-def close(exit_code):
-    """What CPython does at exit: run atexit's functions, flush the streams."""
-    try:
-        atexit._run_exitfuncs()
-    except BaseException as error:
-        report(error)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BaseException:
-            exit_code = exit_code or 120
-    return exit_code
-
-
-def hand_back_files():
-    """Hand back what the program left in its output directory, and figures that it left open."""
-    try:
-        if "matplotlib.pyplot" in sys.modules:
-            hand_back_figures(sys.modules["matplotlib.pyplot"])
-        for directory, _, names in os.walk(OUTPUT_DIRECTORY):
-            for name in sorted(names):
-                path = os.path.join(directory, name)
-                with open(path, "rb") as file:
-                    put_file(os.path.relpath(path, OUTPUT_DIRECTORY), None, file.read())
-    except BaseException as error:
-        report(error)
-
-
-def hand_back_figures(pyplot):
-    for number in pyplot.get_fignums():
-        picture = io.BytesIO()
-        pyplot.figure(number).savefig(picture, format="png")
-        put_file(f"figure-{number}.png", "image/png", picture.getvalue())
-
-
-def put_file(name, media_type, contents):
-    try:
-        _faas_host.put_file(name, media_type, pyodide.ffi.to_js(contents))
-    except Exception as error:
-        sys.stderr.write(f"Output file not handed back: {error}\n")
-
-
-def find_generators(objects):
-    """Note the zygote's objects that draw random numbers: packages make some when they are imported."""
-    global _generators
-    kinds = (random.Random,)
-    if numpy := sys.modules.get("numpy.random"):
-        kinds += (numpy.BitGenerator, numpy.RandomState)
-    _generators = [
-        value
-        for value in objects
-        if issubclass(type(value), kinds)
-        and not isinstance(value, random.SystemRandom)
-        and value is not random._inst
-    ]
-
-
-def reseed():
-    """Give this fork random numbers of its own."""
-    random.seed()
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()
-    for generator in _generators:
-        try:
-            renew(generator)
-        except Exception:
-            pass  # A package's own kind, which cannot be seeded like this, keeps its numbers.
-
-
-def renew(generator):
-    """Seed a generator by the system, in place."""
-    if isinstance(generator, random.Random):
-        random.Random.seed(generator)
-    elif hasattr(generator, "state"):
-        # One of numpy's generators of bits.
-        generator.state = type(generator)().state
-    else:
-        # A RandomState, which may keep half a pair of numbers. Its bits are new in any case.
-        generator.seed()
-
-
 sys.stdout.reconfigure(line_buffering=True)
 # Pyodide's own start left this name in the module that programs run as.
 sys.modules["__main__"].__dict__.pop("_pyodide_core", None)
-os.makedirs(OUTPUT_DIRECTORY)
 _input = builtins.input
 builtins.input = input
 builtins.return_val = return_val

@@ -8,7 +8,8 @@ import gc
 import sys
 import types
 
-import _faas_runner
+import _faas_ending
+import _faas_fresh
 
 # Objects that are looked at at a time: few, since what they refer to is listed many times over, and the
 # memory for that stays in the zygote.
@@ -22,7 +23,7 @@ _plugs = []
 def settle(make_immortal):
     """Prepare for forks. The host's function takes the address of a list, whose objects it marks."""
     gc.collect()
-    _faas_runner.find_generators(gc.get_objects())
+    _faas_fresh.find_generators(gc.get_objects())
     fill_holes()
     tracked = gc.get_objects()
     for start in range(0, len(tracked), BATCH):
@@ -35,6 +36,7 @@ def settle(make_immortal):
     if not sys._is_immortal(settle):
         raise SystemError("this Python lays out its objects differently: see makeImmortal in boot.mjs")
     gc.freeze()
+    _faas_ending.settle()
     # Starts the count again, or the next collection would be due soon.
     gc.collect()
 

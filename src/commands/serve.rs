@@ -72,10 +72,10 @@ fn raise_descriptor_limit() {
 /// Warns where zygotes cannot have the stack that they want.
 fn warn_of_small_stack() {
     let limit = rustix::process::getrlimit(Resource::Stack).maximum;
-    if let Some(limit) = limit.filter(|limit| *limit < faas_lockdown::STACK.get()) {
+    if let Some(limit) = limit.filter(|limit| *limit < faas_linux::MOST_STACK) {
         tracing::warn!(
             limit_mib = limit >> 20,
-            wanted_mib = faas_lockdown::STACK.get() >> 20,
+            wanted_mib = faas_linux::MOST_STACK >> 20,
             "the stack may not grow as far as it should; raise its hard limit (ulimit -Hs)"
         );
     }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 use std::time::Instant;
 
 use deno_core::OpState;
@@ -10,6 +11,7 @@ use deno_core::convert::Uint8Array;
 use deno_core::op2;
 use deno_core::v8;
 use deno_error::JsErrorBox;
+use faas_linux::cpu_time;
 use faas_linux::monotonic_us;
 use faas_protocol::JobFile;
 use faas_protocol::Limit;
@@ -35,6 +37,10 @@ pub trait Host {
 
     /// Takes a file that the program returns.
     fn put_file(&self, name: &str, media_type: Option<&str>, contents: &[u8]);
+
+    /// Calls [`interrupt::request_alarm`] after a while of wall time, and then at each interval if that is
+    /// not 0. A time of 0 takes the alarm back.
+    fn set_alarm(&self, after: Duration, interval: Duration);
 
     /// Records that the program ran out of memory, and ends the process. There may be no memory
     /// left for this.
@@ -85,6 +91,8 @@ impl Host for Silent {
 
     fn put_file(&self, _name: &str, _media_type: Option<&str>, _contents: &[u8]) {}
 
+    fn set_alarm(&self, _after: Duration, _interval: Duration) {}
+
     fn out_of_memory(&self) -> ! {
         std::process::abort()
     }
@@ -112,6 +120,9 @@ impl HostState {
         self.started.elapsed().as_secs_f64() * 1000.0
     }
 }
+
+/// No program runs so long.
+const LONGEST_ALARM: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Writes to stdout (1) or stderr (2).
 #[op2(fast)]
@@ -176,6 +187,31 @@ pub fn op_faas_sleep(milliseconds: f64) -> bool {
 pub fn op_faas_pump(scope: &mut v8::PinScope<'_, '_>) {
     platform::pump(scope);
     scope.perform_microtask_checkpoint();
+}
+
+/// Has an alarm come after so many ms, and then at each interval in ms; 0 means never.
+#[op2(fast)]
+pub fn op_faas_set_alarm(state: &OpState, after: f64, interval: f64) {
+    let duration = |milliseconds: f64| {
+        Duration::try_from_secs_f64(milliseconds / 1000.0).unwrap_or(LONGEST_ALARM)
+    };
+    let host = &state.borrow::<HostState>().host;
+    host.set_alarm(
+        duration(after).min(LONGEST_ALARM),
+        duration(interval).min(LONGEST_ALARM),
+    );
+}
+
+/// Whether an alarm has come; the caller then tells CPython.
+#[op2(fast)]
+pub fn op_faas_take_alarm() -> bool {
+    interrupt::take_alarm()
+}
+
+/// CPU time of this process in ms, with ns in the fraction.
+#[op2(fast)]
+pub fn op_faas_cpu_time() -> f64 {
+    cpu_time().as_secs_f64() * 1e3
 }
 
 /// Whether a stop was requested; the caller then raises KeyboardInterrupt.

@@ -22,6 +22,8 @@ const ACKNOWLEDGED: u8 = 2;
 
 /// SIGINT's number as Pyodide expects it.
 const SIGINT: u8 = 2;
+/// SIGALRM's.
+const SIGALRM: u8 = 14;
 
 /// V8's type for a function that it calls when it is interrupted.
 pub(super) type InterruptCallback =
@@ -114,14 +116,30 @@ pub fn acknowledge_stop() {
     PYTHON_SIGNAL.store(0, Ordering::Relaxed);
 }
 
-/// Sleeps for `milliseconds`, or until a stop is requested.
+/// Has CPython call the program's handler for SIGALRM. A stop that was requested comes first. Called from
+/// signal handlers.
+pub fn request_alarm() {
+    let _ = PYTHON_SIGNAL.compare_exchange(0, SIGALRM, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// Whether an alarm has come that CPython has not seen yet, for a caller that tells it.
+pub(super) fn take_alarm() -> bool {
+    let taken = PYTHON_SIGNAL.compare_exchange(SIGALRM, 0, Ordering::Relaxed, Ordering::Relaxed);
+    taken.is_ok()
+}
+
+fn alarm_has_come() -> bool {
+    PYTHON_SIGNAL.load(Ordering::Relaxed) == SIGALRM
+}
+
+/// Sleeps for `milliseconds`, or until a stop is requested or an alarm comes.
 pub(super) fn sleep(milliseconds: f64) {
     let nanoseconds = (milliseconds.clamp(0.0, 1e12) * 1e6) as u64;
     let mut left = libc::timespec {
         tv_sec: (nanoseconds / 1_000_000_000) as libc::time_t,
         tv_nsec: (nanoseconds % 1_000_000_000) as libc::c_long,
     };
-    while !stop_requested() {
+    while !stop_requested() && !alarm_has_come() {
         let request = left;
         // SAFETY: both pointers are to live timespecs; on EINTR the kernel writes what is left.
         if unsafe { libc::nanosleep(&raw const request, &raw mut left) } == 0 {

@@ -7,6 +7,7 @@ mod heap;
 mod host;
 pub mod interrupt;
 mod javascript;
+mod key_derivation;
 mod loader;
 #[cfg(test)]
 mod op_names;

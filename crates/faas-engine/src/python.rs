@@ -29,6 +29,7 @@ use super::host;
 use super::host::HostState;
 use super::interrupt;
 use super::interrupt::Urgency;
+use super::key_derivation;
 use super::loader::BootLoader;
 use super::platform;
 use super::properties::take;
@@ -41,6 +42,7 @@ deno_core::extension!(
         host::op_faas_acknowledge_stop,
         host::op_faas_boot_file,
         host::op_faas_compiled,
+        host::op_faas_cpu_time,
         host::op_faas_decode_latin1,
         host::op_faas_decode_utf16,
         host::op_faas_finish,
@@ -50,11 +52,15 @@ deno_core::extension!(
         host::op_faas_in_wheelhouse,
         host::op_faas_package,
         host::op_faas_provider,
+        key_derivation::op_faas_pbkdf2,
+        key_derivation::op_faas_scrypt,
         host::op_faas_pump,
         host::op_faas_put_file,
         host::op_faas_random,
+        host::op_faas_set_alarm,
         host::op_faas_sleep,
         host::op_faas_stop_requested,
+        host::op_faas_take_alarm,
         host::op_faas_write,
     ],
     esm_entry_point = "ext:faas_python/realm.js",
@@ -90,9 +96,10 @@ const YOUNG: ByteSize = ByteSize::mib(48);
 
 /// Stack of programs, in KiB. If V8's ends before CPython notices that its own does, the interpreter is
 /// broken for good. CPython raises RecursionError when it has used 10 MiB of its own, in WebAssembly's
-/// memory; V8 has used 20,000 to 30,000 KiB by then. Freeing a chain of objects goes deeper unnoticed: one of
-/// 200,000 instances takes 50,000 to 60,000 KiB, and longer ones still break the interpreter.
-const STACK_KIB: u64 = 60_000;
+/// memory; V8 has used 20,000 to 30,000 KiB by then, and less than 200,000 KiB where instances in a chain
+/// free each other: CPython looks at its own stack there, too. It does not where closures, generators or
+/// exceptions do: chains of 500,000 of them, or more, still break the interpreter.
+const STACK_KIB: u64 = 200_000;
 /// What V8's own C++ frames need of the stack on top, in KiB.
 const CPP_FRAMES_KIB: u64 = 5_536;
 /// The least that Pyodide boots with, and that stands where the stack may not grow. Deep recursion then
@@ -112,11 +119,24 @@ type Error = Box<dyn std::error::Error>;
 
 const BOOT: &str = include_str!("../../../js/python/boot.mjs");
 /// Our Python modules, in the order in which they are loaded.
-const MODULES: [(&str, &str); 5] = [
+const MODULES: [(&str, &str); 12] = [
     ("_faas_loop", include_str!("../../../js/python/loop.py")),
     (
         "_faas_packages",
         include_str!("../../../js/python/packages.py"),
+    ),
+    ("_faas_report", include_str!("../../../js/python/report.py")),
+    ("_faas_values", include_str!("../../../js/python/values.py")),
+    (
+        "_faas_figures",
+        include_str!("../../../js/python/figures.py"),
+    ),
+    ("_faas_ending", include_str!("../../../js/python/ending.py")),
+    ("_faas_fresh", include_str!("../../../js/python/fresh.py")),
+    ("_faas_hooks", include_str!("../../../js/python/hooks.py")),
+    (
+        "_faas_supplements",
+        include_str!("../../../js/python/supplements.py"),
     ),
     ("_faas_check", include_str!("../../../js/python/check.py")),
     ("_faas_runner", include_str!("../../../js/python/runner.py")),
@@ -438,15 +458,17 @@ impl Engine for PythonEngine {
 
 #[cfg(test)]
 mod tests {
+    use faas_linux::MOST_STACK;
+
     use super::*;
 
     #[test]
     fn the_stack_of_programs_fits_into_that_of_the_process() {
-        for limit in [8, 16, 32, 63, 64].map(|mebibytes| mebibytes << 20) {
+        for limit in [8, 16, 64, 255, 256].map(|mebibytes| mebibytes << 20) {
             let stack = stack_kib(Some(limit)) * 1024;
             assert!(stack < limit - (4 << 20), "{stack} of {limit}");
         }
-        assert_eq!(stack_kib(Some(64 << 20)), STACK_KIB);
+        assert_eq!(stack_kib(Some(MOST_STACK)), STACK_KIB);
         assert_eq!(stack_kib(None), STACK_KIB);
         assert_eq!(stack_kib(Some(0)), LEAST_STACK_KIB);
     }

@@ -26,7 +26,6 @@ pub use filter::sandbox_calls;
 pub use lockdown::JOB_SOCKET;
 pub use lockdown::Lockdown;
 pub use lockdown::LockdownError;
-pub use lockdown::STACK;
 pub use lockdown::arm_cpu_timer;
 pub use lockdown::close_inherited;
 pub use lockdown::die_with;

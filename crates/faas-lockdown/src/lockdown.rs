@@ -5,6 +5,7 @@ use std::os::fd::FromRawFd;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use faas_linux::MOST_STACK;
 use faas_linux::ProcessStatus;
 use faas_protocol::ByteSize;
 use faas_protocol::Layer;
@@ -39,10 +40,6 @@ pub const JOB_SOCKET: i32 = 3;
 /// 8 GiB and more for each WebAssembly memory; but not without end: memory that is only read counts
 /// for no other limit of the kernel's, and yet takes a page of table for every 2 MiB.
 const ADDRESS_SPACE: ByteSize = ByteSize::mib(128 << 10);
-
-/// How far the stack may grow. The kernel leaves at least 128 MiB below the main stack free (`mmap_base` in
-/// arch/x86/mm/mmap.c), and stack does not count for RLIMIT_DATA.
-pub const STACK: ByteSize = ByteSize::mib(64);
 
 /// Why a process could not be locked down: the first layer that did not hold.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +158,7 @@ impl Lockdown {
         let stack = rustix::process::getrlimit(Resource::Stack).maximum;
         limit(
             Resource::Stack,
-            stack.map_or(STACK.get(), |bytes| bytes.min(STACK.get())),
+            stack.map_or(MOST_STACK, |bytes| bytes.min(MOST_STACK)),
         )?;
         // With a filter, nothing in this process can raise the soft limit again, or fork; only the
         // supervisor could, for a process that is to have forks.

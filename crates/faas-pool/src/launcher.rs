@@ -41,8 +41,10 @@ impl Launcher {
     /// Starts the thread. To be called within a tokio runtime.
     ///
     /// # Errors
-    /// When the system has no thread left.
+    /// When the system has no thread left or refuses the stack that zygotes need.
     pub fn start() -> std::io::Result<Self> {
+        // Zygotes inherit it.
+        faas_linux::let_stack_grow()?;
         let (orders, inbox) = mpsc::channel::<(Vec<OsString>, Reply)>();
         let (started, thread) = mpsc::channel();
         let runtime = tokio::runtime::Handle::current();

@@ -4,10 +4,12 @@
 mod output;
 mod overflow;
 mod signals;
+mod timer;
 mod trap;
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 use faas_engine::Engine;
 use faas_engine::EngineError;
@@ -69,6 +71,10 @@ impl Host for SocketHost {
             media_type,
             contents,
         });
+    }
+
+    fn set_alarm(&self, after: Duration, interval: Duration) {
+        timer::set_alarm(after, interval);
     }
 
     fn out_of_memory(&self) -> ! {

@@ -1,7 +1,7 @@
 //! The sandbox's end of its job socket, with a buffer for output.
 //!
 //! A line of output costs a system call and wakes the supervisor, so output is gathered, but for no
-//! longer than [`FLUSH_AFTER_MS`]: a timer's signal handler writes it out, whatever the program is
+//! longer than [`FLUSH_AFTER`]: a timer's signal handler writes it out, whatever the program is
 //! doing. What a program printed is thus kept even if the next thing that happens is SIGKILL.
 
 use std::cell::UnsafeCell;
@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicI32;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use faas_protocol as protocol;
 use faas_protocol::FRAME_SLACK_BYTES;
@@ -24,8 +25,10 @@ use faas_protocol::Stages;
 use faas_protocol::Stream;
 use faas_protocol::encode_frame_into;
 
-/// How long output may wait in the buffer, in ms.
-const FLUSH_AFTER_MS: u64 = 2;
+use super::timer;
+
+/// How long output may wait in the buffer.
+const FLUSH_AFTER: Duration = Duration::from_millis(2);
 
 /// Longest piece of output in one frame, in bytes.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -117,7 +120,7 @@ pub fn write(stream: Stream, bytes: &[u8]) {
             was_empty
         });
         if was_empty {
-            arm_flush_timer();
+            timer::flush_after(FLUSH_AFTER);
         }
     }
 }
@@ -240,21 +243,6 @@ pub fn flush_from_handler() {
         let bytes = unsafe { &*BUFFER.bytes.get() };
         let _ = write_all(&bytes[..length]);
     }
-}
-
-fn arm_flush_timer() {
-    let timer = libc::itimerval {
-        it_interval: libc::timeval {
-            tv_sec: 0,
-            tv_usec: 0,
-        },
-        it_value: libc::timeval {
-            tv_sec: 0,
-            tv_usec: (FLUSH_AFTER_MS * 1000) as libc::suseconds_t,
-        },
-    };
-    // SAFETY: the first pointer is to a live itimerval, the second may be null.
-    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
 }
 
 fn socket() -> RawFd {

@@ -4,10 +4,8 @@
 use std::ffi::c_void;
 
 use faas_engine as engine;
-use faas_lockdown::STACK;
+use faas_linux::let_stack_grow;
 use faas_protocol::Stream;
-use rustix::process::Resource;
-use rustix::process::Rlimit;
 
 use super::finish_now;
 use super::output;
@@ -21,17 +19,7 @@ const HANDLER_STACK_BYTES: usize = 64 << 10;
 /// # Errors
 /// The system's.
 pub fn handle_stack_overflow() -> std::io::Result<()> {
-    let limit = rustix::process::getrlimit(Resource::Stack);
-    let wanted = limit.maximum.unwrap_or(STACK.get()).min(STACK.get());
-    if limit.current.is_some_and(|current| current < wanted) {
-        rustix::process::setrlimit(
-            Resource::Stack,
-            Rlimit {
-                current: Some(wanted),
-                maximum: limit.maximum,
-            },
-        )?;
-    }
+    let_stack_grow()?;
     let stack = libc::stack_t {
         ss_sp: Box::leak(vec![0u8; HANDLER_STACK_BYTES].into_boxed_slice())
             .as_mut_ptr()

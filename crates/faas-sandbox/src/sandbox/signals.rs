@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use faas_engine::interrupt;
 
 use super::output;
+use super::timer;
 
 /// Asks the program to stop where it can still say where it was.
 pub const SOFT_STOP: i32 = libc::SIGUSR1;
@@ -17,8 +18,8 @@ pub fn cpu_limit_reached() -> bool {
     CPU_LIMIT_REACHED.load(Ordering::Relaxed)
 }
 
-/// Installs the handlers: [`SOFT_STOP`] and the CPU limit stop the program, the flush timer writes
-/// out its output. Nothing restarts a blocking call but the flush timer.
+/// Installs the handlers: [`SOFT_STOP`] and the CPU limit stop the program, the timer writes out
+/// its output and brings its alarms. Nothing restarts a blocking call but the timer.
 ///
 /// # Errors
 /// The system's, for a signal that it does not know.
@@ -26,12 +27,12 @@ pub fn install_signal_handlers() -> std::io::Result<()> {
     install(SOFT_STOP, on_stop, 0)?;
     install(libc::SIGPROF, on_cpu_limit, 0)?;
     install(libc::SIGXCPU, on_cpu_limit, 0)?;
-    install(libc::SIGALRM, on_flush_timer, libc::SA_RESTART)
+    install(libc::SIGALRM, on_timer, libc::SA_RESTART)
 }
 
 extern "C" fn on_stop(_: libc::c_int) {
     interrupt::request_stop();
-    flush();
+    keep_errno(output::flush_from_handler);
 }
 
 extern "C" fn on_cpu_limit(signal: libc::c_int) {
@@ -39,17 +40,17 @@ extern "C" fn on_cpu_limit(signal: libc::c_int) {
     on_stop(signal);
 }
 
-extern "C" fn on_flush_timer(_: libc::c_int) {
-    flush();
+extern "C" fn on_timer(_: libc::c_int) {
+    keep_errno(timer::on_signal);
 }
 
-/// Flushes output without a trace in the interrupted code's errno.
-fn flush() {
+/// Leaves no trace of what a handler does in the interrupted code's errno.
+fn keep_errno(work: fn()) {
     // SAFETY: the C library gives a valid pointer to this thread's errno.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above; an int is read.
     let saved = unsafe { *errno };
-    output::flush_from_handler();
+    work();
     // SAFETY: as above; an int is written.
     unsafe { *errno = saved };
 }

@@ -1,0 +1,130 @@
+"""The end of a program, as CPython has it: what waited for it runs, what it left open is closed."""
+
+import atexit
+import gc
+import io
+import itertools
+import logging
+import sys
+
+import _faas_report
+
+# So many does a program make that defines no class: it has no finalizers in cycles.
+FEW_OBJECTS = 50
+HOME = "/home/pyodide/"
+
+# So many are not freed one by one, whatever their finalizers would have done.
+MANY_OBJECTS = 300_000
+# The young are collected for every 2,000 more: with fewer collections there are not that many.
+MANY_COLLECTIONS = 100
+
+_modules_before = 0
+_collections_before = 0
+_blocks_before = 0
+
+
+def begin():
+    """Note which modules are not the program's: those that are there before it."""
+    global _modules_before, _collections_before
+    _modules_before = len(sys.modules)
+    _collections_before = gc.get_stats()[0]["collections"]
+
+
+def settle():
+    """Note what the zygote has."""
+    global _blocks_before
+    _blocks_before = sys.getallocatedblocks()
+
+
+def end(exit_code, module, scratch):
+    """Run exit functions and drop the program's objects. Returns the exit code.
+
+    A `scratch` program's exit functions do not run: what modules registered when they were imported is for
+    the programs of the forks.
+    """
+    try:
+        if not scratch and has_exit_functions():
+            atexit._run_exitfuncs()
+    except BaseException as error:
+        _faas_report.report(error)
+    exit_code = flush(exit_code)
+    try:
+        drop_objects(module)
+    except BaseException as error:
+        _faas_report.report(error)
+    return flush(exit_code)
+
+
+def has_exit_functions():
+    """Whether there is more than logging's, with more handlers than its own of last resort."""
+    return atexit._ncallbacks() > 1 or len(logging._handlerList) > 1
+
+
+def drop_objects(module):
+    """Collect garbage and empty the program's modules, in the order in which CPython does."""
+    if has_many_objects():
+        return
+    if gc.get_count()[0] > FEW_OBJECTS:
+        collect()
+    modules = [module]
+    if len(sys.modules) > _modules_before:
+        imported = itertools.islice(sys.modules.values(), _modules_before, None)
+        modules += reversed([one for one in imported if is_own(one)])
+    for one in modules:
+        names = one.__dict__
+        last = [name for name in names if name[:1] != "_" or name[:2] == "__"]
+        for name in names.keys() - last:
+            names[name] = None
+        for name in last:
+            if name != "__builtins__":
+                names[name] = None
+    collect()
+
+
+def has_many_objects():
+    """Whether it takes long to free them, and a chain of them may be longer than the stack."""
+    collections = gc.get_stats()[0]["collections"] - _collections_before
+    # Only now look at all of memory.
+    return collections > MANY_COLLECTIONS and sys.getallocatedblocks() > _blocks_before + MANY_OBJECTS
+
+
+def collect():
+    """Collect garbage, at the least cost: nothing is older than the young unless a collection has come."""
+    _, older, oldest = gc.get_count()
+    gc.collect(2 if older or oldest else 0)
+
+
+def is_own(module):
+    """Whether a module is one of the files that came with the program."""
+    file = getattr(module, "__file__", None)
+    return type(file) is str and file.startswith(HOME)
+
+
+def close_files():
+    """Close the files that something still holds: what they buffer would be lost."""
+    # The outermost first: a text file writes into a binary one.
+    files = [value for value in gc.get_objects() if issubclass(type(value), io.IOBase)]
+    for kind in (io.TextIOBase, io.IOBase):
+        for file in files:
+            if isinstance(file, kind) and not is_standard(file):
+                try:
+                    file.close()
+                except BaseException:
+                    pass  # Its disk is full, or it is broken: what it holds is lost.
+
+
+def is_standard(file):
+    """Whether a file is one of the standard streams or a layer of it."""
+    try:
+        return file.fileno() in (0, 1, 2)
+    except Exception:
+        return False
+
+
+def flush(exit_code):
+    for stream in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}:
+        try:
+            stream.flush()
+        except BaseException:
+            exit_code = exit_code or 120
+    return exit_code

@@ -1,0 +1,102 @@
+"""What CPython has and Pyodide lacks, where the host can help."""
+
+import hashlib
+import signal
+import time
+
+from pyodide.ffi import to_js
+
+import _faas_host
+
+# In s: nothing that a program waits for needs to be nearer.
+SHORTEST_INTERVAL = 0.001
+
+
+class ItimerError(OSError):
+    """An invalid timer."""
+
+    __module__ = "signal"
+
+
+def setitimer(which, seconds, interval=0.0):
+    """Have SIGALRM arrive after so many seconds of wall time, and then at each interval; 0: never."""
+    if which != ITIMER_REAL:
+        raise ItimerError(22, "Invalid argument: the sandbox has ITIMER_REAL only")
+    if seconds < 0 or interval < 0:
+        raise ItimerError(22, "Invalid argument")
+    before = getitimer(which)
+    if interval:
+        interval = max(interval, SHORTEST_INTERVAL)
+    _faas_host.set_alarm(seconds * 1000, interval * 1000)
+    _timer[:] = [time.monotonic() + seconds if seconds else 0.0, interval]
+    return before
+
+
+def getitimer(which):
+    """What is left until the next SIGALRM, and the interval, in s."""
+    if which != ITIMER_REAL:
+        raise ItimerError(22, "Invalid argument: the sandbox has ITIMER_REAL only")
+    due, interval = _timer
+    left = due - time.monotonic() if due else 0.0
+    if left < 0:
+        left = left % interval if interval else 0.0
+    return left, interval
+
+
+def alarm(seconds, /):
+    """Have SIGALRM arrive after so many seconds. Returns what was left of an earlier alarm."""
+    left, _ = setitimer(ITIMER_REAL, int(seconds))
+    return int(left + 0.999)
+
+
+def pause():
+    """Wait until a signal arrives."""
+    time.sleep(float(2**31))
+
+
+def pbkdf2_hmac(hash_name, password, salt, iterations, dklen=None):
+    """PKCS #5, password-based key derivation 2, by the host."""
+    if not isinstance(hash_name, str):
+        raise TypeError(f"pbkdf2_hmac() argument 'hash_name' must be str, not {type(hash_name).__name__}")
+    size = hashlib.new(hash_name).digest_size
+    length = size if dklen is None else dklen
+    if iterations < 1:
+        raise ValueError("iteration value must be greater than 0.")
+    if length < 1:
+        raise ValueError("key length must be greater than 0.")
+    name = hashlib.new(hash_name).name
+    return _faas_host.pbkdf2(name, to_js(password), to_js(salt), iterations, length).to_bytes()
+
+
+def scrypt(password, *, salt, n, r, p, maxmem=0, dklen=64):
+    """RFC 7914, by the host."""
+    if n < 2 or n & (n - 1):
+        raise ValueError("n must be a power of 2.")
+    # OpenSSL's own default.
+    if 128 * r * (n + p + 2) > (maxmem or 32 << 20):
+        raise ValueError("Invalid parameter combination for n, r, p, maxmem: memory limit exceeded")
+    return _faas_host.scrypt(to_js(password), to_js(salt), n, r, p, dklen).to_bytes()
+
+
+def seconds_of_cpu():
+    """CPU time of this sandbox, in s."""
+    return _faas_host.cpu_time() / 1000
+
+
+def nanoseconds_of_cpu():
+    """CPU time of this sandbox, in ns."""
+    return round(_faas_host.cpu_time() * 1_000_000)
+
+
+ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF = 0, 1, 2
+_timer = [0.0, 0.0]
+
+for function in (setitimer, getitimer, alarm, pause, pbkdf2_hmac, scrypt):
+    home = hashlib if function in (pbkdf2_hmac, scrypt) else signal
+    function.__module__ = home.__name__
+    setattr(home, function.__name__, function)
+signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF = ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF
+signal.ItimerError = ItimerError
+# Emscripten's own count wall time.
+time.process_time = time.thread_time = seconds_of_cpu
+time.process_time_ns = time.thread_time_ns = nanoseconds_of_cpu
