@@ -677,3 +677,65 @@ fn the_clock_starts_with_the_program() {
     let code = "return performance.now() < 1000 && Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 100";
     assert_eq!(ret_val(code), "true");
 }
+
+#[test]
+fn what_the_translator_complains_of_is_an_error_with_its_place() {
+    for (code, start) in [
+        (
+            "let a = 1;\n[a + 1] = [2];",
+            "<code>:2\n[a + 1] = [2];\n ^^^^^\n\nSyntaxError: ",
+        ),
+        (
+            "let a: any;\n({ b: a() } = {});",
+            "<code>:2\n({ b: a() } = {});\n      ^^^\n\nSyntaxError: ",
+        ),
+        ("let n = 08n;", "<code>:1\n"),
+        (
+            "abstract class A { abstract m() { return 1 } }\nclass B { abstract n(); }",
+            "<code>:",
+        ),
+    ] {
+        let stderr = failure("ts", code);
+        assert!(stderr.starts_with(start), "{code}\n{stderr}");
+        assert!(!stderr.contains("invalid>"), "{code}\n{stderr}");
+        let request = json!({ "language": "ts", "code": code });
+        let answer = server().post("/check_code", request.to_string());
+        assert_eq!(answer.body["valid"], false, "{code}\n{}", answer.body);
+    }
+}
+
+#[test]
+fn an_error_in_an_enum_or_a_field_of_a_decorated_class_has_its_line() {
+    let code = "type T = 1;\nenum E {\n  A = 1,\n  B = fail(),\n}\nfunction fail(): number { throw new Error('no value') }";
+    let stderr = failure("ts", code);
+    assert!(stderr.contains("at fail (<code>:6:33)"), "{stderr}");
+    assert!(stderr.contains("\n    at <code>:4:7\n"), "{stderr}");
+    let code = "function d(target: any, key: string) {}\nclass A {\n  @d x = fail();\n}\nfunction fail(): number { throw new Error('no value') }\nnew A()";
+    let stderr = failure("ts", code);
+    assert!(stderr.contains("at new A (<code>:3:10)"), "{stderr}");
+}
+
+#[test]
+fn the_kind_of_decorators_is_told_by_their_declarations() {
+    let standard = "(v: any, c: any) => { console.log(c.kind) }";
+    for (code, printed) in [
+        (format!("const d = {standard}; class A {{ @d m() {{}} }}"), "method\n"),
+        (format!("const d = () => {standard}; class A {{ @d() m() {{}} }}"), "method\n"),
+        (format!("// PropertyDescriptor, DecoratorContext, accessor\nconst d = {standard}; class A {{ @d m() {{}} }}"), "method\n"),
+        (format!("const o = {{ d: {standard} }}; class A {{ @o.d static m() {{}} }}"), "method\n"),
+        ("function d(...all: any[]) { console.log(all.length) } class A { @d m() {} }".into(), "2\n"),
+        ("function d(target: any, key: string) { console.log(key) } class A { @d m() {} }".into(), "m\n"),
+        ("function d(target, key, descriptor) { console.log(key) } class A { @d m() {} }".into(), "m\n"),
+        ("function d(t: any, k: any) { console.log(`on ${k}`) } class A { @d x = 1 }".into(), "on x\n"),
+        ("const d: PropertyDecorator = (a, b) => { console.log(b) }; class A { @d x = 1 }".into(), "x\n"),
+        ("const d = (n: number): MethodDecorator => (a, b) => { console.log(b) }; class A { @d(1) m() {} }".into(), "m\n"),
+        ("function d(n: string) { return function (t: any, k: string, d: PropertyDescriptor) { console.log(n, k) } } class A { @d('accessor ') m() {} }".into(), "accessor  m\n"),
+        ("function f(): any { return f() } function d(...a: any[]) { console.log(a.length) } class A { @d m(@d x: any) {} @(f as any || d) y = 1 }".into(), ""),
+    ] {
+        let answer = run("ts", &code);
+        if !printed.is_empty() {
+            assert_eq!(answer.stdout(), printed, "{code}\n{}", answer.stderr());
+        }
+        assert_ne!(answer.outcome(), "killed", "{code}");
+    }
+}
