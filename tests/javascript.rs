@@ -679,6 +679,27 @@ fn the_clock_starts_with_the_program() {
 }
 
 #[test]
+fn a_last_line_of_json_stays_in_the_output_of_a_program_without_its_own_return_val() {
+    for (code, printed) in [
+        ("console.log({})", "{}\n"),
+        ("console.log('{\"a\": 1}')", "{\"a\": 1}\n"),
+        (
+            "console.log(JSON.stringify({ a: [1] })); 1 + 1",
+            "{\"a\":[1]}\n",
+        ),
+    ] {
+        for language in ["js", "ts"] {
+            let answer = run(language, code);
+            assert_eq!((answer.ret_val(), answer.stdout()), ("", printed), "{code}");
+        }
+    }
+    let answer = javascript(
+        "const return_val = (v) => console.log(JSON.stringify(v));\nreturn_val({ a: 1 })",
+    );
+    assert_eq!((answer.ret_val(), answer.stdout()), (r#"{"a":1}"#, ""));
+}
+
+#[test]
 fn the_input_is_found_under_both_names() {
     for language in ["js", "ts"] {
         let code = "const { a } = input; return [a + 1, input === input_data]";
