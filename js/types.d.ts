@@ -26,10 +26,29 @@ declare module "ext:core/mod.js" {
 
     isAnyArrayBuffer(value: unknown): value is ArrayBuffer;
     isDataView(value: unknown): value is DataView<ArrayBuffer>;
+    isMapIterator(value: unknown): boolean;
+    isSetIterator(value: unknown): boolean;
     isMap(value: unknown): value is Map<unknown, unknown>;
     isNativeError(value: unknown): value is Error;
     isSet(value: unknown): value is Set<unknown>;
     isTypedArray(value: unknown): value is Uint8Array<ArrayBuffer>;
+
+    // What V8 keeps for the code that runs and whatever continues it.
+    getAsyncContext(): unknown;
+    setAsyncContext(context: unknown): void;
+    AsyncVariable: new () => { enter(value: unknown): unknown; get(): unknown };
+
+    createTimer(
+      callback: Function,
+      delay: number,
+      args: undefined,
+      isRepeated: boolean,
+      isRefed: boolean,
+    ): any;
+    cancelTimer(timer: any): void;
+    refTimer(timer: any): void;
+    refreshTimer(timer: any): void;
+    unrefTimer(timer: any): void;
 
     immediateRefCount(increase: boolean): void;
     queueImmediate(immediate: object): void;
@@ -52,7 +71,7 @@ declare module "ext:core/mod.js" {
     DataViewPrototypeGetByteLength(view: ArrayBufferView): number;
     DataViewPrototypeGetByteOffset(view: ArrayBufferView): number;
     Error: ErrorConstructor & { prepareStackTrace?: unknown };
-    ErrorCaptureStackTrace(error: object): void;
+    ErrorCaptureStackTrace(error: object, above?: Function): void;
     ErrorPrototype: Error;
     ErrorPrototypeToString(error: unknown): string;
     FunctionPrototypeToString(value: Function): string;
@@ -74,16 +93,21 @@ declare module "ext:core/mod.js" {
     ObjectKeys(object: object): string[];
     ObjectPrototypeIsPrototypeOf<T>(prototype: T, value: unknown): value is T;
     ObjectValues<T>(object: Record<string, T>): T[];
+    PromisePrototypeThen<T>(promise: Promise<T>, then: (value: T) => void): Promise<void>;
     PromiseReject(reason: unknown): Promise<never>;
     PromiseResolve<T>(value: T): Promise<T>;
+    ReflectConstruct(target: Function, args: readonly unknown[], newTarget: Function): any;
     ReflectApply(target: Function, receiver: unknown, args: readonly unknown[]): any;
     RegExpPrototypeExec(pattern: RegExp, text: string): RegExpExecArray | null;
     SafeMap: MapConstructor;
     SafeRegExp: RegExpConstructor;
     SafeSet: SetConstructor;
+    SafeWeakMap: WeakMapConstructor;
     SetPrototypeForEach<T>(set: Set<T>, each: (value: T) => void): void;
     String: StringConstructor;
     StringPrototypeEndsWith(text: string, end: string): boolean;
+    StringPrototypeIndexOf(text: string, part: string): number;
+    StringPrototypeLastIndexOf(text: string, part: string): number;
     StringPrototypeIncludes(text: string, part: string): boolean;
     StringPrototypePadStart(text: string, length: number, fill: string): string;
     StringPrototypeRepeat(text: string, count: number): string;
@@ -93,6 +117,9 @@ declare module "ext:core/mod.js" {
     StringPrototypeStartsWith(text: string, start: string): boolean;
     StringPrototypeToUpperCase(text: string): string;
     Symbol: SymbolConstructor;
+    SymbolDispose: typeof Symbol.dispose;
+    SymbolFor(key: string): symbol;
+    SymbolToPrimitive: typeof Symbol.toPrimitive;
     SymbolToStringTag: typeof Symbol.toStringTag;
     TypeError: TypeErrorConstructor;
     TypedArrayPrototypeGetBuffer(array: View): ArrayBuffer;
@@ -100,7 +127,7 @@ declare module "ext:core/mod.js" {
     TypedArrayPrototypeGetByteOffset(array: ArrayBufferView): number;
     // Undefined for what is no typed array.
     TypedArrayPrototypeGetSymbolToStringTag(value: unknown): string | undefined;
-    TypedArrayPrototypeSlice(array: Uint8Array): Uint8Array;
+    TypedArrayPrototypeSlice(array: Uint8Array): Uint8Array<ArrayBuffer>;
     Uint32Array: Uint32ArrayConstructor;
     Uint8Array: Uint8ArrayConstructor;
   };
@@ -116,6 +143,7 @@ declare module "ext:core/ops" {
   function op_faas_digest(name: string, bytes: Uint8Array): Uint8Array<ArrayBuffer>;
   function op_faas_excerpt(line: number, column: number): string;
   function op_faas_fail(outOfMemory: boolean): void;
+  function op_faas_hmac(name: string, key: Uint8Array, bytes: Uint8Array): Uint8Array<ArrayBuffer>;
   function op_faas_finish(exitCode: number, returnValue: string | null, limit: Limit | null): void;
   function op_faas_input_files(): { name: string; contents: Uint8Array }[];
   function op_faas_interrupt_buffer(): ArrayBuffer;
@@ -146,6 +174,7 @@ declare module "ext:core/ops" {
   function op_faas_pump(): void;
   function op_faas_put_file(name: string, mediaType: string | null, contents: Uint8Array): void;
   function op_faas_random(into: Uint8Array): void;
+  function op_preview_entries(value: unknown, withKind: true): [unknown[], boolean];
   // Whether the program is to stop.
   function op_faas_sleep(milliseconds: number): boolean;
   function op_faas_stop_requested(): boolean;

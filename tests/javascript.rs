@@ -677,3 +677,243 @@ fn the_clock_starts_with_the_program() {
     let code = "return performance.now() < 1000 && Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 100";
     assert_eq!(ret_val(code), "true");
 }
+
+#[test]
+fn a_last_line_of_json_stays_in_the_output_of_a_program_without_its_own_return_val() {
+    for (code, printed) in [
+        ("console.log({})", "{}\n"),
+        ("console.log('{\"a\": 1}')", "{\"a\": 1}\n"),
+        (
+            "console.log(JSON.stringify({ a: [1] })); 1 + 1",
+            "{\"a\":[1]}\n",
+        ),
+    ] {
+        for language in ["js", "ts"] {
+            let answer = run(language, code);
+            assert_eq!((answer.ret_val(), answer.stdout()), ("", printed), "{code}");
+        }
+    }
+    let answer = javascript(
+        "const return_val = (v) => console.log(JSON.stringify(v));\nreturn_val({ a: 1 })",
+    );
+    assert_eq!((answer.ret_val(), answer.stdout()), (r#"{"a":1}"#, ""));
+}
+
+#[test]
+fn the_input_is_found_under_both_names() {
+    for language in ["js", "ts"] {
+        let code = "const { a } = input; return [a + 1, input === input_data]";
+        let request = json!({ "language": language, "code": code, "input": { "a": 1 } });
+        assert_eq!(server().run(request).ret_val(), "[2,true]");
+    }
+    assert_eq!(ret_val("const input = 5; return input"), "5");
+    assert_eq!(ret_val("return input"), "null");
+}
+
+#[test]
+fn names_that_only_browsers_or_node_have_come_with_advice() {
+    for (name, advice) in [
+        ("self", "globalThis"),
+        ("Response", "no network"),
+        ("Headers", "Map"),
+        ("FormData", "URLSearchParams"),
+        ("navigator", "no browser"),
+        ("Worker", "one thread"),
+        ("fs", "files.list()"),
+        ("util", "structuredClone"),
+        ("EventEmitter", "EventTarget"),
+        ("reportError", "throw"),
+        ("addEventListener", "catch"),
+        ("process", "console.log"),
+        ("require", "no modules"),
+        ("React", "/** @jsx h */"),
+        ("_", "no modules"),
+        ("$", "no modules"),
+    ] {
+        let stderr = failure("js", &format!("{name}.x"));
+        let start = format!("ReferenceError: {name} is not defined: the sandbox has no {name}; ");
+        let line = stderr.lines().find(|line| line.starts_with(&start));
+        let line = line.unwrap_or_else(|| panic!("{name}\n{stderr}"));
+        assert!(line[start.len()..].contains(advice), "{line}");
+    }
+}
+
+#[test]
+fn errors_in_evaluated_text_have_the_lines_of_the_program() {
+    for (code, frame, excerpt) in [
+        (
+            "const fn = new Function('price', 'return price * qty');\n//\nfn(2);",
+            "(eval at <anonymous> (<code>:3:12), <anonymous>:3:16)",
+            "const fn = new Function",
+        ),
+        (
+            "eval('null.x');\n//",
+            "(eval at <anonymous> (<code>:3:1), <anonymous>:1:6)",
+            "eval('null.x');",
+        ),
+        (
+            "(0, eval)('eval(\"null.x\")');",
+            "(eval at <anonymous> (eval at <anonymous> (<code>:3:",
+            "(0, eval)('eval",
+        ),
+        (
+            "eval('\\n\\nnull.x\\n//# sourceURL=mine.js');",
+            "at eval (mine.js:3:6)",
+            "eval('\\n\\nnull.x",
+        ),
+        // Text that says it is the program.
+        (
+            "eval('null.x\\n//# sourceURL=<code>');",
+            "at <code>:3:1\n",
+            "eval('null.x",
+        ),
+        (
+            "function f() { null.x }\nf();\n//# sourceURL=renamed.js",
+            "at f (<code>:3:21)\n    at <code>:4:1\n",
+            "function f()",
+        ),
+    ] {
+        for language in ["js", "ts"] {
+            let second = if language == "ts" {
+                "interface T {}"
+            } else {
+                "// 2"
+            };
+            let stderr = failure(language, &format!("// 1\n{second}\n{code}"));
+            assert!(stderr.contains(frame), "{language} {code}\n{stderr}");
+            let start = format!("<code>:3\n{excerpt}");
+            assert!(stderr.starts_with(&start), "{language} {code}\n{stderr}");
+        }
+    }
+}
+
+#[test]
+fn an_unclosed_brace_is_shown_where_the_text_ends() {
+    for (language, code, start) in [
+        (
+            "js",
+            "if (true) {\n  console.log(1)\n",
+            "<code>:2\n  console.log(1)\n                ^\n",
+        ),
+        (
+            "js",
+            "await 1;\nfunction f() {\n  return 1;\n\n\n",
+            "<code>:3\n  return 1;\n           ^\n",
+        ),
+        (
+            "js",
+            "return [1, 2",
+            "<code>:1\nreturn [1, 2\n            ^\n",
+        ),
+        ("js", "const s = `a\nb", "<code>:2\nb\n ^\n"),
+        ("ts", "enum E {\n  A,\n", "<code>:"),
+        ("ts", "class A {\n  m(): void {\n  }\n", "<code>:"),
+    ] {
+        let stderr = failure(language, code);
+        assert!(stderr.starts_with(start), "{code}\n{stderr}");
+        assert!(stderr.contains("SyntaxError: "), "{code}\n{stderr}");
+        assert!(!stderr.contains("async"), "{code}\n{stderr}");
+    }
+}
+
+#[test]
+fn what_the_translator_complains_of_is_an_error_with_its_place() {
+    for (code, start) in [
+        (
+            "let a = 1;\n[a + 1] = [2];",
+            "<code>:2\n[a + 1] = [2];\n ^^^^^\n\nSyntaxError: ",
+        ),
+        (
+            "let a: any;\n({ b: a() } = {});",
+            "<code>:2\n({ b: a() } = {});\n      ^^^\n\nSyntaxError: ",
+        ),
+        ("let n = 08n;", "<code>:1\n"),
+        (
+            "abstract class A { abstract m() { return 1 } }\nclass B { abstract n(); }",
+            "<code>:",
+        ),
+    ] {
+        let stderr = failure("ts", code);
+        assert!(stderr.starts_with(start), "{code}\n{stderr}");
+        assert!(!stderr.contains("invalid>"), "{code}\n{stderr}");
+        let request = json!({ "language": "ts", "code": code });
+        let answer = server().post("/check_code", request.to_string());
+        assert_eq!(answer.body["valid"], false, "{code}\n{}", answer.body);
+    }
+}
+
+#[test]
+fn an_error_in_an_enum_or_a_field_of_a_decorated_class_has_its_line() {
+    let code = "type T = 1;\nenum E {\n  A = 1,\n  B = fail(),\n}\nfunction fail(): number { throw new Error('no value') }";
+    let stderr = failure("ts", code);
+    assert!(stderr.contains("at fail (<code>:6:33)"), "{stderr}");
+    assert!(stderr.contains("\n    at <code>:4:7\n"), "{stderr}");
+    let code = "function d(target: any, key: string) {}\nclass A {\n  @d x = fail();\n}\nfunction fail(): number { throw new Error('no value') }\nnew A()";
+    let stderr = failure("ts", code);
+    assert!(stderr.contains("at new A (<code>:3:10)"), "{stderr}");
+}
+
+#[test]
+fn the_kind_of_decorators_is_told_by_their_declarations() {
+    let standard = "(v: any, c: any) => { console.log(c.kind) }";
+    for (code, printed) in [
+        (format!("const d = {standard}; class A {{ @d m() {{}} }}"), "method\n"),
+        (format!("const d = () => {standard}; class A {{ @d() m() {{}} }}"), "method\n"),
+        (format!("// PropertyDescriptor, DecoratorContext, accessor\nconst d = {standard}; class A {{ @d m() {{}} }}"), "method\n"),
+        (format!("const o = {{ d: {standard} }}; class A {{ @o.d static m() {{}} }}"), "method\n"),
+        ("function d(...all: any[]) { console.log(all.length) } class A { @d m() {} }".into(), "2\n"),
+        ("function d(target: any, key: string) { console.log(key) } class A { @d m() {} }".into(), "m\n"),
+        ("function d(target, key, descriptor) { console.log(key) } class A { @d m() {} }".into(), "m\n"),
+        ("function d(t: any, k: any) { console.log(`on ${k}`) } class A { @d x = 1 }".into(), "on x\n"),
+        ("const d: PropertyDecorator = (a, b) => { console.log(b) }; class A { @d x = 1 }".into(), "x\n"),
+        ("const d = (n: number): MethodDecorator => (a, b) => { console.log(b) }; class A { @d(1) m() {} }".into(), "m\n"),
+        ("function d(n: string) { return function (t: any, k: string, d: PropertyDescriptor) { console.log(n, k) } } class A { @d('accessor ') m() {} }".into(), "accessor  m\n"),
+        ("function f(): any { return f() } function d(...a: any[]) { console.log(a.length) } class A { @d m(@d x: any) {} @(f as any || d) y = 1 }".into(), ""),
+    ] {
+        let answer = run("ts", &code);
+        if !printed.is_empty() {
+            assert_eq!(answer.stdout(), printed, "{code}\n{}", answer.stderr());
+        }
+        assert_ne!(answer.outcome(), "killed", "{code}");
+    }
+}
+
+#[test]
+fn a_value_of_async_local_storage_follows_the_program() {
+    let code = "
+        const als = new AsyncLocalStorage(), other = new AsyncLocalStorage();
+        const seen = [];
+        const see = (where) => seen.push(`${where}:${als.getStore()}`);
+        await Promise.all([1, 2].map((id) => als.run(id, async () => {
+            see('sync');
+            await null; see('await');
+            await new Promise((r) => setTimeout(r, 5)); see('timer');
+            await new Promise((r) => setImmediate(r)); see('immediate');
+            await new Promise((r) => queueMicrotask(() => { see('microtask'); r() }));
+            other.run('inner', () => see('nested'));
+            als.exit(() => see('exit'));
+        })));
+        see('outside');
+        const bound = als.run('bound', () => AsyncLocalStorage.bind((a) => `${a}${als.getStore()}`));
+        const snapshot = als.run('snap', () => AsyncLocalStorage.snapshot());
+        seen.push(bound('arg-'), snapshot((a, b) => als.getStore() + a + b, 1, 2));
+        als.run('thrown', () => { try { als.run('x', () => { throw 1 }) } catch { see('caught') } });
+        als.enterWith('entered'); see('after'); await null; see('still');
+        als.disable(); see('disabled');
+        return seen.sort().join()";
+    let expected = "after:entered,arg-bound,await:1,await:2,caught:thrown,disabled:undefined,exit:undefined,exit:undefined,immediate:1,immediate:2,microtask:1,microtask:2,nested:1,nested:2,outside:undefined,snap12,still:entered,sync:1,sync:2,timer:1,timer:2";
+    assert_eq!(ret_val(code), expected);
+}
+
+#[test]
+fn timers_and_urls_work_whatever_a_program_replaced() {
+    let code = "Map.prototype.get = Map.prototype.set = Map.prototype.delete = Promise.prototype.then = Array.prototype[Symbol.iterator] = Reflect.construct = globalThis.Number = null;
+        const t = setTimeout((a) => { console.log(a, String(t) > 0); clearTimeout(+t) }, 1, 'fired'); +t;
+        try { new URL('nope') } catch (e) { console.log(e.code) }
+        console.log(new URL('a/b', 'https://x.y').href);
+        const als = new AsyncLocalStorage(); als.run(1, () => setTimeout(() => console.log(als.getStore()), 2));";
+    assert_eq!(
+        stdout(code),
+        "ERR_INVALID_URL\nhttps://x.y/a/b\nfired true\n1\n"
+    );
+}

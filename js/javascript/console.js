@@ -2,6 +2,7 @@
 // (lib/internal/console/constructor.js and lib/internal/cli_table.js there).
 
 import { core, primordials } from "ext:core/mod.js";
+import { op_preview_entries } from "ext:core/ops";
 import { format, getStringWidth, inspect } from "ext:faas_javascript/inspect.js";
 
 const {
@@ -85,6 +86,24 @@ function tableOf(data, properties) {
     ArrayPrototypePush(indices, `${indices.length}`);
     ArrayPrototypePush(values, inspectCell(value));
   };
+  const isOfMap = core.isMapIterator(data);
+  if (isOfMap || core.isSetIterator(data)) {
+    // An iterator of a Map's entries gives keys and values by turns, and is not used up by this.
+    const preview = op_preview_entries(data, true);
+    const entries = preview[0];
+    if (!isOfMap || !preview[1]) {
+      // So has Node.js it for the entries of a Set, too.
+      for (let i = 0; i < entries.length; i++) addRow(entries[i]);
+      return renderTable(["(iteration index)", "Values"], [indices, values]);
+    }
+    /** @type {string[]} */
+    const keys = [];
+    for (let i = 0; i < entries.length; i += 2) {
+      ArrayPrototypePush(keys, inspectCell(entries[i]));
+      addRow(entries[i + 1]);
+    }
+    return renderTable(["(iteration index)", "Key", "Values"], [indices, keys, values]);
+  }
   if (core.isMap(data)) {
     /** @type {string[]} */
     const keys = [];

@@ -3,18 +3,20 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { op_faas_now, op_faas_print, op_faas_random } from "ext:core/ops";
+import { AsyncLocalStorage } from "ext:faas_javascript/async_local_storage.js";
 import { createConsole } from "ext:faas_javascript/console.js";
-import { Crypto, crypto, SubtleCrypto } from "ext:faas_javascript/crypto.js";
+import { Crypto, crypto, CryptoKey, SubtleCrypto } from "ext:faas_javascript/crypto.js";
 import { createFiles } from "ext:faas_javascript/files.js";
 import { createRandom } from "ext:faas_javascript/random.js";
 import { begin, fail, finish, returnVal } from "ext:faas_javascript/runner.js";
 import { formatStack } from "ext:faas_javascript/stack.js";
+import * as timers from "ext:faas_javascript/timers.js";
+import { URL } from "ext:faas_javascript/url.js";
 
 const {
   FunctionPrototypeToString,
   ObjectDefineProperty,
   ObjectValues,
-  ReflectApply,
   StringPrototypeIncludes,
   TypeError,
   Uint8Array,
@@ -33,50 +35,21 @@ const fileReader = load("10_filereader");
 const messagePort = load("13_message_port");
 const performance = load("15_performance");
 const streams = load("06_streams");
-const timers = load("02_timers");
 const url = load("00_url");
 const urlPattern = load("01_urlpattern");
 load("00_infra");
 load("01_console");
 load("01_mimesniff");
 load("02_structured_clone");
+load("02_timers");
 
 const { random, reseed } = createRandom((array) => {
   op_faas_random(new Uint8Array(array.buffer));
   return array;
 });
 
-class Immediate {
-  /**
-   * @param {Function} callback
-   * @param {unknown[]} args
-   */
-  constructor(callback, args) {
-    this._idleNext = null;
-    this._idlePrev = null;
-    this._onImmediate = () => ReflectApply(callback, globalThis, args);
-    this._argv = undefined;
-    this._destroyed = false;
-    this[core.kRefed] = true;
-    core.immediateRefCount(true);
-    core.queueImmediate(this);
-  }
-}
-
-// As in Node.js, which has them beside the timers of the web.
-/** @type {(callback: Function, ...args: unknown[]) => Immediate} */
-function setImmediate(callback, ...args) {
-  if (typeof callback !== "function") {
-    throw new TypeError('The "callback" argument must be of type function');
-  }
-  return new Immediate(callback, args);
-}
-/** @type {(immediate: unknown) => void} */
-function clearImmediate(immediate) {
-  core.clearImmediate(immediate);
-}
-
 const globals = {
+  AsyncLocalStorage,
   AbortController: abort.AbortController,
   AbortSignal: abort.AbortSignal,
   Blob: file.Blob,
@@ -84,6 +57,7 @@ const globals = {
   CompressionStream: compression.CompressionStream,
   CountQueuingStrategy: streams.CountQueuingStrategy,
   Crypto,
+  CryptoKey,
   CustomEvent: event.CustomEvent,
   DOMException: domException.DOMException,
   DecompressionStream: compression.DecompressionStream,
@@ -115,7 +89,7 @@ const globals = {
   TextEncoderStream: encoding.TextEncoderStream,
   TransformStream: streams.TransformStream,
   TransformStreamDefaultController: streams.TransformStreamDefaultController,
-  URL: url.URL,
+  URL,
   URLPattern: urlPattern.URLPattern,
   URLSearchParams: url.URLSearchParams,
   WritableStream: streams.WritableStream,
@@ -123,7 +97,7 @@ const globals = {
   WritableStreamDefaultWriter: streams.WritableStreamDefaultWriter,
   atob: base64.atob,
   btoa: base64.btoa,
-  clearImmediate,
+  clearImmediate: timers.clearImmediate,
   clearInterval: timers.clearInterval,
   clearTimeout: timers.clearTimeout,
   console: createConsole(op_faas_print, op_faas_now),
@@ -132,7 +106,7 @@ const globals = {
   performance: performance.performance,
   queueMicrotask: globalThis.queueMicrotask,
   return_val: returnVal,
-  setImmediate,
+  setImmediate: timers.setImmediate,
   setInterval: timers.setInterval,
   setTimeout: timers.setTimeout,
   structuredClone: messagePort.structuredClone,

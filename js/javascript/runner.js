@@ -3,12 +3,12 @@
 import { core, primordials } from "ext:core/mod.js";
 import { op_faas_excerpt, op_faas_fail, op_faas_finish, op_faas_print } from "ext:core/ops";
 import { inspect } from "ext:faas_javascript/inspect.js";
+import { placeOf } from "ext:faas_javascript/stack.js";
 
 const {
   ErrorPrototype,
   JSONParse,
   JSONStringify,
-  Number,
   ObjectDefineProperty,
   ObjectPrototypeIsPrototypeOf,
   RegExpPrototypeExec,
@@ -36,9 +36,17 @@ export function returnVal(value) {
 export function begin(input) {
   isReturnValueSet = false;
   returnValue = undefined;
-  ObjectDefineProperty(globalThis, "input_data", {
+  const value = input === undefined ? null : JSONParse(input);
+  defineGlobal("input_data", value);
+  // The name that programs for coze-loop's services know.
+  defineGlobal("input", value);
+}
+
+/** @type {(name: string, value: unknown) => void} */
+function defineGlobal(name, value) {
+  ObjectDefineProperty(globalThis, name, {
     __proto__: null,
-    value: input === undefined ? null : JSONParse(input),
+    value,
     writable: true,
     configurable: true,
     enumerable: false,
@@ -67,9 +75,9 @@ function describe(error, line, column) {
     const excerpt = line === undefined || column === undefined ? "" : op_faas_excerpt(line, column);
     return `${excerpt === "" ? "" : `${excerpt}\n`}Uncaught ${text}`;
   }
-  const place = RegExpPrototypeExec(new SafeRegExp("<code>:(\\d+):(\\d+)"), text);
-  if (place === null) return `Uncaught ${text}`;
-  return `${op_faas_excerpt(Number(place[1]), Number(place[2]))}\n${text}`;
+  const place = placeOf(error);
+  const excerpt = place === undefined ? "" : op_faas_excerpt(place.line, place.column);
+  return excerpt === "" ? `Uncaught ${text}` : `${excerpt}\n${text}`;
 }
 
 const NO_MEMORY = new SafeRegExp(

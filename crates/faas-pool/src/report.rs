@@ -204,7 +204,8 @@ impl Ending {
             Some(outcome) => (outcome.exit_code, outcome.return_value),
             None => (KILLED, None),
         };
-        let last_line_counts = job.language.runtime().spec().returns_last_line_of_json;
+        let last_line_counts = job.language.runtime().spec().returns_last_line_of_json
+            && return_value::is_defined_in(&job.code);
         let return_value = printed.or(returned).or_else(|| {
             last_line_counts
                 .then(|| return_value::extract_last_object(&mut stdout))

@@ -1,5 +1,6 @@
 //! The return value that a program prints: text between two marker lines on stdout, as today's
-//! callers have their own `return_val` do; or, for JavaScript, a JSON object on the last line.
+//! callers have their own `return_val` do; or, for JavaScript programs that have one, a JSON object on the
+//! last line.
 
 const START: &str = "__COZE_RETURN_VAL_START__";
 const END: &str = "__COZE_RETURN_VAL_END__";
@@ -33,6 +34,23 @@ pub fn extract(stdout: &mut String) -> Option<String> {
     }
     *stdout = rest;
     value
+}
+
+/// The words that declare a function, and what stands between them and its name.
+const DECLARATIONS: [&str; 4] = ["function", "const", "let", "var"];
+
+/// Whether a JavaScript program declares a `return_val` of its own, as coze-loop's templates do. Only then
+/// is what it prints last meant as its value. A comment that says so counts, too: it costs little to be
+/// wrong, and a parser of hostile text here would cost much.
+pub fn is_defined_in(code: &str) -> bool {
+    code.match_indices("return_val").any(|(index, name)| {
+        let is_whole = !code[index + name.len()..]
+            .starts_with(|next: char| next.is_alphanumeric() || matches!(next, '_' | '$'));
+        let before = &code[..index];
+        let words = before.trim_end();
+        let is_apart = words.len() < before.len();
+        is_whole && is_apart && DECLARATIONS.iter().any(|word| words.ends_with(word))
+    })
 }
 
 /// Takes the last line that is not blank out of `stdout` if it is a JSON object, and returns it.
@@ -124,6 +142,27 @@ mod tests {
             "{\"a\": 1} x\n",
         ] {
             assert_eq!(split_object(text), (text.to_owned(), None));
+        }
+    }
+
+    #[test]
+    fn a_program_that_declares_return_val_is_told_from_one_that_calls_it() {
+        for code in [
+            "function return_val(value) {}",
+            "async  function\n return_val() {}",
+            "const return_val = (v) => console.log(v)",
+            "x; let return_val;",
+        ] {
+            assert!(is_defined_in(code), "{code}");
+        }
+        for code in [
+            "return_val({})",
+            "function return_value() {}",
+            "function return_val2() {}",
+            "functionreturn_val",
+            "",
+        ] {
+            assert!(!is_defined_in(code), "{code}");
         }
     }
 

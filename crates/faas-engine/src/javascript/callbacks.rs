@@ -89,14 +89,21 @@ fn user_frames(scope: &mut v8::PinScope<'_, '_>, realm: &Realm) -> String {
         let Some(frame) = trace.get_frame(scope, index) else {
             continue;
         };
+        // Not the name that a comment in the text gives (`sourceURL`): evaluated text can say it is the
+        // program.
         let file = frame
-            .get_script_name_or_source_url(scope)
+            .get_script_name(scope)
             .map(|name| name.to_rust_string_lossy(scope));
-        if file.as_deref() != Some(FILE_NAME) {
+        if file.as_deref() != Some(FILE_NAME) || frame.is_eval() {
             continue;
         }
+        let name = frame
+            .get_script_name_or_source_url(scope)
+            .map(|name| name.to_rust_string_lossy(scope));
+        // With such a comment, V8 counts lines from the beginning of what was compiled.
+        let before = usize::from(name.as_deref() != Some(FILE_NAME));
         let place = Place {
-            line: u32::try_from(frame.get_line_number()).unwrap_or(0),
+            line: u32::try_from(frame.get_line_number().saturating_sub(before)).unwrap_or(0),
             column: u32::try_from(frame.get_column()).unwrap_or(0),
         };
         let Some(Place { line, column }) = source.original(place) else {

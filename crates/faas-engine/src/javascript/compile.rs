@@ -22,6 +22,9 @@ const SUFFIX: &str = "\n})";
 const PREFIX_OF_PROOF: &str = "async function program() {\n";
 const SUFFIX_OF_PROOF: &str = "\n}";
 
+/// What V8 says of a text that ends too early.
+const UNEXPECTED_END: &str = "SyntaxError: Unexpected end of input";
+
 /// A compiled program.
 pub enum Compiled<'s> {
     /// An async function without parameters.
@@ -126,10 +129,13 @@ fn parse<'s, T>(
     if failure.is_for_modules() {
         return compile_module(scope, &plain).map(Parsed::Module);
     }
-    Err(if failure.is_within(&plain) {
-        failure
-    } else {
-        second_opinion(scope, &plain).unwrap_or_else(|| failure.at_end_of(&plain))
+    if failure.is_within(&plain) {
+        return Err(failure);
+    }
+    let opinion = second_opinion(scope, &plain);
+    Err(match opinion {
+        Some(opinion) if opinion.message != UNEXPECTED_END => opinion,
+        _ => failure.at_end_of(&plain),
     })
 }
 
@@ -163,10 +169,12 @@ impl Failure {
         self.place.line as usize <= code.split('\n').count()
     }
 
+    /// Of a text that ends too early: behind its last word, where there is something to show.
     fn at_end_of(self, code: &str) -> Self {
+        let code = code.trim_end();
         let last = code.split('\n').next_back().unwrap_or_default();
         Self {
-            message: "SyntaxError: Unexpected end of input".to_owned(),
+            message: UNEXPECTED_END.to_owned(),
             place: Place {
                 line: u32::try_from(code.split('\n').count()).unwrap_or(u32::MAX),
                 column: u32::try_from(last.encode_utf16().count() + 1).unwrap_or(u32::MAX),

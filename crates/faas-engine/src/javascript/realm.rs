@@ -37,6 +37,7 @@ deno_core::extension!(
         op_faas_digest,
         op_faas_excerpt,
         op_faas_fail,
+        op_faas_hmac,
         op_faas_original_position,
         op_faas_print,
         op_faas_timer_schedule,
@@ -44,6 +45,7 @@ deno_core::extension!(
     esm_entry_point = "ext:faas_javascript/realm.js",
     esm = [
         "ext:faas_javascript/realm.js" = "../../js/javascript/realm.js",
+        "ext:faas_javascript/async_local_storage.js" = "../../js/javascript/async_local_storage.js",
         "ext:faas_javascript/console.js" = "../../js/javascript/console.js",
         "ext:faas_javascript/crypto.js" = "../../js/javascript/crypto.js",
         "ext:faas_javascript/files.js" = "../../js/javascript/files.js",
@@ -51,6 +53,8 @@ deno_core::extension!(
         "ext:faas_javascript/runner.js" = "../../js/javascript/runner.js",
         "ext:faas_javascript/stack.js" = "../../js/javascript/stack.js",
         "ext:faas_javascript/random.js" = "../../js/shared/random.js",
+        "ext:faas_javascript/timers.js" = "../../js/javascript/timers.js",
+        "ext:faas_javascript/url.js" = "../../js/javascript/url.js",
     ],
     options = { host_state: HostState, realm: Rc<Realm> },
     middleware = choose,
@@ -225,12 +229,45 @@ fn op_faas_original_position(
 /// Hashes bytes.
 #[op2]
 fn op_faas_digest(#[string] name: &str, #[buffer] bytes: &[u8]) -> Result<Uint8Array, JsErrorBox> {
-    let hash = match name {
-        "SHA-1" => Sha1::digest(bytes).to_vec(),
-        "SHA-256" => Sha256::digest(bytes).to_vec(),
-        "SHA-384" => Sha384::digest(bytes).to_vec(),
-        "SHA-512" => Sha512::digest(bytes).to_vec(),
-        _ => return Err(JsErrorBox::type_error("no such digest")),
+    hash(name, &[bytes]).map(Into::into)
+}
+
+/// The message authentication code of bytes (HMAC, RFC 2104).
+#[op2]
+fn op_faas_hmac(
+    #[string] name: &str,
+    #[buffer] key: &[u8],
+    #[buffer] bytes: &[u8],
+) -> Result<Uint8Array, JsErrorBox> {
+    let block = match name {
+        "SHA-1" | "SHA-256" => 64,
+        _ => 128,
     };
-    Ok(hash.into())
+    let mut padded = if key.len() > block {
+        hash(name, &[key])?
+    } else {
+        key.to_vec()
+    };
+    padded.resize(block, 0);
+    let with = |byte: u8| -> Vec<u8> { padded.iter().map(|key| key ^ byte).collect() };
+    let inner = hash(name, &[&with(0x36), bytes])?;
+    hash(name, &[&with(0x5c), &inner]).map(Into::into)
+}
+
+/// The hash of parts, one after the other.
+fn hash(name: &str, parts: &[&[u8]]) -> Result<Vec<u8>, JsErrorBox> {
+    fn of<D: Digest>(parts: &[&[u8]]) -> Vec<u8> {
+        let mut digest = D::new();
+        for part in parts {
+            digest.update(part);
+        }
+        digest.finalize().to_vec()
+    }
+    match name {
+        "SHA-1" => Ok(of::<Sha1>(parts)),
+        "SHA-256" => Ok(of::<Sha256>(parts)),
+        "SHA-384" => Ok(of::<Sha384>(parts)),
+        "SHA-512" => Ok(of::<Sha512>(parts)),
+        _ => Err(JsErrorBox::type_error("no such digest")),
+    }
 }

@@ -1,6 +1,13 @@
 //! TypeScript to JavaScript: removes types, and writes out what TypeScript adds at run time (enums,
 //! namespaces, parameter properties, decorators). swc does this in the sandbox: its parser is
 //! recursive, and a source made to overflow the stack must not hit the supervisor.
+//!
+//! What swc gets wrong is mended before it writes anything: see the modules.
+
+mod decorators;
+mod enums;
+mod namespaces;
+mod patterns;
 
 use std::panic::UnwindSafe;
 use std::sync::atomic::AtomicBool;
@@ -8,6 +15,7 @@ use std::sync::atomic::Ordering;
 
 use deno_ast::DecoratorsTranspileOption;
 use deno_ast::EmitOptions;
+use deno_ast::Globals;
 use deno_ast::MediaType;
 use deno_ast::ModuleKind;
 use deno_ast::ModuleSpecifier;
@@ -21,6 +29,10 @@ use deno_ast::TranspileError;
 use deno_ast::TranspileModuleOptions;
 use deno_ast::TranspileOptions;
 use deno_ast::diagnostics::Diagnostic;
+use deno_ast::swc::ast::Program;
+use deno_ast::swc::common::SyntaxContext;
+use deno_ast::swc::parser::error::SyntaxError;
+use deno_ast::swc::transforms::resolver;
 use faas_protocol::Language;
 
 use super::javascript::Place;
@@ -84,28 +96,97 @@ pub fn parse(language: Language, text: &str) -> Result<ParsedSource, Failure> {
 }
 
 fn parse_unguarded(language: Language, text: &str) -> Result<ParsedSource, Failure> {
-    let (specifier, media_type) = match language {
-        Language::TypeScript => ("file:///code.ts", MediaType::TypeScript),
-        _ => ("file:///code.js", MediaType::JavaScript),
+    if language != Language::TypeScript {
+        return parse_as(MediaType::JavaScript, text, |program, _| program);
+    }
+    parse_typescript(text, |program, _| program)
+}
+
+/// Parses a program, as TSX if it is not TypeScript otherwise: what JSX looks like means something else
+/// without it (`<T>x` is a type assertion).
+fn parse_typescript(
+    text: &str,
+    mend: fn(Program, &Globals) -> Program,
+) -> Result<ParsedSource, Failure> {
+    parse_mended(MediaType::TypeScript, text, mend).or_else(|failure| {
+        let parsed = parse_mended(MediaType::Tsx, text, mend);
+        parsed.map_err(|failure_as_tsx| failure.or_later(failure_as_tsx))
+    })
+}
+
+fn parse_mended(
+    media_type: MediaType,
+    text: &str,
+    mend: fn(Program, &Globals) -> Program,
+) -> Result<ParsedSource, Failure> {
+    let mut parsed = parse_as(media_type, text, mend)?;
+    // Targets within targets show one by one; each round takes something out.
+    while let Some(text) = patterns::without_types(&parsed) {
+        parsed = parse_as(media_type, &text, mend)?;
+    }
+    match parsed.diagnostics().iter().find(|found| !is_allowed(found)) {
+        Some(diagnostic) => Err(Failure::from_diagnostic(diagnostic, text)),
+        None => Ok(parsed),
+    }
+}
+
+/// Whether something that swc complains of is fine here.
+fn is_allowed(diagnostic: &ParseDiagnostic) -> bool {
+    matches!(diagnostic.kind(), SyntaxError::ReturnNotAllowed)
+}
+
+fn parse_as(
+    media_type: MediaType,
+    text: &str,
+    mend: fn(Program, &Globals) -> Program,
+) -> Result<ParsedSource, Failure> {
+    let name = match media_type {
+        MediaType::TypeScript => "file:///code.ts",
+        MediaType::Tsx => "file:///code.tsx",
+        _ => "file:///code.js",
     };
-    let specifier = ModuleSpecifier::parse(specifier)
-        .map_err(|error| Failure::without_place(error.to_string()))?;
-    deno_ast::parse_program(ParseParams {
+    let specifier =
+        ModuleSpecifier::parse(name).map_err(|error| Failure::without_place(error.to_string()))?;
+    let parameters = ParseParams {
         specifier,
         text: text.into(),
         media_type,
         capture_tokens: false,
         scope_analysis: false,
         maybe_syntax: None,
+    };
+    deno_ast::parse_program_with_post_process(parameters, mend)
+        .map_err(|diagnostic| Failure::from_diagnostic(&diagnostic, text))
+}
+
+/// Rewrites what swc would translate differently from the TypeScript compiler.
+fn mend(program: Program, globals: &Globals) -> Program {
+    let kind = decorators::kind_of(&program);
+    globals.with(|marks| {
+        let mut program = program.apply(&mut resolver(marks.unresolved, marks.top_level, true));
+        namespaces::merge(&mut program);
+        enums::evaluate(
+            &mut program,
+            SyntaxContext::empty().apply_mark(marks.unresolved),
+        );
+        if kind == Some(decorators::Kind::Legacy) {
+            decorators::prepare_legacy(&mut program);
+        }
+        program
     })
-    .map_err(|diagnostic| Failure::from_diagnostic(&diagnostic, text))
 }
 
 fn translate_unguarded(text: &str) -> Result<Translated, Failure> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let parsed = parse_unguarded(Language::TypeScript, text)?;
+    let parsed = parse_typescript(text, mend)?;
     let options = TranspileOptions {
-        decorators: decorators_of(text),
+        decorators: match decorators::kind_of(&parsed.program()) {
+            None => DecoratorsTranspileOption::None,
+            Some(decorators::Kind::Standard) => DecoratorsTranspileOption::Ecma,
+            Some(decorators::Kind::Legacy) => DecoratorsTranspileOption::LegacyTypeScript {
+                emit_metadata: false,
+            },
+        },
         ..TranspileOptions::default()
     };
     // `import fs = require("fs")` then becomes a call of `require`, whose absence explains itself.
@@ -133,23 +214,6 @@ fn translate_unguarded(text: &str) -> Result<Translated, Failure> {
     })
 }
 
-/// Which kind of decorators a program has. TypeScript's own old ones (`experimentalDecorators`),
-/// which are called with (target, key, descriptor), and those of ECMAScript, which are called with
-/// (value, context), cannot be told apart by their syntax. But code that uses the latter in
-/// TypeScript names the type of the context, or uses features that only they have.
-fn decorators_of(text: &str) -> DecoratorsTranspileOption {
-    let is_standard = ["DecoratorContext", ".addInitializer(", "accessor "]
-        .iter()
-        .any(|sign| text.contains(sign));
-    if is_standard {
-        DecoratorsTranspileOption::Ecma
-    } else {
-        DecoratorsTranspileOption::LegacyTypeScript {
-            emit_metadata: false,
-        }
-    }
-}
-
 impl Failure {
     fn from_diagnostic(diagnostic: &ParseDiagnostic, text: &str) -> Self {
         let range = diagnostic.range();
@@ -157,12 +221,24 @@ impl Failure {
             let index = position.as_byte_index(StartSourcePos::START_SOURCE_POS);
             text.floor_char_boundary(index)
         };
-        let (start, end) = (index(range.start), index(range.end));
+        // What is missing at the end is missing behind the last word, where there is something to show.
+        let last = text.trim_end().len();
+        let (start, end) = (index(range.start).min(last), index(range.end));
         let marked = text.get(start..end).unwrap_or_default();
         Self {
             message: format!("SyntaxError: {}", diagnostic.message()),
             place: Some(place_of(text, start)),
             width: marked.lines().next().map_or(1, |line| line.chars().count()),
+        }
+    }
+
+    /// Of two readings of a program, the one that got farther is the one that was meant.
+    fn or_later(self, other: Self) -> Self {
+        let place = |failure: &Self| failure.place.map(|Place { line, column }| (line, column));
+        if place(&other) > place(&self) {
+            other
+        } else {
+            self
         }
     }
 

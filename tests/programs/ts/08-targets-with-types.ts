@@ -1,0 +1,21 @@
+const list: number[] = [1, 2];
+[list[0]!, list[1]!] = [list[1]!, list[0]!];
+console.log(list);
+const o: any = {a: 1, b: {c: 2}};
+({p: o.a!} = {p: 5} as any); console.log(o);
+({p: <any>o.a} = {p: 6} as any); console.log(o);
+({p: (o as any).a, q: o.b!.c} = {p: 7, q: 8} as any); console.log(o);
+[o.a satisfies any, (o.b as any).c] = [9, 10]; console.log(o);
+[<any>o.a, ...o.rest!] = [11, 12, 13]; console.log(o);
+let x: number | undefined = 1, y: any = 2;
+[x!, y!] = [y!, x!]; console.log(x, y);
+[[x!], {z: y!}] = [[3], {z: 4}]; console.log(x, y);
+for ([x!, y] of [[1, 2]]) console.log(x, y);
+for (o.a! of [1, 2]) console.log(o.a);
+for (const k in o) { o[k]! = 1; }
+x! += 2; x!++; (x as any)++; (<number>x)--; console.log(x);
+[o.a! = 5] = []; console.log(o.a);
+({ k: o.k! = 6 } = {} as any); console.log(o.k);
+[(o.a as number)] = [77]; console.log(o.a);
+[(<any>o).b] = [78]; console.log(o.b);
+({ ...o.q! } = { é: 1 } as any); console.log(o.q);
