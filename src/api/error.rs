@@ -74,6 +74,15 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, error, details)
     }
 
+    /// 415: the body is in a coding that is not understood.
+    pub fn wrong_coding(details: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Unsupported content coding",
+            details,
+        )
+    }
+
     /// 429: come back when others are done.
     pub fn too_many(details: impl Into<String>) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", details)
@@ -96,6 +105,14 @@ impl ApiError {
     /// The body, for streams whose status was already sent.
     pub fn body(&self) -> &impl Serialize {
         &self.body
+    }
+
+    /// 503: the service ends before the program does.
+    pub fn cut_off() -> Self {
+        Self::unavailable(
+            "The service is shutting down and ended the program before it was done (FAAS_SHUTDOWN_GRACE); \
+             send the request to another instance",
+        )
     }
 
     /// 503: the service cannot do it at the moment.
@@ -163,6 +180,11 @@ impl IntoResponse for ApiError {
         ) {
             let seconds = HeaderValue::from(RETRY_AFTER_SECONDS);
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            let none = HeaderValue::from_static("identity");
+            let name = header::ACCEPT_ENCODING;
+            response.headers_mut().insert(name, none);
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");
