@@ -61,7 +61,18 @@ const output = (/** @type {number} */ descriptor) => ({
     return bytes.length;
   },
 });
-pyodide.setStdin({ stdin: () => null });
+// What the program has not read yet of its standard input.
+/** @type {Uint8Array} */
+let stdin = new Uint8Array();
+pyodide.setStdin({
+  /** @param {Uint8Array} buffer */
+  read(buffer) {
+    const piece = stdin.subarray(0, buffer.length);
+    buffer.set(piece);
+    stdin = stdin.subarray(piece.length);
+    return piece.length;
+  },
+});
 pyodide.setStdout(output(1));
 pyodide.setStderr(output(2));
 pyodide.setInterruptBuffer(host.interruptBuffer());
@@ -109,7 +120,7 @@ load`,
 );
 for (const [name, source] of Object.entries(boot.modules)) loadModule(name, source);
 const runner = pyodide.pyimport("_faas_runner");
-const { run, reseed, install, report_stop: reportStop } = runner;
+const { run, invoke, reseed, install, report_stop: reportStop } = runner;
 const settle = pyodide.pyimport("_faas_settle").settle;
 const check = pyodide.pyimport("_faas_check").check;
 const storage = limitStorage(pyodide.FS);
@@ -246,6 +257,12 @@ globalThis.__faasEngine = {
     storage.setLimit(storageBytes);
     try {
       for (const { name, contents } of host.inputFiles()) placeFile(name, contents);
+      const { stdin: text, arguments: words, entryPoint } = host.invocation();
+      if (text !== null || entryPoint !== null || words.length > 0) {
+        stdin = new TextEncoder().encode(text ?? "");
+        // Pyodide makes None of undefined only.
+        invoke(text !== null, entryPoint ?? undefined, words);
+      }
       run(code, input, scratch, autoInstall);
     } catch (error) {
       endOfInterpreter(error);

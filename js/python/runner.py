@@ -5,6 +5,7 @@ import asyncio
 import atexit
 import builtins
 import errno
+import importlib
 import io
 import json
 import linecache
@@ -35,6 +36,7 @@ UNSET = object()
 VALUE = "<value>"
 
 _returned = UNSET
+_has_stdin = False
 # Generators of random numbers that a zygote has besides the standard library's and numpy's own.
 _generators = ()
 
@@ -50,10 +52,25 @@ def input(prompt="", /):
     try:
         return _input(prompt)
     except EOFError:
+        if _has_stdin:
+            raise
         raise EOFError(
-            "the sandbox has no standard input; send data as the request's `input` "
-            "and read it from the variable `input_data`"
+            "the sandbox has no standard input; send text as the request's `stdin`, or data as its "
+            "`input` and read it from the variable `input_data`"
         ) from None
+
+
+def invoke(has_stdin, entry_point, arguments):
+    """Set what a command line gives a program: its arguments, its file, where its imports begin."""
+    global FILE_NAME, _has_stdin
+    _has_stdin = has_stdin
+    sys.argv = [entry_point or FILE_NAME, *arguments]
+    if entry_point:
+        FILE_NAME = os.path.join(os.getcwd(), entry_point)
+        sys.modules["__main__"].__file__ = FILE_NAME
+        sys.path.insert(0, os.path.dirname(FILE_NAME))
+        # The directory may have been looked at while it was empty.
+        importlib.invalidate_caches()
 
 
 def run(source, input_json, scratch, auto_install):
@@ -313,6 +330,7 @@ sys.stdout.reconfigure(line_buffering=True)
 # Pyodide's own start left this name in the module that programs run as.
 sys.modules["__main__"].__dict__.pop("_pyodide_core", None)
 os.makedirs(OUTPUT_DIRECTORY)
+sys.argv = [FILE_NAME]
 _input = builtins.input
 builtins.input = input
 builtins.return_val = return_val
