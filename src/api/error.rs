@@ -49,9 +49,9 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, error, details)
     }
 
-    /// 400: the body, or a part of it, is not JSON.
-    pub fn not_json(error: &serde_json::Error) -> Self {
-        Self::bad_request("Invalid JSON format", error.to_string())
+    /// 400: the body, or a part of it, is not the JSON that it should be.
+    pub fn not_json(details: impl Into<String>) -> Self {
+        Self::bad_request("Invalid JSON format", details)
     }
 
     /// 404: nothing has that name.

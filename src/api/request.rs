@@ -14,6 +14,7 @@ use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::JobFile;
 use faas_protocol::Language;
+use faas_protocol::MAX_FILE_NAME_BYTES;
 use faas_protocol::Priority;
 use faas_protocol::Task;
 use futures_util::StreamExt;
@@ -50,8 +51,10 @@ use crate::settings::Settings;
 const MAX_ARGUMENTS: usize = 256;
 /// Deepest nesting of the input of a Python program.
 const MAX_INPUT_NESTING: usize = 10_000;
-/// Longest string that may be a number, in bytes of JSON.
-const LONGEST_NUMBER: usize = 64;
+/// Deepest nesting of a body: its parser keeps a byte for each level.
+const MAX_NESTING: usize = 2_000_000;
+/// Longest string that may be a number or a priority, in bytes of JSON.
+const LONGEST_WORD: usize = 64;
 
 /// A program to run. Unknown fields are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -305,29 +308,33 @@ fn body_too_large(settings: &Settings) -> ApiError {
 /// 400 if it is not a JSON object in UTF-8.
 fn parse_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
     if let Some(what) = other_encoding(body) {
-        return Err(ApiError::bad_request(
-            "The request body must be JSON in UTF-8",
-            format!("It looks like {what}; send it in UTF-8 and uncompressed"),
-        ));
+        return Err(ApiError::not_json(format!(
+            "The request body must be JSON in UTF-8, and this looks like {what}; send it in UTF-8 and \
+             uncompressed"
+        )));
     }
     let text = std::str::from_utf8(body).map_err(|error| {
-        ApiError::bad_request(
-            "The request body must be JSON in UTF-8",
-            format!("Byte {} of it is not UTF-8", error.valid_up_to() + 1),
-        )
+        ApiError::not_json(format!(
+            "The request body must be JSON in UTF-8, and byte {} of it is not",
+            error.valid_up_to() + 1
+        ))
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if nesting(text) > MAX_NESTING {
+        return Err(ApiError::not_json(format!(
+            "At most {MAX_NESTING} arrays and objects may be within each other"
+        )));
+    }
     // serde would take an array for an object's fields in their order, and name its own types in errors.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(match serde_json::from_str::<IgnoredAny>(text) {
-            Ok(_) => ApiError::bad_request(
-                "The request body must be a JSON object",
-                "Send an object such as {\"code\": \"print(1)\"}",
+            Ok(_) => ApiError::not_json(
+                "The request body must be a JSON object, such as {\"code\": \"print(1)\"}",
             ),
-            Err(error) => ApiError::not_json(&error),
+            Err(error) => ApiError::not_json(error.to_string()),
         });
     }
-    serde_json::from_str(text).map_err(|error| ApiError::not_json(&error))
+    serde_json::from_str(text).map_err(|error| ApiError::not_json(error.to_string()))
 }
 
 /// What a body is that is neither JSON in UTF-8 nor meant to be. JSON begins with two characters of ASCII.
@@ -489,6 +496,10 @@ fn parse_entry_point(field: Option<&RawValue>) -> Result<Option<String>, ApiErro
     let Some(raw) = field else {
         return Ok(None);
     };
+    // Each byte of a name takes six of JSON at most.
+    if raw.get().len() > 6 * MAX_FILE_NAME_BYTES + 2 {
+        return Err(wrong_entry_point("The name is longer than any file's"));
+    }
     match bounded::parse::<String>(raw, Kind::String)? {
         Some(name) => Ok(Some(name)),
         None => Err(wrong_entry_point(
@@ -616,7 +627,7 @@ fn parse_timeout(field: Option<&RawValue>, settings: &Settings) -> Result<Durati
     };
     // As `setTimeout`, which the replaced services gave it to: numbers in strings and fractions count.
     let milliseconds = match bounded::kind(raw) {
-        Kind::String if raw.get().len() <= LONGEST_NUMBER => {
+        Kind::String if raw.get().len() <= LONGEST_WORD => {
             let text = bounded::parse::<String>(raw, Kind::String)?;
             text.and_then(|text| text.trim().parse::<f64>().ok())
         }
@@ -641,6 +652,9 @@ fn parse_priority(field: Option<&RawValue>) -> Result<Priority, ApiError> {
         return Ok(Priority::Normal);
     };
     // As in the replaced services: what they did not know counted as normal.
+    if raw.get().len() > LONGEST_WORD {
+        return Ok(Priority::Normal);
+    }
     let name = bounded::parse::<String>(raw, Kind::String)?;
     let priority = name.and_then(|name| Priority::from_name(&name));
     Ok(priority.unwrap_or(Priority::Normal))
