@@ -4,6 +4,8 @@
 // What a program ran out of, in the words of op_faas_finish.
 type Limit = "memory" | "storage";
 type View = ArrayBufferView<ArrayBuffer>;
+// What a command line would give a program.
+type Invocation = { stdin: string | null; arguments: string[]; entryPoint: string | null };
 // What the engine gives to python/boot.mjs.
 type Boot = {
   // Text of Pyodide's lock file.
@@ -109,6 +111,7 @@ declare module "ext:core/mod.js" {
     StringPrototypeIndexOf(text: string, part: string): number;
     StringPrototypeLastIndexOf(text: string, part: string): number;
     StringPrototypeIncludes(text: string, part: string): boolean;
+    StringPrototypeIndexOf(string: string, wanted: string): number;
     StringPrototypePadStart(text: string, length: number, fill: string): string;
     StringPrototypeRepeat(text: string, count: number): string;
     StringPrototypeReplaceAll(text: string, part: string, by: string): string;
@@ -145,6 +148,7 @@ declare module "ext:core/ops" {
   function op_faas_fail(outOfMemory: boolean): void;
   function op_faas_hmac(name: string, key: Uint8Array, bytes: Uint8Array): Uint8Array<ArrayBuffer>;
   function op_faas_finish(exitCode: number, returnValue: string | null, limit: Limit | null): void;
+  function op_faas_invocation(): Invocation;
   function op_faas_input_files(): { name: string; contents: Uint8Array }[];
   function op_faas_interrupt_buffer(): ArrayBuffer;
   function op_faas_cpu_time(): number;

@@ -1,7 +1,11 @@
 //! The command line.
 
+use clap::Arg;
+use clap::CommandFactory;
+use clap::FromArgMatches;
 use clap::Parser;
 use clap::Subcommand;
+use clap::builder::Resettable;
 
 use crate::commands::compile::CompileArgs;
 use crate::commands::run::RunArgs;
@@ -19,6 +23,34 @@ pub struct Cli {
 
     #[command(flatten)]
     pub settings: Settings,
+}
+
+/// The one variable that must not be empty: a service whose token got lost would let everybody in.
+const NEVER_EMPTY: &str = "FAAS_API_TOKEN";
+
+impl Cli {
+    /// Parses the arguments and the environment of this process; ends it with a message if they are wrong.
+    pub fn from_process() -> Self {
+        let matches = Self::command()
+            .mut_args(without_empty_variable)
+            .get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// Takes a variable from an option if it is empty, which counts as unset: Compose and Kubernetes pass on
+/// variables that have no value as empty ones.
+fn without_empty_variable(argument: Arg) -> Arg {
+    let is_empty = argument
+        .get_env()
+        .filter(|name| *name != NEVER_EMPTY)
+        .and_then(std::env::var_os)
+        .is_some_and(|value| value.is_empty());
+    if is_empty {
+        argument.env(Resettable::Reset)
+    } else {
+        argument
+    }
 }
 
 #[derive(Debug, Subcommand)]

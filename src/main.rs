@@ -17,15 +17,13 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use cli::Command;
 
 #[global_allocator]
 static ALLOCATOR: faas_sandbox::Allocator = faas_sandbox::Allocator;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::from_process();
     let result = match cli.command {
         None | Some(Command::Serve) => commands::serve::run(&cli.settings),
         Some(Command::Run(arguments)) => commands::run::run(&cli.settings, &arguments),

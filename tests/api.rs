@@ -118,7 +118,7 @@ fn invalid_requests_are_400_and_say_what_is_wrong() {
             "Parameter 'timeout' must be a positive integer",
         ),
         (
-            r#"{"code": "1", "timeout": 1.5}"#,
+            r#"{"code": "1", "timeout": 0.5}"#,
             "Parameter 'timeout' must be a positive integer",
         ),
         (
@@ -126,11 +126,9 @@ fn invalid_requests_are_400_and_say_what_is_wrong() {
             "Parameter 'timeout' must be a positive integer",
         ),
         (
-            r#"{"code": "1", "timeout": "5"}"#,
+            r#"{"code": "1", "timeout": "soon"}"#,
             "Parameter 'timeout' must be a positive integer",
         ),
-        (r#"{"code": "1", "priority": "urgent"}"#, "Unknown priority"),
-        (r#"{"code": "1", "priority": 1}"#, "Unknown priority"),
         (
             r#"{"code": "1", "ext": {"a": 1}}"#,
             "Parameter 'ext' must be an object of strings",
@@ -265,4 +263,53 @@ fn timings_are_returned_on_request_and_add_up() {
         (answer.status, answer.error()),
         (400, "Parameter 'timings' must be true or false")
     );
+}
+
+/// As callers of the replaced services send them.
+#[test]
+fn timeouts_and_priorities_count_as_they_did_in_the_replaced_services() {
+    for timeout in [
+        json!("5000"),
+        json!(" 5000.0 "),
+        json!("5e3"),
+        json!(5000.9),
+        json!(1500.5),
+    ] {
+        let answer = shared().run(json!({ "language": "js", "code": "1", "timeout": timeout }));
+        assert_eq!(answer.status, 200, "{timeout}: {}", answer.body);
+    }
+    for (timeout, milliseconds) in [(json!("300"), 300), (json!(300.9), 300)] {
+        let request = json!({ "language": "js", "code": "for (;;);", "timeout": timeout });
+        let answer = shared().run(request);
+        let limit = format!("Execution stopped: time limit of {milliseconds} ms reached");
+        assert_eq!(answer.last_stderr_line(), limit);
+    }
+    for timeout in [
+        json!(""),
+        json!("soon"),
+        json!("-1"),
+        json!("NaN"),
+        json!("inf"),
+        json!([5]),
+    ] {
+        let answer = shared().run(json!({ "code": "1", "timeout": timeout }));
+        assert_eq!(answer.status, 400, "{timeout}");
+    }
+    for (priority, counts_as) in [
+        (json!("urgent"), "urgent"),
+        (json!("high"), "high"),
+        (json!("low"), "low"),
+        (json!(null), "normal"),
+        (json!("HIGH"), "normal"),
+        (json!("whatever"), "normal"),
+        (json!(""), "normal"),
+        (json!(1), "normal"),
+        (json!({}), "normal"),
+    ] {
+        let answer = shared().run(json!({ "language": "js", "code": "1", "priority": priority }));
+        assert_eq!(answer.status, 200, "{priority}: {}", answer.body);
+        let task_id = answer.body["metadata"]["task_id"].as_str().unwrap();
+        let entry = shared().get(&format!("/executions/{task_id}")).body;
+        assert_eq!(entry["priority"], counts_as, "{priority}");
+    }
 }

@@ -97,9 +97,12 @@ fn bodies_that_are_built_to_grow_take_less_than_four_times_their_size() {
         filled("language", "\"", "x", "\""),
         filled("timeout", "[0", ",0", "]"),
         filled("timeout", "\"", "x", "\""),
-        filled("priority", "{\"\": 0", ",\"\":0", "}"),
         filled("timings", &format!("[{numbers}"), ",0", "]"),
         filled("ext", "", "[", ""),
+        filled("args", "[0", ",0", "]"),
+        filled("args", "[\"\"", ",\"\"", "]"),
+        filled("stdin", "[0", ",0", "]"),
+        filled("entry_point", "\"", "x", "\""),
     ];
     for attack in attacks {
         let shown: String = attack.chars().take(60).collect();
@@ -111,6 +114,8 @@ fn bodies_that_are_built_to_grow_take_less_than_four_times_their_size() {
     // What is read over, and what is right.
     for request in [
         filled("unknown", "[0", ",0", "]"),
+        filled("priority", "{\"\": 0", ",\"\":0", "}"),
+        filled("priority", "\"", "x", "\""),
         filled("ext", "{\"\": \"\"", ",\"a\":\"\"", "}"),
     ] {
         assert_eq!(server.post("/run_code", &request).status, 200);

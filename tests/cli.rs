@@ -2,11 +2,15 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::process::Command;
 use std::process::Output;
+use std::process::Stdio;
 
 use common::PROGRAM;
 use common::Server;
+use common::scratch::Scratch;
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(PROGRAM);
@@ -30,6 +34,31 @@ fn run_executes_a_file_and_exits_as_the_program_does() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "42\n");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "oops\n");
     assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn run_gives_the_program_its_arguments_and_what_is_piped_in() {
+    let path = file(
+        "args.py",
+        "import sys\nprint(sys.argv[1:], repr(sys.stdin.read()))",
+    );
+    let output = run(
+        &["run", &path, "one", "--timeout", "20000", "--", "--two"],
+        &[],
+    );
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(stdout, "['one', '--two'] ''\n");
+    let mut piped = Command::new(PROGRAM)
+        .args(["run", &path])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = piped.stdin.take().unwrap();
+    stdin.write_all("é\n".as_bytes()).unwrap();
+    drop(stdin);
+    let output = piped.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "[] 'é\\n'\n");
 }
 
 #[test]
@@ -109,6 +138,30 @@ fn an_invalid_setting_stops_the_start() {
             assert!(stderr.contains(part), "{name}={value}: {stderr}");
         }
     }
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let help = run(&["--help"], &[]);
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let of_help = help.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+    let names: BTreeSet<&str> = of_help
+        .filter(|word| word.starts_with("FAAS_") && *word != "FAAS_API_TOKEN")
+        .collect();
+    assert!(names.len() > 40, "{names:?}");
+    let scratch = Scratch::new("empty-variables");
+    let mut empty: Vec<(&str, &str)> = names.iter().map(|name| (*name, "")).collect();
+    // So that no other server's workspace matters.
+    empty.retain(|(name, _)| *name != "FAAS_WORKSPACE");
+    empty.push(("FAAS_WORKSPACE", scratch.path()));
+    empty.push(("FAAS_LOG_FORMAT", "json"));
+    let server = Server::start(&empty);
+    assert_eq!(server.python("print(1)").stdout(), "1\n");
+    // A service whose token got lost must not be open to all.
+    let output = run(&[], &[("FAAS_API_TOKEN", "")]);
+    assert!(!output.status.success());
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("unset it to let everybody in"), "{error}");
 }
 
 #[test]

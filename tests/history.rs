@@ -124,22 +124,103 @@ fn the_execution_list_is_newest_first_and_can_be_filtered() {
         listed(server, "?language=javascript&status=success"),
         [first]
     );
+    for name in ["ts", "TypeScript"] {
+        assert_eq!(listed(server, &format!("?language={name}")), all[..1]);
+    }
+    assert_eq!(listed(server, "?language=JS"), all[1..]);
     assert_eq!(listed(server, &format!("?since={now}")), [third]);
+    // In UTC, without the zone, and the day that it is there.
+    let without_zone = now.trim_end_matches('Z');
+    assert_eq!(listed(server, &format!("?since={without_zone}")), all[..1]);
+    assert_eq!(listed(server, &format!("?since={}", &now[..10])), all);
+    assert!(listed(server, "?since=2999-01-01").is_empty());
     assert_eq!(listed(server, "?since=1000"), all);
     assert!(listed(server, "?since=2999-01-01T00:00:00Z").is_empty());
     for (query, allowed) in [
         ("?status=nonsense", "success, error, violation, timeout"),
-        ("?language=python", "javascript, typescript"),
+        ("?language=python", "javascript, js, typescript, ts"),
         ("?since=yesterday", "2026-01-31T12:00:00Z"),
         ("?limit=0", "between 1 and 1000"),
         ("?limit=1001", "between 1 and 1000"),
         ("?limit=-1", "between 1 and 1000"),
-        ("?order=desc", "status, language, since and limit"),
+        ("?since=2026-02-30", "a date such as 2026-01-31"),
+        ("?order=desc", "status, language, since, before and limit"),
     ] {
         let answer = server.get(&format!("/executions{query}"));
         assert_eq!(answer.status, 400, "{query}");
         let details = answer.body["details"].as_str().unwrap();
         assert!(details.contains(allowed), "{query}: {details}");
+    }
+}
+
+/// Task ids of all pages, and how long each page was.
+fn pages(server: &Server, query: &str) -> (Vec<String>, Vec<usize>) {
+    let (mut ids, mut lengths) = (Vec::new(), Vec::new());
+    let mut before = String::new();
+    loop {
+        let page = server.get(&format!("/executions?{query}{before}")).body;
+        let entries = page["executions"].as_array().unwrap();
+        ids.extend(
+            entries
+                .iter()
+                .map(|entry| entry["task_id"].as_str().unwrap().to_owned()),
+        );
+        lengths.push(entries.len());
+        match page["next"].as_str() {
+            Some(next) => before = format!("&before={next}"),
+            None => return (ids, lengths),
+        }
+    }
+}
+
+#[test]
+fn all_executions_of_the_history_are_reached_page_by_page() {
+    let remembering = Remembering::start(&[]);
+    let server = &remembering.server;
+    let run = |code: &str| task_id(&remembering.run(code)).to_owned();
+    let mut ids: Vec<String> = (0..5).map(|_| run("1")).collect();
+    ids.insert(2, run("throw 1"));
+    let failed = ids.remove(2);
+    listed(server, "");
+    let other = rusqlite::Connection::open(remembering.path()).unwrap();
+    // As if all had begun in the same millisecond: the order is still certain.
+    other
+        .execute(
+            "UPDATE executions SET began_ms = (SELECT max(began_ms) FROM executions)",
+            [],
+        )
+        .unwrap();
+    let all = listed(server, "");
+    assert_eq!(all.len(), 6);
+    for (limit, lengths) in [
+        (1, vec![1; 6]),
+        (4, vec![4, 2]),
+        (3, vec![3, 3]),
+        (6, vec![6]),
+    ] {
+        let (seen, seen_lengths) = pages(server, &format!("limit={limit}"));
+        assert_eq!((seen, seen_lengths), (all.clone(), lengths), "{limit}");
+    }
+    // What is new does not move the pages that follow, and other filters stay.
+    let page = server.get("/executions?limit=2").body;
+    let next = page["next"].as_str().unwrap().to_owned();
+    run("1");
+    assert_eq!(listed(server, &format!("?before={next}")), all[2..]);
+    let succeeded = pages(server, "limit=2&status=success").0;
+    assert_eq!(succeeded.len(), 6);
+    assert!(!succeeded.contains(&failed));
+    let unknown = server.get("/executions?before=task-0");
+    let seen = (unknown.status, unknown.error());
+    assert_eq!(seen, (404, "No such execution"));
+}
+
+#[test]
+fn an_execution_whose_name_cannot_be_one_is_404() {
+    let remembering = Remembering::start(&[]);
+    for name in ["%ff", "%00", "a%2fb", "..%2f..", "%F0%9F%92%A9"] {
+        let answer = remembering.server.get(&format!("/executions/{name}"));
+        let seen = (answer.status, answer.error());
+        assert_eq!(seen, (404, "No such execution"), "{name}");
     }
 }
 

@@ -278,19 +278,147 @@ except urllib.error.HTTPError as error:
 const body = ' '.repeat(11 << 20);
 fetch(process.argv[1], { method: 'POST', body }).then((answer) => console.log(answer.status));
 ";
-    let url = format!("http://{}/run_code", shared().address);
-    for _ in 0..5 {
-        for (client, option, code) in [("python3", "-c", URLLIB), ("node", "-e", FETCH)] {
-            let mut command = Command::new(client);
-            // Loopback is not for a proxy that the machine may have.
-            command.args([option, code, &url]).env("no_proxy", "*");
-            let output = command.output();
-            let output = output.unwrap_or_else(|error| panic!("{client} is needed: {error}"));
-            let error = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.stdout, b"413\n", "{client}: {error}");
+    // The last has no place for a connection but that which the test keeps.
+    let full = Server::start_javascript(&[("FAAS_MAX_CONNECTIONS", "1")]);
+    let _kept = loop {
+        let stream = connect(&full);
+        let mut stream_too = stream.try_clone().unwrap();
+        stream_too
+            .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        let mut answer = [0; 12];
+        stream_too.read_exact(&mut answer).unwrap();
+        if &answer == b"HTTP/1.1 200" {
+            break stream;
+        }
+    };
+    for (server, path, status) in [
+        (shared(), "/run_code", "413\n"),
+        (shared(), "/nowhere", "404\n"),
+        (shared(), "/health", "405\n"),
+        (guarded(), "/run_code", "401\n"),
+        (&full, "/run_code", "503\n"),
+    ] {
+        let url = format!("http://{}{path}", server.address);
+        for _ in 0..3 {
+            for (client, option, code) in [("python3", "-c", URLLIB), ("node", "-e", FETCH)] {
+                let mut command = Command::new(client);
+                // Loopback is not for a proxy that the machine may have.
+                command.args([option, code, &url]).env("no_proxy", "*");
+                let output = command.output();
+                let output = output.unwrap_or_else(|error| panic!("{client} is needed: {error}"));
+                let error = String::from_utf8_lossy(&output.stderr);
+                let seen = String::from_utf8_lossy(&output.stdout);
+                assert_eq!(seen, status, "{client}: {error}");
+            }
         }
     }
     still_serves(shared());
+}
+
+#[test]
+fn a_client_that_sends_all_of_its_body_to_a_server_that_stops_gets_503() {
+    let mut server = Server::start_javascript(&[]);
+    // A request that has begun when the stop comes.
+    let mut stream = connect(&server);
+    stream.write_all(b"POST /run_code HTTP/1.1\r\n").unwrap();
+    let running = server.begin("", &json!({ "code": SLEEP }));
+    let active = || server.get("/health").body["pool"]["activeInstances"] == 1;
+    common::eventually("it does not start", active);
+    server.signal(libc::SIGTERM);
+    common::eventually("it does not drain", || {
+        !server.lines_with("draining").is_empty()
+    });
+    let length = 11 << 20;
+    let rest = format!("Host: x\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(rest.as_bytes()).unwrap();
+    stream.write_all(&vec![b' '; length]).unwrap();
+    let answer = read_all(stream);
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("shutting down"), "{answer}");
+    drop(running);
+    assert!(server.wait().success());
+}
+
+/// A program that runs until it is ended.
+const SLEEP: &str = "console.log('begin'); await new Promise((done) => setTimeout(done, 60_000))";
+
+#[test]
+fn a_client_that_hangs_up_ends_its_program_whatever_it_sent_after_it() {
+    let server = Server::start_javascript(&[]);
+    let active = || server.get("/health").body["pool"]["activeInstances"].clone();
+    let body = json!({ "code": SLEEP, "timeout": 60_000 }).to_string();
+    let length = body.len();
+    for (version, accept) in [("1.1", "*/*"), ("1.0", "*/*"), ("1.1", "text/event-stream")] {
+        for more in [
+            "",
+            "\r\n",
+            "\r\n\r\n",
+            "G",
+            "GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
+            &"x".repeat(20_000),
+        ] {
+            let mut stream = connect(&server);
+            let head = format!(
+                "POST /run_code HTTP/{version}\r\nHost: x\r\nAccept: {accept}\r\n\
+                 Content-Length: {length}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(body.as_bytes()).unwrap();
+            stream.write_all(more.as_bytes()).unwrap();
+            common::eventually("it does not start", || active() == 1);
+            drop(stream);
+            common::eventually("it runs on", || active() == 0);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_ends_only_its_own_side_gets_its_answer() {
+    let server = shared();
+    for accept in ["application/json", "text/event-stream"] {
+        for pause in [0, 500] {
+            let code = format!(
+                "await new Promise((done) => setTimeout(done, {pause})); console.log('done')"
+            );
+            let request = json!({ "language": "js", "code": code });
+            let headers = format!("Accept: {accept}\r\n");
+            let stream = server.begin(&headers, &request);
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let answer = read_all(stream);
+            // What may come before the answer, any number of times (RFC 9110, 15.2).
+            let mut rest = answer.as_str();
+            while let Some(after) = rest.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n") {
+                rest = after;
+            }
+            assert!(rest.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            assert!(rest.contains(r#""stdout":"done\n""#), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn a_program_that_is_cut_off_at_a_stop_says_so() {
+    let mut server = Server::start_javascript(&[("FAAS_SHUTDOWN_GRACE", "300")]);
+    let request = json!({ "code": SLEEP, "timeout": 60_000 });
+    let plain = server.begin("", &request);
+    let streamed = server.begin("Accept: text/event-stream\r\n", &request);
+    let active = || server.get("/health").body["pool"]["activeInstances"] == 2;
+    common::eventually("they do not start", active);
+    server.signal(libc::SIGTERM);
+    let answer = read_all(plain);
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(
+        answer.to_lowercase().contains("\r\nretry-after: "),
+        "{answer}"
+    );
+    let sentence = "shutting down and ended the program before it was done (FAAS_SHUTDOWN_GRACE)";
+    assert!(answer.contains(sentence), "{answer}");
+    let events = read_all(streamed);
+    assert!(events.contains(r#"{"text":"begin\n"}"#), "{events}");
+    let (_, last) = events.split_once("event: error\ndata: ").unwrap();
+    assert!(last.contains(sentence), "{events}");
+    assert!(server.wait().success());
 }
 
 #[test]
@@ -337,7 +465,6 @@ fn bodies_that_are_not_one_json_object_are_400() {
         b"{\"code\": \"\xff\"}",
         b"{\"code\": \"\xed\xa0\x80\"}",
         b"{\"code\": \"\\ud800\"}",
-        b"\xef\xbb\xbf{\"code\": \"1\"}",
         b"{\"code\": \"1\", \"code\": \"2\"}",
         b"{\"code\": \"a\tb\"}",
         b"",
@@ -350,6 +477,159 @@ fn bodies_that_are_not_one_json_object_are_400() {
         assert_eq!(answer.status, 400, "{body:?}: {}", answer.body);
         assert!(answer.body["error"].is_string(), "{}", answer.body);
         assert!(answer.body["details"].is_string(), "{}", answer.body);
+    }
+}
+
+/// A program that needs no particular language.
+const ONE: &str = r#"{"code": "return_val(1)"}"#;
+
+#[test]
+fn a_body_that_is_json_but_no_object_is_refused_as_that() {
+    let server = shared();
+    for body in [
+        "null",
+        "[]",
+        " \n[1]",
+        "7",
+        "true",
+        "\"code\"",
+        r#"["javascript", "return 1", null, null, null]"#,
+    ] {
+        for path in ["/run_code", "/check_code"] {
+            let answer = server.post(path, body);
+            let seen = (answer.status, answer.error());
+            assert_eq!(seen, (400, "Invalid JSON format"), "{path}: {body}");
+            let details = answer.body["details"].as_str().unwrap();
+            assert!(details.contains("must be a JSON object"), "{details}");
+        }
+    }
+    for (field, value) in [
+        ("limits", json!([1000, null, null, null, null, null])),
+        ("limits", json!("cpu_ms")),
+        ("files", json!([["a", "hello", null]])),
+        ("files", json!([null])),
+        ("files", json!({ "name": "a", "content": "" })),
+        ("ext", json!([])),
+    ] {
+        let answer = server.run(json!({ "code": "1", field: value }));
+        assert_eq!(answer.status, 400, "{field}: {value}");
+        let error = answer.error();
+        assert!(error.contains(&format!("'{field}' must be an")), "{error}");
+        assert!(
+            !answer.body.to_string().contains("struct"),
+            "{}",
+            answer.body
+        );
+    }
+}
+
+#[test]
+fn a_byte_order_mark_of_utf8_is_read_over_and_other_encodings_are_named() {
+    let server = shared();
+    for path in ["/run_code", "/check_code"] {
+        let marked = format!("\u{feff}{ONE}");
+        assert_eq!(server.post(path, marked).status, 200, "{path}");
+    }
+    let utf16: Vec<u16> = ONE.encode_utf16().collect();
+    let bytes = |order: fn(u16) -> [u8; 2]| utf16.iter().copied().flat_map(order).collect();
+    let little: Vec<u8> = bytes(u16::to_le_bytes);
+    let big: Vec<u8> = bytes(u16::to_be_bytes);
+    let utf32: Vec<u8> = ONE.chars().flat_map(|c| (c as u32).to_le_bytes()).collect();
+    for (body, named) in [
+        ([b"\xff\xfe", &little[..]].concat(), "UTF-16"),
+        ([b"\xfe\xff", &big[..]].concat(), "UTF-16"),
+        (little, "UTF-16"),
+        (big, "UTF-16"),
+        ([b"\xff\xfe\0\0", &utf32[..]].concat(), "UTF-32"),
+        (utf32, "UTF-32"),
+        (gzip(ONE), "gzip"),
+        (b"{\"code\": \"\xe9\"}".to_vec(), "byte 11 of it is not"),
+    ] {
+        let answer = server.post("/run_code", &body);
+        let seen = (answer.status, answer.error());
+        assert_eq!(seen, (400, "Invalid JSON format"), "{body:?}");
+        let details = answer.body["details"].as_str().unwrap();
+        assert!(details.contains("must be JSON in UTF-8"), "{details}");
+        assert!(details.contains(named), "{details}");
+    }
+}
+
+/// A text as gzip writes it that does not compress it.
+fn gzip(text: &str) -> Vec<u8> {
+    let mut gzip = Command::new("gzip")
+        .arg("-c")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("gzip is installed");
+    gzip.stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    gzip.wait_with_output().unwrap().stdout
+}
+
+#[test]
+fn a_body_in_a_content_coding_is_415_and_says_what_to_do() {
+    let server = shared();
+    let packed = gzip(ONE);
+    for coding in [
+        "gzip",
+        "GZIP",
+        "br",
+        "deflate, gzip",
+        "identity, zstd",
+        "x-unknown",
+    ] {
+        for path in ["/run_code", "/check_code"] {
+            let headers = [("content-encoding", coding)];
+            let answer = server.send("POST", path, &headers, &packed);
+            let seen = (answer.status, answer.error());
+            assert_eq!(seen, (415, "Unsupported content coding"), "{coding}");
+            assert_eq!(answer.headers["accept-encoding"], "identity");
+            let details = answer.body["details"].as_str().unwrap();
+            assert!(details.contains("without the header Content-Encoding"));
+        }
+    }
+    for coding in ["identity", "Identity", ""] {
+        let headers = [("content-encoding", coding)];
+        let answer = server.send("POST", "/run_code", &headers, ONE);
+        assert_eq!(answer.status, 200, "{coding:?}");
+    }
+}
+
+#[test]
+fn input_that_is_nested_too_deep_for_python_is_400_and_names_the_depth() {
+    let server = shared();
+    let run = |language: &str, input: &str| {
+        let code = "return_val(7)";
+        let body = format!(r#"{{"language": "{language}", "code": "{code}", "input": {input}}}"#);
+        server.post("/run_code", body)
+    };
+    let arrays = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    let objects = |depth: usize| r#"{"a":"#.repeat(depth) + "1" + &"}".repeat(depth);
+    for deep in [
+        arrays(10_001),
+        arrays(20_000),
+        arrays(1_000_000),
+        objects(10_001),
+        objects(300_000),
+        format!("[\"]\", {}]", arrays(10_000)),
+        format!("[\"\\\"]\", {}]", arrays(10_000)),
+    ] {
+        let answer = run("python", &deep);
+        let seen = (answer.status, answer.error());
+        assert_eq!(seen, (400, "Parameter 'input' is nested too deep"));
+        let details = answer.body["details"].as_str().unwrap();
+        assert!(details.contains("at most 10000"), "{details}");
+        assert_eq!(run("javascript", &deep).ret_val(), "7");
+    }
+    // Brackets in strings and side by side are not depth.
+    let brackets = format!("[\"{}\"]", "[".repeat(20_000));
+    let side_by_side = format!("[{}0]", "[],".repeat(20_000));
+    for fine in [arrays(10_000), objects(10_000), brackets, side_by_side] {
+        assert_eq!(run("python", &fine).ret_val(), "7");
     }
 }
 

@@ -102,6 +102,46 @@ fn a_program_stopped_by_a_limit_ends_its_stream_with_an_answer() {
 }
 
 #[test]
+fn events_are_numbered_and_no_proxy_is_to_keep_them_back() {
+    let request = json!({ "language": "js", "code": "console.log(1); console.error(2)" });
+    let headers = [("accept", "text/event-stream")];
+    let answer = shared().send("POST", "/run_code", &headers, request.to_string());
+    assert_eq!(answer.headers["x-accel-buffering"], "no");
+    assert_eq!(answer.headers["cache-control"], "no-cache");
+    let events = answer.body.as_str().unwrap();
+    let numbers: Vec<&str> = events
+        .lines()
+        .filter_map(|line| line.strip_prefix("id: "))
+        .collect();
+    assert_eq!(numbers, ["1", "2", "3"], "{events}");
+}
+
+#[test]
+fn a_client_that_likes_json_better_gets_no_events() {
+    let request = json!({ "language": "js", "code": "1" }).to_string();
+    for (accept, content_type) in [
+        ("text/event-stream", "text/event-stream"),
+        ("application/json, text/event-stream", "text/event-stream"),
+        (
+            "application/json;q=0.2, text/event-stream;q=0.9",
+            "text/event-stream",
+        ),
+        (
+            "application/json, text/event-stream;q=0.1",
+            "application/json",
+        ),
+        ("text/event-stream;q=0", "application/json"),
+        ("text/event-stream; Q=0.000", "application/json"),
+        ("text/event-stream;q=0.5, */*", "application/json"),
+        ("*/*", "application/json"),
+    ] {
+        let answer = shared().send("POST", "/run_code", &[("accept", accept)], &request);
+        assert_eq!(answer.status, 200, "{accept}");
+        assert_eq!(answer.headers["content-type"], content_type, "{accept}");
+    }
+}
+
+#[test]
 fn a_stream_carries_no_more_output_than_the_limit() {
     let request = json!({ "code": "print('x' * 100_000)", "limits": { "output_bytes": 10 } });
     let events: Vec<_> = Events::of(shared(), &request).collect();

@@ -7,6 +7,7 @@ import { AsyncLocalStorage } from "ext:faas_javascript/async_local_storage.js";
 import { createConsole } from "ext:faas_javascript/console.js";
 import { Crypto, crypto, CryptoKey, SubtleCrypto } from "ext:faas_javascript/crypto.js";
 import { createFiles } from "ext:faas_javascript/files.js";
+import { beginInvocation, stdin } from "ext:faas_javascript/invocation.js";
 import { createRandom } from "ext:faas_javascript/random.js";
 import { begin, fail, finish, returnVal } from "ext:faas_javascript/runner.js";
 import { formatStack } from "ext:faas_javascript/stack.js";
@@ -109,6 +110,7 @@ const globals = {
   setImmediate: timers.setImmediate,
   setInterval: timers.setInterval,
   setTimeout: timers.setTimeout,
+  stdin,
   structuredClone: messagePort.structuredClone,
 };
 for (const [name, value] of Object.entries(globals)) {
@@ -182,7 +184,11 @@ for (const op of ObjectValues(core.ops)) {
 
 // For the engine, which takes it away again.
 globalThis.__faasEngine = {
-  begin,
+  /** @param {string | undefined} input */
+  begin(input) {
+    beginInvocation();
+    begin(input);
+  },
   fail,
   finish,
   fireTimers: core.__processTimers,

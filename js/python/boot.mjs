@@ -67,7 +67,18 @@ const output = (/** @type {number} */ descriptor) => ({
     return bytes.length;
   },
 });
-pyodide.setStdin({ stdin: () => null });
+// What the program has not read yet of its standard input.
+/** @type {Uint8Array} */
+let stdin = new Uint8Array();
+pyodide.setStdin({
+  /** @param {Uint8Array} buffer */
+  read(buffer) {
+    const piece = stdin.subarray(0, buffer.length);
+    buffer.set(piece);
+    stdin = stdin.subarray(piece.length);
+    return piece.length;
+  },
+});
 pyodide.setStdout(output(1));
 pyodide.setStderr(output(2));
 pyodide.setInterruptBuffer(host.interruptBuffer());
@@ -127,7 +138,7 @@ load`,
 );
 for (const [name, source] of Object.entries(boot.modules)) loadModule(name, source);
 const runner = pyodide.pyimport("_faas_runner");
-const { run, install } = runner;
+const { run, invoke, install } = runner;
 const { close_files: closeFiles } = pyodide.pyimport("_faas_ending");
 const { make_way: makeWay, refresh } = pyodide.pyimport("_faas_fresh");
 const reportStop = pyodide.pyimport("_faas_report").report_stop;
@@ -283,6 +294,8 @@ pyodide._api.fatal_error = (error) => {
   }
 };
 let stack = "";
+// The program's name in tracebacks.
+let programFile = "<code>";
 
 // A traceback of Python's dump of its stack, which begins with the innermost frame.
 /** @type {(code: string) => string} */
@@ -291,7 +304,7 @@ function tracebackOf(code) {
   const frames = [];
   for (const [, file, line, name] of stack.matchAll(/^ {2}File "(.*)", line (\d+) in (.*)$/gm)) {
     if (file.startsWith("<frozen ") || file.startsWith("/lib/python")) continue;
-    const text = file === "<code>" ? (lines[Number(line) - 1] ?? "").trim() : "";
+    const text = file === programFile ? (lines[Number(line) - 1] ?? "").trim() : "";
     frames.unshift(`  File "${file}", line ${line}, in ${name}\n${text && `    ${text}\n`}`);
   }
   return frames.length > 0 ? `Traceback (most recent call last):\n${frames.join("")}` : "";
@@ -339,6 +352,13 @@ globalThis.__faasEngine = {
       const files = host.inputFiles();
       for (const { name, contents } of files) placeFile(name, contents);
       if (files.length > 0) makeWay(files.map(({ name }) => name).join("\n"));
+      const { stdin: text, arguments: words, entryPoint } = host.invocation();
+      if (text !== null || entryPoint !== null || words.length > 0) {
+        stdin = new TextEncoder().encode(text ?? "");
+        if (entryPoint !== null) programFile = `${FS.cwd()}/${entryPoint}`;
+        // Pyodide makes None of undefined only.
+        invoke(text !== null, entryPoint ?? undefined, words);
+      }
       run(code, input, scratch, autoInstall);
       if (FS.streams.some(isFile)) closeFiles();
     } catch (error) {

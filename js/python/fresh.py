@@ -1,5 +1,6 @@
 """Makes a fork look as if its Python had just started: random numbers, counters and clocks of its own."""
 
+import importlib
 import logging
 import random
 import sys
@@ -46,6 +47,8 @@ def begin():
 
 def make_way(files):
     """Forget imported modules that files of the program replace: its directory comes first on the path."""
+    # The directory may have been looked at while it was empty.
+    importlib.invalidate_caches()
     for file in files.split("\n"):
         name, slash, rest = file.removesuffix(".py").partition("/")
         is_module = file.endswith(".py") and (not slash or rest == "__init__")

@@ -13,6 +13,7 @@ import {
   op_faas_finish,
   op_faas_input_files,
   op_faas_interrupt_buffer,
+  op_faas_invocation,
   op_faas_now,
   op_faas_in_wheelhouse,
   op_faas_package,
@@ -161,6 +162,7 @@ const host = {
   finish: (exitCode, returnValue, limit) =>
     op_faas_finish(exitCode, returnValue ?? null, limit ?? null),
   inputFiles: () => op_faas_input_files(),
+  invocation: () => op_faas_invocation(),
   interruptBuffer: () => new Uint8Array(op_faas_interrupt_buffer()),
   now: () => op_faas_now(),
   /** @type {(name: string) => boolean} */

@@ -5,6 +5,7 @@ import builtins
 import io
 import json
 import linecache
+import os
 import re
 import sys
 import traceback
@@ -33,6 +34,8 @@ BOM = "\ufeff"
 QUIET = re.compile(r"[\s)]*;")
 
 _returned = UNSET
+_has_stdin = False
+_file_name = FILE_NAME
 
 
 def return_val(value):
@@ -46,10 +49,22 @@ def input(prompt="", /):
     try:
         return _input(prompt)
     except EOFError:
+        if _has_stdin:
+            raise
         raise EOFError(
-            "the sandbox has no standard input; send data as the request's `input` "
-            "and read it from the variable `input_data`"
+            "the sandbox has no standard input; send text as the request's `stdin`, or data as its "
+            "`input` and read it from the variable `input_data`"
         ) from None
+
+
+def invoke(has_stdin, entry_point, arguments):
+    """Set what a command line gives a program: its arguments, its file, where its imports begin."""
+    global _file_name, _has_stdin
+    _has_stdin = has_stdin
+    sys.argv = [entry_point or FILE_NAME, *arguments]
+    if entry_point:
+        _file_name = os.path.join(os.getcwd(), entry_point)
+        sys.path.insert(0, os.path.dirname(_file_name))
 
 
 def run(source, input_json, scratch, auto_install):
@@ -59,7 +74,7 @@ def run(source, input_json, scratch, auto_install):
     """
     module = types.ModuleType("__main__") if scratch else sys.modules["__main__"]
     names = module.__dict__
-    names["__file__"] = FILE_NAME
+    names["__file__"] = _file_name
     exit_code, result, limit = 0, None, None
     _faas_fresh.begin()
     _faas_ending.begin()
@@ -92,14 +107,14 @@ def run(source, input_json, scratch, auto_install):
 def execute(source, names):
     """Run the program; the value of the expression that it ends in, or None."""
     lines = io.StringIO(source, newline=None).readlines()
-    linecache.cache[FILE_NAME] = (len(source), None, lines, FILE_NAME)
-    tree = compile(source, FILE_NAME, "exec", FLAGS | ast.PyCF_ONLY_AST, True)
+    linecache.cache[_file_name] = (len(source), None, lines, _file_name)
+    tree = compile(source, _file_name, "exec", FLAGS | ast.PyCF_ONLY_AST, True)
     if tree.body and isinstance(tree.body[-1], ast.Expr) and not is_quiet(tree.body[-1], lines):
         # One compilation for all: the last expression becomes an assignment.
         last = tree.body[-1]
         target = ast.copy_location(ast.Name(VALUE, ast.Store()), last)
         tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
-    code = compile(tree, FILE_NAME, "exec", FLAGS, True)
+    code = compile(tree, _file_name, "exec", FLAGS, True)
     _faas_host.compiled()
     try:
         evaluate(code, names)
@@ -156,6 +171,7 @@ def install(requirements):
 sys.stdout.reconfigure(line_buffering=True)
 # Pyodide's own start left this name in the module that programs run as.
 sys.modules["__main__"].__dict__.pop("_pyodide_core", None)
+sys.argv = [FILE_NAME]
 _input = builtins.input
 builtins.input = input
 builtins.return_val = return_val

@@ -33,10 +33,18 @@ pub fn entries<'a>(
         })
 }
 
+/// How much the client likes `token`, the best if it lists that more than once, in any case; `None` if it
+/// does not list it itself.
+pub fn quality_of(headers: &HeaderMap, name: &HeaderName, token: &str) -> Option<f32> {
+    entries(headers, name)
+        .filter(|(listed, _)| listed.eq_ignore_ascii_case(token))
+        .map(|(_, quality)| quality)
+        .reduce(f32::max)
+}
+
 /// Whether the client lists `token` itself, in any case, and takes it.
 pub fn takes(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    entries(headers, name)
-        .any(|(listed, quality)| listed.eq_ignore_ascii_case(token) && quality > 0.0)
+    quality_of(headers, name, token).is_some_and(|quality| quality > 0.0)
 }
 
 #[cfg(test)]

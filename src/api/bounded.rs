@@ -55,7 +55,7 @@ pub fn parse<'a, T: Deserialize<'a>>(
     match serde_json::from_str(raw.get()) {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_data() => Ok(None),
-        Err(error) => Err(ApiError::not_json(&error)),
+        Err(error) => Err(ApiError::not_json(error.to_string())),
     }
 }
 

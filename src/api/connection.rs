@@ -2,11 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
 use std::time::Duration;
 
+use rustix::net::Shutdown;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
@@ -14,10 +17,12 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 
+use super::client::Client;
+
 /// A connection that fails when a write makes no progress for so long. That ends what is being answered,
 /// as when the client hangs up.
 pub struct Connection {
-    stream: TcpStream,
+    client: Arc<Client>,
     patience: Duration,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -40,14 +45,15 @@ const QUIET: Duration = Duration::from_secs(1);
 const DISCARDED_AT_ONCE: usize = 16 << 10;
 
 impl Connection {
-    pub fn new(stream: TcpStream, patience: Duration) -> Self {
+    pub fn new(client: Arc<Client>, patience: Duration) -> Self {
+        let stream = &client.stream;
         // Answers are written whole; waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
         // What the system still has to send after the end is bounded in time, too.
         let milliseconds = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
-        let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, milliseconds);
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds);
         Self {
-            stream,
+            client,
             patience,
             stalled: None,
             ending: None,
@@ -65,7 +71,7 @@ impl Connection {
         // tokio has even a stream that always has more pause now and then.
         loop {
             let mut buffer = ReadBuf::new(&mut space);
-            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+            match read(&self.client.stream, context, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                     ending.quiet.as_mut().reset(Instant::now() + QUIET);
                 }
@@ -79,6 +85,23 @@ impl Connection {
             return Poll::Ready(());
         }
         Poll::Pending
+    }
+
+    /// Writes what the system takes at once.
+    fn write(
+        &self,
+        context: &mut Context<'_>,
+        attempt: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.client.is_flushed.store(false, Ordering::Relaxed);
+        let stream = &self.client.stream;
+        loop {
+            ready!(stream.poll_write_ready(context))?;
+            match attempt(stream) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
     }
 
     /// Passes on how a write went, unless the client has taken nothing for too long.
@@ -100,13 +123,28 @@ impl Connection {
     }
 }
 
+/// Reads what there is.
+fn read(
+    stream: &TcpStream,
+    context: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    loop {
+        ready!(stream.poll_read_ready(context))?;
+        match stream.try_read_buf(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return Poll::Ready(read.map(drop)),
+        }
+    }
+}
+
 impl AsyncRead for Connection {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        read(&self.client.stream, context, buffer)
     }
 }
 
@@ -116,7 +154,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = self.write(context, |stream| stream.try_write(bytes));
         self.watch(context, written)
     }
 
@@ -125,16 +163,18 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        let written = self.write(context, |stream| stream.try_write_vectored(pieces));
         self.watch(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Called when all was written; the system sends it on by itself.
+        self.client.is_flushed.store(true, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
     }
 
     /// Ends the connection in the order of RFC 9112, 9.6. A client may be sending a body that was refused;
@@ -142,7 +182,7 @@ impl AsyncWrite for Connection {
     /// would lose the refusal.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.ending.is_none() {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            rustix::net::shutdown(&self.client.stream, Shutdown::Write)?;
         }
         self.discard(context).map(Ok)
     }

@@ -49,9 +49,9 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, error, details)
     }
 
-    /// 400: the body, or a part of it, is not JSON.
-    pub fn not_json(error: &serde_json::Error) -> Self {
-        Self::bad_request("Invalid JSON format", error.to_string())
+    /// 400: the body, or a part of it, is not the JSON that it should be.
+    pub fn not_json(details: impl Into<String>) -> Self {
+        Self::bad_request("Invalid JSON format", details)
     }
 
     /// 404: nothing has that name.
@@ -72,6 +72,15 @@ impl ApiError {
     /// 413: the body or a part of it is too large.
     pub fn too_large(error: impl Into<String>, details: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, error, details)
+    }
+
+    /// 415: the body is in a coding that is not understood.
+    pub fn wrong_coding(details: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Unsupported content coding",
+            details,
+        )
     }
 
     /// 429: come back when others are done.
@@ -96,6 +105,14 @@ impl ApiError {
     /// The body, for streams whose status was already sent.
     pub fn body(&self) -> &impl Serialize {
         &self.body
+    }
+
+    /// 503: the service ends before the program does.
+    pub fn cut_off() -> Self {
+        Self::unavailable(
+            "The service is shutting down and ended the program before it was done (FAAS_SHUTDOWN_GRACE); \
+             send the request to another instance",
+        )
     }
 
     /// 503: the service cannot do it at the moment.
@@ -163,6 +180,11 @@ impl IntoResponse for ApiError {
         ) {
             let seconds = HeaderValue::from(RETRY_AFTER_SECONDS);
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            let none = HeaderValue::from_static("identity");
+            let name = header::ACCEPT_ENCODING;
+            response.headers_mut().insert(name, none);
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");

@@ -35,7 +35,12 @@ pub async fn execute(
     let mut record = Record::begin(state, caller, &execution);
     let passed = enforce_complexity(state, &execution).await;
     passed.inspect_err(|error| record.refuse(error))?;
-    let result = state.pool.execute(execution).await;
+    let result = tokio::select! {
+        biased;
+        result = state.pool.execute(execution) => result,
+        // The record is dropped, as if the caller had given up.
+        () = state.cut_off.cancelled() => return Err(ApiError::cut_off()),
+    };
     record.end(&result);
     let (report, stats) = result?;
     let task_id = record.task_id.clone();

@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::Path;
 use axum::extract::RawQuery;
 use axum::extract::State;
+use axum::extract::rejection::PathRejection;
 use faas_protocol::Language;
 use faas_telemetry::Entry;
 use faas_telemetry::Fate;
@@ -17,8 +18,9 @@ use faas_telemetry::Filter;
 use faas_telemetry::History;
 use faas_telemetry::HistoryError;
 use faas_telemetry::rfc3339;
-use jiff::Timestamp;
+use jiff::civil::Time;
 use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset;
 use serde::Serialize;
 use url::form_urlencoded;
 use utoipa::ToSchema;
@@ -31,6 +33,10 @@ use super::words::PriorityWord;
 
 pub const DEFAULT_LIMIT: u32 = 100;
 pub const MAX_LIMIT: u32 = 1000;
+/// What [`parse_time`] accepts, apart from days that do not exist, for the API's description.
+pub const SINCE: &str = "^([0-9]{1,15}|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?)$";
+/// As long as a date.
+const DATE: &str = "2026-01-31";
 const SECONDS_OF_A_DAY: u32 = 24 * 60 * 60;
 
 /// Executions, newest first.
@@ -38,6 +44,10 @@ const SECONDS_OF_A_DAY: u32 = 24 * 60 * 60;
 pub struct ExecutionList {
     count: usize,
     executions: Vec<ExecutionBody>,
+    /// Sent as `before`, with the same other parameters, it gets the executions that come next; null at
+    /// the end.
+    #[schema(required)]
+    next: Option<String>,
 }
 
 /// What is kept of an execution.
@@ -100,16 +110,28 @@ struct PastOutput {
 /// Lists executions, newest first.
 ///
 /// # Errors
-/// 400 for an invalid filter, 404 if there is no history, 503 if it cannot be read.
+/// 400 for an invalid filter, 404 if there is no history or `before` is not in it, 503 if it cannot be read.
 pub async fn list(
     State(state): State<Arc<AppState>>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ExecutionList>, ApiError> {
     let history = history(&state)?;
-    let filter = parse(query.as_deref().unwrap_or_default(), &state)?;
-    let entries = history.list(filter).await.map_err(unreadable)?;
+    let mut filter = parse(query.as_deref().unwrap_or_default(), &state)?;
+    if let Some(task_id) = &filter.before {
+        // It may have gone since the page before: an empty list would look like the end.
+        let found = history.find(task_id.clone()).await.map_err(unreadable)?;
+        found.ok_or_else(|| unknown(&state))?;
+    }
+    let limit = filter.limit as usize;
+    // One more shows whether there is a next page.
+    filter.limit += 1;
+    let mut entries = history.list(filter).await.map_err(unreadable)?;
+    let is_end = entries.len() <= limit;
+    entries.truncate(limit);
+    let last = entries.last().filter(|_| !is_end);
     Ok(Json(ExecutionList {
         count: entries.len(),
+        next: last.map(|entry| entry.task_id.clone()),
         executions: entries.into_iter().map(Into::into).collect(),
     }))
 }
@@ -120,21 +142,25 @@ pub async fn list(
 /// 404 if it is not known or there is no history, 503 if it cannot be read.
 pub async fn find(
     State(state): State<Arc<AppState>>,
-    Path(task_id): Path<String>,
+    task_id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<ExecutionBody>, ApiError> {
     let history = history(&state)?;
+    // A name that is not UTF-8 is that of no execution.
+    let Path(task_id) = task_id.map_err(|_| unknown(&state))?;
     let entry = history.find(task_id).await.map_err(unreadable)?;
-    let entry = entry.ok_or_else(|| {
-        ApiError::not_found(
-            "No such execution",
-            format!(
-                "Send the task_id of an answer; the last {} executions of the last {} days are kept \
-                 (FAAS_HISTORY_MAX, FAAS_HISTORY_DAYS)",
-                state.settings.history_max, state.settings.history_days
-            ),
-        )
-    })?;
+    let entry = entry.ok_or_else(|| unknown(&state))?;
     Ok(Json(entry.into()))
+}
+
+fn unknown(state: &AppState) -> ApiError {
+    ApiError::not_found(
+        "No such execution",
+        format!(
+            "Send the task_id of an answer; the last {} executions of the last {} days are kept \
+             (FAAS_HISTORY_MAX, FAAS_HISTORY_DAYS)",
+            state.settings.history_max, state.settings.history_days
+        ),
+    )
 }
 
 fn history(state: &AppState) -> Result<&History, ApiError> {
@@ -172,9 +198,9 @@ fn parse(query: &str, state: &AppState) -> Result<Filter, ApiError> {
                 filter.fate = Some(known.ok_or_else(names)?);
             }
             "language" => {
-                let mut served = state.settings.languages();
-                let known = served.find(|language| language.name() == value);
-                let names = || state.settings.languages().map(Language::name);
+                let served = |language: &Language| state.settings.serves(*language);
+                let known = Language::from_name(value).filter(served);
+                let names = || state.settings.languages().flat_map(Language::names);
                 let names =
                     || refused(format!("one of {}", names().collect::<Vec<_>>().join(", ")));
                 filter.language = Some(known.ok_or_else(names)?);
@@ -182,12 +208,14 @@ fn parse(query: &str, state: &AppState) -> Result<Filter, ApiError> {
             "since" => {
                 let time = parse_time(value).ok_or_else(|| {
                     refused(
-                        "a time such as 2026-01-31T12:00:00Z, or milliseconds since 1970"
+                        "a time such as 2026-01-31T12:00:00Z, a date such as 2026-01-31, or milliseconds \
+                         since 1970"
                             .to_owned(),
                     )
                 })?;
                 filter.since = Some(time);
             }
+            "before" => filter.before = Some(value.clone().into_owned()),
             "limit" => {
                 let limit = value.parse().ok();
                 let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
@@ -198,7 +226,7 @@ fn parse(query: &str, state: &AppState) -> Result<Filter, ApiError> {
                 let name: String = name.chars().take(64).collect();
                 return Err(ApiError::bad_request(
                     format!("Unknown parameter: {name}"),
-                    "The parameters are status, language, since and limit",
+                    "The parameters are status, language, since, before and limit",
                 ));
             }
         }
@@ -206,20 +234,30 @@ fn parse(query: &str, state: &AppState) -> Result<Filter, ApiError> {
     Ok(filter)
 }
 
-/// A time as RFC 3339 or in milliseconds since 1970.
+/// A time as RFC 3339, the same without a zone or without a time (in UTC), or in milliseconds since 1970.
 fn parse_time(text: &str) -> Option<SystemTime> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         let milliseconds = text.parse().ok()?;
         return UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds));
     }
     // In a query that was not encoded, the + of an offset has become a space.
-    let text = text.replace(' ', "+");
+    let (date, time) = text.split_at_checked(DATE.len())?;
+    let (separator, time) = time.split_at_checked(1).unwrap_or_default();
+    let text = format!("{date}{separator}{}", time.replace(' ', "+"));
+    let pieces = Pieces::parse(&text).ok()?;
+    let offset = match pieces.offset() {
+        Some(_) => pieces.to_numeric_offset()?,
+        // Of two readings of a time in a zone's name, such as [Europe/Berlin], neither is RFC 3339.
+        None if pieces.time_zone_annotation().is_none() => Offset::UTC,
+        None => return None,
+    };
     // RFC 3339 has no offset of a day or more, which the parser would take.
-    let offset = Pieces::parse(&text).ok()?.to_numeric_offset()?;
     if offset.seconds().unsigned_abs() >= SECONDS_OF_A_DAY {
         return None;
     }
-    text.parse::<Timestamp>().ok()?.try_into().ok()
+    let time = pieces.time().unwrap_or(Time::midnight());
+    let time = offset.to_timestamp(pieces.date().to_datetime(time)).ok()?;
+    time.try_into().ok()
 }
 
 impl From<Entry> for ExecutionBody {
@@ -274,15 +312,24 @@ mod tests {
             "2026-01-01T14:00:00+02:00",
             "2026-01-01T14:00:00 02:00",
             "2026-01-01T06:30:00-05:30",
+            "2026-01-01T12:00:00",
+            "2026-01-01T12:00",
+            "2026-01-01 12:00:00",
+            "2026-01-01 12:00:00Z",
         ] {
             assert_eq!(parse_time(text), Some(time), "{text}");
         }
+        let midnight = time - Duration::from_hours(12);
+        assert_eq!(parse_time("2026-01-01"), Some(midnight));
         for text in [
             "",
             "yesterday",
             "-5",
-            "2026-01-01",
-            "2026-01-01T12:00:00",
+            "2026-01",
+            "2026-02-30",
+            "2026-01-01T",
+            "2026-01-01T25:00:00",
+            "2026-01-01T12:00:00[Europe/Berlin]",
             "2026-01-01T12:00:00+2",
             "2026-01-01T12:00:00+25:00",
             "2026-13-01T12:00:00Z",

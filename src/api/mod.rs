@@ -8,6 +8,7 @@ mod browsers;
 mod budget;
 mod caller;
 mod check_code;
+mod client;
 mod connection;
 mod error;
 mod execute;
@@ -42,6 +43,7 @@ use faas_telemetry::AuditLog;
 use faas_telemetry::History;
 use faas_telemetry::Metrics;
 use prometheus_client::registry::Registry;
+use tokio_util::sync::CancellationToken;
 
 use crate::settings::Settings;
 use budget::Budget;
@@ -56,6 +58,8 @@ pub struct AppState {
     pub settings: Settings,
     /// Set when no new work is taken.
     pub draining: AtomicBool,
+    /// Cancelled when what still runs is given up.
+    cut_off: CancellationToken,
     metrics: Arc<Metrics>,
     registry: Registry,
     started: Instant,
@@ -82,6 +86,7 @@ impl AppState {
             pool,
             settings,
             draining: AtomicBool::new(false),
+            cut_off: CancellationToken::new(),
             metrics,
             started: Instant::now(),
             audit,
@@ -126,6 +131,7 @@ pub fn router(state: Arc<AppState>) -> Router {
             browsers::refuse_strangers,
         ))
         .layer(middleware::from_fn(unread::close_if_unread))
+        .layer(middleware::from_fn(client::note_wait))
         .layer(middleware::from_fn_with_state(
             state.clone(),
             observe::observe,

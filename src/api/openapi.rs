@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::json;
 use utoipa::PartialSchema;
 use utoipa::ToSchema;
+use utoipa::openapi::AllOfBuilder;
 use utoipa::openapi::Components;
 use utoipa::openapi::ComponentsBuilder;
 use utoipa::openapi::Content;
@@ -19,6 +20,7 @@ use utoipa::openapi::HttpMethod;
 use utoipa::openapi::InfoBuilder;
 use utoipa::openapi::LicenseBuilder;
 use utoipa::openapi::ObjectBuilder;
+use utoipa::openapi::OneOfBuilder;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::OpenApiBuilder;
 use utoipa::openapi::PathItem;
@@ -49,10 +51,10 @@ use super::executions::ExecutionBody;
 use super::executions::ExecutionList;
 use super::health::Health;
 use super::metrics::MetricsBody;
+use super::request;
 use super::request::RawCheck;
 use super::request::RawRequest;
 use super::response::RunResponse;
-use super::words::LanguageWord;
 use super::words::OutcomeWord;
 
 static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(document);
@@ -82,7 +84,7 @@ fn document() -> OpenApi {
         .license(Some(license));
     OpenApiBuilder::new()
         .info(info.build())
-        .servers(Some([Server::new("/")]))
+        .servers(Some([Server::new(".")]))
         .paths(paths())
         .components(Some(components()))
         .security(Some([
@@ -128,6 +130,7 @@ fn run_code() -> OperationBuilder {
         .response("403", shared(ERROR))
         .response("408", shared(ERROR))
         .response("413", shared(ERROR))
+        .response("415", shared(ERROR))
         .response("422", shared(ERROR))
         .response("429", shared(TRY_LATER))
         .response("500", shared(ERROR))
@@ -146,6 +149,7 @@ fn check_code() -> OperationBuilder {
         .response("403", shared(ERROR))
         .response("408", shared(ERROR))
         .response("413", shared(ERROR))
+        .response("415", shared(ERROR))
         .response("429", shared(TRY_LATER))
         .response("500", shared(ERROR))
         .response("503", shared(TRY_LATER))
@@ -186,13 +190,24 @@ fn list_executions() -> OperationBuilder {
         .minimum(Some(1))
         .maximum(Some(executions::MAX_LIMIT))
         .default(Some(executions::DEFAULT_LIMIT.into()));
-    let since = query("since", ObjectBuilder::new().schema_type(Type::String))
-        .description(Some("RFC 3339, or milliseconds since 1970"))
+    let since = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(executions::SINCE));
+    let since = query("since", since)
+        .description(Some(
+            "Started then or later: a time as in RFC 3339, one without a zone or a date (both in UTC), or \
+             milliseconds since 1970",
+        ))
         .example(Some("2026-01-31T12:00:00Z".into()));
     operation("listExecutions", "What ran lately, newest first")
         .parameter(query("status", reference::<OutcomeWord>()))
-        .parameter(query("language", reference::<LanguageWord>()))
+        .parameter(query("language", request::language_names()))
         .parameter(since)
+        .parameter(
+            query("before", ObjectBuilder::new().schema_type(Type::String)).description(Some(
+                "`next` of the list before, or any task_id: the executions that come after it",
+            )),
+        )
         .parameter(query("limit", limit))
         .response(
             "200",
@@ -257,6 +272,7 @@ fn components() -> Components {
         .header("Retry-After", header(Type::Integer));
     let mut schemas = Vec::new();
     add::<RawRequest>(&mut schemas);
+    say_what_a_program_is(&mut schemas);
     add::<RunResponse>(&mut schemas);
     add::<RawCheck>(&mut schemas);
     add::<CheckResponse>(&mut schemas);
@@ -277,6 +293,29 @@ fn components() -> Components {
 fn add<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     schemas.push((T::name().into_owned(), T::schema()));
     T::schemas(schemas);
+}
+
+/// Adds to a request to run a program that it has either the program's text or the name of its file.
+fn say_what_a_program_is(schemas: &mut [(String, RefOr<Schema>)]) {
+    let string = || ObjectBuilder::new().schema_type(Type::String);
+    let null = || ObjectBuilder::new().schema_type(Type::Null);
+    let text = ObjectBuilder::new()
+        .property("code", string().min_length(Some(1)))
+        .property("entry_point", null())
+        .required("code");
+    let file = ObjectBuilder::new()
+        .property("code", null())
+        .property("entry_point", string())
+        .required("entry_point")
+        .required("files");
+    let either = Schema::OneOf(OneOfBuilder::new().item(text).item(file).build());
+    let name = RawRequest::name();
+    for (_, schema) in schemas.iter_mut().filter(|(known, _)| *known == name) {
+        let both = AllOfBuilder::new()
+            .item(schema.clone())
+            .item(either.clone());
+        *schema = Schema::AllOf(both.build()).into();
+    }
 }
 
 const JSON: &str = "application/json";
@@ -359,11 +398,13 @@ mod tests {
     }
 
     #[test]
-    fn a_request_needs_its_code_and_no_other_field() {
+    fn a_request_needs_a_program_and_no_other_field() {
         let document = serde_json::to_value(document()).unwrap();
         let schemas = &document["components"]["schemas"];
-        for request in ["RunRequest", "CheckRequest"] {
-            assert_eq!(schemas[request]["required"], json!(["code"]), "{request}");
-        }
+        assert_eq!(schemas["CheckRequest"]["required"], json!(["code"]));
+        let [fields, program] = [0, 1].map(|part| &schemas["RunRequest"]["allOf"][part]);
+        assert_eq!(fields["required"], json!(null));
+        let needed = [0, 1].map(|one| &program["oneOf"][one]["required"]);
+        assert_eq!(needed, [&json!(["code"]), &json!(["entry_point", "files"])]);
     }
 }

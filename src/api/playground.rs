@@ -154,11 +154,12 @@ mod tests {
 
         let files: Vec<&str> = body
             .split(['"', '\''])
-            .filter(|text| text.starts_with("/assets/"))
+            .filter(|text| text.starts_with("assets/"))
             .collect();
         assert!(files.len() >= 3);
         for file in files {
-            let (headers, status, _) = ask(file, &[]).await;
+            // Relative to the page, which is at / here.
+            let (headers, status, _) = ask(&format!("/{file}"), &[]).await;
             assert_eq!(status, StatusCode::OK, "{file}");
             let caching = headers[header::CACHE_CONTROL].to_str().unwrap();
             assert!(caching.ends_with("immutable"), "{file}: {caching}");

@@ -4,22 +4,29 @@ use std::time::Duration;
 
 use axum::body::HttpBody;
 use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::header;
 use faas_pool::ExecutionRequest;
 use faas_pool::MAX_PACKAGES;
 use faas_pool::MAX_REQUIREMENT_BYTES;
 use faas_pool::PackageSet;
+use faas_protocol::Invocation;
 use faas_protocol::Job;
+use faas_protocol::JobFile;
 use faas_protocol::Language;
+use faas_protocol::MAX_FILE_NAME_BYTES;
 use faas_protocol::Priority;
 use faas_protocol::Task;
 use futures_util::StreamExt;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Number;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa::openapi::ArrayBuilder;
 use utoipa::openapi::ObjectBuilder;
 use utoipa::openapi::schema::Schema;
+use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::schema::Type;
 
 use super::AppState;
@@ -34,12 +41,20 @@ use super::files;
 use super::files::or_null;
 use super::limits;
 use super::limits::RequestedLimits;
-use super::words::PriorityWord;
 use crate::settings::Settings;
 
 // Requests as they come. Fields stay text until they are checked, one by one, so that each has an error
 // of its own and none takes more memory than was sent; what each must be is said beside it, for the API's
 // description. Unknown fields are ignored: callers of the replaced services send some.
+
+/// Most arguments of a program. The limit of the request body bounds their length.
+const MAX_ARGUMENTS: usize = 256;
+/// Deepest nesting of the input of a Python program.
+const MAX_INPUT_NESTING: usize = 10_000;
+/// Deepest nesting of a body: its parser keeps a byte for each level.
+const MAX_NESTING: usize = 2_000_000;
+/// Longest string that may be a number or a priority, in bytes of JSON.
+const LONGEST_WORD: usize = 64;
 
 /// A program to run. Unknown fields are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -48,17 +63,27 @@ pub struct RawRequest<'a> {
     #[serde(borrow)]
     #[schema(schema_with = language_schema)]
     language: Option<&'a RawValue>,
-    /// The program's text.
+    /// The program's text; needed unless there is an `entry_point`.
     #[serde(borrow)]
-    #[schema(value_type = String, min_length = 1)]
+    #[schema(value_type = Option<String>)]
     code: Option<&'a RawValue>,
-    /// Limit on wall time in ms; cut to FAAS_MAX_EXECUTION_TIME.
+    /// Instead of `code`: the name of the one of `files` that is the program.
     #[serde(borrow)]
-    #[schema(value_type = Option<u64>, minimum = 1)]
+    #[schema(value_type = Option<String>)]
+    entry_point: Option<&'a RawValue>,
+    #[serde(borrow)]
+    #[schema(schema_with = timeout_schema)]
     timeout: Option<&'a RawValue>,
     #[serde(borrow)]
-    #[schema(value_type = Option<PriorityWord>)]
+    #[schema(schema_with = priority_schema)]
     priority: Option<&'a RawValue>,
+    /// Text that the program reads from its standard input.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
+    stdin: Option<&'a RawValue>,
+    #[serde(borrow)]
+    #[schema(schema_with = args_schema)]
+    args: Option<&'a RawValue>,
     /// Any JSON; the program finds it as `input_data`.
     #[serde(borrow)]
     #[schema(value_type = Value, required = false)]
@@ -95,8 +120,8 @@ pub struct RawCheck<'a> {
     code: Option<&'a RawValue>,
 }
 
-/// What [`parse_language`] accepts.
-fn language_schema() -> Schema {
+/// The names of all languages, in any case.
+pub fn language_names() -> ObjectBuilder {
     // A pattern has no flag for «in any case».
     let letter = |letter: char| format!("[{}{letter}]", letter.to_ascii_uppercase());
     let any_case = |name: &str| name.chars().map(letter).collect::<String>();
@@ -106,13 +131,56 @@ fn language_schema() -> Schema {
         .map(any_case)
         .collect();
     ObjectBuilder::new()
-        .schema_type(or_null(Type::String))
+        .schema_type(Type::String)
         .pattern(Some(format!("^({})$", names.join("|"))))
+}
+
+/// What [`parse_language`] accepts.
+fn language_schema() -> Schema {
+    language_names()
+        .schema_type(or_null(Type::String))
         .description(Some(
             "The program's language, in any case; absent means python, or javascript if only that \
              is served (FAAS_LANGUAGE)",
         ))
         .into()
+}
+
+/// What [`parse_timeout`] accepts. Numbers in strings are left out: new callers have no use for them.
+fn timeout_schema() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(or_null(Type::Number))
+        .minimum(Some(1))
+        .description(Some(
+            "Limit on wall time in ms; cut to FAAS_MAX_EXECUTION_TIME",
+        ))
+        .into()
+}
+
+/// What [`parse_priority`] accepts: anything.
+fn priority_schema() -> Schema {
+    let names: Vec<&str> = Priority::ALL.map(Priority::name).to_vec();
+    ObjectBuilder::new()
+        .schema_type(SchemaType::AnyValue)
+        .examples(names)
+        .description(Some(
+            "Who runs first when all workers are busy: urgent, high, normal or low; anything else counts \
+             as normal",
+        ))
+        .into()
+}
+
+/// What [`parse_arguments`] accepts.
+fn args_schema() -> Schema {
+    let mut list = ArrayBuilder::new()
+        .items(ObjectBuilder::new().schema_type(Type::String))
+        .max_items(Some(MAX_ARGUMENTS))
+        .description(Some(
+            "The program's arguments: `sys.argv[1:]` in Python, `args` in JavaScript",
+        ))
+        .build();
+    list.schema_type = or_null(Type::Array);
+    Schema::Array(list)
 }
 
 /// What [`parse_packages`] accepts, without the blanks that it also allows.
@@ -172,6 +240,7 @@ pub async fn read_body(request: Request, state: &AppState) -> Result<Body, ApiEr
 
 async fn read_whole_body(request: Request, state: &AppState) -> Result<Body, ApiError> {
     let settings = &state.settings;
+    refuse_coding(request.headers())?;
     let longest = settings.max_body_bytes.as_usize();
     // Known from Content-Length, before any of the body has arrived; 0 if it comes in chunks.
     let announced = request.body().size_hint().lower();
@@ -205,6 +274,24 @@ async fn read_whole_body(request: Request, state: &AppState) -> Result<Body, Api
     Ok(Body { bytes, share })
 }
 
+/// # Errors
+/// 415 for a body in a coding such as gzip, which would be much longer than it says (RFC 9110, 8.4).
+fn refuse_coding(headers: &HeaderMap) -> Result<(), ApiError> {
+    let values = headers.get_all(header::CONTENT_ENCODING);
+    let mut codings = values
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
+    let Some(coding) = codings.next() else {
+        return Ok(());
+    };
+    let name: String = String::from_utf8_lossy(coding).chars().take(64).collect();
+    Err(ApiError::wrong_coding(format!(
+        "Send the body as it is, without the header Content-Encoding: {name} is not decoded here"
+    )))
+}
+
 fn body_too_large(settings: &Settings) -> ApiError {
     ApiError::too_large(
         "Request body too large",
@@ -215,12 +302,51 @@ fn body_too_large(settings: &Settings) -> ApiError {
     )
 }
 
-/// Parses a body.
+/// Parses a body, which may begin with a byte order mark.
 ///
 /// # Errors
-/// 400 if it is not a JSON object.
+/// 400 if it is not a JSON object in UTF-8.
 fn parse_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| ApiError::not_json(&error))
+    if let Some(what) = other_encoding(body) {
+        return Err(ApiError::not_json(format!(
+            "The request body must be JSON in UTF-8, and this looks like {what}; send it in UTF-8 and \
+             uncompressed"
+        )));
+    }
+    let text = std::str::from_utf8(body).map_err(|error| {
+        ApiError::not_json(format!(
+            "The request body must be JSON in UTF-8, and byte {} of it is not",
+            error.valid_up_to() + 1
+        ))
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if nesting(text) > MAX_NESTING {
+        return Err(ApiError::not_json(format!(
+            "At most {MAX_NESTING} arrays and objects may be within each other"
+        )));
+    }
+    // serde would take an array for an object's fields in their order, and name its own types in errors.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(match serde_json::from_str::<IgnoredAny>(text) {
+            Ok(_) => ApiError::not_json(
+                "The request body must be a JSON object, such as {\"code\": \"print(1)\"}",
+            ),
+            Err(error) => ApiError::not_json(error.to_string()),
+        });
+    }
+    serde_json::from_str(text).map_err(|error| ApiError::not_json(error.to_string()))
+}
+
+/// What a body is that is neither JSON in UTF-8 nor meant to be. JSON begins with two characters of ASCII.
+fn other_encoding(body: &[u8]) -> Option<&'static str> {
+    match body {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, ..] | [_, 0, 0, 0, ..] => Some("UTF-32"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => Some("UTF-16"),
+        [0x1f, 0x8b, ..] => Some("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
+        [0x78, 0x01 | 0x9c | 0xda, ..] => Some("deflate"),
+        _ => None,
+    }
 }
 
 /// Checks a request. Its body is gone when this returns; the job has what it needs of it.
@@ -230,9 +356,20 @@ fn parse_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
 pub fn parse(body: Body, settings: &Settings) -> Result<RunRequest, ApiError> {
     let raw: RawRequest = parse_body(&body.bytes)?;
     let language = parse_language(raw.language, settings)?;
-    let code = parse_code(raw.code, settings)?;
+    let files = files::parse(raw.files)?;
+    let entry_point = parse_entry_point(raw.entry_point)?;
+    let code = match &entry_point {
+        Some(name) => code_of_entry_point(name, &files, raw.code, settings)?,
+        None => parse_code(raw.code, settings)?,
+    };
     let timeout = parse_timeout(raw.timeout, settings)?;
     let priority = parse_priority(raw.priority)?;
+    let invocation = Invocation {
+        stdin: parse_stdin(raw.stdin)?,
+        arguments: parse_arguments(raw.args)?,
+        entry_point,
+    };
+    let input = parse_input(raw.input, language)?;
     check_ext(raw.ext)?;
     let packages = parse_packages(raw.packages, language)?;
     let mut limits = settings.limits(timeout);
@@ -243,9 +380,10 @@ pub fn parse(body: Body, settings: &Settings) -> Result<RunRequest, ApiError> {
             task: Task::Run,
             language,
             code,
-            input: raw.input.map(|input| input.get().to_owned()),
+            input,
+            invocation,
             auto_install: settings.auto_install && settings.packages,
-            files: files::parse(raw.files)?,
+            files,
             limits,
         },
         priority,
@@ -284,6 +422,7 @@ pub fn check_request(
             language,
             code,
             input: None,
+            invocation: Invocation::default(),
             auto_install: false,
             files: Vec::new(),
             limits: settings.limits(settings.timeout()),
@@ -325,7 +464,7 @@ fn parse_code(field: Option<&RawValue>, settings: &Settings) -> Result<String, A
     let Some(raw) = field else {
         return Err(ApiError::bad_request(
             "Missing required parameter: code",
-            "Send the program's text as the string `code`",
+            "Send the program's text as the string `code`, or `files` and the name of one as `entry_point`",
         ));
     };
     match bounded::parse::<String>(raw, Kind::String)? {
@@ -333,16 +472,10 @@ fn parse_code(field: Option<&RawValue>, settings: &Settings) -> Result<String, A
             "Missing required parameter: code",
             "The program must not be empty",
         )),
-        Some(code) if code.len() as u64 > settings.max_code_bytes.get() => {
-            Err(ApiError::too_large(
-                "Parameter 'code' is too long",
-                format!(
-                    "At most {} bytes are accepted (FAAS_MAX_CODE_BYTES)",
-                    settings.max_code_bytes.get()
-                ),
-            ))
+        Some(code) => {
+            check_length("Parameter 'code' is too long", &code, settings)?;
+            Ok(code)
         }
-        Some(code) => Ok(code),
         None => Err(ApiError::bad_request(
             "Parameter 'code' must be a string",
             "Send the program's text as a JSON string",
@@ -350,20 +483,160 @@ fn parse_code(field: Option<&RawValue>, settings: &Settings) -> Result<String, A
     }
 }
 
+fn check_length(error: &str, code: &str, settings: &Settings) -> Result<(), ApiError> {
+    let most = settings.max_code_bytes.get();
+    if code.len() as u64 <= most {
+        return Ok(());
+    }
+    let details = format!("At most {most} bytes are accepted (FAAS_MAX_CODE_BYTES)");
+    Err(ApiError::too_large(error, details))
+}
+
+fn parse_entry_point(field: Option<&RawValue>) -> Result<Option<String>, ApiError> {
+    let Some(raw) = field else {
+        return Ok(None);
+    };
+    // Each byte of a name takes six of JSON at most.
+    if raw.get().len() > 6 * MAX_FILE_NAME_BYTES + 2 {
+        return Err(wrong_entry_point("The name is longer than any file's"));
+    }
+    match bounded::parse::<String>(raw, Kind::String)? {
+        Some(name) => Ok(Some(name)),
+        None => Err(wrong_entry_point(
+            "Send the name as a string, such as \"main.py\"",
+        )),
+    }
+}
+
+/// The program's text, which is that of one of the files.
+fn code_of_entry_point(
+    name: &str,
+    files: &[JobFile],
+    code: Option<&RawValue>,
+    settings: &Settings,
+) -> Result<String, ApiError> {
+    let is_empty = |raw: &RawValue| raw.get() == "\"\"";
+    if code.is_some_and(|raw| !is_empty(raw)) {
+        return Err(wrong_entry_point(
+            "Send either `code` or `entry_point`: both would be the program",
+        ));
+    }
+    // Of two files of one name, the program finds the last.
+    let Some(file) = files.iter().rfind(|file| file.name == name) else {
+        let name: String = name.chars().take(64).collect();
+        return Err(wrong_entry_point(&format!(
+            "There is no file \"{name}\"; send its content in `files` under this name"
+        )));
+    };
+    let Ok(code) = std::str::from_utf8(&file.contents) else {
+        return Err(wrong_entry_point("The file must be text in UTF-8"));
+    };
+    let code = code.strip_prefix('\u{feff}').unwrap_or(code);
+    if code.is_empty() {
+        return Err(wrong_entry_point("The file must not be empty"));
+    }
+    check_length("The file of 'entry_point' is too long", code, settings)?;
+    Ok(code.to_owned())
+}
+
+fn wrong_entry_point(details: &str) -> ApiError {
+    ApiError::bad_request("Parameter 'entry_point' must name one of 'files'", details)
+}
+
+fn parse_stdin(field: Option<&RawValue>) -> Result<Option<String>, ApiError> {
+    let Some(raw) = field else {
+        return Ok(None);
+    };
+    match bounded::parse::<String>(raw, Kind::String)? {
+        Some(text) => Ok(Some(text)),
+        None => Err(ApiError::bad_request(
+            "Parameter 'stdin' must be a string",
+            "Send the text that the program reads from its standard input; JSON data goes into `input`",
+        )),
+    }
+}
+
+fn parse_arguments(field: Option<&RawValue>) -> Result<Vec<String>, ApiError> {
+    /// One more than allowed shows that there are too many.
+    type Arguments = AtMost<String, { MAX_ARGUMENTS + 1 }>;
+    let refused =
+        |details| ApiError::bad_request("Parameter 'args' must be an array of strings", details);
+    let Some(raw) = field else {
+        return Ok(Vec::new());
+    };
+    match bounded::parse::<Arguments>(raw, Kind::Array)? {
+        Some(AtMost(arguments)) if arguments.len() > MAX_ARGUMENTS => {
+            Err(refused(format!("At most {MAX_ARGUMENTS} are accepted")))
+        }
+        Some(AtMost(arguments)) => Ok(arguments),
+        None => Err(refused(
+            "Send an array such as [\"--verbose\", \"3\"]".to_owned(),
+        )),
+    }
+}
+
+/// The text of `input`. Python's parser of JSON calls itself for each level, and would run out of stack.
+fn parse_input(field: Option<&RawValue>, language: Language) -> Result<Option<String>, ApiError> {
+    let Some(raw) = field else {
+        return Ok(None);
+    };
+    if language == Language::Python && nesting(raw.get()) > MAX_INPUT_NESTING {
+        return Err(ApiError::bad_request(
+            "Parameter 'input' is nested too deep",
+            format!(
+                "Python takes at most {MAX_INPUT_NESTING} arrays and objects within each other; send \
+                 deeper data as a string in `stdin` or a file"
+            ),
+        ));
+    }
+    Ok(Some(raw.get().to_owned()))
+}
+
+/// How many arrays and objects of a JSON text are within each other.
+fn nesting(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => skip_string(&mut bytes),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// Goes behind the quote that ends a string.
+fn skip_string(bytes: &mut std::str::Bytes<'_>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => drop(bytes.next()),
+            _ => {}
+        }
+    }
+}
+
 fn parse_timeout(field: Option<&RawValue>, settings: &Settings) -> Result<Duration, ApiError> {
     let Some(raw) = field else {
         return Ok(settings.timeout());
     };
-    let number = bounded::parse::<Number>(raw, Kind::Number)?;
-    let milliseconds = number.and_then(|number| {
-        // 1000.0 is an integer, too; JavaScript callers cannot tell it from 1000.
-        number.as_u64().or_else(|| {
-            let number = number.as_f64()?;
-            (number.fract() == 0.0 && (1.0..=9e15).contains(&number)).then_some(number as u64)
-        })
-    });
+    // As `setTimeout`, which the replaced services gave it to: numbers in strings and fractions count.
+    let milliseconds = match bounded::kind(raw) {
+        Kind::String if raw.get().len() <= LONGEST_WORD => {
+            let text = bounded::parse::<String>(raw, Kind::String)?;
+            text.and_then(|text| text.trim().parse::<f64>().ok())
+        }
+        _ => bounded::parse::<Number>(raw, Kind::Number)?.and_then(|number| number.as_f64()),
+    };
     match milliseconds {
-        Some(milliseconds) if milliseconds > 0 => Ok(Duration::from_millis(milliseconds)),
+        Some(milliseconds) if (1.0..=u64::MAX as f64).contains(&milliseconds) => {
+            Ok(Duration::from_millis(milliseconds as u64))
+        }
         _ => Err(ApiError::bad_request(
             "Parameter 'timeout' must be a positive integer",
             format!(
@@ -378,14 +651,13 @@ fn parse_priority(field: Option<&RawValue>) -> Result<Priority, ApiError> {
     let Some(raw) = field else {
         return Ok(Priority::Normal);
     };
+    // As in the replaced services: what they did not know counted as normal.
+    if raw.get().len() > LONGEST_WORD {
+        return Ok(Priority::Normal);
+    }
     let name = bounded::parse::<String>(raw, Kind::String)?;
     let priority = name.and_then(|name| Priority::from_name(&name));
-    priority.ok_or_else(|| {
-        ApiError::bad_request(
-            "Unknown priority",
-            "Parameter 'priority' must be \"high\", \"normal\" or \"low\"",
-        )
-    })
+    Ok(priority.unwrap_or(Priority::Normal))
 }
 
 /// `ext` is for the caller's own use; it only has to have the right shape.

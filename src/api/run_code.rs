@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -10,8 +11,9 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 
 use super::AppState;
-use super::accept::takes;
+use super::accept::quality_of;
 use super::caller::Caller;
+use super::client::Client;
 use super::error::ApiError;
 use super::execute::execute;
 use super::request;
@@ -24,6 +26,7 @@ use super::stream;
 pub async fn run_code(
     State(state): State<Arc<AppState>>,
     caller: Caller,
+    Extension(client): Extension<Arc<Client>>,
     request: Request,
 ) -> Result<Response, ApiError> {
     state.refuse_if_draining()?;
@@ -31,12 +34,55 @@ pub async fn run_code(
     let body = request::read_body(request, &state).await?;
     let request = request::parse(body, &state.settings)?;
     if streaming {
-        return stream::run(state, caller, request).await;
+        return stream::run(state, caller, client, request).await;
     }
     Ok(execute(&state, &caller, request).await?.into_response())
 }
 
-/// Whether the caller names the media type of events. One who accepts anything does not.
+/// Whether the caller names the media type of events, and likes none better that JSON has. One who
+/// accepts anything does not name it.
 fn wants_events(headers: &HeaderMap) -> bool {
-    takes(headers, &header::ACCEPT, "text/event-stream")
+    let quality = |name| quality_of(headers, &header::ACCEPT, name);
+    let json = quality("application/json")
+        .or_else(|| quality("application/*"))
+        .or_else(|| quality("*/*"));
+    quality("text/event-stream").is_some_and(|events| events > 0.0 && events >= json.unwrap_or(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn events_are_sent_to_those_who_like_them_as_much_as_json() {
+        let streams = |accept| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            wants_events(&headers)
+        };
+        for accept in [
+            "text/event-stream",
+            "application/json, text/event-stream",
+            "application/json;q=0.5, text/event-stream;q=0.5",
+            "text/event-stream, */*;q=0.1",
+            "text/event-stream;q=0.2, application/json;q=0",
+            "text/event-stream;q=0.1, text/html",
+        ] {
+            assert!(streams(accept), "{accept}");
+        }
+        for accept in [
+            "text/event-stream;q=0",
+            "application/json, text/event-stream;q=0.1",
+            "text/event-stream;q=0.9, */*",
+            "text/event-stream;q=0.9, application/*",
+            "*/*",
+            "text/*",
+            "",
+        ] {
+            assert!(!streams(accept), "{accept}");
+        }
+        assert!(!wants_events(&HeaderMap::new()));
+    }
 }

@@ -26,6 +26,7 @@ use tower::ServiceExt;
 
 use super::AppState;
 use super::caller::Peer;
+use super::client::Client;
 use super::connection::Connection;
 use super::error::ApiError;
 
@@ -37,6 +38,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const MAX_REFUSALS: usize = 64;
 /// Pause between log lines about refused connections, of which there may be thousands.
 const TELL_EVERY: Duration = Duration::from_mins(1);
+/// Time to tell callers that their programs were cut off at the end of the service.
+const TELL_WITHIN: Duration = Duration::from_secs(1);
 /// Time that a refused client has to take its answer.
 const REFUSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -53,6 +56,8 @@ pub async fn serve(
     http.http1()
         .timer(TokioTimer::new())
         .header_read_timeout(client_timeout)
+        // A client that has sent all that it will gets its answer; `client` finds out who is gone.
+        .half_close(true)
         .max_buf_size(MAX_HEAD_BYTES);
     let connections = GracefulShutdown::new();
     let mut places = Places::new(&state);
@@ -72,17 +77,23 @@ pub async fn serve(
         let Some((stream, place)) = places.seat(stream) else {
             continue;
         };
+        let client = Client::new(stream);
+        let of_client = client.clone();
         let with_peer = router.clone().map_request(move |mut request: Request<_>| {
             request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(of_client.clone());
             request
         });
         let handler = TowerToHyperService::new(with_peer);
-        let stream = TokioIo::new(Connection::new(stream, client_timeout));
+        let stream = TokioIo::new(Connection::new(client.clone(), client_timeout));
         let connection = http.serve_connection(stream, handler);
         let connection = connections.watch(connection.into_owned());
         tokio::spawn(async move {
-            // A client that breaks the connection is not an error of the service.
-            let _ = connection.await;
+            tokio::select! {
+                // A client that breaks the connection is not an error of the service.
+                _ = connection => {}
+                () = client.until_gone() => {}
+            }
             drop(place);
         });
     }
@@ -90,9 +101,11 @@ pub async fn serve(
     state.draining.store(true, Ordering::Relaxed);
     let grace = state.settings.shutdown_grace;
     tracing::info!(grace_ms = grace.as_millis(), "draining");
-    let drained = pin!(connections.shutdown());
-    if tokio::time::timeout(grace, drained).await.is_err() {
+    let mut drained = pin!(connections.shutdown());
+    if tokio::time::timeout(grace, &mut drained).await.is_err() {
         tracing::warn!("executions were cut off at the end of the grace period");
+        state.cut_off.cancel();
+        let _ = tokio::time::timeout(TELL_WITHIN, drained).await;
     }
 }
 

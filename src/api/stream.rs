@@ -7,11 +7,13 @@
 //! | `result` | the usual answer; the last event |
 //! | `error` | `{"error", "details"}` if the execution failed inside the service; then the last event |
 //!
-//! A request that is refused before the program starts gets its status, as without streaming.
+//! A request that is refused before the program starts gets its status, as without streaming. Events are
+//! numbered from 1 (`id`), so that a client can tell whether it lost one.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::http::HeaderName;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::response::Sse;
@@ -33,9 +35,13 @@ use super::answer::Answer;
 use super::budget::Exhausted;
 use super::budget::Share;
 use super::caller::Caller;
+use super::client::Client;
+use super::client::Waiting;
 use super::error::ApiError;
 use super::execute::execute;
 use super::request::RunRequest;
+
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 type Ending = Result<Answer, ApiError>;
 
@@ -52,6 +58,12 @@ struct Following {
     stdout: Utf8Pieces,
     stderr: Utf8Pieces,
     is_over: bool,
+    /// Number of the last event.
+    number: u64,
+    client: Arc<Client>,
+    /// Whether its side of the connection was seen to have ended.
+    has_ended: bool,
+    _waiting: Waiting,
 }
 
 /// Starts an execution; answers once its program starts.
@@ -61,6 +73,7 @@ struct Following {
 pub async fn run(
     state: Arc<AppState>,
     caller: Caller,
+    client: Arc<Client>,
     mut request: RunRequest,
 ) -> Result<Response, ApiError> {
     let (live, events) = mpsc::unbounded_channel();
@@ -79,6 +92,10 @@ pub async fn run(
         stdout: Utf8Pieces::default(),
         stderr: Utf8Pieces::default(),
         is_over: false,
+        number: 0,
+        _waiting: client.wait(),
+        client,
+        has_ended: false,
     };
     tokio::select! {
         biased;
@@ -94,7 +111,9 @@ pub async fn run(
         Some((Ok::<_, Infallible>(event), following))
     });
     let events = Sse::new(events).keep_alive(KeepAlive::default());
-    Ok(events.into_response())
+    // nginx would otherwise keep events back until it has a page of them.
+    let unbuffered = [(X_ACCEL_BUFFERING, "no")];
+    Ok((unbuffered, events).into_response())
 }
 
 impl Following {
@@ -113,6 +132,11 @@ impl Following {
                     answer = &mut self.execution => {
                         self.answer = Some(joined(answer));
                         continue;
+                    }
+                    // If the client is gone, this makes its system say so.
+                    () = self.client.until_ended(), if !self.has_ended => {
+                        self.has_ended = true;
+                        return Some(Event::default().comment(""));
                     }
                 }
             };
@@ -134,12 +158,12 @@ impl Following {
         self.is_over = true;
         Some(match self.answer.take()? {
             Ok(answer) => {
-                let event = Event::default().event("result").data(&answer.json);
+                let event = self.numbered().event("result").data(&answer.json);
                 // This is dropped when the client has read the event.
                 self.share = answer.share;
                 event
             }
-            Err(error) => event("error", error.body()),
+            Err(error) => event(self.numbered(), "error", error.body()),
         })
     }
 
@@ -149,7 +173,13 @@ impl Following {
             Stream::Stderr => ("stderr", &mut self.stderr),
         };
         let text = pieces.take(bytes);
-        (!text.is_empty()).then(|| event(name, &json!({ "text": text })))
+        (!text.is_empty()).then(|| event(self.numbered(), name, &json!({ "text": text })))
+    }
+
+    /// An event with the next number.
+    fn numbered(&mut self) -> Event {
+        self.number += 1;
+        Event::default().id(self.number.to_string())
     }
 }
 
@@ -162,8 +192,8 @@ fn joined(answer: Result<Ending, JoinError>) -> Ending {
     })
 }
 
-fn event(name: &str, data: &impl serde::Serialize) -> Event {
-    let event = Event::default().event(name);
+fn event(event: Event, name: &str, data: &impl serde::Serialize) -> Event {
+    let event = event.event(name);
     // The data has no maps with keys other than strings, the one thing that JSON cannot express.
     event.clone().json_data(data).unwrap_or(event)
 }

@@ -77,8 +77,7 @@ impl Word for Status {
 
 impl Word for Fate {
     const LIST: &'static str = "Outcome";
-    const MEANING: &'static str =
-        "How a program ended, or `cancelled` if the caller hung up before that";
+    const MEANING: &'static str = "How a program ended, or `cancelled` if the caller hung up or the service ended before that";
 
     fn all() -> impl Iterator<Item = Self> {
         Self::OF_BEGUN.into_iter()

@@ -9,12 +9,14 @@ use std::time::Duration;
 use faas_pool::ExecutionRequest;
 use faas_pool::PackageSet;
 use faas_pool::Pool;
+use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
 use faas_protocol::Priority;
 use faas_protocol::Task;
 use faas_telemetry::Metrics;
 use faas_telemetry::start_logging;
+use rustix::fs::FileType;
 
 use super::Error;
 use crate::settings::Settings;
@@ -24,6 +26,8 @@ use crate::settings::Settings;
 pub struct RunArgs {
     /// The file with the program
     file: PathBuf,
+    /// Its arguments; those that begin with - after a --
+    args: Vec<String>,
     /// Its language [default: by the file's extension, else python]
     #[arg(long)]
     language: Option<String>,
@@ -59,6 +63,11 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         language,
         code,
         input: arguments.input.clone(),
+        invocation: Invocation {
+            stdin: piped_stdin()?,
+            arguments: arguments.args.clone(),
+            entry_point: None,
+        },
         auto_install: settings.auto_install,
         files: Vec::new(),
         limits: settings.limits(timeout.unwrap_or(settings.timeout())),
@@ -88,6 +97,19 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         pool.shut_down().await;
         exit_code
     })
+}
+
+/// What is piped into this command, or is in the file that its standard input was taken from. Terminals and
+/// devices are not read: they may have no end.
+fn piped_stdin() -> Result<Option<String>, Error> {
+    let stdin = std::io::stdin();
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&stdin)?.st_mode);
+    if !matches!(kind, FileType::Fifo | FileType::RegularFile) {
+        return Ok(None);
+    }
+    let text = std::io::read_to_string(stdin)
+        .map_err(|error| format!("cannot read the standard input: {error}"))?;
+    Ok(Some(text))
 }
 
 async fn execute(pool: &Arc<Pool>, request: ExecutionRequest) -> Result<ExitCode, Error> {

@@ -1,4 +1,5 @@
-// The service as this page sees it: POST /run_code and GET /health. The shapes are those of its
+// The service as this page sees it: POST /run_code and GET /health, by addresses relative to its own, which
+// may be behind a proxy that has the service under a path. The shapes are those of its
 // description, from which schema.ts is made: npm run schema.
 
 import type { Health, Language, Priority, RunRequest, RunResponse } from "./schema.ts";
@@ -55,7 +56,7 @@ export async function runCode(
   signal: AbortSignal,
   onOutput: (stream: Stream, text: string) => void,
 ): Promise<RunResponse> {
-  const response = await fetch("/run_code", {
+  const response = await fetch("run_code", {
     method: "POST",
     headers: {
       "Content-Type": "application/json",
@@ -102,7 +103,7 @@ async function failureOf(response: Response): Promise<ApiFailure> {
 
 /** How the service is. An unhealthy one still answers with its figures. */
 export async function fetchHealth(token: string, signal: AbortSignal): Promise<Health> {
-  const response = await fetch("/health", {
+  const response = await fetch("health", {
     headers: { Accept: "application/json", ...authorization(token) },
     cache: "no-store",
     signal,

@@ -217,6 +217,11 @@ export interface components {
         ExecutionList: {
             count: number;
             executions: components["schemas"]["Execution"][];
+            /**
+             * @description Sent as `before`, with the same other parameters, it gets the executions that come next; null at
+             *     the end.
+             */
+            next: string | null;
         };
         /** @description One function, without those inside it. */
         FunctionFigures: {
@@ -355,7 +360,7 @@ export interface components {
             packages: components["schemas"]["Packages"];
         };
         /**
-         * @description How a program ended, or `cancelled` if the caller hung up before that
+         * @description How a program ended, or `cancelled` if the caller hung up or the service ended before that
          * @enum {string}
          */
         Outcome: "success" | "error" | "violation" | "timeout" | "cpu_limit" | "memory_limit" | "output_limit" | "return_limit" | "storage_limit" | "killed" | "cancelled";
@@ -459,7 +464,7 @@ export interface components {
          * @description Which requests run first when all workers are busy
          * @enum {string}
          */
-        Priority: "high" | "normal" | "low";
+        Priority: "urgent" | "high" | "normal" | "low";
         /** @description The Python runtime. */
         Pyodide: {
             initialized: boolean;
@@ -467,18 +472,27 @@ export interface components {
             /** @description Empty as long as it is not up. */
             version: string;
         };
-        /** @description A program to run. Unknown fields are ignored. */
         RunRequest: {
             /** @description The program's language, in any case; absent means python, or javascript if only that is served (FAAS_LANGUAGE) */
             language?: string | null;
-            /** @description The program's text. */
-            code: string;
-            /**
-             * Format: int64
-             * @description Limit on wall time in ms; cut to FAAS_MAX_EXECUTION_TIME.
-             */
+            /** @description The program's text; needed unless there is an `entry_point`. */
+            code?: string | null;
+            /** @description Instead of `code`: the name of the one of `files` that is the program. */
+            entry_point?: string | null;
+            /** @description Limit on wall time in ms; cut to FAAS_MAX_EXECUTION_TIME */
             timeout?: number | null;
-            priority?: components["schemas"]["Priority"] | null;
+            /**
+             * @description Who runs first when all workers are busy: urgent, high, normal or low; anything else counts as normal
+             * @example urgent
+             * @example high
+             * @example normal
+             * @example low
+             */
+            priority?: unknown;
+            /** @description Text that the program reads from its standard input. */
+            stdin?: string | null;
+            /** @description The program's arguments: `sys.argv[1:]` in Python, `args` in JavaScript */
+            args?: string[] | null;
             /** @description Any JSON; the program finds it as `input_data`. */
             input?: unknown;
             /** @description For the caller's own use. */
@@ -502,7 +516,13 @@ export interface components {
             limits?: components["schemas"]["Limits"] | null;
             /** @description Whether `metadata.timings` is to say where the time went, in µs. */
             timings?: boolean | null;
-        };
+        } & ({
+            code: string;
+            entry_point?: null;
+        } | {
+            code?: null;
+            entry_point: string;
+        });
         /** @description The answer to a program that ran. */
         RunResponse: {
             output: components["schemas"]["Output"];
@@ -735,6 +755,7 @@ export interface operations {
             403: components["responses"]["Error"];
             408: components["responses"]["Error"];
             413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
             422: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
@@ -774,6 +795,7 @@ export interface operations {
             403: components["responses"]["Error"];
             408: components["responses"]["Error"];
             413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
@@ -839,12 +861,14 @@ export interface operations {
         parameters: {
             query?: {
                 status?: components["schemas"]["Outcome"];
-                language?: components["schemas"]["Language"];
+                language?: string;
                 /**
-                 * @description RFC 3339, or milliseconds since 1970
+                 * @description Started then or later: a time as in RFC 3339, one without a zone or a date (both in UTC), or milliseconds since 1970
                  * @example 2026-01-31T12:00:00Z
                  */
                 since?: string;
+                /** @description `next` of the list before, or any task_id: the executions that come after it */
+                before?: string;
                 limit?: number;
             };
             header?: never;

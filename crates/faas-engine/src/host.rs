@@ -13,6 +13,7 @@ use deno_core::v8;
 use deno_error::JsErrorBox;
 use faas_linux::cpu_time;
 use faas_linux::monotonic_us;
+use faas_protocol::Invocation;
 use faas_protocol::JobFile;
 use faas_protocol::Limit;
 use faas_protocol::PackageRequest;
@@ -65,6 +66,7 @@ impl HostState {
         Self {
             host,
             boot_files,
+            invocation: Invocation::default(),
             files: Vec::new(),
             files_left: 0,
             outcome: None,
@@ -75,6 +77,7 @@ impl HostState {
 
     /// Prepares for a program.
     pub fn begin(&mut self, program: &Program<'_>) {
+        self.invocation = program.invocation.clone();
         self.files = program.files.to_vec();
         self.files_left = program.files_limit.get();
         self.outcome = None;
@@ -103,6 +106,7 @@ pub struct HostState {
     pub host: Rc<dyn Host>,
     /// Directory whose files the boot code may read; `None` from the moment the boot is over.
     pub boot_files: Option<PathBuf>,
+    pub invocation: Invocation,
     /// What the program finds in its working directory.
     pub files: Vec<JobFile>,
     /// How much more the program may return in files, in bytes.
@@ -348,6 +352,27 @@ fn ask(state: &RefCell<OpState>, request: PackageRequest<'_>) -> Result<PackageR
 
 fn other_answer() -> JsErrorBox {
     JsErrorBox::generic("the answer of the supervisor does not fit the request")
+}
+
+/// What a command line would give a program, as JavaScript sees it.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InvocationForScripts {
+    stdin: Option<String>,
+    arguments: Vec<String>,
+    entry_point: Option<String>,
+}
+
+/// Takes what the program was given beside its source: a second call returns nothing.
+#[op2]
+#[serde]
+pub fn op_faas_invocation(state: &mut OpState) -> InvocationForScripts {
+    let invocation = std::mem::take(&mut state.borrow_mut::<HostState>().invocation);
+    InvocationForScripts {
+        stdin: invocation.stdin,
+        arguments: invocation.arguments,
+        entry_point: invocation.entry_point,
+    }
 }
 
 /// A file as JavaScript sees it.

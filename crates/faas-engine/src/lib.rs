@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use faas_protocol::ByteSize;
+use faas_protocol::Invocation;
 use faas_protocol::JobFile;
 use faas_protocol::Language;
 use faas_protocol::Limit;
@@ -47,6 +48,7 @@ pub struct Program<'a> {
     pub code: &'a str,
     /// JSON text of the request's `input`, if it had one.
     pub input: Option<&'a str>,
+    pub invocation: &'a Invocation,
     /// Whether to install missing packages that it imports.
     pub auto_install: bool,
     /// What it finds in its working directory.

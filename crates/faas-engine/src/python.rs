@@ -48,6 +48,7 @@ deno_core::extension!(
         host::op_faas_finish,
         host::op_faas_input_files,
         host::op_faas_interrupt_buffer,
+        host::op_faas_invocation,
         host::op_faas_now,
         host::op_faas_in_wheelhouse,
         host::op_faas_package,

@@ -180,6 +180,7 @@ mod tests {
         let mut tasks = Vec::new();
         for (name, priority) in [
             ("low", Priority::Low),
+            ("urgent", Priority::Urgent),
             ("normal 1", Priority::Normal),
             ("high 1", Priority::High),
             ("normal 2", Priority::Normal),
@@ -191,7 +192,7 @@ mod tests {
         for task in tasks {
             task.await.unwrap();
         }
-        let expected = ["high 1", "high 2", "normal 1", "normal 2", "low"];
+        let expected = ["urgent", "high 1", "high 2", "normal 1", "normal 2", "low"];
         assert_eq!(*order.lock().unwrap(), expected);
         assert_eq!(admission.executing(), 0);
     }
@@ -206,6 +207,7 @@ mod tests {
         let mut state = State {
             free: 0,
             waiting: [
+                VecDeque::new(),
                 VecDeque::from([waiter(11)]),
                 VecDeque::new(),
                 VecDeque::from([waiter(0), waiter(2)]),

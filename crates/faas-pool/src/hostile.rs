@@ -18,6 +18,7 @@ use faas_packages::PackageSettings;
 use faas_packages::Packages;
 use faas_protocol as protocol;
 use faas_protocol::ByteSize;
+use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
 use faas_protocol::Layer;
@@ -242,6 +243,7 @@ fn job(wall: Duration) -> Job {
         language: Language::JavaScript,
         code: "1".to_owned(),
         input: None,
+        invocation: Invocation::default(),
         auto_install: false,
         files: Vec::new(),
         limits: Limits {

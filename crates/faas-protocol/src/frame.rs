@@ -113,6 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Invocation;
     use crate::Job;
     use crate::Language;
     use crate::Limits;
@@ -204,12 +205,17 @@ mod tests {
         }
 
         #[test]
-        fn every_message_is_decoded_as_it_was_encoded(code in ".*", input in proptest::option::of(".*"), cpu in 0..u64::MAX) {
+        fn every_message_is_decoded_as_it_was_encoded(code in ".*", input in proptest::option::of(".*"), stdin in proptest::option::of(".*"), cpu in 0..u64::MAX) {
             let job = Job {
                 task: Task::Run,
                 language: Language::Python,
                 code,
                 input,
+                invocation: Invocation {
+                    stdin,
+                    arguments: vec![String::new()],
+                    entry_point: None,
+                },
                 auto_install: false,
                 files: Vec::new(),
                 limits: Limits { cpu: std::time::Duration::from_millis(cpu), ..Limits::default() },

@@ -26,12 +26,24 @@ pub struct Job {
     pub code: String,
     /// JSON text.
     pub input: Option<String>,
+    pub invocation: Invocation,
     /// Whether to install packages that the program imports.
     pub auto_install: bool,
     /// What it finds in its working directory.
     pub files: Vec<JobFile>,
     /// The supervisor enforces wall time and output, the sandbox the others.
     pub limits: Limits,
+}
+
+/// What a command line would give a program.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Invocation {
+    /// Text that it reads from its standard input.
+    pub stdin: Option<String>,
+    /// Without the program's own name.
+    pub arguments: Vec<String>,
+    /// The name of the job's file that the source text is of.
+    pub entry_point: Option<String>,
 }
 
 /// A file that goes into a sandbox.

@@ -3,17 +3,19 @@
 /// A request's priority; the higher one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
+    Urgent,
     High,
     Normal,
     Low,
 }
 
 impl Priority {
-    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+    pub const ALL: [Self; 4] = [Self::Urgent, Self::High, Self::Normal, Self::Low];
 
     /// Its name in requests, audit log and history.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Urgent => "urgent",
             Self::High => "high",
             Self::Normal => "normal",
             Self::Low => "low",

@@ -31,6 +31,7 @@ deno_core::extension!(
     ops = [
         host::op_faas_finish,
         host::op_faas_input_files,
+        host::op_faas_invocation,
         host::op_faas_now,
         host::op_faas_put_file,
         host::op_faas_random,
@@ -49,6 +50,7 @@ deno_core::extension!(
         "ext:faas_javascript/console.js" = "../../js/javascript/console.js",
         "ext:faas_javascript/crypto.js" = "../../js/javascript/crypto.js",
         "ext:faas_javascript/files.js" = "../../js/javascript/files.js",
+        "ext:faas_javascript/invocation.js" = "../../js/javascript/invocation.js",
         "ext:faas_javascript/inspect.js" = "../../js/vendor/node/inspect.js",
         "ext:faas_javascript/runner.js" = "../../js/javascript/runner.js",
         "ext:faas_javascript/stack.js" = "../../js/javascript/stack.js",

@@ -23,6 +23,7 @@ use faas_lockdown::Lockdown;
 use faas_lockdown::LockdownError;
 use faas_protocol as protocol;
 use faas_protocol::ByteSize;
+use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
 use faas_protocol::Limit;
@@ -106,6 +107,7 @@ pub fn rehearse(
         language,
         code,
         input: None,
+        invocation: &Invocation::default(),
         auto_install: false,
         files: &[],
         files_limit: ByteSize::default(),
@@ -221,6 +223,7 @@ fn run(engine: &mut dyn Engine, job: &Job, taken_at_us: u64) -> Result<(), Sandb
         language: job.language,
         code: &job.code,
         input: job.input.as_deref(),
+        invocation: &job.invocation,
         auto_install: job.auto_install,
         files: &job.files,
         files_limit: job.limits.files,

@@ -129,12 +129,14 @@ impl Database {
                 "SELECT {COLUMNS} FROM executions
                  WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR language = ?2)
                    AND began_ms >= ?3
+                   AND (?5 IS NULL
+                     OR (began_ms, id) < (SELECT began_ms, id FROM executions WHERE task_id = ?5))
                  ORDER BY began_ms DESC, id DESC LIMIT ?4"
             ))?;
             let since = filter.since.map_or(0, milliseconds);
             let status = filter.fate.map(Fate::name);
             let language = filter.language.map(Language::name);
-            let parameters = params![status, language, since, filter.limit];
+            let parameters = params![status, language, since, filter.limit, filter.before];
             let rows = statement.query_map(parameters, entry)?;
             rows.collect()
         })

@@ -39,6 +39,8 @@ pub struct Filter {
     pub language: Option<Language>,
     /// Started then or later.
     pub since: Option<SystemTime>,
+    /// Those that come after the execution of this task in the list.
+    pub before: Option<String>,
     pub limit: u32,
 }
 

@@ -1,0 +1,55 @@
+// What a command line would give a program: its arguments, its standard input.
+
+import { primordials } from "ext:core/mod.js";
+import { op_faas_invocation } from "ext:core/ops";
+
+const {
+  ArrayPrototypePush,
+  ObjectDefineProperty,
+  ObjectFreeze,
+  StringPrototypeEndsWith,
+  StringPrototypeIndexOf,
+  StringPrototypeSlice,
+} = primordials;
+
+// What the program has not read yet of its standard input.
+let rest = "";
+
+// Makes ready for a program.
+export function beginInvocation() {
+  const { stdin, arguments: args } = op_faas_invocation();
+  rest = stdin ?? "";
+  ObjectDefineProperty(globalThis, "args", {
+    __proto__: null,
+    value: args,
+    writable: true,
+    configurable: true,
+    enumerable: false,
+  });
+}
+
+// The next line without its end, or null after the last.
+function readLine() {
+  if (rest === "") return null;
+  const end = StringPrototypeIndexOf(rest, "\n");
+  const line = end === -1 ? rest : StringPrototypeSlice(rest, 0, end);
+  rest = end === -1 ? "" : StringPrototypeSlice(rest, end + 1);
+  return StringPrototypeEndsWith(line, "\r") ? StringPrototypeSlice(line, 0, -1) : line;
+}
+
+export const stdin = ObjectFreeze({
+  // All that was not read yet.
+  text() {
+    const text = rest;
+    rest = "";
+    return text;
+  },
+  readLine,
+  // The lines that were not read yet.
+  lines() {
+    /** @type {string[]} */
+    const lines = [];
+    for (let line = readLine(); line !== null; line = readLine()) ArrayPrototypePush(lines, line);
+    return lines;
+  },
+});
