@@ -5,7 +5,13 @@
 type Limit = "memory" | "storage";
 type View = ArrayBufferView<ArrayBuffer>;
 // What a command line would give a program.
-type Invocation = { stdin: string | null; arguments: string[]; entryPoint: string | null };
+type Invocation = {
+  stdin: string | null;
+  arguments: string[];
+  entryPoint: string | null;
+  // Patterns of file names.
+  collect: string[];
+};
 // What the engine gives to python/boot.mjs.
 type Boot = {
   // Text of Pyodide's lock file.

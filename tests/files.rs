@@ -213,3 +213,66 @@ fn modules_of_the_program_come_before_those_of_the_standard_library() {
         answer.stderr()
     );
 }
+
+#[test]
+fn files_that_are_asked_for_come_back_from_the_working_directory() {
+    let code = "\
+import os
+os.makedirs('plots/deep'); os.makedirs('.cache')
+for name in ('a.csv', 'b (1).csv', 'c.txt', 'plots/one.svg', 'plots/deep/two.svg', '.cache/x.csv', 'output/d.csv', '[x].md', 'y.md'):
+    with open(name, 'w') as file: file.write(name)
+with open('changed.csv', 'a') as file: file.write('more')
+os.chdir('/tmp')";
+    let names = |patterns: serde_json::Value| {
+        let answer = shared().run(json!({ "code": code, "collect": patterns, "files": [
+            { "name": "came.csv", "content": "1" }, { "name": "changed.csv", "content": "1" },
+        ] }));
+        assert_eq!(answer.stderr(), "");
+        let files = answer.body["output"]["files"].as_array().unwrap();
+        let names: Vec<_> = files
+            .iter()
+            .map(|file| file["name"].as_str().unwrap())
+            .collect();
+        names.join(" | ")
+    };
+    assert_eq!(names(json!(null)), "d.csv");
+    assert_eq!(
+        names(json!(["*.csv"])),
+        "d.csv | a.csv | b (1).csv | changed.csv"
+    );
+    assert_eq!(
+        names(json!(["**/*.svg", "?.txt"])),
+        "d.csv | c.txt | plots/one.svg | plots/deep/two.svg"
+    );
+    assert_eq!(
+        names(json!(["plots/*", "[!a-x].md"])),
+        "d.csv | y.md | plots/one.svg"
+    );
+    assert_eq!(
+        names(json!(["plots/**", "nothing"])),
+        "d.csv | plots/one.svg | plots/deep/two.svg"
+    );
+}
+
+#[test]
+fn a_pattern_that_is_no_path_below_the_working_directory_is_refused() {
+    for patterns in [
+        json!("*.csv"),
+        json!([1]),
+        json!(["/etc/*"]),
+        json!(["../*"]),
+        json!(["a//b"]),
+        json!([""]),
+        json!(["x".repeat(300)]),
+        json!(vec!["a"; 65]),
+    ] {
+        let answer = shared().run(json!({ "code": "1", "collect": patterns }));
+        assert_eq!(answer.status, 400, "{patterns}");
+        assert_eq!(
+            answer.body["error"], "Invalid parameter 'collect'",
+            "{patterns}"
+        );
+    }
+    let answer = shared().run(json!({ "code": "1", "language": "js", "collect": ["*"] }));
+    assert_eq!(answer.status, 400);
+}

@@ -146,6 +146,7 @@ const settle = pyodide.pyimport("_faas_settle").settle;
 const check = pyodide.pyimport("_faas_check").check;
 // What a program leaves here is handed back with the answer.
 const OUTPUT_DIRECTORY = "/home/pyodide/output";
+const HOME = "/home/pyodide";
 FS.mkdirTree(OUTPUT_DIRECTORY);
 const storage = limitStorage();
 storage.setBase();
@@ -246,21 +247,65 @@ function limitStorage() {
   };
 }
 
-// Hands back the files in a directory and below it, the names of each directory in their order.
-/** @type {(directory: string, prefix: string) => void} */
-function handBackFiles(directory, prefix) {
+// The files in a directory and below it with their names from there, in the order of each directory's.
+/** @type {(directory: string, prefix?: string) => Generator<{ path: string; name: string }>} */
+function* filesIn(directory, prefix = "") {
   const below = [];
   for (const name of FS.readdir(directory).sort()) {
     if (name === "." || name === "..") continue;
     const path = `${directory}/${name}`;
     try {
       if (FS.isDir(FS.lstat(path).mode)) below.push(name);
-      else if (FS.isFile(FS.stat(path).mode)) host.putFile(prefix + name, null, FS.readFile(path));
-    } catch (/** @type {any} */ error) {
-      say(`Output file not handed back: ${error?.message ?? error}\n`);
+      else if (FS.isFile(FS.stat(path).mode)) yield { path, name: prefix + name };
+    } catch {
+      // A link to nothing.
     }
   }
-  for (const name of below) handBackFiles(`${directory}/${name}`, `${prefix}${name}/`);
+  for (const name of below) yield* filesIn(`${directory}/${name}`, `${prefix}${name}/`);
+}
+
+/** @type {(path: string, name: string) => void} */
+function handBack(path, name) {
+  try {
+    host.putFile(name, null, FS.readFile(path));
+  } catch (/** @type {any} */ error) {
+    say(`Output file not handed back: ${error?.message ?? error}\n`);
+  }
+}
+
+// A pattern of file names: * and ? within a name, ** across directories, [abc].
+/** @type {(pattern: string) => RegExp} */
+function regExpOf(pattern) {
+  const source = pattern.replace(/\*\*\/|\*\*|[*?]|\[!?[^\]/]+\]|[^]/gu, (piece) => {
+    if (piece === "**/") return "(?:.*/)?";
+    if (piece === "**") return ".*";
+    if (piece === "*") return "[^/]*";
+    if (piece === "?") return "[^/]";
+    if (piece.length > 2 && piece[0] === "[") {
+      const set = piece.slice(1, -1).replace(/[\\^[\]]/g, "\\$&");
+      return set[0] === "!" ? `(?!/)[^${set.slice(1)}]` : `[${set}]`;
+    }
+    return piece.replace(/[\\^$.|+()[\]{}/-]/, "\\$&");
+  });
+  return new RegExp(`^${source}$`, "su");
+}
+
+// Hands back what the program left for it, and what its caller asked for, but no file as it came.
+/** @type {(patterns: string[], before: Map<string, Uint8Array>) => void} */
+function handBackFiles(patterns, before) {
+  for (const { path, name } of filesIn(OUTPUT_DIRECTORY)) handBack(path, name);
+  if (patterns.length === 0) return;
+  const wanted = patterns.map(regExpOf);
+  for (const { path, name } of filesIn(HOME)) {
+    if (path.startsWith(`${OUTPUT_DIRECTORY}/`) || !wanted.some((one) => one.test(name))) continue;
+    const came = before.get(name);
+    if (came === undefined || !isEqual(came, FS.readFile(path))) handBack(path, name);
+  }
+}
+
+/** @type {(one: Uint8Array, other: Uint8Array) => boolean} */
+function isEqual(one, other) {
+  return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
 
 // Whether an open stream of Emscripten's is none of the three standard ones.
@@ -348,11 +393,15 @@ globalThis.__faasEngine = {
   run(code, input, scratch, autoInstall, storageBytes) {
     storage.setLimit(storageBytes);
     isFinished = false;
+    const { stdin: text, arguments: words, entryPoint, collect } = host.invocation();
+    const before = new Map();
     try {
       const files = host.inputFiles();
-      for (const { name, contents } of files) placeFile(name, contents);
+      for (const { name, contents } of files) {
+        placeFile(name, contents);
+        if (collect.length > 0) before.set(name, contents);
+      }
       if (files.length > 0) makeWay(files.map(({ name }) => name).join("\n"));
-      const { stdin: text, arguments: words, entryPoint } = host.invocation();
       if (text !== null || entryPoint !== null || words.length > 0) {
         stdin = new TextEncoder().encode(text ?? "");
         if (entryPoint !== null) programFile = `${FS.cwd()}/${entryPoint}`;
@@ -360,11 +409,12 @@ globalThis.__faasEngine = {
         invoke(text !== null, entryPoint ?? undefined, words);
       }
       run(code, input, scratch, autoInstall);
-      if (FS.streams.some(isFile)) closeFiles();
+      // What a zygote has open, such as fonts, is for its forks.
+      if (!scratch && FS.streams.some(isFile)) closeFiles();
     } catch (error) {
       endOfInterpreter(error, code);
     }
-    handBackFiles(OUTPUT_DIRECTORY, "");
+    handBackFiles(collect, before);
   },
   reseed() {
     host.reseed();

@@ -80,9 +80,10 @@ def without_requests(module):
 @on_import("httpx._transports.jsfetch")
 def without_fetch(module):
     """httpx sends requests by JavaScript, too."""
-    from httpx import ConnectError
-
     def refuse(self, request):
+        # Not before: httpx is not imported whole yet.
+        from httpx import ConnectError
+
         raise ConnectError(NO_NETWORK, request=request)
 
     async def refuse_later(self, request):

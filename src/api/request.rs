@@ -49,6 +49,10 @@ use crate::settings::Settings;
 
 /// Most arguments of a program. The limit of the request body bounds their length.
 const MAX_ARGUMENTS: usize = 256;
+/// Most patterns of files that are handed back.
+const MAX_PATTERNS: usize = 64;
+/// Longest such pattern, in bytes.
+const LONGEST_PATTERN: usize = 256;
 /// Deepest nesting of the input of a Python program.
 const MAX_INPUT_NESTING: usize = 10_000;
 /// Deepest nesting of a body: its parser keeps a byte for each level.
@@ -84,6 +88,9 @@ pub struct RawRequest<'a> {
     #[serde(borrow)]
     #[schema(schema_with = args_schema)]
     args: Option<&'a RawValue>,
+    #[serde(borrow)]
+    #[schema(schema_with = collect_schema)]
+    collect: Option<&'a RawValue>,
     /// Any JSON; the program finds it as `input_data`.
     #[serde(borrow)]
     #[schema(value_type = Value, required = false)]
@@ -177,6 +184,23 @@ fn args_schema() -> Schema {
         .max_items(Some(MAX_ARGUMENTS))
         .description(Some(
             "The program's arguments: `sys.argv[1:]` in Python, `args` in JavaScript",
+        ))
+        .build();
+    list.schema_type = or_null(Type::Array);
+    Schema::Array(list)
+}
+
+/// What [`parse_collect`] accepts.
+fn collect_schema() -> Schema {
+    let pattern = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(LONGEST_PATTERN));
+    let mut list = ArrayBuilder::new()
+        .items(pattern)
+        .max_items(Some(MAX_PATTERNS))
+        .description(Some(
+            "Patterns such as *.csv or plots/**: files in the working directory of a Python program that are \
+             handed back; must be empty for other languages",
         ))
         .build();
     list.schema_type = or_null(Type::Array);
@@ -368,6 +392,7 @@ pub fn parse(body: Body, settings: &Settings) -> Result<RunRequest, ApiError> {
         stdin: parse_stdin(raw.stdin)?,
         arguments: parse_arguments(raw.args)?,
         entry_point,
+        collect: parse_collect(raw.collect, language)?,
     };
     let input = parse_input(raw.input, language)?;
     check_ext(raw.ext)?;
@@ -572,6 +597,45 @@ fn parse_arguments(field: Option<&RawValue>) -> Result<Vec<String>, ApiError> {
         None => Err(refused(
             "Send an array such as [\"--verbose\", \"3\"]".to_owned(),
         )),
+    }
+}
+
+fn parse_collect(field: Option<&RawValue>, language: Language) -> Result<Vec<String>, ApiError> {
+    /// One more than allowed shows that there are too many.
+    type Patterns = AtMost<String, { MAX_PATTERNS + 1 }>;
+    let refused = |details| ApiError::bad_request("Invalid parameter 'collect'", details);
+    let Some(raw) = field else {
+        return Ok(Vec::new());
+    };
+    let Some(AtMost(patterns)) = bounded::parse::<Patterns>(raw, Kind::Array)? else {
+        return Err(refused(
+            "Send an array of patterns such as [\"*.csv\", \"plots/**\"]".to_owned(),
+        ));
+    };
+    if patterns.len() > MAX_PATTERNS {
+        return Err(refused(format!(
+            "At most {MAX_PATTERNS} patterns are accepted"
+        )));
+    }
+    if !patterns.is_empty() && language != Language::Python {
+        return Err(refused(
+            "Only Python programs have a file system; JavaScript programs hand files back with \
+             files.write(name, data)"
+                .to_owned(),
+        ));
+    }
+    let is_path = |pattern: &str| {
+        pattern.len() <= LONGEST_PATTERN
+            && pattern
+                .split('/')
+                .all(|part| !matches!(part, "" | "." | ".."))
+    };
+    match patterns.iter().find(|pattern| !is_path(pattern)) {
+        None => Ok(patterns),
+        Some(_) => Err(refused(format!(
+            "A pattern is a path below the working directory, without a leading slash, . and .., of at most \
+             {LONGEST_PATTERN} bytes; * and ? stand for characters of a name, ** for directories"
+        ))),
     }
 }
 

@@ -67,6 +67,7 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
             stdin: piped_stdin()?,
             arguments: arguments.args.clone(),
             entry_point: None,
+            collect: Vec::new(),
         },
         auto_install: settings.auto_install,
         files: Vec::new(),

@@ -361,6 +361,7 @@ struct InvocationForScripts {
     stdin: Option<String>,
     arguments: Vec<String>,
     entry_point: Option<String>,
+    collect: Vec<String>,
 }
 
 /// Takes what the program was given beside its source: a second call returns nothing.
@@ -372,6 +373,7 @@ pub fn op_faas_invocation(state: &mut OpState) -> InvocationForScripts {
         stdin: invocation.stdin,
         arguments: invocation.arguments,
         entry_point: invocation.entry_point,
+        collect: invocation.collect,
     }
 }
 

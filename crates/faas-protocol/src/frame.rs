@@ -215,6 +215,7 @@ mod tests {
                     stdin,
                     arguments: vec![String::new()],
                     entry_point: None,
+                    collect: vec!["*.csv".to_owned()],
                 },
                 auto_install: false,
                 files: Vec::new(),

@@ -35,7 +35,7 @@ pub struct Job {
     pub limits: Limits,
 }
 
-/// What a command line would give a program.
+/// What a command line would give a program, and what its caller wants back.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Invocation {
     /// Text that it reads from its standard input.
@@ -44,6 +44,8 @@ pub struct Invocation {
     pub arguments: Vec<String>,
     /// The name of the job's file that the source text is of.
     pub entry_point: Option<String>,
+    /// Patterns of files in its working directory that are handed back.
+    pub collect: Vec<String>,
 }
 
 /// A file that goes into a sandbox.

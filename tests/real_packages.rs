@@ -1,0 +1,273 @@
+//! Packages as they are: official wheels of Pyodide's distribution and wheels of the package index, each
+//! used for what it is mostly used for.
+
+mod common;
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use serde_json::json;
+
+use common::Answer;
+use common::Server;
+use common::index::wheels;
+
+/// What `make test` fetched.
+fn distribution() -> PathBuf {
+    let path = PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/target/test-distribution"
+    ));
+    assert!(
+        path.join(".complete").exists(),
+        "run scripts/fetch-test-distribution first"
+    );
+    path
+}
+
+fn server() -> &'static Server {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| {
+        Server::start_python(&[
+            ("FAAS_PYODIDE_PACKAGES", distribution().to_str().unwrap()),
+            ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
+            ("FAAS_PACKAGE_ZYGOTES", "3"),
+        ])
+    });
+    &SERVER
+}
+
+/// Runs a program with packages; it must succeed.
+fn run(packages: &[&str], code: &str) -> Answer {
+    let request = json!({ "code": code, "packages": packages, "timeout": 120_000 });
+    let answer = server().run(request);
+    assert_eq!(
+        answer.outcome(),
+        "success",
+        "{code}\n{}\n{}",
+        answer.stdout(),
+        answer.stderr()
+    );
+    answer
+}
+
+fn pictures(answer: &Answer) -> Vec<Vec<u8>> {
+    use base64::Engine;
+    let artifacts = answer.body["output"]["artifacts"].as_array().unwrap();
+    let contents = artifacts.iter().map(|picture| {
+        assert_eq!(picture["mime"], "image/png");
+        picture["content_base64"].as_str().unwrap()
+    });
+    let decode = |text| base64::engine::general_purpose::STANDARD.decode(text);
+    contents.map(|text| decode(text).unwrap()).collect()
+}
+
+#[test]
+fn figures_are_handed_back_as_they_were_when_they_were_shown() {
+    let answer = run(
+        &["matplotlib"],
+        "\
+import matplotlib.pyplot as plt
+plt.plot([1, 2]); plt.title('one'); plt.show()
+plt.plot([5, 1]); plt.title('two'); plt.show()
+for i in range(2):
+    plt.figure(); plt.plot([i, 2]); plt.show(); plt.close()
+figure, axes = plt.subplots(); axes.bar(['a'], [1]); figure.show()
+plt.plot([1, 2]); plt.title('left open')",
+    );
+    assert_eq!(answer.stderr(), "");
+    let all = pictures(&answer);
+    assert_eq!(all.len(), 6);
+    for (number, picture) in all.iter().enumerate() {
+        assert!(picture.starts_with(b"\x89PNG"), "figure {number}");
+        assert!(!all[..number].contains(picture), "figure {number} again");
+    }
+    // The same figure alone is the same picture.
+    let alone = run(
+        &["matplotlib"],
+        "import matplotlib\nmatplotlib.use('Agg')\nimport matplotlib.pyplot as plt
+plt.plot([5, 1]); plt.title('two'); plt.show()",
+    );
+    assert_eq!(alone.stderr(), "");
+    assert_eq!(pictures(&alone), [all[1].clone()]);
+}
+
+#[test]
+fn a_figure_that_cannot_be_drawn_spoils_no_other_and_animations_show_their_first_frame() {
+    let answer = run(
+        &["matplotlib"],
+        "\
+import matplotlib.pyplot as plt
+from matplotlib.animation import FuncAnimation
+plt.figure(); plt.title('$\\\\frac{$'); plt.figure(); plt.plot([1, 2])
+figure, axes = plt.subplots()
+line, = axes.plot([], [])
+frames = []
+def draw(frame):
+    frames.append(frame)
+    line.set_data([0, 1], [frame, 1])
+    return line,
+animation = FuncAnimation(figure, draw, frames=3)
+plt.show()
+print(frames[:1])",
+    );
+    assert_eq!(pictures(&answer).len(), 2, "{}", answer.stderr());
+    assert!(
+        answer.stderr().contains("ParseException")
+            || answer.stderr().contains("ParseSyntaxException"),
+        "{}",
+        answer.stderr()
+    );
+    assert_eq!(answer.stdout(), "[0]\n");
+}
+
+#[test]
+fn tables_and_arrays_become_json_inside_of_return_values() {
+    let code = "\
+import numpy as np, pandas as pd
+frame = pd.DataFrame({'a': [1, 2], 'b': ['x', None], 't': pd.to_datetime(['2024-01-01', None])})
+{'mean': frame.a.mean(), 'count': frame.a.count(), 'frame': frame, 'series': frame.a, 'array': np.eye(2),
+ 'nan': np.float64('nan'), 'flag': np.bool_(True), 'date': np.datetime64('2024-02-29'), 'na': pd.NA, 'nat': pd.NaT,
+ 'stamp': pd.Timestamp('2024-02-29 12:00'), 'by': frame.groupby('a').size(), np.int64(7): 'key'}";
+    let answer = run(&["pandas"], code);
+    let value: serde_json::Value = serde_json::from_str(answer.ret_val()).unwrap();
+    assert_eq!(
+        value,
+        json!({
+            "mean": 1.5, "count": 2,
+            "frame": [{ "a": 1, "b": "x", "t": "2024-01-01T00:00:00" }, { "a": 2, "b": null, "t": null }],
+            "series": { "0": 1, "1": 2 }, "array": [[1.0, 0.0], [0.0, 1.0]], "nan": null, "flag": true,
+            "date": "2024-02-29", "na": null, "nat": null, "stamp": "2024-02-29T12:00:00",
+            "by": { "1": 1, "2": 1 }, "7": "key",
+        })
+    );
+    // A table on the last line is readable text.
+    let answer = run(&["pandas"], "import pandas as pd\npd.DataFrame({'a': [1]})");
+    assert_eq!(answer.ret_val(), "   a\n0  1");
+}
+
+#[test]
+fn requests_over_the_network_fail_with_the_errors_that_programs_catch() {
+    let answer = run(
+        &["requests", "httpx", "aiohttp"],
+        "\
+import aiohttp, asyncio, httpx, requests, urllib3, urllib.request
+URL = 'https://example.com'
+def attempt(kind, work):
+    try: work()
+    except kind as error: print(type(error).__name__, 'no network' in str(error))
+async def by_aiohttp():
+    async with aiohttp.ClientSession() as session: await session.get(URL)
+async def by_httpx():
+    async with httpx.AsyncClient() as client: await client.get(URL)
+attempt(requests.exceptions.ConnectionError, lambda: requests.get(URL, timeout=3))
+attempt(requests.exceptions.ConnectionError, lambda: requests.post(URL, json={'a': 1}, stream=True))
+attempt(httpx.ConnectError, lambda: httpx.get(URL))
+attempt(httpx.ConnectError, lambda: asyncio.run(by_httpx()))
+attempt(urllib3.exceptions.HTTPError, lambda: urllib3.PoolManager().request('GET', URL, retries=False))
+attempt(aiohttp.ClientConnectorError, lambda: asyncio.run(by_aiohttp()))
+attempt(OSError, lambda: urllib.request.urlopen(URL))",
+    );
+    assert_eq!(answer.stderr(), "");
+    assert_eq!(
+        answer.stdout(),
+        "ConnectionError True\nConnectionError True\nConnectError True\nConnectError True\nProtocolError True\n\
+         ClientConnectorDNSError False\nURLError False\n"
+    );
+}
+
+#[test]
+fn progress_bars_and_loggers_work_without_threads() {
+    let answer = run(
+        &["tqdm", "rich", "loguru"],
+        "\
+from loguru import logger
+from rich.console import Console
+from rich.progress import Progress, track
+from tqdm import tqdm
+for i in tqdm(range(3)): pass
+print(sum(track(range(4), description='adding')))
+with Progress() as progress:
+    task = progress.add_task('two', total=2)
+    progress.update(task, advance=2)
+with Console().status('thinking'): pass
+logger.info('logged')
+@logger.catch
+def f(): 1 / 0
+f()
+print('done')",
+    );
+    assert!(answer.stdout().contains("adding"), "{}", answer.stdout());
+    assert!(answer.stdout().contains("100%"), "{}", answer.stdout());
+    assert!(answer.stdout().ends_with("done\n"), "{}", answer.stdout());
+    for part in ["3/3", "logged", "ZeroDivisionError"] {
+        assert!(
+            answer.stderr().contains(part),
+            "{part}: {}",
+            answer.stderr()
+        );
+    }
+    assert!(
+        !answer.stderr().contains("start new thread"),
+        "{}",
+        answer.stderr()
+    );
+}
+
+#[test]
+fn fake_data_is_different_in_every_request() {
+    let code =
+        "from faker import Faker\nfake = Faker()\nprint(fake.name(), fake.random_int(0, 10**9))";
+    let first = run(&["faker"], code).stdout().to_owned();
+    assert_ne!(run(&["faker"], code).stdout(), first);
+}
+
+#[test]
+fn scientific_packages_compute_what_they_are_used_for() {
+    let answer = run(
+        &["scipy", "scikit-learn", "sympy"],
+        "\
+import numpy as np, sympy
+from scipy import integrate, linalg, optimize, stats
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import train_test_split
+print(round(integrate.quad(np.sin, 0, np.pi)[0], 6), round(optimize.brentq(lambda x: x * x - 2, 0, 2), 6))
+print(np.allclose(linalg.inv([[2, 0], [0, 4]]), [[0.5, 0], [0, 0.25]]), round(stats.norm.cdf(1.96), 3))
+x = np.arange(20.0).reshape(-1, 1)
+trained, tested, y, expected = train_test_split(x, 3 * x.ravel() + 1, random_state=0)
+print(np.allclose(LinearRegression().fit(trained, y).predict(tested), expected))
+s = sympy.symbols('s')
+print(sympy.integrate(s**2, s), sympy.solve(s**2 - 2, s))",
+    );
+    assert_eq!(
+        answer.stdout(),
+        "2.0 1.414214\nTrue 0.975\nTrue\ns**3/3 [-sqrt(2), sqrt(2)]\n"
+    );
+}
+
+#[test]
+fn packages_for_text_pictures_and_data_do_what_they_are_used_for() {
+    let answer = run(
+        &["pillow", "lxml", "regex", "beautifulsoup4", "pydantic"],
+        "\
+import io
+import regex
+from bs4 import BeautifulSoup
+from lxml import etree
+from PIL import Image, ImageDraw
+from pydantic import BaseModel
+picture = Image.new('RGB', (8, 8), 'red')
+ImageDraw.Draw(picture).line((0, 0, 7, 7), fill='blue')
+file = io.BytesIO(); picture.save(file, 'PNG'); file.seek(0)
+print(Image.open(file).getpixel((3, 3)), Image.open(file).resize((4, 4)).size)
+print(etree.fromstring('<a><b c=\"1\"/></a>').xpath('//b/@c'), BeautifulSoup('<p>x</p>', 'lxml').p.text)
+print(regex.findall(r'\\p{Lu}\\w+', 'Ein Test'))
+class Point(BaseModel):
+    x: int
+Point(x='3')",
+    );
+    assert_eq!(
+        answer.stdout(),
+        "(0, 0, 255) (4, 4)\n['1'] x\n['Ein', 'Test']\n"
+    );
+    assert_eq!(answer.ret_val(), "{\"x\": 3}");
+}
