@@ -16,6 +16,7 @@ check: setup ## Check format, lints and types of everything, in seconds
 test: check build ## Check everything, run every test
 	@scripts/fetch-test-wheels
 	@scripts/fetch-test-distribution
+	@scripts/fetch-test-programs
 	@scripts/test-deploy
 	cargo test $(CARGO_FLAGS) --workspace
 	@scripts/test-page

@@ -20,6 +20,7 @@ type Boot = {
   modules: Record<string, string>;
   // File names.
   wheels: string[];
+  fonts: string[];
 };
 
 declare module "ext:core/mod.js" {

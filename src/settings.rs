@@ -221,6 +221,11 @@ pub struct Settings {
     #[arg(long, env = "FAAS_PYODIDE_DIR", value_name = "FAAS_PYODIDE_DIR")]
     pub pyodide_dir: Option<PathBuf>,
 
+    /// Directory of fonts (ttf, otf, ttc) that matplotlib takes where its own lack a character, such as one for
+    /// Chinese, Japanese and Korean [default: none]
+    #[arg(long, env = "FAAS_FONTS", value_name = "FAAS_FONTS")]
+    pub fonts: Option<PathBuf>,
+
     /// Allow programs to use packages (1 or 0)
     #[arg(long, env = "FAAS_PACKAGES", value_name = "FAAS_PACKAGES", default_value = "1",
           value_parser = parse_switch, action = clap::ArgAction::Set)]
@@ -521,6 +526,7 @@ impl Settings {
                 runtime,
                 lock: packages.and_then(|packages| packages.distribution_lock()),
                 pyodide,
+                fonts: self.fonts.clone(),
                 memory: self.memory_limit,
                 v8_flags: self.v8_flags.clone(),
             })

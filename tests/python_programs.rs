@@ -26,3 +26,32 @@ fn python_programs_print_what_cpython_prints() {
     }
     assert!(count >= 10, "{count} programs");
 }
+
+#[test]
+fn the_solutions_of_humaneval_pass_their_tests() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/target/test-programs/HumanEval.jsonl"
+    );
+    let problems = std::fs::read_to_string(path).expect("run scripts/fetch-test-programs first");
+    let mut failed = Vec::new();
+    let mut count = 0;
+    for line in problems.lines() {
+        count += 1;
+        let problem: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |field: &str| problem[field].as_str().unwrap();
+        let code = format!(
+            "{}{}\n{}\ncheck({})\nprint('passed')",
+            text("prompt"),
+            text("canonical_solution"),
+            text("test"),
+            text("entry_point")
+        );
+        let answer = shared_python().run(json!({ "code": code, "timeout": 60_000 }));
+        if (answer.stdout(), answer.stderr()) != ("passed\n", "") {
+            failed.push(format!("{}: {}", text("task_id"), answer.body["output"]));
+        }
+    }
+    assert_eq!(count, 164);
+    assert!(failed.is_empty(), "{failed:#?}");
+}

@@ -31,6 +31,8 @@ fn server() -> &'static Server {
             ("FAAS_PYODIDE_PACKAGES", distribution().to_str().unwrap()),
             ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
             ("FAAS_PACKAGE_ZYGOTES", "3"),
+            ("FAAS_MAX_EXECUTION_TIME", "300000"),
+            ("FAAS_PRELOAD_TIMEOUT", "300000"),
         ])
     });
     &SERVER
@@ -38,7 +40,7 @@ fn server() -> &'static Server {
 
 /// Runs a program with packages; it must succeed.
 fn run(packages: &[&str], code: &str) -> Answer {
-    let request = json!({ "code": code, "packages": packages, "timeout": 120_000 });
+    let request = json!({ "code": code, "packages": packages, "timeout": 300_000 });
     let answer = server().run(request);
     assert_eq!(
         answer.outcome(),
@@ -270,4 +272,49 @@ Point(x='3')",
         "(0, 0, 255) (4, 4)\n['1'] x\n['Ein', 'Test']\n"
     );
     assert_eq!(answer.ret_val(), "{\"x\": 3}");
+}
+
+#[test]
+fn titles_in_chinese_japanese_and_korean_are_drawn_with_the_fonts_of_faas_fonts() {
+    let fonts = "/usr/share/fonts/truetype/wqy";
+    if !PathBuf::from(fonts).is_dir() {
+        eprintln!("SKIPPED: no font for East Asian text; apt-get install fonts-wqy-microhei");
+        return;
+    }
+    let server = Server::start_python(&[
+        ("FAAS_PYODIDE_PACKAGES", distribution().to_str().unwrap()),
+        ("FAAS_FONTS", fonts),
+        ("FAAS_MAX_EXECUTION_TIME", "300000"),
+    ]);
+    let code = "\
+import matplotlib.pyplot as plt
+for family in (None, 'SimHei', 'Microsoft YaHei'):
+    if family: plt.rcParams['font.sans-serif'] = [family]
+    figure = plt.figure(); plt.title('最高气温 日本語 한국어'); plt.show()
+plt.rcParams['font.family'] = 'SimHei'
+plt.title('最高气温'); plt.show()
+plt.rcdefaults(); plt.title('\\U00013000'); plt.show()";
+    let request = json!({ "code": code, "packages": ["matplotlib"], "timeout": 300_000 });
+    let answer = server.run(request.clone());
+    assert_eq!(answer.outcome(), "success", "{}", answer.stderr());
+    // Only the last title has a character that no font has.
+    assert_eq!(
+        answer.stderr().matches("missing from font").count(),
+        1,
+        "{}",
+        answer.stderr()
+    );
+    assert!(
+        !answer.stderr().contains("not found"),
+        "{}",
+        answer.stderr()
+    );
+    let drawn = pictures(&answer);
+    assert_eq!(drawn.len(), 5);
+    assert_ne!(drawn[3], drawn[4]);
+    assert!(
+        self::run(&["matplotlib"], code)
+            .stderr()
+            .contains("missing from font")
+    );
 }

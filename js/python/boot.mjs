@@ -113,6 +113,12 @@ for (const wheel of boot.wheels) {
   pyodide.pyimport("sys").path.append(path);
 }
 
+// Where matplotlib looks for fonts (_faas_hooks).
+for (const font of boot.fonts) {
+  FS.mkdirTree("/usr/share/fonts");
+  FS.writeFile(`/usr/share/fonts/${font}`, host.readFile(`fonts/${font}`));
+}
+
 // Files of the distribution, whose package loader knows names and would read them from a disk, and
 // would tell the program's output what it does.
 const { packageManager } = pyodide._api;

@@ -1,10 +1,21 @@
 """Adapts packages to the sandbox, each right after it was imported."""
 
+import dataclasses
 import importlib.util
+import os
 import sys
 
 import _faas_figures
 
+# What FAAS_FONTS has (boot.mjs).
+FONTS = "/usr/share/fonts"
+# Fonts with Chinese, Japanese and Korean characters that programs ask for: they get one of FONTS.
+EAST_ASIAN = """
+AppleGothic|Arial Unicode MS|FangSong|Heiti SC|Heiti TC|Hiragino Sans|Hiragino Sans GB|KaiTi
+MS Gothic|Malgun Gothic|Meiryo|Microsoft JhengHei|Microsoft YaHei|NanumGothic|Noto Sans CJK JP
+Noto Sans CJK KR|Noto Sans CJK SC|PingFang SC|STHeiti|STSong|SimHei|SimSun|Songti SC
+Source Han Sans CN|Source Han Sans SC|WenQuanYi Micro Hei|WenQuanYi Zen Hei|Yu Gothic
+"""
 NO_NETWORK = "the sandbox has no network"
 
 
@@ -80,6 +91,7 @@ def without_requests(module):
 @on_import("httpx._transports.jsfetch")
 def without_fetch(module):
     """httpx sends requests by JavaScript, too."""
+
     def refuse(self, request):
         # Not before: httpx is not imported whole yet.
         from httpx import ConnectError
@@ -91,3 +103,29 @@ def without_fetch(module):
 
     module.JavascriptFetchTransport.handle_request = refuse
     module.AsyncJavascriptFetchTransport.handle_async_request = refuse_later
+
+
+@on_import("matplotlib.font_manager")
+def with_fonts(module):
+    """matplotlib takes our fonts for characters that the chosen one lacks."""
+    if not os.path.isdir(FONTS):
+        return
+    manager = module.fontManager
+    files = [os.path.join(FONTS, name) for name in sorted(os.listdir(FONTS))]
+    for file in files:
+        manager.addfont(file)
+    ours = [entry for entry in manager.ttflist if entry.fname in files]
+    known = {entry.name for entry in manager.ttflist}
+    east_asian = next((one for one in ours if module.get_font(one.fname).get_char_index(ord("\u4e2d"))), None)
+    if east_asian:
+        for name in {*EAST_ASIAN.replace("\n", "|").split("|")} - known - {""}:
+            manager.ttflist.append(dataclasses.replace(east_asian, name=name))
+    find = type(manager)._find_fonts_by_props
+    # Ours may lack what matplotlib's own has: a font for Chinese need not have digits.
+    further = [*files, manager.findfont("DejaVu Sans")]
+
+    def find_with_ours(self, prop):
+        found = find(self, prop)
+        return found + [file for file in further if file not in found]
+
+    type(manager)._find_fonts_by_props = find_with_ours

@@ -33,6 +33,7 @@ pub fn run(settings: &Settings, arguments: &CompileArgs) -> Result<ExitCode, Err
     let options = BootOptions {
         lock: settings.package_settings(&pyodide).distribution_lock(),
         pyodide,
+        fonts: None,
         memory: settings.memory_limit,
         v8_flags: settings.v8_flags.clone(),
         use_code_cache: !arguments.force,

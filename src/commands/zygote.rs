@@ -22,6 +22,9 @@ pub struct ZygoteArgs {
     /// Lock file of the distribution that packages may come from.
     #[arg(long)]
     lock: Option<PathBuf>,
+    /// Directory of fonts for Python's programs.
+    #[arg(long)]
+    fonts: Option<PathBuf>,
     /// Memory that a program may use, in bytes.
     #[arg(long)]
     memory_bytes: u64,
@@ -43,6 +46,7 @@ impl ZygoteArgs {
             runtime: self.runtime,
             pyodide: self.pyodide.clone(),
             lock: self.lock.clone(),
+            fonts: self.fonts.clone(),
             memory: ByteSize::bytes(self.memory_bytes),
             v8_flags: self.v8_flags.clone(),
         }
@@ -77,7 +81,8 @@ mod tests {
                 let options = ZygoteOptions {
                     runtime,
                     pyodide: path.clone(),
-                    lock: path,
+                    lock: path.clone(),
+                    fonts: path,
                     memory: ByteSize::mib(256),
                     v8_flags: "--no-opt --single-threaded".to_owned(),
                 };

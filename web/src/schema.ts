@@ -493,6 +493,8 @@ export interface components {
             stdin?: string | null;
             /** @description The program's arguments: `sys.argv[1:]` in Python, `args` in JavaScript */
             args?: string[] | null;
+            /** @description Patterns such as *.csv or plots/**: files in the working directory of a Python program that are handed back; must be empty for other languages */
+            collect?: string[] | null;
             /** @description Any JSON; the program finds it as `input_data`. */
             input?: unknown;
             /** @description For the caller's own use. */

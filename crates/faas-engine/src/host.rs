@@ -62,7 +62,7 @@ pub struct Silent;
 
 impl HostState {
     /// The state of a realm while it boots.
-    pub fn new(host: Rc<dyn Host>, boot_files: Option<PathBuf>) -> Self {
+    pub fn new(host: Rc<dyn Host>, boot_files: Option<BootFiles>) -> Self {
         Self {
             host,
             boot_files,
@@ -101,11 +101,18 @@ impl Host for Silent {
     }
 }
 
+/// Directories whose files the boot code may read.
+#[derive(Clone, Debug)]
+pub struct BootFiles {
+    pub pyodide: PathBuf,
+    pub fonts: Option<PathBuf>,
+}
+
 /// What the ops below need, kept in deno_core's `OpState`.
 pub struct HostState {
     pub host: Rc<dyn Host>,
-    /// Directory whose files the boot code may read; `None` from the moment the boot is over.
-    pub boot_files: Option<PathBuf>,
+    /// What the boot code may read; `None` from the moment the boot is over.
+    pub boot_files: Option<BootFiles>,
     pub invocation: Invocation,
     /// What the program finds in its working directory.
     pub files: Vec<JobFile>,
@@ -254,19 +261,25 @@ pub fn op_faas_interrupt_buffer<'s>(
 /// (scripts/compile-python.mjs). Archives that are not there are used uncompiled.
 const COMPILED: &str = "compiled";
 
-/// Reads a file of the Pyodide distribution; fails once the boot is over.
+/// How the boot code calls the directory of fonts.
+const FONTS: &str = "fonts/";
+
+/// Reads a file of the Pyodide distribution, or of fonts; fails once the boot is over.
 #[op2]
 pub fn op_faas_boot_file(
     state: Rc<RefCell<OpState>>,
     #[string] path: String,
 ) -> Result<Uint8Array, JsErrorBox> {
-    let directory = state.borrow().borrow::<HostState>().boot_files.clone();
+    let files = state.borrow().borrow::<HostState>().boot_files.clone();
     let name = path.rsplit('/').next().unwrap_or_default();
-    let directory = directory
-        .ok_or_else(|| JsErrorBox::generic("the sandbox has no files of the host to read"))?;
-    std::fs::read(directory.join(COMPILED).join(name))
-        .or_else(|_| std::fs::read(directory.join(name)))
-        .map(Into::into)
+    let files =
+        files.ok_or_else(|| JsErrorBox::generic("the sandbox has no files of the host to read"))?;
+    let read = match files.fonts {
+        Some(fonts) if path.starts_with(FONTS) => std::fs::read(fonts.join(name)),
+        _ => std::fs::read(files.pyodide.join(COMPILED).join(name))
+            .or_else(|_| std::fs::read(files.pyodide.join(name))),
+    };
+    read.map(Into::into)
         .map_err(|error| JsErrorBox::generic(format!("cannot read {name}: {error}")))
 }
 

@@ -122,6 +122,8 @@ pub struct BootOptions {
     pub pyodide: PathBuf,
     /// Lock file of the Pyodide distribution that packages may come from, if there is one.
     pub lock: Option<PathBuf>,
+    /// Directory of fonts that Python's programs find, if there is one.
+    pub fonts: Option<PathBuf>,
     /// Memory that a program may use over what the engine has after its boot.
     pub memory: ByteSize,
     /// Extra V8 flags, for benchmarks.

@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::path::Path;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use deno_core::JsRuntime;
@@ -26,6 +27,7 @@ use super::code_cache;
 use super::code_cache::Compiled;
 use super::heap;
 use super::host;
+use super::host::BootFiles;
 use super::host::HostState;
 use super::interrupt;
 use super::interrupt::Urgency;
@@ -185,7 +187,10 @@ impl PythonEngine {
             )),
             extensions: scripts::carried(vec![faas_python::init(HostState::new(
                 Rc::new(Silent),
-                Some(directory.clone()),
+                Some(BootFiles {
+                    pyodide: directory.clone(),
+                    fonts: options.fonts.clone(),
+                }),
             ))])?,
             module_loader: Some(loader.clone()),
             ..Default::default()
@@ -194,7 +199,12 @@ impl PythonEngine {
         let boot = serde_json::json!({
             "lock": lock_text(options)?,
             "modules": serde_json::Map::from_iter(MODULES.map(|(name, text)| (name.into(), text.into()))),
-            "wheels": wheels(directory)?,
+            "wheels": names_of(directory, &["whl"])?,
+            "fonts": match &options.fonts {
+                Some(fonts) => names_of(fonts, &["ttf", "otf", "ttc"])
+                    .map_err(|error| format!("cannot read FAAS_FONTS: {error}"))?,
+                None => Vec::new(),
+            },
         });
         runtime.execute_script("<boot>", format!("globalThis.__faasBoot = {boot};"))?;
         let main = ModuleSpecifier::parse("pyodide:///boot.mjs")?;
@@ -290,17 +300,18 @@ fn lock_text(options: &BootOptions) -> Result<String, Error> {
     Ok(lock.to_string())
 }
 
-/// Names of the wheels in the directory of Pyodide.
-fn wheels(directory: &Path) -> Result<Vec<String>, Error> {
-    let mut wheels = Vec::new();
+/// Names of the files in a directory that end in one of these extensions, in their order.
+fn names_of(directory: &Path, extensions: &[&str]) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
     for entry in std::fs::read_dir(directory)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".whl") {
-            wheels.push(name);
+        let path = PathBuf::from(entry?.file_name());
+        let extension = path.extension().unwrap_or_default();
+        if extensions.iter().any(|wanted| extension == *wanted) {
+            names.push(path.to_string_lossy().into_owned());
         }
     }
-    wheels.sort();
-    Ok(wheels)
+    names.sort();
+    Ok(names)
 }
 
 /// Ends the running code. V8 calls this at a safe point.

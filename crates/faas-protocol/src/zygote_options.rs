@@ -15,6 +15,8 @@ pub struct ZygoteOptions {
     pub pyodide: Option<PathBuf>,
     /// Lock file of the distribution that packages may come from.
     pub lock: Option<PathBuf>,
+    /// Directory of fonts for Python's programs.
+    pub fonts: Option<PathBuf>,
     /// Memory that a program may use.
     pub memory: ByteSize,
     /// Extra V8 flags, for benchmarks.
@@ -32,7 +34,12 @@ impl ZygoteOptions {
             "--memory-bytes".into(),
             self.memory.get().to_string().into(),
         ];
-        for (name, path) in [("--pyodide", &self.pyodide), ("--lock", &self.lock)] {
+        let directories = [
+            ("--pyodide", &self.pyodide),
+            ("--lock", &self.lock),
+            ("--fonts", &self.fonts),
+        ];
+        for (name, path) in directories {
             if let Some(path) = path {
                 arguments.extend([name.into(), path.clone().into_os_string()]);
             }

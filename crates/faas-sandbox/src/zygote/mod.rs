@@ -281,6 +281,7 @@ fn boot(spec: &EngineSpec, options: &ZygoteOptions) -> Result<Box<dyn Engine>, E
         // A runtime that needs none does not look into it.
         pyodide: options.pyodide.clone().unwrap_or_default(),
         lock: options.lock.clone(),
+        fonts: options.fonts.clone(),
         memory: options.memory,
         v8_flags: options.v8_flags.clone(),
         use_code_cache: true,
