@@ -48,6 +48,12 @@ const DIFFERENCES: &[(&str, &str, &str, &str)] = &[
         "de_DE.UTF-8 1234.5",
     ),
     (
+        "local time is UTC, and `time.tzset` is not there; use `zoneinfo`",
+        "import time\nprint(time.timezone, hasattr(time, 'tzset'))",
+        "-3600 True",
+        "0 False",
+    ),
+    (
         "the platform is Emscripten on wasm32",
         "import platform, sys\nprint(sys.platform, platform.machine())",
         "linux x86_64",

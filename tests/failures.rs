@@ -394,7 +394,8 @@ fn a_client_that_does_not_accept_event_streams_gets_json() {
         ("text/event-stream;q=0", false),
         ("text/event-stream; q=0.0, application/json", false),
         ("*/*", false),
-        ("application/json;q=0.1, text/event-stream;q=0.001", true),
+        ("application/json;q=0.1, text/event-stream;q=0.001", false),
+        ("application/json;q=0.1, text/event-stream;q=0.2", true),
     ] {
         let answer = server.send("POST", "/run_code", &[("accept", accept)], &body);
         let content_type = answer.headers["content-type"].to_str().unwrap();

@@ -318,3 +318,42 @@ plt.rcdefaults(); plt.title('\\U00013000'); plt.show()";
             .contains("missing from font")
     );
 }
+
+#[test]
+fn a_set_whose_wheel_is_missing_is_refused_and_installed_when_the_source_has_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut late = None;
+    for entry in std::fs::read_dir(distribution()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.starts_with("regex-") {
+            late = Some((path, directory.path().join(&name)));
+        } else if name.ends_with(".json") || name.starts_with("six-") {
+            std::fs::copy(&path, directory.path().join(&name)).unwrap();
+        }
+    }
+    let server =
+        Server::start_python(&[("FAAS_PYODIDE_PACKAGES", directory.path().to_str().unwrap())]);
+    let request = json!({ "code": "import regex\nprint(regex.sub(r'\\p{L}', 'x', 'aé1'))", "packages": ["regex"] });
+    let refused = server.run(request.clone());
+    assert_eq!(refused.outcome(), "error");
+    assert_eq!(refused.stdout(), "");
+    assert!(
+        refused.stderr().contains("could not be installed"),
+        "{}",
+        refused.stderr()
+    );
+    let (from, to) = late.unwrap();
+    std::fs::copy(from, to).unwrap();
+    // A set that failed is tried again after a minute.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    loop {
+        let answer = server.run(request.clone());
+        if answer.outcome() == "success" {
+            assert_eq!(answer.stdout(), "xx1\n");
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{}", answer.stderr());
+        std::thread::sleep(std::time::Duration::from_secs(2));
+    }
+}

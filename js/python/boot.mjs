@@ -92,6 +92,8 @@ pyodide.registerJsModule("_faas_host", {
     host.finish(exitCode, returnValue, limit);
   },
   in_wheelhouse: host.inWheelhouse,
+  // One a line.
+  take_not_loaded: () => notLoaded.splice(0).join("\n"),
   package: host.package,
   pbkdf2: host.pbkdf2,
   provider: host.provider,
@@ -122,12 +124,20 @@ for (const font of boot.fonts) {
 // Files of the distribution, whose package loader knows names and would read them from a disk, and
 // would tell the program's output what it does.
 const { packageManager } = pyodide._api;
+// What could not be had: the loader tells nobody, and goes on without.
+/** @type {string[]} */
+const notLoaded = [];
 packageManager.logStdout = () => {};
 /** @type {(wanted: { normalizedName: string; name: string }) => Promise<Uint8Array>} */
 packageManager.downloadPackage = async ({ normalizedName, name }) => {
   const entry = pyodide._api.lockfile_packages[normalizedName];
   if (!entry) throw new Error(`the sandbox has no network; ask for ${name} by its name`);
-  return host.package("distribution", entry.file_name, "");
+  try {
+    return host.package("distribution", entry.file_name, "");
+  } catch (/** @type {any} */ error) {
+    notLoaded.push(`${name}: ${error.message}`);
+    throw error;
+  }
 };
 
 // A name with which the warnings module skips their frames, as it does those of the import system

@@ -159,7 +159,10 @@ def with_reasons(install):
     async def install_with_reasons(*args, **kwargs):
         _reasons.clear()
         try:
-            return await install(*args, **kwargs)
+            result = await install(*args, **kwargs)
+            if lacking := _faas_host.take_not_loaded():
+                raise SourceError(lacking)
+            return result
         except Exception as error:
             for reason in dict.fromkeys(_reasons):
                 if reason not in str(error):

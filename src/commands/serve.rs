@@ -37,6 +37,7 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 /// # Errors
 /// When it cannot start: settings, files, the port.
 pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
+    return_large_blocks();
     settings.check()?;
     faas_lockdown::probe_layers().require(settings.require_sandbox)?;
     let pool_settings = settings.pool_settings(settings.runtimes())?;
@@ -57,6 +58,17 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
         traces.flush(FLUSH_WITHIN);
     }
     result
+}
+
+/// From this size on, in bytes, the allocator takes memory from the system and gives it back.
+const LARGE_BLOCK: libc::c_int = 1 << 20;
+
+/// Has the memory of large bodies go back to the system when they are gone. glibc raises the size from which
+/// it does so to that of what was freed last (mallopt(3), M_MMAP_THRESHOLD), and each thread would keep some.
+fn return_large_blocks() {
+    // SAFETY: it sets a number of the allocator's, in a process that has one thread yet.
+    let is_set = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BLOCK) };
+    debug_assert_eq!(is_set, 1);
 }
 
 /// Lets this process have as many descriptors as it may: every connection takes one, every sandbox

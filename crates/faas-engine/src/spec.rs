@@ -1,6 +1,7 @@
 //! What a zygote has to know about each engine: one entry for each runtime (faas-protocol's
 //! `RUNTIMES`).
 
+use faas_linux::MOST_STACK;
 use faas_protocol::Language;
 use faas_protocol::RUNTIMES;
 use faas_protocol::Runtime;
@@ -19,6 +20,9 @@ pub type OwnProgram = (Language, &'static str);
 pub struct EngineSpec {
     pub runtime: Runtime,
     pub boot: fn(&BootOptions) -> Result<Box<dyn Engine>, EngineError>,
+    /// How far the stack may grow, in bytes. What recurses outside of V8, as the TypeScript compiler does, is
+    /// bounded by it alone, and takes that much memory before it fails.
+    pub stack: u64,
     /// Every program writes the memory pages that this one writes. A sandbox does so before it
     /// takes a job, so that the job does not wait for it.
     pub smallest_program: OwnProgram,
@@ -38,6 +42,7 @@ const ENGINES: [EngineSpec; RUNTIMES.len()] = [
     EngineSpec {
         runtime: Runtime::Python,
         boot: |options| Ok(Box::new(PythonEngine::boot(options)?)),
+        stack: MOST_STACK,
         smallest_program: (Language::Python, "print(1)\n1"),
         learns_footprint: true,
         warm_up: &[
@@ -62,6 +67,7 @@ const ENGINES: [EngineSpec; RUNTIMES.len()] = [
     EngineSpec {
         runtime: Runtime::JavaScript,
         boot: |options| Ok(Box::new(JavaScriptEngine::boot(options)?)),
+        stack: 64 << 20,
         smallest_program: (Language::JavaScript, "console.log(1); return 1"),
         learns_footprint: false,
         warm_up: &[

@@ -10,5 +10,5 @@ pub use clock::monotonic_us;
 pub use proc_status::ProcessStatus;
 pub use socket_pair::socket_pair;
 pub use stack_limit::MOST_STACK;
-pub use stack_limit::let_stack_grow;
+pub use stack_limit::let_stack_grow_to;
 pub use stack_limit::stack_limit;

@@ -154,8 +154,8 @@ impl Lockdown {
             limit(resource, 0)?;
         }
         limit(Resource::Nofile, JOB_SOCKET as u64 + 1)?;
-        // One that never had a limit gets one; one that has a lower limit keeps it.
-        let stack = rustix::process::getrlimit(Resource::Stack).maximum;
+        // What the zygote has, for good.
+        let stack = rustix::process::getrlimit(Resource::Stack).current;
         limit(
             Resource::Stack,
             stack.map_or(MOST_STACK, |bytes| bytes.min(MOST_STACK)),

@@ -44,7 +44,7 @@ impl Launcher {
     /// When the system has no thread left or refuses the stack that zygotes need.
     pub fn start() -> std::io::Result<Self> {
         // Zygotes inherit it.
-        faas_linux::let_stack_grow()?;
+        faas_linux::let_stack_grow_to(faas_linux::MOST_STACK)?;
         let (orders, inbox) = mpsc::channel::<(Vec<OsString>, Reply)>();
         let (started, thread) = mpsc::channel();
         let runtime = tokio::runtime::Handle::current();

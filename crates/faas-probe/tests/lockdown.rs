@@ -167,7 +167,7 @@ fn check_processes(report: &Value, by_root: bool) {
         let hard = sandbox["limits"][name][1].as_str();
         hard.and_then(|bytes| bytes.parse().ok()).unwrap()
     };
-    assert!(bytes("Max stack size") <= 64 * MIB);
+    assert!(bytes("Max stack size") <= 256 * MIB);
     let data = bytes("Max data size");
     assert!((16 * MIB..64 * MIB).contains(&data), "{data}");
 }

@@ -4,7 +4,7 @@
 use std::ffi::c_void;
 
 use faas_engine as engine;
-use faas_linux::let_stack_grow;
+use faas_linux::let_stack_grow_to;
 use faas_protocol::Stream;
 
 use super::finish_now;
@@ -13,13 +13,13 @@ use super::output;
 /// Size of the stack that the handler runs on, in bytes.
 const HANDLER_STACK_BYTES: usize = 64 << 10;
 
-/// Lets the stack grow, and installs the handler for the day when that is not enough. To be called
+/// Lets the stack grow to `most_stack` bytes, and installs the handler for the day when that is not enough. To be called
 /// before V8 is initialised: its own handler, for WebAssembly, passes on what is not its.
 ///
 /// # Errors
 /// The system's.
-pub fn handle_stack_overflow() -> std::io::Result<()> {
-    let_stack_grow()?;
+pub fn handle_stack_overflow(most_stack: u64) -> std::io::Result<()> {
+    let_stack_grow_to(most_stack)?;
     let stack = libc::stack_t {
         ss_sp: Box::leak(vec![0u8; HANDLER_STACK_BYTES].into_boxed_slice())
             .as_mut_ptr()

@@ -50,9 +50,9 @@ pub fn run(options: &ZygoteOptions, supervisor: i32) -> Result<(), Error> {
     // Makes the kernel's out-of-memory killer prefer zygotes and sandboxes, which are replaced, over
     // the supervisor. Best effort.
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
-    install_handlers()?;
-    let control = Control::from_stdin()?;
     let spec = faas_engine::spec(options.runtime);
+    install_handlers(spec)?;
+    let control = Control::from_stdin()?;
     let booted = boot(spec, options).and_then(|mut engine| {
         warm_up(engine.as_mut(), spec, spec.rounds)?;
         Ok(engine)
@@ -80,18 +80,19 @@ pub fn run(options: &ZygoteOptions, supervisor: i32) -> Result<(), Error> {
 /// # Errors
 /// When the runtime does not boot or V8 does not give its code.
 pub fn make_code_cache(options: &BootOptions, rounds: usize) -> Result<Option<Vec<u8>>, Error> {
-    install_handlers()?;
+    let spec = faas_engine::spec(Runtime::Python);
+    install_handlers(spec)?;
     let mut engine = PythonEngine::boot(options)?;
     if engine.no_code_cache().is_none() {
         return Ok(None);
     }
-    warm_up(&mut engine, faas_engine::spec(Runtime::Python), rounds)?;
+    warm_up(&mut engine, spec, rounds)?;
     Ok(Some(engine.code_cache(&options.pyodide)?))
 }
 
-fn install_handlers() -> std::io::Result<()> {
+fn install_handlers(spec: &EngineSpec) -> std::io::Result<()> {
     sandbox::install_signal_handlers()?;
-    sandbox::handle_stack_overflow()?;
+    sandbox::handle_stack_overflow(spec.stack)?;
     sandbox::handle_traps()
 }
 
