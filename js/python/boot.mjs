@@ -80,6 +80,8 @@ pyodide.registerJsModule("_faas_host", {
     isFinished = true;
     host.finish(exitCode, returnValue, limit);
   },
+  take_failures: () => [...new Set(failures.splice(0))].join("\n"),
+  imports: host.imports,
   in_wheelhouse: host.inWheelhouse,
   package: host.package,
   pbkdf2: host.pbkdf2,
@@ -106,11 +108,19 @@ for (const wheel of boot.wheels) {
 // would tell the program's output what it does.
 const { packageManager } = pyodide._api;
 packageManager.logStdout = () => {};
+// Why files could not be had since this was asked last: the loader goes on without them and says nothing.
+/** @type {string[]} */
+const failures = [];
 /** @type {(wanted: { normalizedName: string; name: string }) => Promise<Uint8Array>} */
 packageManager.downloadPackage = async ({ normalizedName, name }) => {
   const entry = pyodide._api.lockfile_packages[normalizedName];
   if (!entry) throw new Error(`the sandbox has no network; ask for ${name} by its name`);
-  return host.package("distribution", entry.file_name, "");
+  try {
+    return host.package("distribution", entry.file_name, "");
+  } catch (error) {
+    failures.push(error instanceof Error ? error.message : String(error));
+    throw error;
+  }
 };
 
 // A name with which the warnings module skips their frames, as it does those of the import system

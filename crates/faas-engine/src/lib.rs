@@ -47,7 +47,7 @@ pub struct Program<'a> {
     pub code: &'a str,
     /// JSON text of the request's `input`, if it had one.
     pub input: Option<&'a str>,
-    /// Whether to install missing packages that it imports.
+    /// Whether to ask for missing packages that it imports before it is run.
     pub auto_install: bool,
     /// What it finds in its working directory.
     pub files: &'a [JobFile],
