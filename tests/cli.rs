@@ -246,7 +246,10 @@ fn packages_fetch_fills_a_directory_that_a_cut_off_machine_can_use() {
         "fetched.py",
         "import pandas\nprint(pandas.Series([1, 2]).sum())",
     );
-    let output = run(&["run", &path], &[("FAAS_PYODIDE_PACKAGES", to.path())]);
+    let output = run(
+        &["run", &path, "--timeout", "60000"],
+        &[("FAAS_PYODIDE_PACKAGES", to.path())],
+    );
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
         "3\n",

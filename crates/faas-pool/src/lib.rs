@@ -117,12 +117,17 @@ impl Automatic {
     }
 
     /// Has the program run with these packages, too. It is not asked again what it imports.
-    fn add(&mut self, packages: Vec<String>, request: &mut ExecutionRequest) {
+    fn add(&mut self, packages: Vec<String>, request: &mut ExecutionRequest, imports: &Imports) {
         request.job.auto_install = false;
         // More packages than a set may have: the program runs with those that it asked for.
-        if let Some(all) = request.packages.with(&packages) {
-            self.asked = Some(std::mem::replace(&mut request.packages, all));
+        let Some(all) = request.packages.with(&packages) else {
+            return;
+        };
+        if let Some(reason) = imports.failure_of(&all) {
+            self.missing = Some((all.to_string(), reason));
+            return;
         }
+        self.asked = Some(std::mem::replace(&mut request.packages, all));
     }
 
     /// Has the program run without them, since they cannot be installed.
@@ -311,7 +316,7 @@ impl Pool {
         let mut wait = Wait::begin();
         let mut automatic = Automatic::default();
         if let Some(packages) = self.imports.of(&request.job) {
-            automatic.add(packages, &mut request);
+            automatic.add(packages, &mut request, &self.imports);
         }
         let mut last_error = String::new();
         let mut attempts = 0..ATTEMPTS;
@@ -329,6 +334,7 @@ impl Pool {
                 Err(NotTaken::Refused(error)) => return Err(error),
                 // Its import says what is missing, unless the program can do without.
                 Err(NotTaken::NotInstalled(reason)) if automatic.is_added() => {
+                    self.imports.remember_failure(&request.packages, &reason);
                     automatic.take_back(reason, &mut request);
                     attempts = 0..ATTEMPTS;
                     continue;
@@ -355,7 +361,7 @@ impl Pool {
                 Ok(Finished::Lacks(packages)) => {
                     self.take_back_begun(request.job.task);
                     self.imports.remember(&request.job, packages.clone());
-                    automatic.add(packages, &mut request);
+                    automatic.add(packages, &mut request, &self.imports);
                     attempts = 0..ATTEMPTS;
                 }
                 Err(error) => {
