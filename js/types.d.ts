@@ -179,6 +179,7 @@ declare module "ext:core/ops" {
   function op_faas_now(): number;
   function op_faas_original_position(line: number, column: number, into: Uint32Array): boolean;
   function op_faas_in_wheelhouse(name: string): boolean;
+  function op_faas_imports(modules: string): void;
   function op_faas_package(kind: string, name: string, file: string): Uint8Array;
   function op_faas_provider(module: string): string | null;
   function op_faas_print(descriptor: number, text: string): void;

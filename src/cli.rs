@@ -8,6 +8,7 @@ use clap::Subcommand;
 use clap::builder::Resettable;
 
 use crate::commands::compile::CompileArgs;
+use crate::commands::packages::PackagesArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::zygote::ZygoteArgs;
 use crate::settings::Settings;
@@ -63,6 +64,8 @@ pub enum Command {
     Compile(CompileArgs),
     /// Ask the service that runs with the same settings for its health; fails unless it is healthy
     Healthcheck,
+    /// Fetch packages ahead of need
+    Packages(PackagesArgs),
     /// Boot a runtime and fork sandboxes; started by `serve`
     #[command(hide = true)]
     Zygote(ZygoteArgs),

@@ -3,18 +3,21 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::io::BufRead;
 use std::io::Write;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
 
+use common::NO_SOURCES;
 use common::PROGRAM;
 use common::Server;
 use common::scratch::Scratch;
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(PROGRAM);
-    command.args(arguments).envs(environment.iter().copied());
+    command.args(arguments).envs(NO_SOURCES);
+    command.envs(environment.iter().copied());
     command.output().unwrap()
 }
 
@@ -130,6 +133,7 @@ fn an_invalid_setting_stops_the_start() {
             "FAAS_MAX_EXECUTION_TIME, which is 60000",
         ),
         ("FAAS_PYODIDE_DIR", "/nonexistent", "make setup"),
+        ("SCIPY_VERSION", "latest", "a range of versions"),
     ] {
         let output = run(&[], &[(name, value)]);
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -216,4 +220,119 @@ fn the_exit_code_of_healthcheck_is_the_health_of_the_service() {
         error.contains("503") && error.contains("python: it is booting"),
         "{error}"
     );
+}
+
+/// A part of a distribution, served on loopback.
+fn mirror(directory: &str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/full/", listener.local_addr().unwrap());
+    let directory = std::path::PathBuf::from(directory);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = std::io::BufReader::new(&stream).lines();
+            let first = head.next().unwrap().unwrap();
+            head.find(|line| line.as_ref().unwrap().is_empty());
+            let name = first
+                .split(' ')
+                .nth(1)
+                .unwrap()
+                .rsplit('/')
+                .next()
+                .unwrap()
+                .to_owned();
+            let (status, body) = match std::fs::read(directory.join(name)) {
+                Ok(body) => ("200 OK", body),
+                Err(_) => ("404 Not Found", Vec::new()),
+            };
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+            );
+            // A client that hangs up takes no harm.
+            let _ = stream.write_all(&[head.into_bytes(), body].concat());
+        }
+    });
+    address
+}
+
+#[test]
+fn packages_fetch_fills_a_directory_that_a_cut_off_machine_can_use() {
+    let distribution = concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-distribution");
+    assert!(
+        std::fs::exists(distribution).unwrap(),
+        "run scripts/fetch-test-distribution first"
+    );
+    // A mirror serves files; what they must be says the lock file of the Pyodide that is run.
+    let pyodide = Scratch::new("fetch-pyodide");
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/pyodide-dist")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::os::unix::fs::symlink(&path, pyodide.0.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let lock = pyodide.0.join("pyodide-lock.json");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::copy(format!("{distribution}/pyodide-lock.json"), &lock).unwrap();
+    let to = Scratch::new("fetched");
+    let source = mirror(distribution);
+    let environment = [
+        ("FAAS_PYODIDE_DIR", pyodide.path()),
+        ("FAAS_PYODIDE_PACKAGES", source.as_str()),
+    ];
+    let fetch = ["packages", "fetch", "Pandas", "--to", to.path()];
+    let output = run(&fetch, &environment);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    let names = [
+        "1/5 numpy",
+        "2/5 pandas",
+        "3/5 python-dateutil",
+        "4/5 pytz",
+        "5/5 six",
+    ];
+    assert_eq!(lines, names);
+    let path = file(
+        "fetched.py",
+        "import pandas\nprint(pandas.Series([1, 2]).sum())",
+    );
+    let output = run(
+        &["run", &path, "--timeout", "60000"],
+        &[("FAAS_PYODIDE_PACKAGES", to.path())],
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "3\n",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let output = run(
+        &["packages", "fetch", "no-such-thing", "--to", to.path()],
+        &environment,
+    );
+    assert!(!output.status.success());
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("has no package 'no-such-thing'"),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let left: Vec<_> = std::fs::read_dir(&to.0).unwrap().collect();
+    assert_eq!(left.len(), 6, "five wheels and the lock file: {left:?}");
+}
+
+#[test]
+fn packages_fetch_says_what_to_set_when_the_source_cannot_be_reached() {
+    let to = Scratch::new("unreachable");
+    // Nothing listens on that port.
+    let nowhere = [("FAAS_PYODIDE_PACKAGES", "http://user:s3cret@127.0.0.1:1/")];
+    let output = run(&["packages", "fetch", "numpy", "--to", to.path()], &nowhere);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(
+        said.contains("set FAAS_PYODIDE_PACKAGES to a mirror"),
+        "{said}"
+    );
+    assert!(!said.contains("s3cret"), "{said}");
+    assert!(!to.0.join("pyodide-lock.json").exists());
 }

@@ -17,6 +17,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use common::Answer;
+use common::NO_SOURCES;
 use common::PROGRAM;
 use common::Server;
 use common::eventually;
@@ -49,7 +50,7 @@ fn javascript(server: &Server, code: &str) -> Answer {
 
 fn run_file(path: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(PROGRAM);
-    command.args(["run", path]).args(arguments);
+    command.args(["run", path]).args(arguments).envs(NO_SOURCES);
     command.envs(environment.iter().copied()).output().unwrap()
 }
 

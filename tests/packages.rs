@@ -220,7 +220,10 @@ fn packages_can_be_limited_by_name_or_turned_off() {
 
 #[test]
 fn a_missing_module_names_the_package_to_ask_for() {
-    let server = with_wheelhouse();
+    let server = Server::start_python(&[
+        ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
+        ("FAAS_AUTO_INSTALL", "0"),
+    ]);
     let answer = server.python("import dateutil.parser");
     let line = answer.last_stderr_line();
     assert!(
@@ -441,7 +444,10 @@ fn a_distribution_is_used_by_its_lock_file() {
     }
     lock["packages"] = packages.into();
     std::fs::write(scratch.0.join("pyodide-lock.json"), lock.to_string()).unwrap();
-    let server = Server::start_python(&[("FAAS_PYODIDE_PACKAGES", scratch.path())]);
+    let server = Server::start_python(&[
+        ("FAAS_PYODIDE_PACKAGES", scratch.path()),
+        ("FAAS_AUTO_INSTALL", "0"),
+    ]);
     let code = "import msgpack, six\nprint(msgpack.unpackb(msgpack.packb('x')), six.PY3)";
     prints(&install(&server, "'msgpack'", code), "x True\n");
     prints(
@@ -567,5 +573,178 @@ fn what_a_package_zygote_writes_is_logged_under_its_name() {
                     && text.starts_with("collapsed the zygote's memory huge_pages=")
             })
         });
+    }
+}
+
+/// Numbers of package zygotes, whose sets have these packages.
+fn sets_of(server: &Server) -> Vec<String> {
+    let health = server.get("/health").body;
+    let zygotes = health["package_zygotes"].as_array().unwrap().clone();
+    let mut names: Vec<String> = zygotes
+        .iter()
+        .map(|zygote| zygote["name"].as_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn imports_find_a_zygote_with_their_packages_and_few_zygotes_serve_many_programs() {
+    let server = Server::start_python(&[
+        ("FAAS_PYODIDE_PACKAGES", &distribution()),
+        ("FAAS_API_TOKEN", TOKEN),
+    ])
+    .with_token(TOKEN);
+    let pandas = "import pandas\nprint(pandas.DataFrame({'a': [1, 2]}).a.sum())";
+    let timed = |code: &str, expected: &str| {
+        let started = Instant::now();
+        let answer = server.run(json!({ "code": code, "timeout": 60000 }));
+        prints(&answer, expected);
+        started.elapsed()
+    };
+    let first = timed(pandas, "3\n");
+    let again = timed(pandas, "3\n");
+    // numpy came with pandas; another text of the same kind needs no other zygote either.
+    let numpy = timed("import json, numpy as np\nprint(np.arange(3).sum())", "3\n");
+    timed(
+        "def f():\n    import dateutil, numpy\n    return numpy.int8(7)\nprint(f())",
+        "7\n",
+    );
+    println!("first {first:?}, again {again:?}, numpy after pandas {numpy:?}");
+    assert!(again < first / 3, "{first:?} {again:?}");
+    assert!(numpy < first / 3, "{first:?} {numpy:?}");
+    assert_eq!(sets_of(&server), ["python with pandas"]);
+    // One that asks by name gets what it asked for.
+    let asked =
+        json!({ "code": "import numpy\nprint(1)", "packages": ["numpy"], "timeout": 60000 });
+    prints(&server.run(asked), "1\n");
+    assert_eq!(
+        sets_of(&server),
+        ["python with numpy", "python with pandas"]
+    );
+    let health = server.get("/health").body;
+    assert_eq!(health["scheduler"]["totalTasks"], 5, "{health}");
+}
+
+#[test]
+fn only_the_operators_own_sources_are_installed_without_being_asked_for() {
+    let (index, workspace) = (Index::start(Trouble::None), Scratch::new("squatter"));
+    let server = with_index(&index, &workspace);
+    let answer = server.python("import snowballstemmer");
+    assert!(
+        answer
+            .stderr()
+            .contains("\"packages\": [\"snowballstemmer\"]"),
+        "{}",
+        answer.stderr()
+    );
+    assert_eq!(index.hits_of("/files/"), 0);
+}
+
+#[test]
+fn a_program_runs_without_the_packages_that_could_not_be_had_and_says_why_if_it_needs_them() {
+    let workspace = Scratch::new("cut-off");
+    // Nothing listens on that port.
+    let server = Server::start_python(&[
+        ("FAAS_PYODIDE_PACKAGES", "http://127.0.0.1:1/"),
+        ("FAAS_WORKSPACE", workspace.path()),
+    ]);
+    let guarded = "print(1)\ntry:\n    import numpy\nexcept ImportError:\n    print('without')";
+    prints(&server.python(guarded), "1\nwithout\n");
+    let answer = server.python("print('begun')\nimport numpy");
+    let stderr = answer.stderr();
+    assert_eq!((answer.outcome(), answer.stdout()), ("error", "begun\n"));
+    assert!(stderr.contains("No module named 'numpy'"), "{stderr}");
+    assert_eq!(
+        answer.last_stderr_line(),
+        "What the program imports could not be installed: numpy"
+    );
+    let sentence = "the source of packages that FAAS_PYODIDE_PACKAGES names could not be reached: no \
+                    connection; the operator of this server can set FAAS_PYODIDE_PACKAGES to a mirror, or to a \
+                    directory that `faas-server packages fetch` has filled";
+    assert!(stderr.contains(sentence), "{stderr}");
+    assert_eq!(
+        stderr.matches("could not be reached").count(),
+        1,
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_wanted_version_that_the_distribution_has_not_is_warned_of_and_the_pinned_one_used() {
+    let server = Server::start_python(&[
+        ("FAAS_PYODIDE_PACKAGES", &distribution()),
+        ("NUMPY_VERSION", ">=1.26,<2"),
+        ("PANDAS_VERSION", ">=2"),
+        ("SKLEARN_VERSION", ""),
+    ]);
+    let version = "import numpy\nprint(numpy.__version__)";
+    let used = server.run(json!({ "code": version, "timeout": 60000 }));
+    let warned = server.lines_with(
+        "the distribution of the pinned Pyodide has another version of a package than is wanted; it is used \
+         all the same",
+    );
+    let [warned] = warned.as_slice() else {
+        panic!("{warned:?}");
+    };
+    let fields = &warned["fields"];
+    assert_eq!(
+        (&fields["setting"], &fields["wanted"]),
+        (&json!("NUMPY_VERSION"), &json!(">=1.26,<2"))
+    );
+    assert_eq!(fields["used"].as_str().unwrap(), used.stdout().trim_end());
+}
+
+#[test]
+fn the_default_sources_are_those_that_setup_found_and_can_be_turned_off() {
+    let (index, workspace) = (Index::start(Trouble::None), Scratch::new("default-sources"));
+    let pyodide = Scratch::new("default-pyodide");
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/pyodide-dist")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() && path.file_name().unwrap() != "sources.json" {
+            std::os::unix::fs::symlink(&path, pyodide.0.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    // What `make setup` runs, with the settings of pip that it finds.
+    let found = std::process::Command::new("scripts/find-package-sources")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .arg(pyodide.path())
+        .env("PIP_INDEX_URL", index.address.replace("//", "//me:s3cret@"))
+        .output()
+        .unwrap();
+    assert!(
+        found.status.success(),
+        "{}",
+        String::from_utf8_lossy(&found.stderr)
+    );
+    let sources = std::fs::read_to_string(pyodide.0.join("sources.json")).unwrap();
+    let sources: serde_json::Value = serde_json::from_str(&sources).unwrap();
+    let distribution = sources["distribution"].as_str().unwrap();
+    let version = format!("/v{}/", pinned::pyodide());
+    assert!(
+        distribution.starts_with("https://") && distribution.contains(&version),
+        "{distribution}"
+    );
+    let set = [
+        ("FAAS_PYODIDE_DIR", pyodide.path()),
+        ("FAAS_WORKSPACE", workspace.path()),
+        ("FAAS_LANGUAGE", "python"),
+        ("FAAS_PYODIDE_PACKAGES", "off"),
+    ];
+    // Not set at all, which the servers of other tests do not leave it.
+    let mut command = std::process::Command::new(common::PROGRAM);
+    command.envs(set).env_remove("FAAS_PACKAGE_INDEX");
+    let server = Server::start_command(command).until_ready();
+    prints(&install(&server, "'snowballstemmer'", STEM), "run\n");
+    assert_eq!(index.hits_of("/files/snowballstemmer"), 1);
+    assert!(!server.log().contains("s3cret"), "{}", server.log());
+    for off in ["", "off"] {
+        let server = Server::start(&[&set[..], &[("FAAS_PACKAGE_INDEX", off)]].concat());
+        let answer = install(&server, "'attrs'", "");
+        assert!(
+            answer.stderr().contains("no package index is configured"),
+            "{}",
+            answer.stderr()
+        );
     }
 }

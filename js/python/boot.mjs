@@ -91,9 +91,8 @@ pyodide.registerJsModule("_faas_host", {
     isFinished = true;
     host.finish(exitCode, returnValue, limit);
   },
+  imports: host.imports,
   in_wheelhouse: host.inWheelhouse,
-  // One a line.
-  take_not_loaded: () => notLoaded.splice(0).join("\n"),
   package: host.package,
   pbkdf2: host.pbkdf2,
   provider: host.provider,
@@ -103,6 +102,8 @@ pyodide.registerJsModule("_faas_host", {
   set_alarm: host.setAlarm,
   sleep: host.sleep,
   stop_requested: host.stopRequested,
+  // One a line.
+  take_failures: () => [...new Set(failures.splice(0))].join("\n"),
   take_alarm: host.takeAlarm,
   wait: host.wait,
 });
@@ -124,18 +125,18 @@ for (const font of boot.fonts) {
 // Files of the distribution, whose package loader knows names and would read them from a disk, and
 // would tell the program's output what it does.
 const { packageManager } = pyodide._api;
-// What could not be had: the loader tells nobody, and goes on without.
-/** @type {string[]} */
-const notLoaded = [];
 packageManager.logStdout = () => {};
+// Why files could not be had since this was asked last: the loader goes on without them and says nothing.
+/** @type {string[]} */
+const failures = [];
 /** @type {(wanted: { normalizedName: string; name: string }) => Promise<Uint8Array>} */
 packageManager.downloadPackage = async ({ normalizedName, name }) => {
   const entry = pyodide._api.lockfile_packages[normalizedName];
   if (!entry) throw new Error(`the sandbox has no network; ask for ${name} by its name`);
   try {
     return host.package("distribution", entry.file_name, "");
-  } catch (/** @type {any} */ error) {
-    notLoaded.push(`${name}: ${error.message}`);
+  } catch (error) {
+    failures.push(error instanceof Error ? error.message : String(error));
     throw error;
   }
 };

@@ -4,6 +4,7 @@ micropip itself is the real one. Only the class through which it reaches the wor
 the supervisor, by project and file name.
 """
 
+import ast
 import asyncio
 import importlib
 import importlib.metadata
@@ -11,9 +12,11 @@ import importlib.util
 import re
 import sys
 
+import pyodide_js
+
 import _faas_host
 
-# Addresses of files in the supervisor's index answers (src/packages/listing.rs). micropip accepts
+# Addresses of files in the supervisor's index answers (crates/faas-packages/src/listing.rs). micropip accepts
 # a few schemes only; "emfs", for the virtual file system, is the one that means no network.
 FILE_URL_PREFIX = "emfs:/faas-packages/"
 
@@ -64,6 +67,14 @@ except ValidationError as error:
 }
 
 
+# Fields of statements that hold further statements, or what holds them.
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+# What every program can import. Some of Python's modules come as packages; micropip is never searched
+# for, since that would use its hook up.
+BUILT_IN = sys.stdlib_module_names - frozenset(pyodide_js._api._import_name_to_package_name.to_py())
+BUILT_IN |= {"js", "micropip", "pyodide", "pyodide_js"}
+
+
 class SourceError(OSError):
     """The supervisor's reason why a package cannot be had."""
 
@@ -104,7 +115,6 @@ class LockedPackages(dict):
 
 def make_layer(base):
     """The class that micropip takes as its environment."""
-    import pyodide_js
     from pyodide.ffi import to_js as pyodide_to_js
 
     class SandboxLayer(base):
@@ -158,11 +168,12 @@ def with_reasons(install):
 
     async def install_with_reasons(*args, **kwargs):
         _reasons.clear()
+        _faas_host.take_failures()
         try:
-            result = await install(*args, **kwargs)
-            if lacking := _faas_host.take_not_loaded():
-                raise SourceError(lacking)
-            return result
+            installed = await install(*args, **kwargs)
+            if reason := _faas_host.take_failures():
+                raise SourceError(reason)
+            return installed
         except Exception as error:
             for reason in dict.fromkeys(_reasons):
                 if reason not in str(error):
@@ -228,10 +239,33 @@ def normalize(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def missing_packages(modules):
-    """The packages to install so that `modules` can be imported, as far as sources have them."""
-    missing = (module for module in modules if not is_there(module))
-    return [package for module in missing if (package := provider(module))]
+def ask_for_imports(tree):
+    """Have the program run where its imports are, if a source has packages for them.
+
+    Returns if it is to run here. What is part of Python needs no search, so that programs which import
+    nothing else pay for the look at their statements only.
+    """
+    if modules := sorted(name for name in imported(tree) - BUILT_IN if not is_there(name)):
+        try:
+            ask(_faas_host.imports, "\n".join(modules))
+        except SourceError:
+            pass  # Importing them says what is missing.
+
+
+def imported(tree):
+    """Top-level modules that a program imports anywhere. Visits statements only, which is quick."""
+    found, pending = set(), [tree.body]
+    while pending:
+        for node in pending.pop():
+            kind = type(node)
+            if kind is ast.Import:
+                found.update(alias.name.partition(".")[0] for alias in node.names)
+            elif kind is ast.ImportFrom:
+                if node.level == 0:
+                    found.add(node.module.partition(".")[0])
+            else:
+                pending += [block for name in BLOCKS if (block := getattr(node, name, None))]
+    return found
 
 
 def is_there(module):

@@ -16,6 +16,7 @@ import {
   op_faas_invocation,
   op_faas_now,
   op_faas_in_wheelhouse,
+  op_faas_imports,
   op_faas_package,
   op_faas_pbkdf2,
   op_faas_provider,
@@ -161,6 +162,8 @@ const host = {
   /** @type {(exitCode: number, returnValue?: string | null, limit?: Limit | null) => void} */
   finish: (exitCode, returnValue, limit) =>
     op_faas_finish(exitCode, returnValue ?? null, limit ?? null),
+  /** @type {(modules: string) => void} */
+  imports: (modules) => op_faas_imports(modules),
   inputFiles: () => op_faas_input_files(),
   invocation: () => op_faas_invocation(),
   interruptBuffer: () => new Uint8Array(op_faas_interrupt_buffer()),

@@ -11,8 +11,6 @@ import sys
 import traceback
 import types
 
-import pyodide.code
-
 import _faas_ending
 import _faas_figures
 import _faas_fresh
@@ -70,7 +68,7 @@ def invoke(has_stdin, entry_point, arguments):
 def run(source, input_json, scratch, auto_install):
     """Run `source` as __main__, or with `scratch` in a module that is thrown away (warm-up).
 
-    With `auto_install`, packages that it imports and that sources have are installed before.
+    With `auto_install`, the supervisor is asked for packages that it imports and that are not there.
     """
     module = types.ModuleType("__main__") if scratch else sys.modules["__main__"]
     names = module.__dict__
@@ -80,9 +78,7 @@ def run(source, input_json, scratch, auto_install):
     _faas_ending.begin()
     try:
         names["input_data"] = None if input_json is None else json.loads(input_json)
-        if auto_install:
-            install_imports(source)
-        value = execute(source.removeprefix(BOM), names)
+        value = execute(source.removeprefix(BOM), names, auto_install)
         if _returned is not UNSET:
             value = _returned
         elif value is None:
@@ -104,11 +100,13 @@ def run(source, input_json, scratch, auto_install):
         _faas_host.finish(changed, result, limit)
 
 
-def execute(source, names):
+def execute(source, names, auto_install):
     """Run the program; the value of the expression that it ends in, or None."""
     lines = io.StringIO(source, newline=None).readlines()
     linecache.cache[_file_name] = (len(source), None, lines, _file_name)
     tree = compile(source, _file_name, "exec", FLAGS | ast.PyCF_ONLY_AST, True)
+    if auto_install and "import" in source:
+        _faas_packages.ask_for_imports(tree)
     if tree.body and isinstance(tree.body[-1], ast.Expr) and not is_quiet(tree.body[-1], lines):
         # One compilation for all: the last expression becomes an assignment.
         last = tree.body[-1]
@@ -144,16 +142,6 @@ def exit_status(code):
         return code if -(2**31) <= code < 2**31 else 255
     print(code, file=sys.stderr)
     return 1
-
-
-def install_imports(source):
-    """Install what the program imports and is not there."""
-    try:
-        modules = pyodide.code.find_imports(source)
-    except SyntaxError:
-        return
-    if packages := _faas_packages.missing_packages(modules):
-        _faas_packages.install(packages)
 
 
 def install(requirements):

@@ -2,6 +2,7 @@
 
 pub mod compile;
 pub mod healthcheck;
+pub mod packages;
 pub mod run;
 pub mod serve;
 pub mod zygote;

@@ -32,6 +32,12 @@ use serde_json::json;
 /// Path of the program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_faas-server");
 
+/// Settings that keep a server from looking for packages outside of this machine.
+pub const NO_SOURCES: [(&str, &str); 2] = [
+    ("FAAS_PYODIDE_PACKAGES", "off"),
+    ("FAAS_PACKAGE_INDEX", "off"),
+];
+
 /// A started `faas-server`. Stopped when dropped.
 pub struct Server {
     child: Child,
@@ -139,6 +145,11 @@ impl Server {
             .any(|(name, _)| name == "FAAS_LOG_FORMAT")
         {
             command.env("FAAS_LOG_FORMAT", "json");
+        }
+        for (name, value) in NO_SOURCES {
+            if !command.get_envs().any(|(known, _)| known == name) {
+                command.env(name, value);
+            }
         }
         command
             .env_remove("FAAS_PORT")

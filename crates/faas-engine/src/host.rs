@@ -55,6 +55,8 @@ pub enum PackageReply {
     InWheelhouse(bool),
     /// `None` if no source has a package for the module.
     Provider(Option<String>),
+    /// The program is to run with what there is.
+    RunHere,
 }
 
 /// Discards output: the host while a zygote boots and warms up.
@@ -329,7 +331,9 @@ pub fn op_faas_package(
     };
     match ask(&state, request)? {
         PackageReply::Contents(contents) => Ok(contents.into()),
-        PackageReply::InWheelhouse(_) | PackageReply::Provider(_) => Err(other_answer()),
+        PackageReply::InWheelhouse(_) | PackageReply::Provider(_) | PackageReply::RunHere => {
+            Err(other_answer())
+        }
     }
 }
 
@@ -341,7 +345,9 @@ pub fn op_faas_in_wheelhouse(
 ) -> Result<bool, JsErrorBox> {
     match ask(&state, PackageRequest::InWheelhouse { name: &name })? {
         PackageReply::InWheelhouse(there) => Ok(there),
-        PackageReply::Contents(_) | PackageReply::Provider(_) => Err(other_answer()),
+        PackageReply::Contents(_) | PackageReply::Provider(_) | PackageReply::RunHere => {
+            Err(other_answer())
+        }
     }
 }
 
@@ -354,7 +360,24 @@ pub fn op_faas_provider(
 ) -> Result<Option<String>, JsErrorBox> {
     match ask(&state, PackageRequest::Provider { module: &module })? {
         PackageReply::Provider(package) => Ok(package),
-        PackageReply::Contents(_) | PackageReply::InWheelhouse(_) => Err(other_answer()),
+        PackageReply::Contents(_) | PackageReply::InWheelhouse(_) | PackageReply::RunHere => {
+            Err(other_answer())
+        }
+    }
+}
+
+/// Tells the supervisor which modules a program imports and does not have, one a line. Returns if the
+/// program is to run here; otherwise this process is ended meanwhile.
+#[op2(fast)]
+pub fn op_faas_imports(
+    state: Rc<RefCell<OpState>>,
+    #[string] modules: String,
+) -> Result<(), JsErrorBox> {
+    match ask(&state, PackageRequest::Imports { modules: &modules })? {
+        PackageReply::RunHere => Ok(()),
+        PackageReply::Contents(_) | PackageReply::InWheelhouse(_) | PackageReply::Provider(_) => {
+            Err(other_answer())
+        }
     }
 }
 

@@ -49,7 +49,7 @@ pub struct Program<'a> {
     /// JSON text of the request's `input`, if it had one.
     pub input: Option<&'a str>,
     pub invocation: &'a Invocation,
-    /// Whether to install missing packages that it imports.
+    /// Whether to ask for missing packages that it imports before it is run.
     pub auto_install: bool,
     /// What it finds in its working directory.
     pub files: &'a [JobFile],

@@ -48,6 +48,7 @@ deno_core::extension!(
         host::op_faas_decode_latin1,
         host::op_faas_decode_utf16,
         host::op_faas_finish,
+        host::op_faas_imports,
         host::op_faas_input_files,
         host::op_faas_interrupt_buffer,
         host::op_faas_invocation,

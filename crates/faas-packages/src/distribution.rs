@@ -19,13 +19,15 @@ use super::names::invalid;
 use super::names::is_file_name;
 use super::remote::Remote;
 
-const SETTING: &str = "FAAS_PYODIDE_PACKAGES";
+/// The setting that names it.
+pub const DISTRIBUTION_SETTING: &str = "FAAS_PYODIDE_PACKAGES";
 pub const LOCK_FILE: &str = "pyodide-lock.json";
 
 /// Where the files come from.
 enum Source {
     Directory(PathBuf),
-    Mirror(Arc<Remote>),
+    /// What the directory does not have comes from the mirror.
+    Mirror(Arc<Remote>, Option<PathBuf>),
 }
 
 pub struct Distribution {
@@ -42,18 +44,22 @@ pub fn own_lock(distribution: &str) -> Option<PathBuf> {
 impl Distribution {
     /// `bundled` is the lock of the Pyodide that this server runs. A directory's own lock takes
     /// precedence; a mirror serves files only.
-    pub fn open(address: &str, bundled: &Arc<Lock>) -> Result<Self, OpenError> {
+    pub fn open(
+        address: &str,
+        prepared: Option<&Path>,
+        bundled: &Arc<Lock>,
+    ) -> Result<Self, OpenError> {
         if address.starts_with("http://") || address.starts_with("https://") {
-            let remote = Remote::parse(SETTING, address)?;
+            let remote = Remote::parse(DISTRIBUTION_SETTING, address)?;
             return Ok(Self {
-                source: Source::Mirror(Arc::new(remote)),
+                source: Source::Mirror(Arc::new(remote), prepared.map(Path::to_owned)),
                 lock: bundled.clone(),
             });
         }
         let directory = PathBuf::from(address);
         if !directory.is_dir() {
             return Err(OpenError::Setting {
-                setting: SETTING,
+                setting: DISTRIBUTION_SETTING,
                 problem: "is neither a directory nor an http(s) address".into(),
             });
         }
@@ -74,7 +80,7 @@ impl Distribution {
     /// The mirror, if it is one.
     pub fn remote(&self) -> Option<&Remote> {
         match &self.source {
-            Source::Mirror(remote) => Some(remote),
+            Source::Mirror(remote, _) => Some(remote),
             Source::Directory(_) => None,
         }
     }
@@ -108,7 +114,11 @@ impl Distribution {
             ))
         };
         match &self.source {
-            Source::Mirror(remote) => {
+            Source::Mirror(_, Some(prepared)) if prepared.join(name).is_file() => {
+                let (path, name) = (prepared.join(name), name.to_owned());
+                files.read(LocalFile { name, path, sha256 }, room).await
+            }
+            Source::Mirror(remote, _) => {
                 let file = RemoteFile {
                     name: name.to_owned(),
                     url: remote.below(name),

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::distribution::DISTRIBUTION_SETTING;
 use super::names::quoted;
 
 /// Why a package request was refused or failed.
@@ -99,8 +100,14 @@ pub enum PackageError {
         after: Duration,
     },
     /// The source could not be reached, or the connection broke.
-    #[error("the package source could not be reached: {reason}; try again later")]
+    #[error(
+        "the source of packages that {setting} names could not be reached: {reason}; the operator of this \
+         server can set {setting} to {}",
+        alternative(.setting)
+    )]
     Unreachable {
+        /// The setting that names it, or stands for its default.
+        setting: &'static str,
         /// Host of the source.
         host: String,
         /// What happened.
@@ -166,6 +173,16 @@ impl PackageError {
     pub fn store(doing: &'static str, cause: &dyn std::error::Error) -> Self {
         tracing::error!(%cause, doing, "package store failed");
         Self::Store
+    }
+}
+
+/// What a source that cannot be reached can be replaced by.
+fn alternative(setting: &str) -> &'static str {
+    match setting {
+        DISTRIBUTION_SETTING => {
+            "a mirror, or to a directory that `faas-server packages fetch` has filled"
+        }
+        _ => "a mirror, or FAAS_WHEELHOUSE to a directory of wheels",
     }
 }
 

@@ -1,8 +1,10 @@
 //! Fetching over HTTP: timeouts, limits, retries, and redirects within https.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,15 +23,24 @@ use url::Url;
 
 use super::error::OpenError;
 use super::error::PackageError;
+use super::guard;
 use super::hosts::Hosts;
 use super::hosts::Resolver;
 use super::remote;
 use super::remote::Remote;
 use super::retry;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Less than the time that a request has by default: a program is to be told, not stopped.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a source that could not be reached is not tried again: those who ask next should not wait
+/// for it, too.
+const UNREACHABLE_FOR: Duration = Duration::from_secs(20);
+/// Most sources that are remembered as such. There are few: those of the settings, and where their files are.
+const MAX_UNREACHABLE: usize = 64;
 /// Longest pause of a source in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Why a source counts as one that cannot be reached.
+const NO_CONNECTION: &str = "no connection";
 const MAX_REDIRECTS: usize = 5;
 /// Most requests at once; more wait, so that no program can flood a source through this server.
 const MAX_REQUESTS: usize = 16;
@@ -40,6 +51,8 @@ pub struct Http {
     timeout: Duration,
     retries: u32,
     permits: Semaphore,
+    /// Hosts with ports that could not be reached, until when they are not tried again, and what was wrong.
+    unreachable: Mutex<HashMap<String, (Instant, &'static str)>>,
     pub hosts: Arc<Hosts>,
 }
 
@@ -115,6 +128,7 @@ impl Http {
             timeout,
             retries,
             permits: Semaphore::new(MAX_REQUESTS),
+            unreachable: Mutex::default(),
             hosts,
         })
     }
@@ -125,9 +139,40 @@ impl Http {
         request: &Request<'_>,
         sink: &mut impl Sink,
     ) -> Result<Head, PackageError> {
-        tokio::time::timeout(self.timeout, self.attempts(request, sink))
+        if let Some(error) = self.known_unreachable(request) {
+            return Err(error);
+        }
+        let got = tokio::time::timeout(self.timeout, self.attempts(request, sink))
             .await
-            .unwrap_or_else(|_| Err(self.timed_out(request.url)))
+            .unwrap_or_else(|_| Err(self.timed_out(request.url)));
+        if let Err(PackageError::Unreachable { host, reason, .. }) = &got {
+            self.remember_unreachable(host, reason);
+        }
+        got
+    }
+
+    /// The error of a source that could not be reached a moment ago.
+    fn known_unreachable(&self, request: &Request<'_>) -> Option<PackageError> {
+        let host = remote::host(request.url);
+        let (until, reason) = *guard(&self.unreachable).get(&host)?;
+        (Instant::now() < until).then(|| PackageError::Unreachable {
+            setting: request.remote.setting(),
+            host,
+            reason,
+        })
+    }
+
+    /// A connection that was there and broke says nothing of the next one.
+    fn remember_unreachable(&self, host: &str, reason: &'static str) {
+        if reason != NO_CONNECTION {
+            return;
+        }
+        let now = Instant::now();
+        let mut unreachable = guard(&self.unreachable);
+        unreachable.retain(|_, (until, _)| now < *until);
+        if unreachable.len() < MAX_UNREACHABLE {
+            unreachable.insert(host.to_owned(), (now + UNREACHABLE_FOR, reason));
+        }
     }
 
     async fn attempts(
@@ -176,7 +221,7 @@ impl Http {
         let response = get
             .send()
             .await
-            .map_err(|error| self.broken(request.url, &error))?;
+            .map_err(|error| self.broken(request.url, request.remote, &error))?;
         check_status(&response)?;
         if response
             .content_length()
@@ -192,7 +237,7 @@ impl Http {
         let mut body = response.bytes_stream();
         let mut taken = 0;
         while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| self.broken(&head.url, &error))?;
+            let chunk = chunk.map_err(|error| self.broken(&head.url, request.remote, &error))?;
             taken += chunk.len() as u64;
             if taken > request.limit {
                 return Err(too_large(request));
@@ -204,7 +249,7 @@ impl Http {
 
     /// Describes what went wrong with a connection, without the address that reqwest's error
     /// carries.
-    fn broken(&self, url: &Url, error: &reqwest::Error) -> Failure {
+    fn broken(&self, url: &Url, remote: &Remote, error: &reqwest::Error) -> Failure {
         let host = remote::host(url);
         let cause = innermost(error);
         if error.is_redirect() {
@@ -217,11 +262,21 @@ impl Http {
             return soon(PackageError::Timeout { host, after });
         }
         let reason = if error.is_connect() {
-            "no connection"
+            NO_CONNECTION
         } else {
             "the connection broke"
         };
-        soon(PackageError::Unreachable { host, reason })
+        let setting = remote.setting();
+        let unreachable = PackageError::Unreachable {
+            setting,
+            host,
+            reason,
+        };
+        // Another attempt would take as long, and the program waits.
+        if error.is_connect() && error.is_timeout() {
+            return never(unreachable);
+        }
+        soon(unreachable)
     }
 
     fn timed_out(&self, url: &Url) -> PackageError {

@@ -33,6 +33,7 @@ mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
+mod version;
 mod weighted;
 mod wheelhouse;
 
@@ -52,6 +53,7 @@ pub use error::PackageError;
 pub use http::innermost;
 pub use names::ProjectName;
 pub use settings::PackageSettings;
+pub use settings::WantedVersion;
 pub use stats::PackageStats;
 
 /// The package sources and their cache. Cheap to clone; clones share everything.
@@ -169,6 +171,36 @@ impl Packages {
     pub async fn provider(&self, module: &str) -> Result<Option<String>, PackageError> {
         let found = self.sources()?.provider(module).await?;
         Ok(found.map(|name| name.to_string()))
+    }
+
+    /// What to install for a top-level module, out of the operator's own sources: the wheelhouse and
+    /// the distribution. These may be installed without being asked for; what an index calls by a module's
+    /// name may be anybody's.
+    ///
+    /// # Errors
+    /// [`PackageError::Disabled`], or an unreadable wheelhouse.
+    pub async fn own_provider(&self, module: &str) -> Result<Option<String>, PackageError> {
+        let sources = self.sources()?;
+        let found = sources.own_provider(module).await?;
+        Ok(found.map(|name| sources.requirement(&name)))
+    }
+
+    /// The files of the distribution that these projects and all that they need consist of, by project.
+    ///
+    /// # Errors
+    /// [`PackageError::Disabled`], a forbidden name, or [`PackageError::NotFound`] for a project that the
+    /// distribution does not have.
+    pub fn distribution_files(
+        &self,
+        projects: &[&str],
+    ) -> Result<Vec<(String, String)>, PackageError> {
+        self.sources()?.distribution_files(projects)
+    }
+
+    /// Whether a process with the packages `installed` has those `wanted`, dependencies included.
+    pub fn covers(&self, installed: &[ProjectName], wanted: &[ProjectName]) -> bool {
+        let sources = self.sources.as_ref();
+        sources.is_some_and(|sources| sources.covers(installed, wanted))
     }
 
     /// Whether the wheelhouse has a project.

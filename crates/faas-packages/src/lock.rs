@@ -1,6 +1,7 @@
 //! `pyodide-lock.json`: what Pyodide's distribution holds, with digests and import names.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use serde::Deserialize;
@@ -16,6 +17,8 @@ pub struct Lock {
     imports: HashMap<String, ProjectName>,
     /// Versions by project.
     versions: BTreeMap<ProjectName, String>,
+    /// What each project needs.
+    depends: HashMap<ProjectName, Vec<ProjectName>>,
 }
 
 /// A file of the distribution.
@@ -39,6 +42,8 @@ struct PackageJson {
     sha256: String,
     #[serde(default)]
     imports: Vec<String>,
+    #[serde(default)]
+    depends: Vec<String>,
 }
 
 impl Lock {
@@ -50,6 +55,7 @@ impl Lock {
             files: HashMap::new(),
             imports: HashMap::new(),
             versions: BTreeMap::new(),
+            depends: HashMap::new(),
         };
         for package in json.packages.into_values() {
             let (Ok(project), Some(sha256), true) = (
@@ -66,6 +72,9 @@ impl Lock {
             for import in package.imports {
                 lock.imports.insert(import, project.clone());
             }
+            let depends = package.depends.iter();
+            let depends = depends.filter_map(|name| ProjectName::parse(name).ok());
+            lock.depends.insert(project.clone(), depends.collect());
             lock.versions.insert(project.clone(), package.version);
             lock.files
                 .insert(package.file_name, LockedFile { project, sha256 });
@@ -80,6 +89,30 @@ impl Lock {
     /// The version of a project, if the distribution has it.
     pub fn version(&self, project: &ProjectName) -> Option<&str> {
         self.versions.get(project).map(String::as_str)
+    }
+
+    /// The file of a project.
+    pub fn file_of(&self, project: &ProjectName) -> Option<&str> {
+        let mut files = self.files.iter();
+        let found = files.find(|(_, file)| file.project == *project);
+        found.map(|(name, _)| name.as_str())
+    }
+
+    /// These projects and all that they need, as far as the lock names them.
+    pub fn with_dependencies(
+        &self,
+        projects: impl IntoIterator<Item = ProjectName>,
+    ) -> BTreeSet<ProjectName> {
+        let mut found = BTreeSet::new();
+        let mut pending: Vec<ProjectName> = projects.into_iter().collect();
+        while let Some(project) = pending.pop() {
+            if let Some(depends) = self.depends.get(&project)
+                && found.insert(project)
+            {
+                pending.extend(depends.iter().cloned());
+            }
+        }
+        found
     }
 
     pub fn projects(&self) -> impl Iterator<Item = &ProjectName> {

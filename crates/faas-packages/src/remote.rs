@@ -12,6 +12,8 @@ use super::error::OpenError;
 pub struct Remote {
     base: Url,
     credentials: Option<Credentials>,
+    /// Which setting names it.
+    setting: &'static str,
 }
 
 struct Credentials {
@@ -39,7 +41,11 @@ impl Remote {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        Ok(Self { base, credentials })
+        Ok(Self {
+            base,
+            credentials,
+            setting,
+        })
     }
 
     /// The address of something below the base. `path` must be made of checked names.
@@ -51,6 +57,10 @@ impl Remote {
 
     pub fn base(&self) -> &Url {
         &self.base
+    }
+
+    pub fn setting(&self) -> &'static str {
+        self.setting
     }
 
     /// Whether what comes from there passes a network unprotected.

@@ -6,6 +6,16 @@ use std::time::Duration;
 
 use super::distribution::own_lock;
 
+/// Which versions of a project will do.
+#[derive(Clone, Debug)]
+pub struct WantedVersion {
+    /// The setting that says so.
+    pub setting: &'static str,
+    pub project: &'static str,
+    /// A range as PEP 440 has them.
+    pub range: String,
+}
+
 /// Settings of the package sources. [`PackageSettings::new`] has the defaults.
 #[derive(Clone)]
 pub struct PackageSettings {
@@ -16,6 +26,8 @@ pub struct PackageSettings {
     /// Pyodide's distribution: a directory or an http(s) address (`FAAS_PYODIDE_PACKAGES`). A
     /// `pyodide-lock.json` in the directory takes precedence over [`Self::bundled_lock`].
     pub distribution: Option<String>,
+    /// Files of the distribution that were fetched ahead, used before those of an address.
+    pub prepared: Option<PathBuf>,
     /// The lock file of the bundled Pyodide.
     pub bundled_lock: PathBuf,
     /// Base address of a package index with a Simple API, in JSON or HTML (`FAAS_PACKAGE_INDEX`).
@@ -30,6 +42,9 @@ pub struct PackageSettings {
     pub allow: Option<Vec<String>>,
     /// Projects that may not be used, even if allowed (`FAAS_PACKAGE_DENY`).
     pub deny: Vec<String>,
+    /// Versions that are wanted of some projects. The distribution has one of each and comes first; a range
+    /// that it is not in is warned of.
+    pub versions: Vec<WantedVersion>,
     /// Where fetched files are kept.
     pub cache_dir: PathBuf,
     /// Most bytes to keep there; the least recently used files are evicted first.
@@ -50,12 +65,14 @@ impl PackageSettings {
             enabled: true,
             wheelhouse: None,
             distribution: None,
+            prepared: None,
             bundled_lock,
             index: None,
             index_fresh_for: Duration::from_mins(5),
             hosts: Vec::new(),
             allow: None,
             deny: Vec::new(),
+            versions: Vec::new(),
             cache_dir,
             cache_bytes: 2 << 30,
             max_file_bytes: 256 << 20,

@@ -1,5 +1,6 @@
 //! The configured sources, asked in order: wheelhouse, distribution, index.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,9 +22,11 @@ use super::names::Wanted;
 use super::policy::Policy;
 use super::remote::Remote;
 use super::settings::PackageSettings;
+use super::settings::WantedVersion;
 use super::stats::Counters;
 use super::stats::PackageStats;
 use super::store::Store;
+use super::version::VersionRange;
 use super::wheelhouse::Wheelhouse;
 
 pub struct Sources {
@@ -32,6 +35,8 @@ pub struct Sources {
     distribution: Option<Distribution>,
     index: Option<Index>,
     files: Files,
+    /// Versions that are wanted.
+    ranges: HashMap<ProjectName, VersionRange>,
     /// Knows which project provides which module, even without a distribution.
     bundled_lock: Arc<Lock>,
 }
@@ -50,9 +55,15 @@ impl Sources {
             directory => directory.clone().map(Wheelhouse::new),
         };
         let distribution = match &settings.distribution {
-            Some(address) => Some(Distribution::open(address, &bundled_lock)?),
+            Some(address) => Some(Distribution::open(
+                address,
+                settings.prepared.as_deref(),
+                &bundled_lock,
+            )?),
             None => None,
         };
+        let locked = distribution.as_ref().map(Distribution::lock);
+        let ranges = wanted_versions(&settings.versions, locked)?;
         let index = match &settings.index {
             Some(address) => Some(Remote::parse("FAAS_PACKAGE_INDEX", address)?),
             None => None,
@@ -82,8 +93,18 @@ impl Sources {
             distribution,
             index,
             files: Files::new(http, Arc::new(store), counters, settings.max_file_bytes),
+            ranges,
             bundled_lock,
         })
+    }
+
+    /// How to ask for a project: in the versions that are wanted, if there is a choice.
+    pub fn requirement(&self, name: &ProjectName) -> String {
+        let is_locked = self.lock().is_some_and(|lock| lock.version(name).is_some());
+        match self.ranges.get(name) {
+            Some(range) if !is_locked => format!("{name}{}", range.as_str()),
+            _ => name.to_string(),
+        }
     }
 
     /// Checks a project's name, and whether the policy lets it be used.
@@ -198,16 +219,31 @@ impl Sources {
     }
 
     pub async fn distribution_file(&self, file: &str, room: u64) -> Result<Bytes, PackageError> {
-        let distribution = self.distribution.as_ref().ok_or_else(|| {
-            PackageError::NotFound(
-                "no distribution of Pyodide is configured; the operator of this server sets one \
-                 with FAAS_PYODIDE_PACKAGES"
-                    .into(),
-            )
-        })?;
+        let distribution = self.distribution.as_ref().ok_or_else(no_distribution)?;
         let (project, sha256) = distribution.locked(file)?;
         self.policy.check(project)?;
         distribution.read(file, sha256, &self.files, room).await
+    }
+
+    /// The files of these projects and of all that they need, by project.
+    pub fn distribution_files(
+        &self,
+        projects: &[&str],
+    ) -> Result<Vec<(String, String)>, PackageError> {
+        let lock = self.lock().ok_or_else(no_distribution)?;
+        let mut wanted = Vec::new();
+        for text in projects {
+            let name = self.allowed(text)?;
+            if lock.version(&name).is_none() {
+                let sentence = format!("Pyodide's distribution has no package '{name}'");
+                return Err(PackageError::NotFound(sentence));
+            }
+            wanted.push(name);
+        }
+        let all = lock.with_dependencies(wanted).into_iter();
+        let files =
+            all.filter_map(|name| Some((name.to_string(), lock.file_of(&name)?.to_owned())));
+        Ok(files.collect())
     }
 
     /// The lock file of the distribution.
@@ -227,6 +263,34 @@ impl Sources {
             }
         }
         Ok(None)
+    }
+
+    /// The package that provides a module, out of the operator's own sources: the wheelhouse, and what the
+    /// lock file names for it. What an index calls by the same name may be anybody's.
+    pub async fn own_provider(&self, module: &str) -> Result<Option<ProjectName>, PackageError> {
+        for name in self.providers(module) {
+            let is_locked = self.lock().and_then(|lock| lock.provider(module)) == Some(&name);
+            if is_locked || self.in_wheelhouse(&name).await? {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether what is installed for `installed` has all of `wanted`, both without versions: because it is
+    /// named, or because the distribution says that something named needs it.
+    pub fn covers(&self, installed: &[ProjectName], wanted: &[ProjectName]) -> bool {
+        if wanted.iter().all(|name| installed.contains(name)) {
+            return true;
+        }
+        // A local wheel may need other things than the distribution's of the same name.
+        let lock = self.lock().filter(|_| self.wheelhouse.is_none());
+        lock.is_some_and(|lock| {
+            let there = lock.with_dependencies(installed.iter().cloned());
+            wanted
+                .iter()
+                .all(|name| there.contains(name) || installed.contains(name))
+        })
     }
 
     /// Packages that may provide a top-level module, the most likely first.
@@ -263,6 +327,47 @@ impl Sources {
     pub fn stats(&self) -> PackageStats {
         self.files.counters.read(self.files.store.usage())
     }
+}
+
+/// The ranges by project. Warns of what the distribution does not have.
+fn wanted_versions(
+    wanted: &[WantedVersion],
+    locked: Option<&Lock>,
+) -> Result<HashMap<ProjectName, VersionRange>, OpenError> {
+    let mut ranges = HashMap::new();
+    for WantedVersion {
+        setting,
+        project,
+        range,
+    } in wanted
+    {
+        let invalid = |problem| OpenError::Setting { setting, problem };
+        let range = VersionRange::parse(range)
+            .map_err(|problem| invalid(format!("cannot be used: {problem}")))?;
+        let project = ProjectName::parse(project).map_err(|error| invalid(error.to_string()))?;
+        if let Some(version) = locked.and_then(|lock| lock.version(&project))
+            && !range.contains(version)
+        {
+            tracing::warn!(
+                setting,
+                %project,
+                wanted = range.as_str(),
+                used = version,
+                "the distribution of the pinned Pyodide has another version of a package than is wanted; it is \
+                 used all the same"
+            );
+        }
+        ranges.insert(project, range);
+    }
+    Ok(ranges)
+}
+
+fn no_distribution() -> PackageError {
+    PackageError::NotFound(
+        "no distribution of Pyodide is configured; the operator of this server sets one with \
+         FAAS_PYODIDE_PACKAGES"
+            .into(),
+    )
 }
 
 fn not_named(source: &str, file: &str) -> PackageError {

@@ -7,6 +7,7 @@ use faas_packages::Packages;
 use faas_protocol as protocol;
 use faas_protocol::ByteSize;
 use faas_protocol::Job;
+use faas_protocol::PackageRequest;
 use faas_protocol::SandboxEvent;
 use faas_protocol::Usage;
 use faas_protocol::is_file_name;
@@ -68,7 +69,7 @@ impl<'a> Execution<'a> {
 
     /// Follows the program to its end, which uses the sandbox up. What is kept of its output also
     /// goes to `live` as it comes.
-    pub async fn finish(mut self, packages: &Packages, live: Option<&Live>) -> Report {
+    pub async fn finish(mut self, packages: &Packages, live: Option<&Live>) -> Finished {
         let limits = &self.job.limits;
         let mut output = Output::new(limits.output, live.cloned());
         let mut broker = PackageBroker::for_program(packages, limits.memory);
@@ -76,11 +77,16 @@ impl<'a> Execution<'a> {
         let deadline = self.started + limits.wall;
         let memory = self.sandbox.watch_memory(limits.memory);
         let sandbox = &mut self.sandbox;
-        let (mut outcome, stop) = tokio::select! {
+        let asks = self.job.auto_install;
+        let followed = tokio::select! {
             biased;
             // A flood of frames must not keep the watch from being heard.
-            () = memory.until_exceeded() => (None, Some(Stop::Memory)),
-            followed = follow(sandbox, &mut output, &mut files, &mut broker, deadline) => followed,
+            () = memory.until_exceeded() => Followed::Ended(None, Some(Stop::Memory)),
+            followed = follow(sandbox, &mut output, &mut files, &mut broker, deadline, asks) => followed,
+        };
+        let (mut outcome, stop) = match followed {
+            Followed::Ended(outcome, stop) => (outcome, stop),
+            Followed::Lacks(packages) => return Finished::Lacks(packages),
         };
         if let Some(outcome) = &mut outcome {
             outcome.drop_long_value(limits.return_value);
@@ -105,8 +111,22 @@ impl<'a> Execution<'a> {
             timings,
             files: files.taken,
         };
-        ending.into_report(self.sandbox.id(), output, self.job)
+        let report = ending.into_report(self.sandbox.id(), output, self.job);
+        Finished::Reported(Box::new(report))
     }
+}
+
+/// How an execution ended.
+pub enum Finished {
+    Reported(Box<Report>),
+    /// The program did not begin. It imports these packages, which its sandbox does not have.
+    Lacks(Vec<String>),
+}
+
+/// What following a sandbox led to.
+enum Followed {
+    Ended(Option<Outcome>, Option<Stop>),
+    Lacks(Vec<String>),
 }
 
 /// Most files of one execution.
@@ -151,14 +171,19 @@ impl Files {
     }
 }
 
-/// Takes the sandbox's frames until it has finished, broke off, or was stopped.
+/// Takes the sandbox's frames until it has finished, broke off, or was stopped. The first may say what the
+/// program imports, if it `asks` for packages. A later one is answered without them: the program has begun
+/// then, and is not begun again. A sandbox that lies about it runs its program twice, with packages that it
+/// could have had by name.
 async fn follow(
     sandbox: &mut Sandbox,
     output: &mut Output,
     files: &mut Files,
     broker: &mut PackageBroker,
     deadline: Instant,
-) -> (Option<Outcome>, Option<Stop>) {
+    asks: bool,
+) -> Followed {
+    let mut is_first = asks;
     let mut stop = None;
     let mut limit = TimeLimit::new(deadline);
     let mut is_overdue = false;
@@ -174,13 +199,13 @@ async fn follow(
                 match limit.step(Instant::now(), sandbox.cpu_time()) {
                     Step::Ask => sandbox.signal(Signal::USR1),
                     Step::Wait => {}
-                    Step::Kill => return (None, stop),
+                    Step::Kill => return Followed::Ended(None, stop),
                 }
                 continue;
             }
         };
         let Ok(Some(frame)) = frame else {
-            return (None, stop);
+            return Followed::Ended(None, stop);
         };
         output.count_frame(frame.len());
         match protocol::decode(&frame) {
@@ -197,7 +222,7 @@ async fn follow(
                     limit,
                     stages,
                 };
-                return (Some(outcome), stop);
+                return Followed::Ended(Some(outcome), stop);
             }
             Ok(SandboxEvent::File {
                 name,
@@ -209,27 +234,40 @@ async fn follow(
                 }
             }
             Ok(SandboxEvent::Package(request)) => {
+                if let PackageRequest::Imports { modules } = request
+                    && is_first
+                {
+                    let found = broker.packages_for(modules);
+                    match tokio::time::timeout_at(limit.due, found).await {
+                        Ok(packages) if packages.is_empty() => {}
+                        Ok(packages) => return Followed::Lacks(packages),
+                        Err(_) => return Followed::Ended(None, Some(Stop::WallTime)),
+                    }
+                }
                 let answered = broker.answer(request, &mut sandbox.socket);
                 // The program waits for the answer and could not heed a soft stop.
                 match tokio::time::timeout_at(limit.due, answered).await {
                     // One that is gone may have said why before; its last frames are still to be read.
                     Ok(Ok(()) | Err(BrokerError::Gone(_))) => {}
                     Ok(Err(BrokerError::TooManyQuestions)) => {
-                        return (None, Some(Stop::Questions));
+                        return Followed::Ended(None, Some(Stop::Questions));
                     }
-                    Err(_) => return (None, Some(Stop::WallTime)),
+                    Err(_) => return Followed::Ended(None, Some(Stop::WallTime)),
                 }
             }
             Ok(SandboxEvent::Failed { stage, errno }) => {
                 let error = SandboxError::Failed { stage, errno };
                 tracing::error!(%error, "a sandbox failed after it had taken a job");
-                return (None, stop);
+                return Followed::Ended(None, stop);
             }
-            Ok(SandboxEvent::Ready | SandboxEvent::Started) | Err(_) => return (None, stop),
+            Ok(SandboxEvent::Ready | SandboxEvent::Started) | Err(_) => {
+                return Followed::Ended(None, stop);
+            }
         }
         if output.is_flood() {
-            return (None, Some(Stop::Flood));
+            return Followed::Ended(None, Some(Stop::Flood));
         }
+        is_first = false;
         is_overdue = Instant::now() >= limit.due;
     }
 }

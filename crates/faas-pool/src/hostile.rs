@@ -46,6 +46,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use super::execution::Execution;
+use super::execution::Finished;
 use super::process::ChildProcess;
 use super::report::Report;
 use super::sandbox::Sandbox;
@@ -108,7 +109,7 @@ impl Event {
                 stream: Stream::Stderr,
                 bytes,
             },
-            Self::Package(kind, name, file) => SandboxEvent::Package(match kind % 5 {
+            Self::Package(kind, name, file) => SandboxEvent::Package(match kind % 6 {
                 0 => PackageRequest::Project { name },
                 1 => PackageRequest::File {
                     project: name,
@@ -116,7 +117,8 @@ impl Event {
                 },
                 2 => PackageRequest::DistributionFile { file },
                 3 => PackageRequest::InWheelhouse { name },
-                _ => PackageRequest::Provider { module: name },
+                4 => PackageRequest::Provider { module: name },
+                _ => PackageRequest::Imports { modules: name },
             }),
             Self::File(name, media_type, contents) => SandboxEvent::File {
                 name,
@@ -244,7 +246,7 @@ fn job(wall: Duration) -> Job {
         code: "1".to_owned(),
         input: None,
         invocation: Invocation::default(),
-        auto_install: false,
+        auto_install: true,
         files: Vec::new(),
         limits: Limits {
             wall,
@@ -321,7 +323,7 @@ async fn execute_for(
     let prepared = Sandbox::prepare(process, socket, instance, LARGEST_PAYLOAD);
     let outcome = match tokio::time::timeout(Duration::from_secs(1), prepared).await {
         Ok(Ok(sandbox)) => match Execution::start(sandbox, &job(wall)).await {
-            Ok(execution) => Ok(execution.finish(packages, None).await),
+            Ok(execution) => Ok(reported(execution.finish(packages, None).await)),
             Err(error) => Err(error),
         },
         Ok(Err(error)) => Err(error),
@@ -332,6 +334,14 @@ async fn execute_for(
         .await
         .unwrap();
     (outcome, took)
+}
+
+/// The report of an execution whose packages come from nowhere.
+fn reported(finished: Finished) -> Report {
+    match finished {
+        Finished::Reported(report) => *report,
+        Finished::Lacks(packages) => panic!("lacks {packages:?}"),
+    }
 }
 
 fn runtime() -> Runtime {
@@ -482,7 +492,7 @@ fn memory_that_the_kernel_does_not_count_runs_into_the_limit_all_the_same() {
             .await
             .unwrap();
         told.write_all(b"x").unwrap();
-        let report = execution.finish(&packages, None).await;
+        let report = reported(execution.finish(&packages, None).await);
         assert_eq!(report.status, Status::Exceeded(Limit::Memory), "{report:?}");
         let held = report.usage.peak_memory;
         eprintln!("held {} MiB at a limit of 64", held.get() >> 20);
@@ -527,6 +537,50 @@ fn report_of(events: &[Event]) -> Report {
     let stream = greeting.iter().chain(events).flat_map(Event::encode);
     let executed = execute(&packages, stream.collect(), Then::Hang);
     runtime().block_on(executed).0.unwrap()
+}
+
+#[test]
+fn a_sandbox_that_has_begun_its_program_cannot_have_it_begun_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let own = settings(directory.path());
+    let lock = serde_json::json!({ "packages": { "six": {
+        "name": "six", "version": "1", "file_name": "six-1.whl", "sha256": "0".repeat(64), "imports": ["six"],
+    }}});
+    std::fs::write(&own.bundled_lock, lock.to_string()).unwrap();
+    let distribution = Some(directory.path().to_str().unwrap().to_owned());
+    let packages = Packages::open(&PackageSettings {
+        distribution,
+        ..own
+    })
+    .unwrap();
+    let imports = |modules: &str| Event::Package(5, modules.to_owned(), String::new());
+    let end = Event::Finished(0, None, None, Stages::default());
+    let output = Event::Output(true, b"begun".to_vec());
+    let finished = |events: &[Event]| {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let greeting = [Event::Ready, Event::Started];
+        let stream = greeting.iter().chain(events).flat_map(Event::encode);
+        theirs.write_all(&stream.collect::<Vec<u8>>()).unwrap();
+        runtime().block_on(async {
+            let instance = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+            let socket = OwnedFd::from(ours);
+            let prepared = Sandbox::prepare(idle_process(), socket, instance, LARGEST_PAYLOAD);
+            let job = job(WALL);
+            let execution = Execution::start(prepared.await.unwrap(), &job)
+                .await
+                .unwrap();
+            execution.finish(&packages, None).await
+        })
+    };
+    match finished(&[imports("nothing-like-it\nsix\n../six"), end.clone()]) {
+        Finished::Lacks(found) => assert_eq!(found, ["six"]),
+        Finished::Reported(report) => panic!("{report:?}"),
+    }
+    let begun = reported(finished(&[output, imports("six"), end]));
+    assert_eq!(
+        (begun.status, begun.stdout.as_str()),
+        (Status::Success, "begun")
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod execution;
 mod hidden;
 #[cfg(test)]
 mod hostile;
+mod imports;
 mod job_socket;
 mod launcher;
 mod memory_watch;
@@ -55,7 +56,9 @@ use tracing::field;
 
 use admission::Admission;
 use execution::Execution;
+use execution::Finished;
 use hidden::Hidden;
+use imports::Imports;
 use launcher::Launcher;
 use package_pools::PackagePools;
 use sandbox::SandboxError;
@@ -99,6 +102,60 @@ pub enum PoolError {
     Broken(String),
 }
 
+/// Packages that a program has without asking for them, because it imports them.
+#[derive(Debug, Default)]
+struct Automatic {
+    /// What the request asked for itself, while there is more.
+    asked: Option<PackageSet>,
+    /// Which packages could not be installed, and why.
+    missing: Option<(String, String)>,
+}
+
+impl Automatic {
+    fn is_added(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Has the program run with these packages, too. It is not asked again what it imports.
+    fn add(&mut self, packages: Vec<String>, request: &mut ExecutionRequest, imports: &Imports) {
+        request.job.auto_install = false;
+        // More packages than a set may have: the program runs with those that it asked for.
+        let Some(all) = request.packages.with(&packages) else {
+            return;
+        };
+        if let Some(reason) = imports.failure_of(&all) {
+            self.missing = Some((all.to_string(), reason));
+            return;
+        }
+        self.asked = Some(std::mem::replace(&mut request.packages, all));
+    }
+
+    /// Has the program run without them, since they cannot be installed.
+    fn take_back(&mut self, reason: String, request: &mut ExecutionRequest) {
+        if let Some(asked) = self.asked.take() {
+            let names = request.packages.to_string();
+            request.packages = asked;
+            self.missing = Some((names, reason));
+        }
+    }
+
+    /// Says below a program's own error why it did not find its packages.
+    fn explain(self, report: &mut Report) {
+        if report.status != Status::Error {
+            return;
+        }
+        if let Some((names, reason)) = self.missing {
+            if !report.stderr.is_empty() && !report.stderr.ends_with('\n') {
+                report.stderr.push('\n');
+            }
+            let reason = reason.trim_end();
+            let line =
+                format!("{reason}\nWhat the program imports could not be installed: {names}\n");
+            report.stderr.push_str(&line);
+        }
+    }
+}
+
 /// Numbers of sandboxes at this moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PoolStats {
@@ -135,6 +192,7 @@ pub struct Pool {
     /// A permit per request that may wait for its packages.
     waiting_for_packages: Semaphore,
     packages: Packages,
+    imports: Imports,
     resources: Resources,
     max_instances: usize,
     queue_size: usize,
@@ -235,6 +293,7 @@ impl Pool {
             },
             waiting_for_packages: Semaphore::new(settings.workers + settings.queue),
             packages,
+            imports: Imports::default(),
             resources,
             max_instances: settings.max_instances,
             queue_size: settings.queue,
@@ -253,12 +312,19 @@ impl Pool {
         &self,
         request: ExecutionRequest,
     ) -> Result<(Report, PoolStats), PoolError> {
+        let mut request = request;
         let mut wait = Wait::begin();
+        let mut automatic = Automatic::default();
+        if let Some(packages) = self.imports.of(&request.job) {
+            automatic.add(packages, &mut request, &self.imports);
+        }
         let mut last_error = String::new();
-        for _ in 0..ATTEMPTS {
+        let mut attempts = 0..ATTEMPTS;
+        while attempts.next().is_some() {
             if self.resources.stop.is_cancelled() {
                 return Err(PoolError::ShuttingDown);
             }
+            wait.any_that_covers = automatic.is_added();
             let taken = match self.take_sandbox(&request, &mut wait).await {
                 Ok(taken) => taken,
                 Err(NotTaken::Again(reason)) => {
@@ -266,6 +332,19 @@ impl Pool {
                     continue;
                 }
                 Err(NotTaken::Refused(error)) => return Err(error),
+                // Its import says what is missing, unless the program can do without.
+                Err(NotTaken::NotInstalled(reason)) if automatic.is_added() => {
+                    self.imports.remember_failure(&request.packages, &reason);
+                    automatic.take_back(reason, &mut request);
+                    attempts = 0..ATTEMPTS;
+                    continue;
+                }
+                Err(NotTaken::NotInstalled(reason)) => {
+                    let report = Report::not_installed(&reason, wait.asked.elapsed());
+                    self.count_begun(request.job.task);
+                    self.count_ended(request.job.task, &report);
+                    return Ok((report, self.stats()));
+                }
                 Err(NotTaken::NotRun(report)) => {
                     let task = request.job.task;
                     self.count_begun(task);
@@ -274,7 +353,17 @@ impl Pool {
                 }
             };
             match self.run(taken, &request, &wait).await {
-                Ok(report) => return Ok((report, self.stats())),
+                Ok(Finished::Reported(mut report)) => {
+                    automatic.explain(&mut report);
+                    self.count_ended(request.job.task, &report);
+                    return Ok((*report, self.stats()));
+                }
+                Ok(Finished::Lacks(packages)) => {
+                    self.take_back_begun(request.job.task);
+                    self.imports.remember(&request.job, packages.clone());
+                    automatic.add(packages, &mut request, &self.imports);
+                    attempts = 0..ATTEMPTS;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a sandbox broke before the program started");
                     last_error = error.to_string();
@@ -290,7 +379,7 @@ impl Pool {
         taken: Taken,
         request: &ExecutionRequest,
         wait: &Wait,
-    ) -> Result<Report, SandboxError> {
+    ) -> Result<Finished, SandboxError> {
         let job = &request.job;
         let waited = wait.asked.elapsed();
         self.resources.metrics.waited(waited);
@@ -303,23 +392,30 @@ impl Pool {
             let live = request.live.as_ref();
             Ok::<_, SandboxError>(execution.finish(&self.packages, live).await)
         };
-        let mut report = executed.instrument(run.clone()).await?;
-        run.record("status", report.status.name());
-        report.timings.queue = wait.queue;
-        report.timings.sandbox = waited.saturating_sub(wait.queue);
-        self.count_ended(job.task, &report);
-        Ok(report)
+        let mut finished = executed.instrument(run.clone()).await?;
+        if let Finished::Reported(report) = &mut finished {
+            run.record("status", report.status.name());
+            report.timings.queue = wait.queue;
+            report.timings.sandbox = waited.saturating_sub(wait.queue);
+        }
+        Ok(finished)
     }
 
     /// The zygote that a job needs.
-    fn pool_for(&self, request: &ExecutionRequest) -> Result<Arc<ZygotePool>, PoolError> {
-        self.pool_of(request.job.language.runtime(), &request.packages)
+    fn pool_for(
+        &self,
+        request: &ExecutionRequest,
+        wait: &Wait,
+    ) -> Result<Arc<ZygotePool>, PoolError> {
+        let runtime = request.job.language.runtime();
+        self.pool_of(runtime, &request.packages, wait.any_that_covers)
     }
 
     fn pool_of(
         &self,
         runtime: Runtime,
         packages: &PackageSet,
+        any_that_covers: bool,
     ) -> Result<Arc<ZygotePool>, PoolError> {
         let not_ready = |reason: &str| PoolError::NotReady {
             runtime,
@@ -335,7 +431,10 @@ impl Pool {
         if packages.is_empty() {
             return Ok(base.clone());
         }
-        Ok(self.package_pools.get_or_open(packages, || {
+        let covers = |installed: &PackageSet| {
+            any_that_covers && package_set::covers(&self.packages, installed, packages)
+        };
+        Ok(self.package_pools.get_or_open(packages, covers, || {
             let source = ZygoteSource::Fork {
                 runtime,
                 base: base.fork_requests.clone(),
@@ -359,7 +458,7 @@ impl Pool {
     /// # Errors
     /// Why it does not.
     pub async fn preload(&self, packages: &PackageSet) -> Result<(), String> {
-        let pool = self.pool_of(Runtime::Python, packages);
+        let pool = self.pool_of(Runtime::Python, packages, false);
         let pool = pool.map_err(|error| error.to_string())?;
         pool.status.until_settled().await
     }
@@ -382,6 +481,13 @@ impl Pool {
     fn count_begun(&self, task: Task) {
         if task == Task::Run {
             self.totals.started.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// It was not begun: its sandbox did not have what it imports.
+    fn take_back_begun(&self, task: Task) {
+        if task == Task::Run {
+            self.totals.started.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

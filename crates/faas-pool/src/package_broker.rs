@@ -14,6 +14,8 @@ use super::sandbox::SandboxError;
 
 /// Most questions of one program: an import of everything asks for a few hundred.
 const MAX_QUESTIONS: u32 = 2000;
+/// Most modules that packages are looked for without being asked for. More than a set has room for.
+const MAX_IMPORTS: usize = 200;
 /// Most names that the index does not know. Each reaches the index, so more would carry data out.
 const MAX_UNKNOWN: u32 = 100;
 
@@ -74,6 +76,7 @@ impl PackageBroker {
             Ok(Found::InWheelhouse(there)) => {
                 socket.send(&PackageAnswer::InWheelhouse(there)).await
             }
+            Ok(Found::RunHere) => socket.send(&PackageAnswer::RunHere).await,
             Ok(Found::Provider(package)) => {
                 let answer = PackageAnswer::Provider(package.as_deref());
                 socket.send(&answer).await
@@ -88,12 +91,27 @@ impl PackageBroker {
         sent.map_err(BrokerError::Gone)
     }
 
+    /// Packages to be installed for a program without its asking: those of the operator's own sources that
+    /// have these modules, one a line.
+    pub async fn packages_for(&self, modules: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for module in modules.lines().take(MAX_IMPORTS) {
+            // A source that fails has nothing; the program's own import says what is missing.
+            if let Ok(Some(package)) = self.packages.own_provider(module).await {
+                found.push(package);
+            }
+        }
+        found
+    }
+
     async fn find(&mut self, request: PackageRequest<'_>) -> Result<Found, PackageError> {
         let asks_index = match request {
             PackageRequest::Project { .. }
             | PackageRequest::File { .. }
             | PackageRequest::Provider { .. } => self.packages.has_index(),
-            PackageRequest::DistributionFile { .. } | PackageRequest::InWheelhouse { .. } => false,
+            PackageRequest::DistributionFile { .. }
+            | PackageRequest::InWheelhouse { .. }
+            | PackageRequest::Imports { .. } => false,
         };
         if asks_index && self.unknown >= MAX_UNKNOWN {
             return Err(PackageError::TooManyUnknown(MAX_UNKNOWN));
@@ -126,6 +144,8 @@ impl PackageBroker {
             PackageRequest::Provider { module } => {
                 Found::Provider(packages.provider(module).await?)
             }
+            // Those that lead elsewhere are not answered (see `execution`).
+            PackageRequest::Imports { .. } => Found::RunHere,
         })
     }
 }
@@ -148,4 +168,5 @@ enum Found {
     Contents(Bytes),
     InWheelhouse(bool),
     Provider(Option<String>),
+    RunHere,
 }

@@ -50,15 +50,25 @@ impl PackagePools {
         }
     }
 
-    /// Returns the set's zygote, opening it if needed. One that failed a moment ago is returned as it
-    /// is, closed.
+    /// Returns the set's zygote, or the smallest of those that serve and cover the set, opening its own if
+    /// there is neither. One that failed a moment ago is returned as it is, closed.
     pub fn get_or_open(
         &self,
         set: &PackageSet,
+        covers: impl Fn(&PackageSet) -> bool,
         open: impl FnOnce() -> ZygotePool,
     ) -> Arc<ZygotePool> {
         let mut state = self.lock();
         state.sort_out();
+        let own = state.kept.iter().find(|(other, _)| other == set);
+        if !own.is_some_and(|(_, pool)| is_up(pool))
+            && let Some(index) = state.smallest(covers)
+            && let Some(entry) = state.kept.remove(index)
+        {
+            let pool = entry.1.clone();
+            state.kept.push_front(entry);
+            return pool;
+        }
         if let Some((_, pool)) = state.failed.iter().find(|(failed, _)| failed == set)
             && may_not_retry(pool)
         {
@@ -179,6 +189,14 @@ impl State {
         }
         self.failed.truncate(MAX_FAILED);
         self.evicted.retain(|pool| pool.strong_count() > 0);
+    }
+
+    /// Of the zygotes that serve and whose set is wanted, the one with the fewest packages, which forks fastest.
+    fn smallest(&self, wanted: impl Fn(&PackageSet) -> bool) -> Option<usize> {
+        let serving = self.kept.iter().enumerate();
+        let wanted = serving.filter(|(_, (set, pool))| is_up(pool) && wanted(set));
+        let smallest = wanted.min_by_key(|(_, (set, _))| set.requirements().len());
+        smallest.map(|(index, _)| index)
     }
 
     /// Zygotes that serve.

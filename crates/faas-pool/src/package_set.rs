@@ -1,5 +1,6 @@
 //! Sets of packages as requests name them.
 
+use faas_packages::Packages;
 use faas_packages::ProjectName;
 
 /// Requirements in pip's syntax, normalised, in order, without repetition. Equal sets share a
@@ -45,8 +46,31 @@ impl PackageSet {
         self.0.is_empty()
     }
 
+    /// This set and these projects, or `None` if that is no valid set.
+    pub fn with(&self, projects: &[String]) -> Option<Self> {
+        Self::new(&[self.0.as_slice(), projects].concat()).ok()
+    }
+
+    /// Its projects, if it says no more of any than its name.
+    pub fn bare_projects(&self) -> Option<Vec<ProjectName>> {
+        let parsed = self.0.iter().map(|text| ProjectName::parse(text).ok());
+        parsed.collect()
+    }
+
     pub fn requirements(&self) -> &[String] {
         &self.0
+    }
+}
+
+/// Whether a process with the packages of `installed` has what `wanted` names, if neither says more of them
+/// than their names: versions and extras are only compared as they are written.
+pub fn covers(packages: &Packages, installed: &PackageSet, wanted: &PackageSet) -> bool {
+    if wanted.0.iter().all(|one| installed.0.contains(one)) {
+        return true;
+    }
+    match (installed.bare_projects(), wanted.bare_projects()) {
+        (Some(installed), Some(wanted)) => packages.covers(&installed, &wanted),
+        _ => false,
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Wait {
     /// How long it waited for turns.
     pub queue: Duration,
     turn: Option<WorkerPermit>,
+    /// Whether a zygote will do that has more packages than the request wants: then it did not name them.
+    pub any_that_covers: bool,
 }
 
 /// What a request waited for. The worker is free again when this is dropped.
@@ -46,6 +48,8 @@ pub enum NotTaken {
     Again(String),
     /// The program is not run, and this is its report.
     NotRun(Box<Report>),
+    /// Its packages cannot be installed, for this reason.
+    NotInstalled(String),
     Refused(PoolError),
 }
 
@@ -55,6 +59,7 @@ impl Wait {
             asked: Instant::now(),
             queue: Duration::ZERO,
             turn: None,
+            any_that_covers: false,
         }
     }
 }
@@ -70,12 +75,12 @@ impl Pool {
             return self.take_with_packages(request, wait).await;
         }
         self.enter(request, wait).await?;
-        let pool = self.pool_for(request)?;
+        let pool = self.pool_for(request, wait)?;
         self.make_room_for(&pool);
         let fork = tracing::info_span!("fork");
         let taken = pool.shelf.take().instrument(fork).await;
         taken.map_or_else(
-            |reason| Err(self.no_sandbox(&pool, reason, request, wait)),
+            |reason| Err(self.no_sandbox(&pool, reason, request)),
             |sandbox| Ok(Taken::from(sandbox, &pool)),
         )
     }
@@ -88,7 +93,7 @@ impl Pool {
         let limit = request.job.limits.wall;
         loop {
             wait.turn = None;
-            let pool = self.pool_for(request)?;
+            let pool = self.pool_for(request, wait)?;
             let place = self.waiting_for_packages.try_acquire();
             let place = place.map_err(|_| self.queue_full())?;
             let deadline = wait.asked + wait.queue + limit;
@@ -96,7 +101,7 @@ impl Pool {
             let there = self.until_idle(&pool).instrument(fork);
             match tokio::time::timeout_at(deadline, there).await {
                 Ok(Ok(())) => {}
-                Ok(Err(reason)) => return Err(self.no_sandbox(&pool, reason, request, wait)),
+                Ok(Err(reason)) => return Err(self.no_sandbox(&pool, reason, request)),
                 Err(_) => {
                     let waited = wait.asked.elapsed();
                     return Err(NotTaken::NotRun(Box::new(Report::still_installing(
@@ -109,7 +114,7 @@ impl Pool {
             self.make_room_for(&pool);
             match tokio::time::timeout(FORK_WITHIN, pool.shelf.take()).await {
                 Ok(Ok(sandbox)) => return Ok(Taken::from(sandbox, &pool)),
-                Ok(Err(reason)) => return Err(self.no_sandbox(&pool, reason, request, wait)),
+                Ok(Err(reason)) => return Err(self.no_sandbox(&pool, reason, request)),
                 // Others were quicker, or the zygote does not fork.
                 Err(_) => {}
             }
@@ -152,16 +157,15 @@ impl Pool {
         pool: &ZygotePool,
         reason: NoSandbox,
         request: &ExecutionRequest,
-        wait: &Wait,
     ) -> NotTaken {
         match (reason, pool.status.get()) {
             (NoSandbox::Stalled(reason), _) => NotTaken::Refused(PoolError::NotReady {
                 runtime: request.job.language.runtime(),
                 reason,
             }),
-            (NoSandbox::Closed, ZygoteState::Failed { reason, .. }) => NotTaken::NotRun(Box::new(
-                Report::not_installed(&reason, wait.asked.elapsed()),
-            )),
+            (NoSandbox::Closed, ZygoteState::Failed { reason, .. }) => {
+                NotTaken::NotInstalled(reason)
+            }
             (NoSandbox::Closed, state) => {
                 let reason = state.reason().unwrap_or("it made room for another");
                 NotTaken::Again(reason.to_owned())

@@ -27,7 +27,7 @@ pub struct Job {
     /// JSON text.
     pub input: Option<String>,
     pub invocation: Invocation,
-    /// Whether to install packages that the program imports.
+    /// Whether to ask for packages that the program imports before it is run.
     pub auto_install: bool,
     /// What it finds in its working directory.
     pub files: Vec<JobFile>,

@@ -16,6 +16,9 @@ pub enum PackageRequest<'a> {
     InWheelhouse { name: &'a str },
     /// The package that provides a module.
     Provider { module: &'a str },
+    /// What a program imports and does not have, before any of it runs: top-level modules, one a line. If a
+    /// source has packages for them, there is no answer: the program is run elsewhere, and this sandbox ended.
+    Imports { modules: &'a str },
 }
 
 /// Supervisor → sandbox: the answer to a [`PackageRequest`].
@@ -28,6 +31,8 @@ pub enum PackageAnswer<'a> {
     InWheelhouse(bool),
     /// To [`PackageRequest::Provider`]; `None` if no source has one.
     Provider(Option<&'a str>),
+    /// To [`PackageRequest::Imports`]: the program is to run here, with what there is.
+    RunHere,
     /// To any: why not, as a sentence for the program.
     Refused(&'a str),
 }

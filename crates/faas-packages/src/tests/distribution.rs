@@ -131,3 +131,38 @@ async fn invalid_settings_are_reported_by_name() {
         assert!(!error.contains("s3cret"));
     }
 }
+
+#[tokio::test]
+async fn what_was_fetched_ahead_needs_no_mirror_and_must_have_its_sha256() {
+    let (place, mirror) = (Place::new(), Server::start().await);
+    write_lock(&place.path("bundled.json"), &PACKAGES);
+    mirror.on("/full/libz-1.0.zip", [Reply::file("libz's contents")]);
+    let prepared = place.path("prepared");
+    std::fs::create_dir(&prepared).unwrap();
+    std::fs::write(prepared.join(NUMPY), "numpy's contents").unwrap();
+    std::fs::write(prepared.join("pillow-1.0.zip"), "altered").unwrap();
+    let packages = open(PackageSettings {
+        distribution: Some(mirror.address("/full")),
+        prepared: Some(prepared),
+        ..place.settings()
+    })
+    .await;
+    let numpy = packages.distribution_file(NUMPY).await.unwrap();
+    assert_eq!(numpy, "numpy's contents");
+    assert_eq!(mirror.count(&format!("/full/{NUMPY}")), 0);
+    let libz = packages.distribution_file("libz-1.0.zip").await.unwrap();
+    assert_eq!(libz, "libz's contents");
+    assert_eq!(kind(&packages, "pillow-1.0.zip").await, "wrong_hash");
+}
+
+#[tokio::test]
+async fn only_own_sources_provide_modules_unasked() {
+    let (place, server) = (Place::new(), Server::start().await);
+    let mut settings = in_directory(&place);
+    settings.index = Some(server.address("/simple"));
+    let packages = open(settings).await;
+    let found = packages.own_provider("PIL").await.unwrap();
+    assert_eq!(found.as_deref(), Some("pillow"));
+    assert_eq!(packages.own_provider("six").await, Ok(None));
+    assert_eq!(server.count("/simple/six/"), 0);
+}

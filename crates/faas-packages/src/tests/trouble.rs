@@ -180,9 +180,31 @@ async fn an_index_that_does_not_listen_is_a_clear_error() {
     settings.index = Some(format!("http://user:s3cret@{host}/simple"));
     settings.retries = 1;
     let error = open(settings).await.project("six").await.unwrap_err();
-    let sentence = "the package source could not be reached: no connection; try again later";
+    let sentence = "the source of packages that FAAS_PACKAGE_INDEX names could not be reached: no connection; \
+                    the operator of this server can set FAAS_PACKAGE_INDEX to a mirror, or FAAS_WHEELHOUSE \
+                    to a directory of wheels";
     assert_eq!(error.to_string(), sentence);
     assert_eq!(error.in_full(), format!("{sentence} (host {host})"));
+}
+
+#[tokio::test]
+async fn a_source_that_could_not_be_reached_is_not_tried_again_at_once() {
+    let place = Place::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = free.local_addr().unwrap();
+    drop(free);
+    let mut settings = place.settings();
+    settings.index = Some(format!("http://{host}/simple"));
+    settings.retries = 0;
+    let packages = open(settings).await;
+    let first = packages.project("six").await.unwrap_err();
+    assert_eq!(first.kind(), "unreachable");
+    // It is there now, and sees that nobody comes.
+    let back = std::net::TcpListener::bind(host).unwrap();
+    back.set_nonblocking(true).unwrap();
+    assert_eq!(packages.project("attrs").await.unwrap_err(), first);
+    let nobody = back.accept().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[tokio::test]

@@ -60,6 +60,7 @@ impl Host for SocketHost {
             Ok(PackageAnswer::Provider(package)) => {
                 Ok(PackageReply::Provider(package.map(str::to_owned)))
             }
+            Ok(PackageAnswer::RunHere) => Ok(PackageReply::RunHere),
             Ok(PackageAnswer::Refused(reason)) => Err(reason.to_owned()),
             Err(error) => Err(error.to_string()),
         }
