@@ -75,6 +75,7 @@ fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use faas_protocol::Invocation;
     use faas_protocol::Language;
     use faas_protocol::Limits;
     use faas_protocol::Task;
@@ -87,6 +88,7 @@ mod tests {
             language: Language::Python,
             code: code.to_owned(),
             input: None,
+            invocation: Invocation::default(),
             auto_install,
             files: Vec::new(),
             limits: Limits::default(),
