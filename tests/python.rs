@@ -686,7 +686,10 @@ def load():
     except ModuleNotFoundError as error:
         raise RuntimeError('the stemmer is not there') from error
 load()";
-    let server = Server::start_python(&[("FAAS_WHEELHOUSE", "target/test-wheels")]);
+    let server = Server::start_python(&[
+        ("FAAS_WHEELHOUSE", "target/test-wheels"),
+        ("FAAS_AUTO_INSTALL", "0"),
+    ]);
     let answer = server.python(code);
     assert!(
         answer
