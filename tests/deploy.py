@@ -69,7 +69,7 @@ FOREIGN_SETTINGS = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"}
 def settings_of_the_program():
     """The names of all settings, from the code that parses them."""
     source = (ROOT / "src/settings.rs").read_text()
-    return set(re.findall(r'env = "(FAAS_\w+)"', source)) | FOREIGN_SETTINGS
+    return set(re.findall(r'env = "(\w+)"', source)) | FOREIGN_SETTINGS
 
 
 # What a sandbox takes over its limit at most (crates/faas-pool/src/memory_watch.rs) and what it has to begin
