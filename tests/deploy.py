@@ -68,7 +68,7 @@ FOREIGN_SETTINGS = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"}
 
 def settings_of_the_program():
     """The names of all settings, from the code that parses them."""
-    source = (ROOT / "src/settings.rs").read_text()
+    source = "".join(path.read_text() for path in (ROOT / "src/settings").glob("*.rs"))
     return set(re.findall(r'env = "(\w+)"', source)) | FOREIGN_SETTINGS
 
 

@@ -151,6 +151,32 @@ fn an_unprivileged_server_works_and_is_locked_down() {
     }
 }
 
+/// The soft and the hard limit of a process; `None` for one that is not limited, or gone.
+fn limit_of(pid: i32, name: &str) -> (Option<u64>, Option<u64>) {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix(name));
+    let mut numbers = line.unwrap_or_default().split_ascii_whitespace();
+    let mut number = || numbers.next().and_then(|number| number.parse::<u64>().ok());
+    (number(), number())
+}
+
+#[test]
+fn the_stack_of_a_sandbox_is_bounded_by_what_its_runtime_needs() {
+    for (server, mebibytes) in [
+        (Server::start_javascript(&[]), 64),
+        (Server::start_python(&[]), 256),
+    ] {
+        let zygote = server.zygote();
+        eventually("no sandbox waits", || server.children().len() > 1);
+        let sandboxes = server.children().into_iter().filter(|pid| *pid != zygote);
+        eventually("a sandbox's stack has another limit", || {
+            let limits = sandboxes.clone().map(|pid| limit_of(pid, "Max stack size"));
+            let bytes = Some(mebibytes << 20);
+            limits.eq(sandboxes.clone().map(|_| (bytes, bytes)))
+        });
+    }
+}
+
 #[test]
 fn a_running_program_has_the_kernel_s_limits_of_its_request() {
     let server = Server::start_javascript(&[("FAAS_MEMORY_LIMIT", "64"), ("FAAS_POOL_SIZE", "1")]);
@@ -159,21 +185,14 @@ fn a_running_program_has_the_kernel_s_limits_of_its_request() {
     let request = json!({ "language": "javascript", "limits": limits,
         "code": "await new Promise((resolve) => setTimeout(resolve, 20_000))" });
     let hangs_up_at_the_end = server.begin("", &request);
-    let read = |pid: &i32, name: &str| {
-        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
-        let line = limits.lines().find_map(|line| line.strip_prefix(name));
-        let mut numbers = line.unwrap_or_default().split_ascii_whitespace();
-        let mut number = || numbers.next().and_then(|number| number.parse::<u64>().ok());
-        (number(), number())
-    };
     let mut seen = None;
     eventually("a sandbox has the limits of its job", || {
         // 5500 ms and a second for a program that heeds the timer, in whole seconds.
-        let is_it = |pid: &i32| read(pid, "Max cpu time") == (Some(7), Some(7));
+        let is_it = |pid: &i32| limit_of(*pid, "Max cpu time") == (Some(7), Some(7));
         seen = server.children().into_iter().find(is_it);
         seen.is_some()
     });
-    let (soft, hard) = read(&seen.unwrap(), "Max data size");
+    let (soft, hard) = limit_of(seen.unwrap(), "Max data size");
     for (limit, memory) in [(soft.unwrap(), 16), (hard.unwrap(), 64)] {
         let over = (limit - zygote.data_bytes) >> 20;
         assert!(

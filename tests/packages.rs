@@ -738,6 +738,12 @@ fn the_default_sources_are_those_that_setup_found_and_can_be_turned_off() {
     prints(&install(&server, "'snowballstemmer'", STEM), "run\n");
     assert_eq!(index.hits_of("/files/snowballstemmer"), 1);
     assert!(!server.log().contains("s3cret"), "{}", server.log());
+    // Empty counts as unset.
+    let server = Server::start(&[&set[..], &[("FAAS_PACKAGE_INDEX", "")]].concat());
+    prints(
+        &install(&server, "'attrs'", "import attrs; print('run')"),
+        "run\n",
+    );
     let server = Server::start(&[&set[..], &[("FAAS_PACKAGE_INDEX", "off")]].concat());
     let answer = install(&server, "'attrs'", "");
     assert!(

@@ -11,12 +11,12 @@ export class AsyncLocalStorage {
   /** @type {(callback: Function) => Function} */
   static bind(callback) {
     const context = core.getAsyncContext();
-    return (/** @type {unknown[]} */ ...args) => within(context, callback, args);
+    return (/** @type {unknown[]} */ ...args) => within(context, callback, undefined, args);
   }
   /** @type {() => (callback: Function, ...args: unknown[]) => unknown} */
   static snapshot() {
     const context = core.getAsyncContext();
-    return (callback, ...args) => within(context, callback, args);
+    return (callback, ...args) => within(context, callback, undefined, args);
   }
   getStore() {
     return this.#variable.get();
@@ -27,16 +27,15 @@ export class AsyncLocalStorage {
   }
   /** @type {(store: unknown, callback: Function, ...args: unknown[]) => unknown} */
   run(store, callback, ...args) {
-    const before = this.#variable.enter(store);
-    try {
-      return ReflectApply(callback, undefined, args);
-    } finally {
-      core.setAsyncContext(before);
-    }
+    return this.#runWith(store, callback, args);
   }
   /** @type {(callback: Function, ...args: unknown[]) => unknown} */
   exit(callback, ...args) {
-    const before = this.#variable.enter(undefined);
+    return this.#runWith(undefined, callback, args);
+  }
+  /** @type {(store: unknown, callback: Function, args: unknown[]) => unknown} */
+  #runWith(store, callback, args) {
+    const before = this.#variable.enter(store);
     try {
       return ReflectApply(callback, undefined, args);
     } finally {
@@ -49,12 +48,13 @@ export class AsyncLocalStorage {
   }
 }
 
-/** @type {(context: unknown, callback: Function, args: unknown[]) => unknown} */
-function within(context, callback, args) {
+// Calls something as where that context was taken (`core.getAsyncContext`).
+/** @type {(context: unknown, callback: Function, receiver: unknown, args: unknown[]) => unknown} */
+export function within(context, callback, receiver, args) {
   const before = core.getAsyncContext();
   core.setAsyncContext(context);
   try {
-    return ReflectApply(callback, undefined, args);
+    return ReflectApply(callback, receiver, args);
   } finally {
     core.setAsyncContext(before);
   }

@@ -5,7 +5,6 @@ import { op_faas_invocation } from "ext:core/ops";
 
 const {
   ArrayPrototypePush,
-  ObjectDefineProperty,
   ObjectFreeze,
   StringPrototypeEndsWith,
   StringPrototypeIndexOf,
@@ -15,17 +14,11 @@ const {
 // What the program has not read yet of its standard input.
 let rest = "";
 
-// Makes ready for a program.
+// Makes ready for a program. Returns its arguments.
 export function beginInvocation() {
   const { stdin, arguments: args } = op_faas_invocation();
   rest = stdin ?? "";
-  ObjectDefineProperty(globalThis, "args", {
-    __proto__: null,
-    value: args,
-    writable: true,
-    configurable: true,
-    enumerable: false,
-  });
+  return args;
 }
 
 // The next line without its end, or null after the last.

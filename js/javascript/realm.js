@@ -7,7 +7,7 @@ import { AsyncLocalStorage } from "ext:faas_javascript/async_local_storage.js";
 import { createConsole } from "ext:faas_javascript/console.js";
 import { Crypto, crypto, CryptoKey, SubtleCrypto } from "ext:faas_javascript/crypto.js";
 import { createFiles } from "ext:faas_javascript/files.js";
-import { beginInvocation, stdin } from "ext:faas_javascript/invocation.js";
+import { stdin } from "ext:faas_javascript/invocation.js";
 import { createRandom } from "ext:faas_javascript/random.js";
 import { begin, fail, finish, returnVal } from "ext:faas_javascript/runner.js";
 import { formatStack } from "ext:faas_javascript/stack.js";
@@ -184,11 +184,7 @@ for (const op of ObjectValues(core.ops)) {
 
 // For the engine, which takes it away again.
 globalThis.__faasEngine = {
-  /** @param {string | undefined} input */
-  begin(input) {
-    beginInvocation();
-    begin(input);
-  },
+  begin,
   fail,
   finish,
   fireTimers: core.__processTimers,

@@ -3,6 +3,7 @@
 import { core, primordials } from "ext:core/mod.js";
 import { op_faas_excerpt, op_faas_fail, op_faas_finish, op_faas_print } from "ext:core/ops";
 import { inspect } from "ext:faas_javascript/inspect.js";
+import { beginInvocation } from "ext:faas_javascript/invocation.js";
 import { placeOf } from "ext:faas_javascript/stack.js";
 
 const {
@@ -40,6 +41,7 @@ export function begin(input) {
   defineGlobal("input_data", value);
   // The name that programs for coze-loop's services know.
   defineGlobal("input", value);
+  defineGlobal("args", beginInvocation());
 }
 
 /** @type {(name: string, value: unknown) => void} */

@@ -1,6 +1,7 @@
 // Timers as Node.js has them: objects that need not keep the program alive. deno_web's are numbers.
 
 import { core, primordials } from "ext:core/mod.js";
+import { within } from "ext:faas_javascript/async_local_storage.js";
 
 const {
   Number,
@@ -46,12 +47,9 @@ class Timeout {
     const context = core.getAsyncContext();
     this.#isRepeated = isRepeated;
     this.#fire = () => {
-      const before = core.getAsyncContext();
-      core.setAsyncContext(context);
       try {
-        ReflectApply(callback, this, args);
+        within(context, callback, this, args);
       } finally {
-        core.setAsyncContext(before);
         if (!isRepeated && this.#isNumbered && this.#timer._destroyed) {
           byNumber.delete(this.#number);
         }
@@ -145,15 +143,7 @@ class Immediate {
     this._idleNext = null;
     /** @type {unknown} */
     this._idlePrev = null;
-    this._onImmediate = () => {
-      const before = core.getAsyncContext();
-      core.setAsyncContext(context);
-      try {
-        ReflectApply(callback, globalThis, args);
-      } finally {
-        core.setAsyncContext(before);
-      }
-    };
+    this._onImmediate = () => void within(context, callback, globalThis, args);
     /** @type {unknown} */
     this._argv = undefined;
     this._destroyed = false;

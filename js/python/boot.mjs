@@ -426,8 +426,9 @@ globalThis.__faasEngine = {
         invoke(text !== null, entryPoint ?? undefined, words);
       }
       run(code, input, scratch, autoInstall);
-      // What a zygote has open, such as fonts, is for its forks.
-      if (!scratch && FS.streams.some(isFile)) closeFiles();
+      // A rehearsal looks as well, so that V8 has compiled that. What a zygote has open, such as fonts,
+      // is for its forks.
+      if (FS.streams.some(isFile) && !scratch) closeFiles();
     } catch (error) {
       endOfInterpreter(error, code);
     }

@@ -18,21 +18,17 @@ MANY_OBJECTS = 300_000
 # The young are collected for every 2,000 more: with fewer collections there are not that many.
 MANY_COLLECTIONS = 100
 
-_modules_before = 0
+# In warm-up programs all modules are the zygote's.
+_modules_before = sys.maxsize
 _collections_before = 0
 _blocks_before = 0
 
 
-def begin():
-    """Note which modules are not the program's: those that are there before it."""
-    global _modules_before, _collections_before
+def settle():
+    """Note what the zygote has: the rest is the program's."""
+    global _modules_before, _collections_before, _blocks_before
     _modules_before = len(sys.modules)
     _collections_before = gc.get_stats()[0]["collections"]
-
-
-def settle():
-    """Note what the zygote has."""
-    global _blocks_before
     _blocks_before = sys.getallocatedblocks()
 
 
@@ -43,7 +39,8 @@ def end(exit_code, module, scratch):
     the programs of the forks.
     """
     try:
-        if not scratch and has_exit_functions():
+        # A rehearsal looks as well, so that V8 has compiled that.
+        if has_exit_functions() and not scratch:
             atexit._run_exitfuncs()
     except BaseException as error:
         _faas_report.report(error)
@@ -62,9 +59,10 @@ def has_exit_functions():
 
 def drop_objects(module):
     """Collect garbage and empty the program's modules, in the order in which CPython does."""
-    if has_many_objects():
+    young, *older = gc.get_count()
+    if any(older) and has_many_objects():
         return
-    if gc.get_count()[0] > FEW_OBJECTS:
+    if any(older) or young > FEW_OBJECTS:
         collect()
     modules = [module]
     if len(sys.modules) > _modules_before:
@@ -90,8 +88,8 @@ def has_many_objects():
 
 def collect():
     """Collect garbage, at the least cost: nothing is older than the young unless a collection has come."""
-    _, older, oldest = gc.get_count()
-    gc.collect(2 if older or oldest else 0)
+    _, *older = gc.get_count()
+    gc.collect(2 if any(older) else 0)
 
 
 def is_own(module):

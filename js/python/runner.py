@@ -75,7 +75,6 @@ def run(source, input_json, scratch, auto_install):
     names["__file__"] = _file_name
     exit_code, result, limit = 0, None, None
     _faas_fresh.begin()
-    _faas_ending.begin()
     try:
         names["input_data"] = None if input_json is None else json.loads(input_json)
         value = execute(source.removeprefix(BOM), names, auto_install)

@@ -1,7 +1,6 @@
 //! The `packages` command: fills a directory with packages, for images and for machines that are cut off.
 
 use std::fs::Permissions;
-use std::io::IsTerminal;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,14 +11,16 @@ use faas_packages::PackageError;
 use faas_packages::PackageSettings;
 use faas_packages::Packages;
 use faas_telemetry::start_logging;
+use indicatif::ProgressBar;
+use indicatif::ProgressStyle;
 
 use super::Error;
 use crate::settings::Settings;
 
 /// The file that makes a directory one of the distribution's.
 const LOCK_FILE: &str = "pyodide-lock.json";
-/// Width of the bar on a terminal, in characters.
-const BAR: usize = 24;
+/// What shows how far it is on a terminal.
+const BAR: &str = "[{bar:24}] {pos}/{len} {msg}";
 
 /// Arguments of the `packages` command.
 #[derive(Debug, clap::Args)]
@@ -77,12 +78,17 @@ async fn fetch(settings: &Settings, arguments: &FetchArgs) -> Result<ExitCode, E
     let packages = Packages::open(&sources)?;
     let names: Vec<&str> = arguments.names.iter().map(String::as_str).collect();
     let files = packages.distribution_files(&names)?;
-    let mut progress = Progress::of(files.len());
-    for (project, file) in &files {
-        progress.begin(project);
+    // Draws on terminals only.
+    let bar = ProgressBar::new(files.len() as u64).with_style(ProgressStyle::with_template(BAR)?);
+    for (number, (project, file)) in (1..).zip(&files) {
+        bar.set_message(project.clone());
         fetch_file(&packages, file, directory).await?;
-        progress.end(project);
+        bar.inc(1);
+        if bar.is_hidden() {
+            eprintln!("{number}/{} {project}", files.len());
+        }
     }
+    bar.finish();
     // The last, so that a directory with it is complete.
     let contents =
         std::fs::read(&lock).map_err(|error| format!("cannot read {}: {error}", lock.display()))?;
@@ -117,45 +123,4 @@ fn write(directory: &Path, name: &str, contents: &[u8]) -> std::io::Result<()> {
     file.persist(directory.join(name))
         .map_err(|error| error.error)?;
     Ok(())
-}
-
-/// Says how far it is: a bar that moves on a terminal, else a line for each package.
-struct Progress {
-    done: usize,
-    all: usize,
-    is_terminal: bool,
-}
-
-impl Progress {
-    fn of(all: usize) -> Self {
-        Self {
-            done: 0,
-            all,
-            is_terminal: std::io::stderr().is_terminal(),
-        }
-    }
-
-    fn begin(&self, project: &str) {
-        if self.is_terminal {
-            self.draw(project);
-        }
-    }
-
-    fn end(&mut self, project: &str) {
-        self.done += 1;
-        let (done, all) = (self.done, self.all);
-        if !self.is_terminal {
-            eprintln!("{done}/{all} {project}");
-        } else if done == all {
-            self.draw(project);
-            eprintln!();
-        }
-    }
-
-    fn draw(&self, project: &str) {
-        let filled = BAR * self.done / self.all.max(1);
-        let (bar, rest) = ("#".repeat(filled), "-".repeat(BAR - filled));
-        // Over the line before, and what is left of it is wiped.
-        eprint!("\r[{bar}{rest}] {}/{} {project}\x1b[K", self.done, self.all);
-    }
 }

@@ -296,14 +296,21 @@ impl Server {
         children::children(self.pid())
     }
 
-    /// Process id of the zygote.
+    /// Process id of the zygote. Its forks share its command line, and are younger. A process that has ended
+    /// has none, and may be older than a zygote that replaced another.
     pub fn zygote(&self) -> i32 {
         let is_zygote = |pid: &i32| {
             let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&command).contains("\0zygote\0") && is_oldest(*pid, self)
+            String::from_utf8_lossy(&command).contains("\0zygote\0")
         };
-        let children = self.children();
-        children.into_iter().find(is_zygote).expect("no zygote")
+        let start_time = |pid: &i32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let (_, after_name) = stat.rsplit_once(')')?;
+            after_name.split_whitespace().nth(19)?.parse::<u64>().ok()
+        };
+        let zygotes = self.children().into_iter().filter(is_zygote);
+        let oldest = zygotes.min_by_key(|pid| start_time(pid).unwrap_or(u64::MAX));
+        oldest.expect("no zygote")
     }
 
     /// Process ids of all zygotes, those of package sets, too. A zygote has put one filter on
@@ -359,21 +366,6 @@ pub fn send_request(mut stream: TcpStream, headers: &str, request: &Value) -> Tc
     )
     .unwrap();
     stream
-}
-
-/// A fork of the zygote shares its command line; the zygote itself is the child with the lowest
-/// start time.
-fn is_oldest(pid: i32, server: &Server) -> bool {
-    let start_time = |pid: i32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let after_name = stat.rsplit_once(')')?.1.to_owned();
-        after_name.split_whitespace().nth(19)?.parse::<u64>().ok()
-    };
-    let oldest = server
-        .children()
-        .into_iter()
-        .filter_map(|child| Some((start_time(child)?, child)));
-    oldest.min().is_some_and(|(_, oldest)| oldest == pid)
 }
 
 /// The address in the line of a log, in JSON or for people, that says that the server listens.

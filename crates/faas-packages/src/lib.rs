@@ -55,6 +55,7 @@ pub use names::ProjectName;
 pub use settings::PackageSettings;
 pub use settings::WantedVersion;
 pub use stats::PackageStats;
+pub use version::VersionRange;
 
 /// The package sources and their cache. Cheap to clone; clones share everything.
 #[derive(Clone)]

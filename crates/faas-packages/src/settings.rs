@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use super::distribution::own_lock;
 
+use super::version::VersionRange;
+
 /// Which versions of a project will do.
 #[derive(Clone, Debug)]
 pub struct WantedVersion {
     /// The setting that says so.
     pub setting: &'static str,
     pub project: &'static str,
-    /// A range as PEP 440 has them.
-    pub range: String,
+    pub range: VersionRange,
 }
 
 /// Settings of the package sources. [`PackageSettings::new`] has the defaults.

@@ -102,7 +102,7 @@ impl Sources {
     pub fn requirement(&self, name: &ProjectName) -> String {
         let is_locked = self.lock().is_some_and(|lock| lock.version(name).is_some());
         match self.ranges.get(name) {
-            Some(range) if !is_locked => format!("{name}{}", range.as_str()),
+            Some(range) if !is_locked => format!("{name}{range}"),
             _ => name.to_string(),
         }
     }
@@ -342,8 +342,6 @@ fn wanted_versions(
     } in wanted
     {
         let invalid = |problem| OpenError::Setting { setting, problem };
-        let range = VersionRange::parse(range)
-            .map_err(|problem| invalid(format!("cannot be used: {problem}")))?;
         let project = ProjectName::parse(project).map_err(|error| invalid(error.to_string()))?;
         if let Some(version) = locked.and_then(|lock| lock.version(&project))
             && !range.contains(version)
@@ -351,13 +349,13 @@ fn wanted_versions(
             tracing::warn!(
                 setting,
                 %project,
-                wanted = range.as_str(),
+                wanted = %range,
                 used = version,
                 "the distribution of the pinned Pyodide has another version of a package than is wanted; it is \
                  used all the same"
             );
         }
-        ranges.insert(project, range);
+        ranges.insert(project, range.clone());
     }
     Ok(ranges)
 }

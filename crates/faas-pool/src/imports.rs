@@ -1,4 +1,5 @@
-//! What programs import, so that one which was seen before goes straight to a zygote that has it.
+//! Packages that programs have because they import them, and what is remembered of that: a program which was
+//! seen before goes straight to a zygote that has them.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -9,8 +10,11 @@ use std::time::Instant;
 
 use faas_packages::Digest;
 use faas_protocol::Job;
+use faas_protocol::Status;
 
+use super::ExecutionRequest;
 use super::package_set::PackageSet;
+use super::report::Report;
 
 /// Most programs that are remembered. All are forgotten together, which costs each one fork.
 const MAX_PROGRAMS: usize = 4096;
@@ -64,6 +68,65 @@ impl Imports {
         failed.retain(|_, (at, _)| at.elapsed() < FAILED_FOR);
         if failed.len() < MAX_FAILED {
             failed.insert(set.clone(), (Instant::now(), reason.to_owned()));
+        }
+    }
+}
+
+/// Packages that a program has without asking for them, because it imports them.
+#[derive(Debug, Default)]
+pub struct Automatic {
+    /// What the request asked for itself, while there is more.
+    asked: Option<PackageSet>,
+    /// Which packages could not be installed, and why.
+    missing: Option<(String, String)>,
+}
+
+impl Automatic {
+    pub fn is_added(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Has the program run with these packages, too. It is not asked again what it imports.
+    pub fn add(
+        &mut self,
+        packages: Vec<String>,
+        request: &mut ExecutionRequest,
+        imports: &Imports,
+    ) {
+        request.job.auto_install = false;
+        // More packages than a set may have: the program runs with those that it asked for.
+        let Some(all) = request.packages.with(&packages) else {
+            return;
+        };
+        if let Some(reason) = imports.failure_of(&all) {
+            self.missing = Some((all.to_string(), reason));
+            return;
+        }
+        self.asked = Some(std::mem::replace(&mut request.packages, all));
+    }
+
+    /// Has the program run without them, since they cannot be installed.
+    pub fn take_back(&mut self, reason: String, request: &mut ExecutionRequest) {
+        if let Some(asked) = self.asked.take() {
+            let names = request.packages.to_string();
+            request.packages = asked;
+            self.missing = Some((names, reason));
+        }
+    }
+
+    /// Says below a program's own error why it did not find its packages.
+    pub fn explain(self, report: &mut Report) {
+        if report.status != Status::Error {
+            return;
+        }
+        if let Some((names, reason)) = self.missing {
+            if !report.stderr.is_empty() && !report.stderr.ends_with('\n') {
+                report.stderr.push('\n');
+            }
+            let reason = reason.trim_end();
+            let line =
+                format!("{reason}\nWhat the program imports could not be installed: {names}\n");
+            report.stderr.push_str(&line);
         }
     }
 }

@@ -58,6 +58,7 @@ use admission::Admission;
 use execution::Execution;
 use execution::Finished;
 use hidden::Hidden;
+use imports::Automatic;
 use imports::Imports;
 use launcher::Launcher;
 use package_pools::PackagePools;
@@ -100,60 +101,6 @@ pub enum PoolError {
     ShuttingDown,
     #[error("no sandbox could take the program: {0}")]
     Broken(String),
-}
-
-/// Packages that a program has without asking for them, because it imports them.
-#[derive(Debug, Default)]
-struct Automatic {
-    /// What the request asked for itself, while there is more.
-    asked: Option<PackageSet>,
-    /// Which packages could not be installed, and why.
-    missing: Option<(String, String)>,
-}
-
-impl Automatic {
-    fn is_added(&self) -> bool {
-        self.asked.is_some()
-    }
-
-    /// Has the program run with these packages, too. It is not asked again what it imports.
-    fn add(&mut self, packages: Vec<String>, request: &mut ExecutionRequest, imports: &Imports) {
-        request.job.auto_install = false;
-        // More packages than a set may have: the program runs with those that it asked for.
-        let Some(all) = request.packages.with(&packages) else {
-            return;
-        };
-        if let Some(reason) = imports.failure_of(&all) {
-            self.missing = Some((all.to_string(), reason));
-            return;
-        }
-        self.asked = Some(std::mem::replace(&mut request.packages, all));
-    }
-
-    /// Has the program run without them, since they cannot be installed.
-    fn take_back(&mut self, reason: String, request: &mut ExecutionRequest) {
-        if let Some(asked) = self.asked.take() {
-            let names = request.packages.to_string();
-            request.packages = asked;
-            self.missing = Some((names, reason));
-        }
-    }
-
-    /// Says below a program's own error why it did not find its packages.
-    fn explain(self, report: &mut Report) {
-        if report.status != Status::Error {
-            return;
-        }
-        if let Some((names, reason)) = self.missing {
-            if !report.stderr.is_empty() && !report.stderr.ends_with('\n') {
-                report.stderr.push('\n');
-            }
-            let reason = reason.trim_end();
-            let line =
-                format!("{reason}\nWhat the program imports could not be installed: {names}\n");
-            report.stderr.push_str(&line);
-        }
-    }
 }
 
 /// Numbers of sandboxes at this moment.
@@ -341,15 +288,10 @@ impl Pool {
                 }
                 Err(NotTaken::NotInstalled(reason)) => {
                     let report = Report::not_installed(&reason, wait.asked.elapsed());
-                    self.count_begun(request.job.task);
-                    self.count_ended(request.job.task, &report);
-                    return Ok((report, self.stats()));
+                    return Ok(self.not_run(request.job.task, report));
                 }
                 Err(NotTaken::NotRun(report)) => {
-                    let task = request.job.task;
-                    self.count_begun(task);
-                    self.count_ended(task, &report);
-                    return Ok((*report, self.stats()));
+                    return Ok(self.not_run(request.job.task, *report));
                 }
             };
             match self.run(taken, &request, &wait).await {
@@ -371,6 +313,13 @@ impl Pool {
             }
         }
         Err(PoolError::Broken(last_error))
+    }
+
+    /// Counts a program that is over before it began.
+    fn not_run(&self, task: Task, report: Report) -> (Report, PoolStats) {
+        self.count_begun(task);
+        self.count_ended(task, &report);
+        (report, self.stats())
     }
 
     /// Runs a program in the sandbox that was taken for it.

@@ -6,6 +6,7 @@
 
 mod decorators;
 mod enums;
+mod legacy_classes;
 mod namespaces;
 mod patterns;
 
@@ -170,7 +171,7 @@ fn mend(program: Program, globals: &Globals) -> Program {
             SyntaxContext::empty().apply_mark(marks.unresolved),
         );
         if kind == Some(decorators::Kind::Legacy) {
-            decorators::prepare_legacy(&mut program);
+            legacy_classes::prepare(&mut program);
         }
         program
     })

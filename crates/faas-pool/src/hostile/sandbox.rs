@@ -1,7 +1,4 @@
-//! Sandboxes and zygotes that lie: the supervisor's own code against arbitrary and damaged frames.
-//!
-//! A process that does nothing (`sleep`) stands in for the sandbox, and the test has its end of the
-//! socket. Whatever comes: no panic, an end in time, and nothing kept beyond the limits.
+//! Sandboxes that lie.
 
 use std::io::Read;
 use std::io::Write;
@@ -13,7 +10,6 @@ use std::time::Duration;
 use std::time::Instant;
 
 use faas_linux::ProcessStatus;
-use faas_linux::socket_pair;
 use faas_packages::PackageSettings;
 use faas_packages::Packages;
 use faas_protocol as protocol;
@@ -21,37 +17,28 @@ use faas_protocol::ByteSize;
 use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
-use faas_protocol::Layer;
-use faas_protocol::Layers;
 use faas_protocol::Limit;
 use faas_protocol::Limits;
-use faas_protocol::PackageRequest;
-use faas_protocol::RuntimeVersion;
-use faas_protocol::SandboxEvent;
-use faas_protocol::Stage;
 use faas_protocol::Stages;
 use faas_protocol::Status;
-use faas_protocol::Stream;
 use faas_protocol::Task;
-use faas_protocol::ZygoteEvent;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use proptest::test_runner::TestRunner;
-use rustix::net::SendFlags;
-use rustix::net::SocketType;
-use tokio::runtime::Runtime;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
 
-use super::execution::Execution;
-use super::execution::Finished;
-use super::process::ChildProcess;
-use super::report::Report;
-use super::sandbox::Sandbox;
-use super::sandbox::SandboxError;
-use super::zygote::ForkRequest;
+use super::LATE;
+use super::frames::Event;
+use super::frames::Piece;
+use super::frames::piece;
+use super::idle_process;
+use super::runtime;
+use super::spawn;
+use crate::execution::Execution;
+use crate::execution::Finished;
+use crate::report::Report;
+use crate::sandbox::Sandbox;
+use crate::sandbox::SandboxError;
 
 /// Longest payload of a frame in these tests.
 const LARGEST_PAYLOAD: ByteSize = ByteSize::kib(128);
@@ -61,156 +48,6 @@ const RETURN_BYTES: u64 = 1000;
 const WALL: Duration = Duration::from_millis(60);
 /// A time limit that nothing here reaches.
 const LONG: Duration = Duration::from_secs(60);
-
-/// How much later than its limit an execution may end: the second that a sandbox is given to heed a
-/// soft stop, and a busy machine.
-const LATE: Duration = Duration::from_secs(6);
-
-/// A part of what a sandbox sends.
-#[derive(Clone, Debug)]
-enum Piece {
-    /// A frame of the protocol.
-    Frame(Event),
-    /// One with some of its bytes, header and all, changed.
-    Damaged(Event, Vec<(u16, u8)>),
-    /// One that breaks off.
-    Cut(Event, u16),
-    /// A header that promises so much, and something behind it.
-    Promise(u32, Vec<u8>),
-    Noise(Vec<u8>),
-}
-
-/// [`SandboxEvent`] that owns what it refers to.
-#[derive(Clone, Debug)]
-enum Event {
-    Ready,
-    Started,
-    Failed(Stage, i32),
-    Output(bool, Vec<u8>),
-    Package(u8, String, String),
-    File(String, Option<String>, Vec<u8>),
-    Finished(i32, Option<String>, Option<Limit>, Stages),
-}
-
-impl Event {
-    fn encode(&self) -> Vec<u8> {
-        let event = match self {
-            Self::Ready => SandboxEvent::Ready,
-            Self::Started => SandboxEvent::Started,
-            Self::Failed(stage, errno) => SandboxEvent::Failed {
-                stage: *stage,
-                errno: *errno,
-            },
-            Self::Output(true, bytes) => SandboxEvent::Output {
-                stream: Stream::Stdout,
-                bytes,
-            },
-            Self::Output(false, bytes) => SandboxEvent::Output {
-                stream: Stream::Stderr,
-                bytes,
-            },
-            Self::Package(kind, name, file) => SandboxEvent::Package(match kind % 6 {
-                0 => PackageRequest::Project { name },
-                1 => PackageRequest::File {
-                    project: name,
-                    file,
-                },
-                2 => PackageRequest::DistributionFile { file },
-                3 => PackageRequest::InWheelhouse { name },
-                4 => PackageRequest::Provider { module: name },
-                _ => PackageRequest::Imports { modules: name },
-            }),
-            Self::File(name, media_type, contents) => SandboxEvent::File {
-                name,
-                media_type: media_type.as_deref(),
-                contents,
-            },
-            Self::Finished(exit_code, value, limit, stages) => SandboxEvent::Finished {
-                exit_code: *exit_code,
-                return_value: value.as_deref(),
-                limit: *limit,
-                stages: *stages,
-            },
-        };
-        protocol::encode_frame(&event).unwrap()
-    }
-}
-
-impl Piece {
-    fn put(&self, stream: &mut Vec<u8>) {
-        match self {
-            Self::Frame(event) => stream.extend(event.encode()),
-            Self::Damaged(event, changes) => {
-                let mut frame = event.encode();
-                for (at, byte) in changes {
-                    let index = usize::from(*at) % frame.len();
-                    frame[index] ^= byte;
-                }
-                stream.extend(frame);
-            }
-            Self::Cut(event, at) => {
-                let frame = event.encode();
-                stream.extend(&frame[..usize::from(*at) % frame.len()]);
-            }
-            Self::Promise(length, bytes) => {
-                stream.extend(length.to_le_bytes());
-                stream.extend(bytes);
-            }
-            Self::Noise(bytes) => stream.extend(bytes),
-        }
-    }
-}
-
-fn bytes(longest: usize) -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
-        8 => proptest::collection::vec(any::<u8>(), 0..200),
-        1 => (any::<u8>(), 0..longest).prop_map(|(byte, length)| vec![byte; length]),
-    ]
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let name = || prop_oneof!["[a-z./\\\\]{0,20}", ".{0,300}"];
-    let limit = prop_oneof![
-        Just(Limit::CpuTime),
-        Just(Limit::Memory),
-        Just(Limit::ReturnValue),
-        Just(Limit::Storage),
-        // Not a sandbox's to say.
-        Just(Limit::WallTime),
-        Just(Limit::Output),
-    ];
-    let stages =
-        any::<(u64, u64, u64, u64)>().prop_map(|(taken_at_us, prepare_us, compile_us, run_us)| {
-            Stages {
-                taken_at_us,
-                prepare_us,
-                compile_us,
-                run_us,
-            }
-        });
-    prop_oneof![
-        1 => Just(Event::Ready),
-        1 => Just(Event::Started),
-        1 => any::<i32>().prop_map(|errno| Event::Failed(Stage::Layer(Layer::Seccomp), errno)),
-        6 => (any::<bool>(), bytes(60_000)).prop_map(|(out, bytes)| Event::Output(out, bytes)),
-        2 => (any::<u8>(), name(), name()).prop_map(|(kind, a, b)| Event::Package(kind, a, b)),
-        3 => (name(), proptest::option::of(name()), bytes(60_000))
-            .prop_map(|(name, kind, contents)| Event::File(name, kind, contents)),
-        2 => (any::<i32>(), proptest::option::of(prop_oneof![name(), ".{0,2000}"]), proptest::option::of(limit), stages)
-            .prop_map(|(code, value, limit, stages)| Event::Finished(code, value, limit, stages)),
-    ]
-}
-
-fn piece() -> impl Strategy<Value = Piece> {
-    let changes = proptest::collection::vec((any::<u16>(), any::<u8>()), 1..6);
-    prop_oneof![
-        12 => event().prop_map(Piece::Frame),
-        4 => (event(), changes).prop_map(|(event, changes)| Piece::Damaged(event, changes)),
-        1 => (event(), any::<u16>()).prop_map(|(event, at)| Piece::Cut(event, at)),
-        1 => (any::<u32>(), bytes(1000)).prop_map(|(length, bytes)| Piece::Promise(length, bytes)),
-        1 => bytes(1000).prop_map(Piece::Noise),
-    ]
-}
 
 /// What a sandbox does once it sent everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,21 +59,6 @@ enum Then {
     Hang,
     /// Sends this, over and over.
     Flood(&'static [u8]),
-}
-
-/// A process that does nothing, reaped by its adopter.
-fn idle_process() -> i32 {
-    spawn(Command::new("sleep").arg("600"))
-}
-
-/// A process, reaped by its adopter.
-fn spawn(command: &mut Command) -> i32 {
-    #[expect(
-        clippy::zombie_processes,
-        reason = "it is adopted, and reaped by its owner"
-    )]
-    let child = command.spawn().unwrap();
-    i32::try_from(child.id()).unwrap()
 }
 
 fn job(wall: Duration) -> Job {
@@ -342,14 +164,6 @@ fn reported(finished: Finished) -> Report {
         Finished::Reported(report) => *report,
         Finished::Lacks(packages) => panic!("lacks {packages:?}"),
     }
-}
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
 }
 
 /// Highest resident memory of this process so far, in bytes.
@@ -645,125 +459,4 @@ fn a_sandbox_that_ends_before_it_reads_an_answer_is_heard_to_the_end() {
     let (outcome, took) = runtime.block_on(executed);
     assert_eq!(outcome.unwrap().status, Status::Exceeded(Limit::Memory));
     assert!(took < LONG, "took {took:?}");
-}
-
-#[test]
-fn a_process_has_one_owner() {
-    runtime().block_on(async {
-        let child = idle_process();
-        let owner = ChildProcess::adopt(child, ()).unwrap();
-        assert!(ChildProcess::adopt(child, ()).is_err());
-        let other = ChildProcess::adopt(idle_process(), ()).unwrap();
-        drop(other);
-        assert!(owner.cpu_time() < Duration::from_secs(5));
-        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap();
-        assert!(!stat.contains(") Z"), "it lives on: {stat}");
-    });
-}
-
-/// What a lying zygote sends: packets, since its socket keeps them apart.
-fn packet() -> impl Strategy<Value = Vec<u8>> {
-    let encode = |event: &ZygoteEvent| protocol::encode(event);
-    prop_oneof![
-        3 => any::<i32>().prop_map(move |pid| encode(&ZygoteEvent::Forked { pid })),
-        1 => (-2..3i32).prop_map(move |pid| encode(&ZygoteEvent::Forked { pid })),
-        1 => any::<i32>().prop_map(move |errno| encode(&ZygoteEvent::ForkFailed { errno })),
-        1 => ".{0,100}".prop_map(move |text| encode(&ZygoteEvent::Booted {
-            version: RuntimeVersion {
-                engine: text.clone(),
-                language: Some(text.clone()),
-            },
-            layers: Layers::default(),
-            no_code_cache: Some(text.clone()),
-        })),
-        2 => proptest::collection::vec(any::<u8>(), 1..300),
-    ]
-}
-
-#[test]
-fn whatever_a_zygote_sends_harms_no_other_process() {
-    let runtime = runtime();
-    let bystander = runtime.block_on(async { ChildProcess::adopt(idle_process(), ()).unwrap() });
-    let mut runner = TestRunner::new(Config {
-        cases: 100,
-        failure_persistence: None,
-        ..Config::default()
-    });
-    let packets = proptest::collection::vec(packet(), 0..12);
-    let bystander_pid = bystander.pid();
-    let result = runner.run(&(packets, any::<u8>()), |(packets, name_bystander)| {
-        let (ours, theirs) = socket_pair(SocketType::SEQPACKET).unwrap();
-        let mut packets = packets;
-        if name_bystander.is_multiple_of(2) {
-            packets.insert(
-                0,
-                protocol::encode(&ZygoteEvent::Forked { pid: bystander_pid }),
-            );
-        }
-        runtime.block_on(async {
-            for packet in &packets {
-                rustix::net::send(&theirs, packet, SendFlags::NOSIGNAL).unwrap();
-            }
-            let (_base, requests) = mpsc::channel(1);
-            let served = super::zygote::serve_liar(ours, idle_process(), requests, 3);
-            // It ends by itself, or goes on waiting for a zygote that says nothing more.
-            let _ = tokio::time::timeout(Duration::from_millis(150), served).await;
-        });
-        let stat = std::fs::read_to_string(format!("/proc/{bystander_pid}/stat")).unwrap();
-        prop_assert!(!stat.contains(") Z"), "the bystander is dead: {stat}");
-        Ok(())
-    });
-    result.unwrap_or_else(|failure| panic!("{failure}"));
-}
-
-/// A zygote wanted, with requirements of so many bytes.
-fn fork_request(bytes: usize) -> (ForkRequest, oneshot::Receiver<(i32, OwnedSemaphorePermit)>) {
-    let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-    let (reply, answer) = oneshot::channel();
-    let request = ForkRequest {
-        requirements: vec!["x".repeat(bytes)],
-        storage: ByteSize::mib(1),
-        job: socket_pair(SocketType::STREAM).unwrap().0,
-        control: socket_pair(SocketType::SEQPACKET).unwrap().0,
-        log: std::io::pipe().unwrap().1,
-        place,
-        reply,
-    };
-    (request, answer)
-}
-
-/// Serves a zygote that reads and says nothing, has `zygotes` forked from it that take `bytes` to name,
-/// and returns why it is given up.
-async fn serve_silent(sandboxes: usize, zygotes: usize, bytes: usize) -> String {
-    let (ours, _theirs) = socket_pair(SocketType::SEQPACKET).unwrap();
-    let (base, requests) = mpsc::channel(zygotes.max(1));
-    let mut answers = Vec::new();
-    for _ in 0..zygotes {
-        let (request, answer) = fork_request(bytes);
-        base.send(request).await.unwrap();
-        answers.push(answer);
-    }
-    let down = super::zygote::serve_liar(ours, idle_process(), requests, sandboxes).await;
-    for answer in answers {
-        assert!(answer.await.is_err(), "nobody waits any longer");
-    }
-    down
-}
-
-#[test]
-fn a_zygote_that_answers_nothing_is_given_up() {
-    let started = Instant::now();
-    let downs = runtime().block_on(async {
-        tokio::join!(
-            serve_silent(3, 0, 0),
-            serve_silent(0, 1, 10),
-            // More than its socket holds, so that asking waits, too.
-            serve_silent(0, 64, 15_000),
-        )
-    });
-    for down in [downs.0, downs.1, downs.2] {
-        assert_eq!(down, "it did not answer within 10s");
-    }
-    let took = started.elapsed();
-    assert!(took < 2 * super::zygote::ANSWERS_WITHIN + LATE, "{took:?}");
 }

@@ -1,6 +1,9 @@
 //! Every setting, parsed and checked in one place. The environment variables are those of the
 //! services that this one replaces, and more; each is a command-line option, too.
 
+mod default_sources;
+mod versions;
+
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -13,7 +16,6 @@ use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 use faas_packages::PackageSettings;
 use faas_packages::Packages;
-use faas_packages::WantedVersion;
 use faas_pool::PoolSettings;
 use faas_pool::ShelfSize;
 use faas_protocol::ByteSize;
@@ -25,10 +27,12 @@ use faas_protocol::Runtime;
 use faas_protocol::ZygoteOptions;
 use faas_telemetry::HistorySettings;
 use faas_telemetry::LogFormat;
-use serde::Deserialize;
 
 use crate::api_token::ApiToken;
 use crate::workspace;
+use default_sources::DefaultSources;
+use default_sources::source;
+use versions::PackageVersions;
 
 /// A day: no execution and no pause of this service is longer.
 const MAX_MILLISECONDS: u64 = 86_400_000;
@@ -284,51 +288,8 @@ pub struct Settings {
           value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub auto_install: bool,
 
-    /// Versions of numpy that will do, such as >=2,<3; a warning at the start says if the distribution has
-    /// another, which is used all the same
-    #[arg(
-        long,
-        env = "NUMPY_VERSION",
-        value_name = "NUMPY_VERSION",
-        allow_hyphen_values = true
-    )]
-    pub numpy_version: Option<String>,
-
-    /// Versions of pandas that will do, such as >=2,<3
-    #[arg(
-        long,
-        env = "PANDAS_VERSION",
-        value_name = "PANDAS_VERSION",
-        allow_hyphen_values = true
-    )]
-    pub pandas_version: Option<String>,
-
-    /// Versions of jsonschema that will do, such as >=2,<3
-    #[arg(
-        long,
-        env = "JSONSCHEMA_VERSION",
-        value_name = "JSONSCHEMA_VERSION",
-        allow_hyphen_values = true
-    )]
-    pub jsonschema_version: Option<String>,
-
-    /// Versions of scipy that will do, such as >=2,<3
-    #[arg(
-        long,
-        env = "SCIPY_VERSION",
-        value_name = "SCIPY_VERSION",
-        allow_hyphen_values = true
-    )]
-    pub scipy_version: Option<String>,
-
-    /// Versions of scikit-learn that will do, such as >=2,<3
-    #[arg(
-        long,
-        env = "SKLEARN_VERSION",
-        value_name = "SKLEARN_VERSION",
-        allow_hyphen_values = true
-    )]
-    pub sklearn_version: Option<String>,
+    #[command(flatten)]
+    pub versions: PackageVersions,
 
     /// Package sets that may keep a zygote each, so that they are installed only once
     #[arg(long, env = "FAAS_PACKAGE_ZYGOTES", value_name = "FAAS_PACKAGE_ZYGOTES",
@@ -427,9 +388,6 @@ const PYODIDE_FILES: [&str; 5] = [
     "python_stdlib.zip",
     "pyodide-lock.json",
 ];
-
-/// The file beside Pyodide's that `make setup` writes the default sources of packages to.
-const SOURCES_FILE: &str = "sources.json";
 
 /// The directory beside Pyodide's files for packages that were fetched ahead, as in the image.
 const PREPARED_DIRECTORY: &str = "packages";
@@ -651,7 +609,7 @@ impl Settings {
             hosts: names(&self.package_hosts),
             allow: self.package_allow.as_deref().map(names),
             deny: names(&self.package_deny),
-            versions: self.package_versions(),
+            versions: self.versions.wanted(),
             cache_bytes: self.package_cache.get(),
             prepared: Some(pyodide.join(PREPARED_DIRECTORY)),
             ..PackageSettings::new(
@@ -659,26 +617,6 @@ impl Settings {
                 self.workspace.join("packages"),
             )
         }
-    }
-
-    /// Which versions of packages are wanted, by the variables of the services that this one replaces.
-    fn package_versions(&self) -> Vec<WantedVersion> {
-        let wanted = [
-            ("NUMPY_VERSION", "numpy", &self.numpy_version),
-            ("PANDAS_VERSION", "pandas", &self.pandas_version),
-            ("JSONSCHEMA_VERSION", "jsonschema", &self.jsonschema_version),
-            ("SCIPY_VERSION", "scipy", &self.scipy_version),
-            ("SKLEARN_VERSION", "scikit-learn", &self.sklearn_version),
-        ];
-        let wanted = wanted.into_iter().filter_map(|(setting, project, range)| {
-            let range = range.as_deref()?.trim();
-            (!range.is_empty()).then(|| WantedVersion {
-                setting,
-                project,
-                range: range.to_owned(),
-            })
-        });
-        wanted.collect()
     }
 
     /// The directory of the pinned Pyodide: the one that is set, else `pyodide-dist` next to the
@@ -717,40 +655,6 @@ impl Settings {
                     .join(", "),
             )),
         }
-    }
-}
-
-/// Where packages come from if no setting says otherwise.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct DefaultSources {
-    distribution: Option<String>,
-    index: Option<String>,
-}
-
-impl DefaultSources {
-    /// What `make setup` found. A missing file is not an error: then there are none.
-    fn read(pyodide: &Path) -> Result<Self, String> {
-        let path = pyodide.join(SOURCES_FILE);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
-        };
-        // What is wrong with it is not repeated: it may hold credentials.
-        serde_json::from_str(&text)
-            .map_err(|_| format!("{} is damaged; run `make setup`", path.display()))
-    }
-}
-
-/// A source of packages: as it is set, where nothing and `off` mean none, else the default.
-fn source(set: Option<&str>, default: Option<String>) -> Option<String> {
-    match set.map(str::trim) {
-        None => default,
-        Some("" | "off") => None,
-        Some(address) => Some(address.to_owned()),
     }
 }
 

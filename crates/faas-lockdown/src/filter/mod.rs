@@ -4,16 +4,22 @@
 //! another architecture (`int 0x80`): an attack shows itself by them. The rest fail with EPERM, so that
 //! a library which merely tries something can go on.
 
+mod killing;
+mod program;
+
 use std::collections::BTreeMap;
 
 use seccompiler::BpfProgram;
-use seccompiler::SeccompAction;
 use seccompiler::SeccompCmpArgLen;
 use seccompiler::SeccompCmpOp;
 use seccompiler::SeccompCondition;
-use seccompiler::SeccompFilter;
 use seccompiler::SeccompRule;
-use seccompiler::sock_filter;
+
+use program::compile;
+
+pub use killing::KILLING;
+#[cfg(target_arch = "x86_64")]
+pub use killing::X32;
 
 /// Why there is no filter: the architecture has none, or a rule is wrong.
 type Error = seccompiler::BackendError;
@@ -21,117 +27,6 @@ type Error = seccompiler::BackendError;
 /// Calls by number. Those without rules are allowed with any arguments, the others if one of their
 /// rules holds.
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
-
-/// Refused calls that neither V8 nor the C library nor the Rust library make on their own account: to
-/// execute programs, to open sockets, to look into or signal other processes, to change the user, and the
-/// parts of the kernel that escapes go through.
-///
-/// Not among them is what honest code tries and goes on without: opening files (`/sys`, `/etc`), `ioctl`,
-/// `prctl`, `clone` and `clone3` (a thread), `tgkill` (`abort`), `sysinfo`, `sched_getaffinity`.
-pub const KILLING: &[i64] = &[
-    // Programs and processes.
-    libc::SYS_execve,
-    libc::SYS_execveat,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_fork,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_vfork,
-    libc::SYS_unshare,
-    libc::SYS_setns,
-    // Other processes.
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_process_madvise,
-    libc::SYS_process_mrelease,
-    libc::SYS_kcmp,
-    libc::SYS_kill,
-    libc::SYS_rt_sigqueueinfo,
-    libc::SYS_rt_tgsigqueueinfo,
-    libc::SYS_pidfd_open,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_pidfd_send_signal,
-    // Sockets and other ways to reach somebody.
-    libc::SYS_socket,
-    libc::SYS_socketpair,
-    libc::SYS_connect,
-    libc::SYS_bind,
-    libc::SYS_listen,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_accept,
-    libc::SYS_accept4,
-    libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    libc::SYS_shmget,
-    libc::SYS_shmat,
-    libc::SYS_semget,
-    libc::SYS_msgget,
-    libc::SYS_mq_open,
-    // The kernel.
-    libc::SYS_bpf,
-    libc::SYS_perf_event_open,
-    libc::SYS_userfaultfd,
-    libc::SYS_memfd_secret,
-    libc::SYS_fanotify_init,
-    libc::SYS_name_to_handle_at,
-    libc::SYS_open_by_handle_at,
-    libc::SYS_add_key,
-    libc::SYS_keyctl,
-    libc::SYS_request_key,
-    libc::SYS_kexec_load,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_kexec_file_load,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_syslog,
-    libc::SYS_reboot,
-    libc::SYS_swapon,
-    libc::SYS_swapoff,
-    libc::SYS_acct,
-    libc::SYS_quotactl,
-    libc::SYS_settimeofday,
-    libc::SYS_clock_settime,
-    libc::SYS_sethostname,
-    libc::SYS_setdomainname,
-    libc::SYS_vhangup,
-    libc::SYS_personality,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_iopl,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_ioperm,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_modify_ldt,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_uselib,
-    // The view of the file system.
-    libc::SYS_chroot,
-    libc::SYS_pivot_root,
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_mount_setattr,
-    libc::SYS_move_mount,
-    libc::SYS_open_tree,
-    libc::SYS_fsopen,
-    libc::SYS_fsconfig,
-    libc::SYS_fsmount,
-    libc::SYS_fspick,
-    // The user.
-    libc::SYS_setuid,
-    libc::SYS_setgid,
-    libc::SYS_setreuid,
-    libc::SYS_setregid,
-    libc::SYS_setresuid,
-    libc::SYS_setresgid,
-    libc::SYS_setgroups,
-    libc::SYS_setfsuid,
-    libc::SYS_setfsgid,
-];
-
-/// From this number on calls are those of the x32 interface, which nothing here is built for.
-#[cfg(target_arch = "x86_64")]
-pub const X32: i64 = 0x4000_0000;
 
 /// Whether the kernel filters system calls with the actions that we use.
 pub fn is_available() -> bool {
@@ -385,91 +280,10 @@ fn masked(argument: u8, mask: u64, value: u64) -> Result<SeccompCondition, Error
     )
 }
 
-fn compile(rules: Rules) -> Result<BpfProgram, Error> {
-    let filter = SeccompFilter::new(
-        rules,
-        SeccompAction::Errno(libc::EPERM as u32),
-        SeccompAction::Allow,
-        std::env::consts::ARCH.try_into()?,
-    )?;
-    let mut program = filter.try_into()?;
-    judge_refused(&mut program);
-    Ok(program)
-}
-
-/// Has a program decide per call what becomes of one that it refuses. seccompiler knows one action for
-/// all of them; where it would return that, the program now goes on to a table behind it. Calls that are
-/// allowed never get there, so the table's length costs them nothing. The architecture was checked by then.
-fn judge_refused(program: &mut BpfProgram) {
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
-    const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    let instruction = |code, k, jt, jf| sock_filter { code, jt, jf, k };
-    let fail = instruction(RETURN, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0, 0);
-    let kill = instruction(RETURN, libc::SECCOMP_RET_KILL_PROCESS, 0, 0);
-
-    let table = program.len();
-    for (index, refused) in program.iter_mut().enumerate() {
-        if *refused == fail {
-            *refused = instruction(JUMP, (table - index - 1) as u32, 0, 0);
-        }
-    }
-    // The number is the first field of what the filter is given.
-    program.push(instruction(LOAD, 0, 0, 0));
-    #[cfg(target_arch = "x86_64")]
-    {
-        const JUMP_FROM: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
-        program.extend([instruction(JUMP_FROM, X32 as u32, 0, 1), kill.clone()]);
-    }
-    for &call in KILLING {
-        program.extend([instruction(JUMP_IF_EQUAL, call as u32, 0, 1), kill.clone()]);
-    }
-    program.push(fail);
-}
-
 #[cfg(test)]
 mod tests {
+    use super::program::verdict;
     use super::*;
-
-    /// What a program answers to a call with zeroes for arguments, as the kernel would run it.
-    fn verdict(program: &BpfProgram, call: u32) -> u32 {
-        // AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64.
-        let architecture: u32 = if cfg!(target_arch = "x86_64") {
-            0xc000_003e
-        } else {
-            0xc000_00b7
-        };
-        let (mut at, mut accumulator) = (0, 0u32);
-        loop {
-            let instruction = &program[at];
-            let k = instruction.k;
-            let branch = |holds: bool| {
-                usize::from(if holds {
-                    instruction.jt
-                } else {
-                    instruction.jf
-                })
-            };
-            at += 1;
-            match u32::from(instruction.code) {
-                0x20 => {
-                    accumulator = match k {
-                        0 => call,
-                        4 => architecture,
-                        _ => 0,
-                    }
-                }
-                0x06 => return k,
-                0x05 => at += k as usize,
-                0x15 => at += branch(accumulator == k),
-                0x25 => at += branch(accumulator > k),
-                0x35 => at += branch(accumulator >= k),
-                0x54 => accumulator &= k,
-                other => panic!("instruction {other:#x}"),
-            }
-        }
-    }
 
     #[test]
     fn a_filter_allows_what_its_rules_say_kills_for_what_only_attacks_do_and_refuses_the_rest() {

@@ -1,0 +1,99 @@
+//! From rules to the program that the kernel runs for each system call.
+
+use seccompiler::BpfProgram;
+use seccompiler::SeccompAction;
+use seccompiler::SeccompFilter;
+use seccompiler::sock_filter;
+
+use super::Error;
+use super::Rules;
+use super::killing::KILLING;
+#[cfg(target_arch = "x86_64")]
+use super::killing::X32;
+
+/// The program of a filter that allows what the rules say.
+///
+/// # Errors
+/// When the architecture has no filter, or a rule is wrong.
+pub fn compile(rules: Rules) -> Result<BpfProgram, Error> {
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::Errno(libc::EPERM as u32),
+        SeccompAction::Allow,
+        std::env::consts::ARCH.try_into()?,
+    )?;
+    let mut program = filter.try_into()?;
+    judge_refused(&mut program);
+    Ok(program)
+}
+
+/// Has a program decide per call what becomes of one that it refuses. seccompiler knows one action for
+/// all of them; where it would return that, the program now goes on to a table behind it. Calls that are
+/// allowed never get there, so the table's length costs them nothing. The architecture was checked by then.
+fn judge_refused(program: &mut BpfProgram) {
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
+    const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    let instruction = |code, k, jt, jf| sock_filter { code, jt, jf, k };
+    let fail = instruction(RETURN, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0, 0);
+    let kill = instruction(RETURN, libc::SECCOMP_RET_KILL_PROCESS, 0, 0);
+
+    let table = program.len();
+    for (index, refused) in program.iter_mut().enumerate() {
+        if *refused == fail {
+            *refused = instruction(JUMP, (table - index - 1) as u32, 0, 0);
+        }
+    }
+    // The number is the first field of what the filter is given.
+    program.push(instruction(LOAD, 0, 0, 0));
+    #[cfg(target_arch = "x86_64")]
+    {
+        const JUMP_FROM: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+        program.extend([instruction(JUMP_FROM, X32 as u32, 0, 1), kill.clone()]);
+    }
+    for &call in KILLING {
+        program.extend([instruction(JUMP_IF_EQUAL, call as u32, 0, 1), kill.clone()]);
+    }
+    program.push(fail);
+}
+
+#[cfg(test)]
+/// What a program answers to a call with zeroes for arguments, as the kernel would run it.
+pub fn verdict(program: &BpfProgram, call: u32) -> u32 {
+    // AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64.
+    let architecture: u32 = if cfg!(target_arch = "x86_64") {
+        0xc000_003e
+    } else {
+        0xc000_00b7
+    };
+    let (mut at, mut accumulator) = (0, 0u32);
+    loop {
+        let instruction = &program[at];
+        let k = instruction.k;
+        let branch = |holds: bool| {
+            usize::from(if holds {
+                instruction.jt
+            } else {
+                instruction.jf
+            })
+        };
+        at += 1;
+        match u32::from(instruction.code) {
+            0x20 => {
+                accumulator = match k {
+                    0 => call,
+                    4 => architecture,
+                    _ => 0,
+                }
+            }
+            0x06 => return k,
+            0x05 => at += k as usize,
+            0x15 => at += branch(accumulator == k),
+            0x25 => at += branch(accumulator > k),
+            0x35 => at += branch(accumulator >= k),
+            0x54 => accumulator &= k,
+            other => panic!("instruction {other:#x}"),
+        }
+    }
+}
