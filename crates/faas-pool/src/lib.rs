@@ -25,29 +25,26 @@ mod report;
 mod return_value;
 mod sandbox;
 mod shelf;
+mod stats;
 mod status;
 mod time_limit;
+mod totals;
 mod waiting;
 mod zygote;
 mod zygote_pool;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use faas_linux::ProcessStatus;
 use faas_packages::Packages;
 use faas_protocol::ByteSize;
 use faas_protocol::Job;
 use faas_protocol::Priority;
 use faas_protocol::Runtime;
-use faas_protocol::Status;
 use faas_protocol::Task;
 use faas_protocol::ZygoteOptions;
 use faas_telemetry::Metrics;
-use faas_telemetry::SandboxKind;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -81,8 +78,11 @@ pub use report::OutputFile;
 pub use report::Report;
 pub use report::Timings;
 pub use shelf::ShelfSize;
+pub use stats::PackageZygote;
+pub use stats::PoolStats;
 pub use status::Booted;
 pub use status::ZygoteState;
+pub use totals::Totals;
 
 /// How many sandboxes may break under a job, before its program starts, until the job is given up.
 const ATTEMPTS: usize = 3;
@@ -101,30 +101,6 @@ pub enum PoolError {
     ShuttingDown,
     #[error("no sandbox could take the program: {0}")]
     Broken(String),
-}
-
-/// Numbers of sandboxes at this moment.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PoolStats {
-    /// Alive: waiting, executing, starting or ending.
-    pub total: usize,
-    /// Waiting for a job.
-    pub idle: usize,
-    /// Executing.
-    pub active: usize,
-    /// Requests waiting for their turn, or for their packages.
-    pub queued: usize,
-}
-
-/// Totals since the start; checks of programs are not counted.
-#[derive(Debug, Default)]
-pub struct Totals {
-    pub started: AtomicU64,
-    pub completed: AtomicU64,
-    /// Those of the completed that did not end in success.
-    pub failed: AtomicU64,
-    /// Wall time of the completed, in µs.
-    pub wall_us: AtomicU64,
 }
 
 /// The zygotes, their sandboxes, and the queue before them.
@@ -181,15 +157,6 @@ pub struct PoolSettings {
     pub package_memory: ByteSize,
     /// Memory of these zygotes together, over what they share with that of their runtime.
     pub package_zygotes_memory: ByteSize,
-}
-
-/// A zygote with packages, for `/health`.
-#[derive(Debug)]
-pub struct PackageZygote {
-    pub name: String,
-    pub state: ZygoteState,
-    /// Memory that it shares with no other process but its forks.
-    pub memory: ByteSize,
 }
 
 impl Pool {
@@ -297,11 +264,11 @@ impl Pool {
             match self.run(taken, &request, &wait).await {
                 Ok(Finished::Reported(mut report)) => {
                     automatic.explain(&mut report);
-                    self.count_ended(request.job.task, &report);
+                    self.totals.end(request.job.task, &report);
                     return Ok((*report, self.stats()));
                 }
                 Ok(Finished::Lacks(packages)) => {
-                    self.take_back_begun(request.job.task);
+                    self.totals.take_back(request.job.task);
                     self.imports.remember(&request.job, packages.clone());
                     automatic.add(packages, &mut request, &self.imports);
                     attempts = 0..ATTEMPTS;
@@ -317,8 +284,8 @@ impl Pool {
 
     /// Counts a program that is over before it began.
     fn not_run(&self, task: Task, report: Report) -> (Report, PoolStats) {
-        self.count_begun(task);
-        self.count_ended(task, &report);
+        self.totals.begin(task);
+        self.totals.end(task, &report);
         (report, self.stats())
     }
 
@@ -337,7 +304,7 @@ impl Pool {
         let run = tracing::info_span!("run", language, status = field::Empty);
         let executed = async {
             let execution = Execution::start(taken.sandbox, job).await?;
-            self.count_begun(job.task);
+            self.totals.begin(job.task);
             let live = request.live.as_ref();
             Ok::<_, SandboxError>(execution.finish(&self.packages, live).await)
         };
@@ -427,83 +394,8 @@ impl Pool {
         pools
     }
 
-    fn count_begun(&self, task: Task) {
-        if task == Task::Run {
-            self.totals.started.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// It was not begun: its sandbox did not have what it imports.
-    fn take_back_begun(&self, task: Task) {
-        if task == Task::Run {
-            self.totals.started.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    fn count_ended(&self, task: Task, report: &Report) {
-        if task != Task::Run {
-            return;
-        }
-        let totals = &self.totals;
-        let failed = report.status != Status::Success;
-        let wall = u64::try_from(report.usage.wall.as_micros()).unwrap_or(u64::MAX);
-        totals.completed.fetch_add(1, Ordering::Relaxed);
-        totals
-            .failed
-            .fetch_add(u64::from(failed), Ordering::Relaxed);
-        totals.wall_us.fetch_add(wall, Ordering::Relaxed);
-    }
-
     pub fn packages(&self) -> &Packages {
         &self.packages
-    }
-
-    pub fn stats(&self) -> PoolStats {
-        PoolStats {
-            total: self.max_instances - self.resources.instances.available_permits(),
-            idle: self.all_pools().iter().map(|pool| pool.shelf.idle()).sum(),
-            active: self.admission.executing(),
-            queued: self.admission.waiting() + self.waiting_for_packages(),
-        }
-    }
-
-    /// Requests that wait for their packages.
-    fn waiting_for_packages(&self) -> usize {
-        let most = self.admission.workers() + self.queue_size;
-        most - self.waiting_for_packages.available_permits()
-    }
-
-    /// Sandboxes of a kind that wait for a job.
-    pub fn idle(&self, kind: SandboxKind) -> usize {
-        let pools = self.all_pools();
-        let same_kind = pools.iter().filter(|pool| pool.meter.kind() == kind);
-        same_kind.map(|pool| pool.shelf.idle()).sum()
-    }
-
-    /// State of each runtime's zygote.
-    pub fn zygotes(&self) -> BTreeMap<Runtime, ZygoteState> {
-        let bases = self.bases.iter();
-        bases
-            .map(|(runtime, pool)| (*runtime, pool.status.get()))
-            .collect()
-    }
-
-    /// The zygotes with packages.
-    pub fn package_zygotes(&self) -> Vec<PackageZygote> {
-        let pools = self.package_pools.all();
-        let describe = |pool: &Arc<ZygotePool>| {
-            let state = pool.status.get();
-            let memory = match state.pid() {
-                Some(pid) => ProcessStatus::of(pid).unwrap_or_default(),
-                None => ProcessStatus::default(),
-            };
-            PackageZygote {
-                name: pool.status.name().to_owned(),
-                state,
-                memory: ByteSize::bytes(memory.anonymous_bytes),
-            }
-        };
-        pools.iter().map(describe).collect()
     }
 
     /// Waits until every runtime's zygote serves; for ever, if one never does.

@@ -17,16 +17,7 @@ const HUGE_PAGE: usize = 2 << 20;
 struct Mapping {
     start: usize,
     end: usize,
-    kind: Kind,
-}
-
-#[derive(Debug, PartialEq)]
-enum Kind {
-    /// Private, anonymous and writable.
-    PrivateWritable,
-    /// Of a file, readable and not writable.
-    File,
-    Other,
+    private_writable: bool,
 }
 
 /// What `/proc` says of this process. Opened once and read again whenever it is asked, so that a process
@@ -103,22 +94,10 @@ impl OwnProc {
     /// # Errors
     /// When `maps` cannot be read.
     pub fn private_writable(&self) -> std::io::Result<Vec<Range<usize>>> {
-        self.mappings(Kind::PrivateWritable)
-    }
-
-    /// Where files are mapped that this process reads and never writes, such as its program.
-    ///
-    /// # Errors
-    /// When `maps` cannot be read.
-    pub fn files(&self) -> std::io::Result<Vec<Range<usize>>> {
-        self.mappings(Kind::File)
-    }
-
-    fn mappings(&self, kind: Kind) -> std::io::Result<Vec<Range<usize>>> {
         let maps = text(&self.maps)?;
         let mappings = maps.lines().filter_map(parse_mapping);
-        let wanted = mappings.filter(|mapping| mapping.kind == kind);
-        Ok(wanted.map(|mapping| mapping.start..mapping.end).collect())
+        let private = mappings.filter(|mapping| mapping.private_writable);
+        Ok(private.map(|mapping| mapping.start..mapping.end).collect())
     }
 }
 
@@ -136,17 +115,10 @@ fn parse_mapping(line: &str) -> Option<Mapping> {
     let permissions = fields.next()?;
     let inode = fields.nth(2)?;
     let name = fields.next().unwrap_or_default();
-    let kind = if inode != "0" && permissions.starts_with("r-") {
-        Kind::File
-    } else if inode == "0" && permissions.starts_with("rw") && !name.starts_with("[v") {
-        Kind::PrivateWritable
-    } else {
-        Kind::Other
-    };
     Some(Mapping {
         start: usize::from_str_radix(start, 16).ok()?,
         end: usize::from_str_radix(end, 16).ok()?,
-        kind,
+        private_writable: inode == "0" && permissions.starts_with("rw") && !name.starts_with("[v"),
     })
 }
 
@@ -159,7 +131,7 @@ mod tests {
         let line = "7f0000000000-7f0000400000 rw-p 00000000 00:00 0 ";
         let mapping = parse_mapping(line).unwrap();
         assert_eq!(mapping.end - mapping.start, 2 * HUGE_PAGE);
-        assert_eq!(mapping.kind, Kind::PrivateWritable);
+        assert!(mapping.private_writable);
     }
 
     #[test]
@@ -175,15 +147,8 @@ mod tests {
 
     #[test]
     fn files_and_attributes_are_not() {
-        let kind = |line| parse_mapping(line).unwrap().kind;
-        assert_eq!(
-            kind("55d0-55e0 rw-p 00000000 fe:00 1234 /usr/bin/x"),
-            Kind::Other
-        );
-        assert_eq!(
-            kind("55d0-55e0 r-xp 00000000 fe:00 1234 /usr/bin/x"),
-            Kind::File
-        );
+        let file = "55d0-55e0 rw-p 00000000 fe:00 1234 /usr/bin/x";
+        assert!(!parse_mapping(file).unwrap().private_writable);
         assert!(parse_mapping("VmFlags: rd wr mr mw me dc").is_none());
         assert!(parse_mapping("Rss:                   4 kB").is_none());
     }

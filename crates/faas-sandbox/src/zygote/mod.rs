@@ -182,8 +182,8 @@ impl<'a> Zygote<'a> {
             Err(errno) => ZygoteEvent::ForkFailed { errno },
             Ok(fork::Side::Child) => match (received.command, sockets) {
                 (ZygoteCommand::Fork, (Some(job), ..)) => {
-                    let is_touched = self.footprint.touch();
-                    let rehearsal = (!is_touched).then_some(self.spec.smallest_program);
+                    let is_written = self.footprint.write();
+                    let rehearsal = (!is_written).then_some(self.spec.smallest_program);
                     sandbox::main(self.engine, rehearsal, &self.lockdown, self.supervisor, job)
                 }
                 (

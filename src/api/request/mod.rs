@@ -1,0 +1,216 @@
+//! Requests that bring a program: what their fields may be, and what is made of them.
+
+mod body;
+mod invocation;
+mod nesting;
+mod options;
+mod program;
+
+use faas_pool::ExecutionRequest;
+use faas_pool::PackageSet;
+use faas_protocol::Invocation;
+use faas_protocol::Job;
+use faas_protocol::Language;
+use faas_protocol::Priority;
+use faas_protocol::Task;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::budget::Share;
+use super::error::ApiError;
+use super::files;
+use super::limits;
+use super::limits::RequestedLimits;
+use crate::settings::Settings;
+
+pub use body::Body;
+pub use body::read_body;
+pub use program::language_names;
+
+use body::parse_body;
+use invocation::args_schema;
+use invocation::collect_schema;
+use invocation::parse_arguments;
+use invocation::parse_collect;
+use invocation::parse_input;
+use invocation::parse_stdin;
+use options::check_ext;
+use options::packages_schema;
+use options::parse_packages;
+use options::parse_priority;
+use options::parse_timeout;
+use options::parse_timings;
+use options::priority_schema;
+use options::timeout_schema;
+use program::code_of_entry_point;
+use program::language_schema;
+use program::parse_code;
+use program::parse_entry_point;
+use program::parse_language;
+
+// Requests as they come. Fields stay text until they are checked, one by one, so that each has an error
+// of its own and none takes more memory than was sent; what each must be is said beside it, for the API's
+// description. Unknown fields are ignored: callers of the replaced services send some.
+
+/// A program to run. Unknown fields are ignored.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = RunRequest)]
+pub struct RawRequest<'a> {
+    #[serde(borrow)]
+    #[schema(schema_with = language_schema)]
+    language: Option<&'a RawValue>,
+    /// The program's text; needed unless there is an `entry_point`.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
+    code: Option<&'a RawValue>,
+    /// Instead of `code`: the name of the one of `files` that is the program.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
+    entry_point: Option<&'a RawValue>,
+    #[serde(borrow)]
+    #[schema(schema_with = timeout_schema)]
+    timeout: Option<&'a RawValue>,
+    #[serde(borrow)]
+    #[schema(schema_with = priority_schema)]
+    priority: Option<&'a RawValue>,
+    /// Text that the program reads from its standard input.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
+    stdin: Option<&'a RawValue>,
+    #[serde(borrow)]
+    #[schema(schema_with = args_schema)]
+    args: Option<&'a RawValue>,
+    #[serde(borrow)]
+    #[schema(schema_with = collect_schema)]
+    collect: Option<&'a RawValue>,
+    /// Any JSON; the program finds it as `input_data`.
+    #[serde(borrow)]
+    #[schema(value_type = Value, required = false)]
+    input: Option<&'a RawValue>,
+    /// For the caller's own use.
+    #[serde(borrow)]
+    #[schema(value_type = Option<HashMap<String, String>>)]
+    ext: Option<&'a RawValue>,
+    #[serde(borrow)]
+    #[schema(schema_with = packages_schema)]
+    packages: Option<&'a RawValue>,
+    #[serde(borrow)]
+    #[schema(schema_with = files::schema)]
+    files: Option<&'a RawValue>,
+    #[serde(borrow)]
+    #[schema(value_type = Option<RequestedLimits>)]
+    limits: Option<&'a RawValue>,
+    /// Whether `metadata.timings` is to say where the time went, in µs.
+    #[serde(borrow)]
+    #[schema(value_type = Option<bool>)]
+    timings: Option<&'a RawValue>,
+}
+
+/// A program to look at. Unknown fields are ignored.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CheckRequest)]
+pub struct RawCheck<'a> {
+    #[serde(borrow)]
+    #[schema(schema_with = language_schema)]
+    language: Option<&'a RawValue>,
+    /// The program's text.
+    #[serde(borrow)]
+    #[schema(value_type = String, min_length = 1)]
+    code: Option<&'a RawValue>,
+}
+
+/// What a request asks for.
+#[derive(Debug)]
+pub struct RunRequest {
+    pub execution: ExecutionRequest,
+    /// Whether the answer includes timings.
+    pub timings: bool,
+    /// What it holds of FAAS_QUEUE_BYTES, until it has been answered.
+    pub share: Share,
+}
+
+/// Checks a request. Its body is gone when this returns; the job has what it needs of it.
+///
+/// # Errors
+/// 400 or 413 with the parameter's name and what is allowed.
+pub fn parse(body: Body, settings: &Settings) -> Result<RunRequest, ApiError> {
+    let raw: RawRequest = parse_body(&body.bytes)?;
+    let language = parse_language(raw.language, settings)?;
+    let files = files::parse(raw.files)?;
+    let entry_point = parse_entry_point(raw.entry_point)?;
+    let code = match &entry_point {
+        Some(name) => code_of_entry_point(name, &files, raw.code, settings)?,
+        None => parse_code(raw.code, settings)?,
+    };
+    let timeout = parse_timeout(raw.timeout, settings)?;
+    let priority = parse_priority(raw.priority)?;
+    let invocation = Invocation {
+        stdin: parse_stdin(raw.stdin)?,
+        arguments: parse_arguments(raw.args)?,
+        entry_point,
+        collect: parse_collect(raw.collect, language)?,
+    };
+    let input = parse_input(raw.input, language)?;
+    check_ext(raw.ext)?;
+    let packages = parse_packages(raw.packages, language)?;
+    let mut limits = settings.limits(timeout);
+    limits::lower(raw.limits, &mut limits)?;
+    let timings = parse_timings(raw.timings)?;
+    let execution = ExecutionRequest {
+        job: Job {
+            task: Task::Run,
+            language,
+            code,
+            input,
+            invocation,
+            auto_install: settings.auto_install && settings.packages,
+            files,
+            limits,
+        },
+        priority,
+        packages,
+        live: None,
+    };
+    Ok(RunRequest {
+        execution,
+        timings,
+        share: body.share,
+    })
+}
+
+/// Checks a request for a check.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_check(body: Body, settings: &Settings) -> Result<(ExecutionRequest, Share), ApiError> {
+    let raw: RawCheck = parse_body(&body.bytes)?;
+    let language = parse_language(raw.language, settings)?;
+    let code = parse_code(raw.code, settings)?;
+    let request = check_request(language, code, Priority::Normal, settings);
+    Ok((request, body.share))
+}
+
+/// The request to analyse a program.
+pub fn check_request(
+    language: Language,
+    code: String,
+    priority: Priority,
+    settings: &Settings,
+) -> ExecutionRequest {
+    ExecutionRequest {
+        job: Job {
+            task: Task::Check,
+            language,
+            code,
+            input: None,
+            invocation: Invocation::default(),
+            auto_install: false,
+            files: Vec::new(),
+            limits: settings.limits(settings.timeout()),
+        },
+        priority,
+        packages: PackageSet::default(),
+        live: None,
+    }
+}
