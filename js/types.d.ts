@@ -184,8 +184,11 @@ declare module "ext:core/ops" {
   function op_faas_provider(module: string): string | null;
   function op_faas_print(descriptor: number, text: string): void;
   function op_faas_pump(): void;
-  function op_faas_put_file(name: string, mediaType: string | null, contents: Uint8Array): void;
+  function op_faas_put_file(name: string, contents: Uint8Array): void;
   function op_faas_random(into: Uint8Array): void;
+  function op_faas_represent(mediaType: string, text: string, isJson: boolean): void;
+  function op_faas_represent_bytes(mediaType: string, bytes: Uint8Array): void;
+  function op_faas_show(isMain: boolean, artifact: string | null): void;
   function op_preview_entries(value: unknown, withKind: true): [unknown[], boolean];
   // Whether the program is to stop.
   function op_faas_sleep(milliseconds: number): boolean;

@@ -6,6 +6,7 @@ mod common;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use serde_json::Value;
 use serde_json::json;
 
 use common::Answer;
@@ -120,6 +121,233 @@ print(frames[:1])",
         answer.stderr()
     );
     assert_eq!(answer.stdout(), "[0]\n");
+}
+
+/// The representations of all that an answer shows.
+fn shown(answer: &Answer) -> Vec<Value> {
+    let results = answer.body["output"]["results"].as_array().unwrap();
+    results.iter().map(|one| one["data"].clone()).collect()
+}
+
+/// What there is of a result beside its text.
+fn media_types(shown: &Value) -> Vec<&str> {
+    let types = shown.as_object().unwrap().keys().map(String::as_str);
+    types.filter(|name| *name != "text/plain").collect()
+}
+
+#[test]
+fn figures_of_the_plain_kinds_are_shown_as_data_too() {
+    let answer = run(
+        &["matplotlib"],
+        "\
+import datetime
+import matplotlib.pyplot as plt
+fig, axes = plt.subplots(2, 3)
+fig.suptitle('all')
+line, points, bars, sideways, pie, boxes = axes.flat
+line.plot([datetime.date(2024, 1, day) for day in (1, 2)], [3, float('nan')], label='one')
+line.plot([datetime.date(2024, 1, 1)], [5])
+line.axhline(4)
+line.grid(True)
+line.set(title='T', xlabel='Day', ylabel='Speed (m/s)')
+points.scatter([1, 2], [10, 100])
+points.set_yscale('log')
+bars.bar(['a', 'b'], [1, 2])
+bars.bar(['a', 'b'], [3, 4], bottom=[1, 2], label='top')
+sideways.barh(['x', 'y'], [1.5, 2], label='g')
+sideways.set(xlabel='value', ylabel='name')
+pie.pie([1, 3], labels=['p', 'q'])
+boxes.boxplot([[1, 2, 3, 4, 50], [2, 3, 4]], tick_labels=['l', 'r'])
+plt.show()
+plt.plot(['u', 'v'], [1, 2]);",
+    );
+    let shown = shown(&answer);
+    let chart = &shown[0]["e2b/chart"];
+    assert_eq!(chart["type"], "superchart");
+    assert_eq!(chart["title"], "all");
+    let parts = chart["elements"].as_array().unwrap();
+    let types: Vec<&str> = parts
+        .iter()
+        .map(|one| one["type"].as_str().unwrap())
+        .collect();
+    let expected = ["line", "scatter", "bar", "bar", "pie", "box_and_whisker"];
+    assert_eq!(types, expected);
+    assert_eq!(
+        parts[0]["elements"],
+        json!([
+            { "label": "one", "points": [["2024-01-01", 3.0], ["2024-01-02", null]] },
+            { "label": "Line 1", "points": [["2024-01-01", 5]] },
+        ])
+    );
+    for (name, value) in [
+        ("title", "T"),
+        ("x_label", "Day"),
+        ("x_scale", "datetime"),
+        ("y_label", "Speed (m/s)"),
+        ("y_unit", "m/s"),
+        ("y_scale", "linear"),
+    ] {
+        assert_eq!(parts[0][name], value, "{name}");
+    }
+    let ticks = |name: &str| parts[0][name].as_array().unwrap().len();
+    assert_eq!(ticks("y_ticks"), ticks("y_tick_labels"));
+    assert!(
+        parts[0]["x_ticks"][0].as_str().unwrap().ends_with(":00"),
+        "{}",
+        parts[0]
+    );
+    let dots = json!([{ "label": "Points 0", "points": [[1.0, 10.0], [2.0, 100.0]] }]);
+    assert_eq!(parts[1]["elements"], dots);
+    assert_eq!(parts[1]["y_scale"], "log");
+    assert_eq!(
+        parts[2]["elements"],
+        json!([
+            { "label": "a", "group": "Group 0", "value": 1 },
+            { "label": "b", "group": "Group 0", "value": 2 },
+            { "label": "a", "group": "top", "value": 3 },
+            { "label": "b", "group": "top", "value": 4 },
+        ])
+    );
+    assert_eq!(
+        parts[3]["elements"],
+        json!([{ "label": "x", "group": "g", "value": 1.5 }, { "label": "y", "group": "g", "value": 2.0 }])
+    );
+    assert_eq!(
+        parts[3]["x_label"], "name",
+        "it is told as if it stood upright"
+    );
+    assert_eq!(
+        parts[4]["elements"],
+        json!([
+            { "label": "p", "angle": 90.0, "radius": 1.0 },
+            { "label": "q", "angle": 270.0, "radius": 1.0 },
+        ])
+    );
+    let left = json!({ "label": "l", "min": 1, "first_quartile": 2.0, "median": 3.0,
+        "third_quartile": 4.0, "max": 4, "outliers": [50] });
+    assert_eq!(parts[5]["elements"][0], left);
+    let categories = &shown[1]["e2b/chart"];
+    assert_eq!(categories["x_scale"], "categorical");
+    assert_eq!(
+        categories["elements"][0]["points"],
+        json!([["u", 1], ["v", 2]])
+    );
+    for (result, artifact) in shown
+        .iter()
+        .zip(answer.body["output"]["artifacts"].as_array().unwrap())
+    {
+        assert_eq!(result["image/png"], artifact["content_base64"]);
+    }
+}
+
+#[test]
+fn a_figure_that_a_program_ends_in_is_its_main_result_and_is_shown_once() {
+    for end in ["fig", "display(fig)"] {
+        let code = format!(
+            "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.imshow([[1, 2]])\n{end}"
+        );
+        let answer = run(&["matplotlib"], &code);
+        let results = answer.body["output"]["results"].as_array().unwrap();
+        assert_eq!(results.len(), 1, "{end}");
+        assert_eq!(results[0]["is_main_result"], end == "fig");
+        assert_eq!(results[0]["data"]["e2b/chart"]["type"], "unknown");
+        assert_eq!(pictures(&answer).len(), 1);
+    }
+}
+
+#[test]
+fn tables_of_pandas_are_shown_as_html_and_as_data() {
+    let answer = run(
+        &["pandas"],
+        "\
+import pandas as pd
+table = pd.DataFrame({'n': [1, 2], 'day': pd.to_datetime(['2024-01-01', None]), 's': ['<b>', None]})
+display(table, table['n'], pd.DataFrame({('a', 'b'): [1]}))
+pd.DataFrame({'x': range(1500)})",
+    );
+    let shown = shown(&answer);
+    assert_eq!(
+        media_types(&shown[0]),
+        ["text/html", "application/vnd.dataresource+json"]
+    );
+    let html = shown[0]["text/html"].as_str().unwrap();
+    assert!(html.contains("<td>&lt;b&gt;</td>"), "{html}");
+    let data = &shown[0]["application/vnd.dataresource+json"];
+    let fields = data["schema"]["fields"].as_array().unwrap();
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|field| (&field["name"], &field["type"]))
+        .collect();
+    let expected = json!([
+        ["index", "integer"],
+        ["n", "integer"],
+        ["day", "datetime"],
+        ["s", "string"]
+    ]);
+    assert_eq!(json!(fields), expected);
+    assert_eq!(
+        data["data"],
+        json!([
+            { "index": 0, "n": 1, "day": "2024-01-01T00:00:00.000", "s": "<b>" },
+            { "index": 1, "n": 2, "day": null, "s": null },
+        ])
+    );
+    assert_eq!(data["row_count"], 2);
+    assert_eq!(
+        media_types(&shown[1]),
+        ["application/vnd.dataresource+json"]
+    );
+    assert_eq!(
+        media_types(&shown[2]),
+        ["text/html"],
+        "a schema has no columns of two levels"
+    );
+    let long = &shown[3]["application/vnd.dataresource+json"];
+    assert_eq!(long["row_count"], 1500);
+    assert_eq!(long["data"].as_array().unwrap().len(), 1000);
+}
+
+#[test]
+fn formulas_pictures_and_plots_of_other_packages_are_shown_in_their_own_ways() {
+    let answer = run(&["sympy"], "import sympy\nsympy.Symbol('x') ** 2 / 3");
+    assert_eq!(
+        shown(&answer)[0]["text/latex"],
+        "$\\displaystyle \\frac{x^{2}}{3}$"
+    );
+    let answer = run(
+        &["pillow"],
+        "from PIL import Image\nImage.new('RGB', (2, 2), 'red')",
+    );
+    assert!(media_types(&shown(&answer)[0]).contains(&"image/png"));
+    let code = "\
+import plotly.graph_objects as go
+figure = go.Figure(go.Scatter(x=[1, 2], y=[3, 4]))
+figure.show()
+figure";
+    let plots = shown(&run(&["plotly"], code));
+    assert_eq!(plots.len(), 2);
+    for plot in &plots {
+        let figure = &plot["application/vnd.plotly.v1+json"];
+        assert_eq!(figure["data"][0]["y"], json!([3, 4]));
+    }
+}
+
+#[test]
+fn what_ipython_displays_is_shown() {
+    let code = "\
+from IPython.display import display, HTML, JSON, Markdown
+from IPython.core.display_functions import publish_display_data
+display(HTML('<b>1</b>'), Markdown('*a*'))
+display(JSON({'a': 1}))
+publish_display_data({'text/plain': 'raw'})
+HTML('<i>2</i>')";
+    let shown = shown(&run(&["ipython"], code));
+    assert_eq!(shown.len(), 5);
+    assert_eq!(shown[0]["text/html"], "<b>1</b>");
+    assert_eq!(shown[1]["text/markdown"], "*a*");
+    assert_eq!(shown[2]["application/json"], json!({ "a": 1 }));
+    assert_eq!(shown[3], json!({ "text/plain": "raw" }));
+    assert_eq!(shown[4]["text/html"], "<i>2</i>");
 }
 
 #[test]

@@ -173,3 +173,46 @@ fn a_client_that_stops_listening_frees_its_sandbox() {
     drop(events);
     eventually("its sandbox is not freed", || active() == 0);
 }
+
+#[test]
+fn results_are_streamed_as_they_are_shown_behind_the_output_before_them() {
+    for (language, code) in [
+        (
+            "python",
+            "import time\nprint('before')\ndisplay(1)\nprint('after')\ntime.sleep(0.5)\n2",
+        ),
+        (
+            "javascript",
+            "console.log('before'); display(1); console.log('after');
+            await new Promise((done) => setTimeout(done, 500)); return 2",
+        ),
+    ] {
+        let started = Instant::now();
+        let mut events = Events::of(shared(), &json!({ "language": language, "code": code }));
+        let mut before = String::new();
+        let shown = loop {
+            let (name, data) = events.next().unwrap();
+            if name == "display" {
+                break data;
+            }
+            assert_eq!(name, "stdout");
+            before.push_str(data["text"].as_str().unwrap());
+        };
+        let early = started.elapsed();
+        assert_eq!(before, "before\n");
+        let first = json!({ "is_main_result": false, "data": { "text/plain": "1" } });
+        assert_eq!(shown, first);
+        let rest: Vec<_> = events.collect();
+        assert!(
+            started.elapsed() - early > Duration::from_millis(400),
+            "{early:?}"
+        );
+        assert_eq!(text_of(&rest, "stdout"), "after\n");
+        let main = json!({ "is_main_result": true, "data": { "text/plain": "2" } });
+        let displayed: Vec<_> = rest.iter().filter(|(name, _)| name == "display").collect();
+        assert_eq!(displayed, [&("display".to_owned(), main.clone())]);
+        let (name, answer) = rest.last().unwrap();
+        assert_eq!(name, "result");
+        assert_eq!(answer["output"]["results"], json!([first, main]));
+    }
+}

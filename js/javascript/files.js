@@ -22,7 +22,7 @@ const {
 
 // Bytes of a string, an ArrayBuffer or a view of one.
 /** @type {(data: any) => Uint8Array} */
-function bytesOf(data) {
+export function bytesOf(data) {
   if (!ArrayBufferIsView(data)) {
     return core.isAnyArrayBuffer(data) ? new Uint8Array(data) : core.encode(String(data));
   }
@@ -71,6 +71,6 @@ export function createFiles() {
     text: (name) => core.decode(get(name)),
     // Hands a file back with the answer.
     /** @type {(name: unknown, data: unknown) => void} */
-    write: (name, data) => op_faas_put_file(String(name), null, bytesOf(data)),
+    write: (name, data) => op_faas_put_file(String(name), bytesOf(data)),
   });
 }

@@ -6,6 +6,7 @@ import { op_faas_now, op_faas_print, op_faas_random } from "ext:core/ops";
 import { AsyncLocalStorage } from "ext:faas_javascript/async_local_storage.js";
 import { createConsole } from "ext:faas_javascript/console.js";
 import { Crypto, crypto, CryptoKey, SubtleCrypto } from "ext:faas_javascript/crypto.js";
+import { display } from "ext:faas_javascript/display.js";
 import { createFiles } from "ext:faas_javascript/files.js";
 import { stdin } from "ext:faas_javascript/invocation.js";
 import { createRandom } from "ext:faas_javascript/random.js";
@@ -103,6 +104,7 @@ const globals = {
   clearTimeout: timers.clearTimeout,
   console: createConsole(op_faas_print, op_faas_now),
   crypto,
+  display,
   files: createFiles(),
   performance: performance.performance,
   queueMicrotask: globalThis.queueMicrotask,

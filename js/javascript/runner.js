@@ -2,6 +2,7 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { op_faas_excerpt, op_faas_fail, op_faas_finish, op_faas_print } from "ext:core/ops";
+import { show } from "ext:faas_javascript/display.js";
 import { inspect } from "ext:faas_javascript/inspect.js";
 import { beginInvocation } from "ext:faas_javascript/invocation.js";
 import { placeOf } from "ext:faas_javascript/stack.js";
@@ -113,6 +114,7 @@ export function finish(isSettled, returned) {
   const value = isReturnValueSet ? returnValue : returned;
   let text;
   try {
+    if (returned !== undefined) show(returned, true);
     text = encode(value);
   } catch (error) {
     fail(error);

@@ -96,10 +96,12 @@ pyodide.registerJsModule("_faas_host", {
   package: host.package,
   pbkdf2: host.pbkdf2,
   provider: host.provider,
-  put_file: host.putFile,
   pump: host.pump,
+  represent: host.represent,
+  represent_bytes: host.representBytes,
   scrypt: host.scrypt,
   set_alarm: host.setAlarm,
+  show: host.show,
   sleep: host.sleep,
   stop_requested: host.stopRequested,
   // One a line.
@@ -284,7 +286,7 @@ function* filesIn(directory, prefix = "") {
 /** @type {(path: string, name: string) => void} */
 function handBack(path, name) {
   try {
-    host.putFile(name, null, FS.readFile(path));
+    host.putFile(name, FS.readFile(path));
   } catch (/** @type {any} */ error) {
     say(`Output file not handed back: ${error?.message ?? error}\n`);
   }

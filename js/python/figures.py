@@ -3,10 +3,9 @@
 import io
 import sys
 
-import pyodide.ffi
-
-import _faas_host
+import _faas_charts
 import _faas_report
+import _faas_results
 
 _last = 0
 
@@ -20,10 +19,7 @@ def adapt(backend_bases):
 
 def show_one(manager):
     """Figure.show()."""
-    from matplotlib._pylab_helpers import Gcf
-
-    hand_back(manager.canvas.figure)
-    Gcf.destroy(manager)
+    show(manager.canvas.figure)
 
 
 def show_all(kind, *, block=None):
@@ -32,6 +28,20 @@ def show_all(kind, *, block=None):
 
     for manager in Gcf.get_all_fig_managers():
         show_one(manager)
+
+
+def is_figure(value):
+    """Whether the value is a figure of matplotlib."""
+    module = sys.modules.get("matplotlib.figure")
+    return module is not None and isinstance(value, module.Figure)
+
+
+def show(figure, is_main=False):
+    """Hand back the figure, and end it."""
+    from matplotlib._pylab_helpers import Gcf
+
+    hand_back(figure, is_main=is_main)
+    Gcf.destroy_fig(figure)
 
 
 def hand_back_open():
@@ -46,8 +56,8 @@ def hand_back_open():
         _faas_report.report(error)
 
 
-def hand_back(figure, number=0):
-    """Hand back a picture of the figure; a figure that cannot be drawn spoils no other."""
+def hand_back(figure, number=0, is_main=False):
+    """Hand back the figure as a picture and as data; one that cannot be drawn spoils no other."""
     global _last
     picture = io.BytesIO()
     try:
@@ -58,11 +68,17 @@ def hand_back(figure, number=0):
         _faas_report.report(error)
         return
     _last = max(_last + 1, number)
-    name = f"figure-{_last}.png"
+    shown = {"text/plain": repr(figure), "image/png": picture.getbuffer(), **data_of(figure)}
+    _faas_results.hand_back(shown, is_main=is_main, artifact=f"figure-{_last}.png")
+
+
+def data_of(figure):
+    """The figure's data by its media type, or nothing."""
     try:
-        _faas_host.put_file(name, "image/png", pyodide.ffi.to_js(picture.getbuffer()))
-    except Exception as error:
-        sys.stderr.write(f"Output file not handed back: {error}\n")
+        chart = _faas_charts.chart_of(figure)
+    except Exception:
+        return {}  # A program may have changed what it reads.
+    return {_faas_charts.MEDIA_TYPE: chart} if chart else {}
 
 
 def draws_later(figure):

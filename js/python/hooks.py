@@ -5,7 +5,10 @@ import importlib.util
 import os
 import sys
 
+import _faas_charts
+import _faas_display
 import _faas_figures
+import _faas_results
 
 # What FAAS_FONTS has (boot.mjs).
 FONTS = "/usr/share/fonts"
@@ -50,7 +53,10 @@ class AfterImport:
         return spec
 
 
-_adaptations = {"matplotlib.backend_bases": _faas_figures.adapt}
+_adaptations = {
+    "matplotlib.axes._axes": _faas_charts.adapt,
+    "matplotlib.backend_bases": _faas_figures.adapt,
+}
 sys.meta_path.insert(0, AfterImport())
 
 
@@ -76,6 +82,54 @@ def without_tracking(module):
 
     module._TrackThread.start = lambda self: None
     module._TrackThread.join = join
+
+
+@on_import("IPython.core.display_functions")
+def with_results(module):
+    """IPython shows results to a kernel; here there is none."""
+
+    def publish(data, metadata=None, **options):
+        _faas_results.hand_back(data)
+
+    module.display = _faas_display.display
+    module.publish_display_data = publish
+
+
+@on_import("plotly.io._renderers")
+def with_data_of_figures(module):
+    """plotly would open a browser; its figures are shown as their JSON."""
+
+    def show(figure, *arguments, **options):
+        from plotly.graph_objects import Figure
+
+        _faas_display.display(Figure(figure) if isinstance(figure, dict) else figure)
+
+    module.renderers.default = "plotly_mimetype"
+    module.show = show
+
+
+@on_import("altair")
+def with_specifications(module):
+    """altair would show HTML that loads scripts; its charts are shown as their JSON."""
+    module.renderers.enable("mimetype")
+
+
+@on_import("bokeh.io.showing")
+def with_pages(module):
+    """bokeh would open a browser; its plots are shown as a page and as JSON."""
+
+    def show(plot, *arguments, **options):
+        from bokeh.embed import file_html, json_item
+
+        _faas_results.hand_back(
+            {
+                "text/plain": repr(plot),
+                "text/html": file_html(plot),
+                "application/vnd.bokeh.item+json": json_item(plot),
+            }
+        )
+
+    module.show = show
 
 
 @on_import("urllib3.contrib.emscripten.fetch")

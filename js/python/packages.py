@@ -27,9 +27,11 @@ EXERCISE_ROUNDS = 20
 EXERCISES = {
     "matplotlib": """
 import io
+import _faas_charts
 import matplotlib.pyplot as plt
 plt.plot([1, 2], [3, 4])
 plt.savefig(io.BytesIO(), format="png")
+_faas_charts.chart_of(plt.gcf())
 plt.close("all")
 """,
     "numpy": """
@@ -39,9 +41,11 @@ a = np.arange(12.0).reshape(3, 4)
 """,
     "pandas": """
 import io
+import _faas_display
 import pandas as pd
 frame = pd.read_csv(io.StringIO("a,b\\n1,x\\n2,y\\n2,x"))
 str(frame.groupby("b").a.mean()), frame.describe(), frame.to_json(), str(frame)
+_faas_display.representations(frame)
 """,
     "pydantic": """
 from typing import Optional

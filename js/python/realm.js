@@ -23,8 +23,11 @@ import {
   op_faas_pump,
   op_faas_put_file,
   op_faas_random,
+  op_faas_represent,
+  op_faas_represent_bytes,
   op_faas_scrypt,
   op_faas_set_alarm,
+  op_faas_show,
   op_faas_sleep,
   op_faas_stop_requested,
   op_faas_take_alarm,
@@ -179,17 +182,24 @@ const host = {
   /** @type {(module: string) => string | undefined} */
   provider: (module) => op_faas_provider(module) ?? undefined,
   pump,
-  /** @type {(name: string, mediaType: string | null, contents: Uint8Array) => void} */
-  putFile: (name, mediaType, contents) => op_faas_put_file(name, mediaType ?? null, contents),
+  /** @type {(name: string, contents: Uint8Array) => void} */
+  putFile: (name, contents) => op_faas_put_file(name, contents),
   /** @type {(path: string) => Uint8Array} */
   readFile: (path) => op_faas_boot_file(path),
   /** @type {(path: string) => string} */
   readText: (path) => decode(op_faas_boot_file(path)),
+  /** @type {(mediaType: string, text: string, isJson: boolean) => void} */
+  represent: (mediaType, text, isJson) => op_faas_represent(mediaType, text, isJson),
+  /** @type {(mediaType: string, bytes: Uint8Array) => void} */
+  representBytes: (mediaType, bytes) => op_faas_represent_bytes(mediaType, bytes),
   reseed,
   /** @type {(password: Uint8Array, salt: Uint8Array, n: number, r: number, p: number, length: number) => Uint8Array} */
   scrypt: (password, salt, n, r, p, length) => op_faas_scrypt(password, salt, n, r, p, length),
   /** @type {(milliseconds: number, interval: number) => void} */
   setAlarm: (milliseconds, interval) => op_faas_set_alarm(milliseconds, interval),
+  // Without a picture that is a file, too, Python gives None, which is undefined here.
+  /** @type {(isMain: boolean, artifact?: string) => void} */
+  show: (isMain, artifact) => op_faas_show(isMain, artifact ?? null),
   /** @type {(milliseconds: number) => boolean} */
   sleep: (milliseconds) => op_faas_sleep(milliseconds),
   stopRequested: () => op_faas_stop_requested(),

@@ -11,6 +11,7 @@ import sys
 import traceback
 import types
 
+import _faas_display
 import _faas_ending
 import _faas_figures
 import _faas_fresh
@@ -77,13 +78,14 @@ def run(source, input_json, scratch, auto_install):
     _faas_fresh.begin()
     try:
         names["input_data"] = None if input_json is None else json.loads(input_json)
-        value = execute(source.removeprefix(BOM), names, auto_install)
+        last = execute(source.removeprefix(BOM), names, auto_install)
         if _returned is not UNSET:
-            value = _returned
-        elif value is None:
-            value = UNSET
-        result = None if value is UNSET else encode(value)
-        value = None
+            result = encode(_returned)
+        elif last is not None:
+            result = encode(last)
+        if last is not None:
+            _faas_display.show(last, is_main=True)
+        last = None
     except SystemExit as stop:
         exit_code = exit_status(stop.code)
         if _returned is not UNSET:

@@ -1,18 +1,24 @@
 //! The answer to an execution.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
+use faas_pool::ARTIFACT_MEDIA_TYPE;
+use faas_pool::Content;
 use faas_pool::OutputFile;
 use faas_pool::PoolStats;
 use faas_pool::Report;
+use faas_pool::ShownResult;
 use faas_pool::Timings;
 use faas_protocol::Language;
 use faas_protocol::Limit;
 use faas_protocol::Status;
 use faas_telemetry::UsageRecord;
 use serde::Serialize;
+use serde::Serializer;
+use serde::ser::SerializeMap;
 use utoipa::ToSchema;
 
 use super::words::LanguageWord;
@@ -40,6 +46,48 @@ struct OutputBody {
     files: Vec<FileBody>,
     /// What was made on the program's behalf: open figures of matplotlib, as PNG.
     artifacts: Vec<FileBody>,
+    /// What a notebook would show, in its order: what the program displayed, and the value that it ended
+    /// with.
+    results: Vec<ResultBody>,
+}
+
+/// What a program displayed, or the value that it ended with.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ShownResult)]
+pub struct ResultBody {
+    /// Whether it is the value that the program ended with.
+    is_main_result: bool,
+    /// The same thing in several ways, by media type: text as it is, JSON as JSON, bytes in base64.
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
+    data: Representations,
+}
+
+impl From<Arc<ShownResult>> for ResultBody {
+    fn from(result: Arc<ShownResult>) -> Self {
+        Self {
+            is_main_result: result.is_main,
+            data: Representations(result),
+        }
+    }
+}
+
+/// By media type, as JSON.
+#[derive(Debug)]
+struct Representations(Arc<ShownResult>);
+
+impl Serialize for Representations {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let representations = &self.0.representations;
+        let mut map = serializer.serialize_map(Some(representations.len()))?;
+        for (media_type, content) in representations {
+            match content {
+                Content::Text(text) => map.serialize_entry(media_type, text)?,
+                Content::Json(json) => map.serialize_entry(media_type, json)?,
+                Content::Bytes(bytes) => map.serialize_entry(media_type, &BASE64.encode(bytes))?,
+            }
+        }
+        map.end()
+    }
 }
 
 /// A file of an answer.
@@ -50,7 +98,7 @@ struct FileBody {
     /// Media type; only of what was made on the program's behalf.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    mime: Option<String>,
+    mime: Option<&'static str>,
     /// In bytes.
     size: usize,
     #[schema(content_encoding = "base64")]
@@ -61,7 +109,7 @@ impl From<OutputFile> for FileBody {
     fn from(file: OutputFile) -> Self {
         Self {
             name: file.name,
-            mime: file.media_type,
+            mime: None,
             size: file.contents.len(),
             content_base64: BASE64.encode(&file.contents),
         }
@@ -185,16 +233,24 @@ impl RunResponse {
         timings: bool,
     ) -> Self {
         let usage = UsageRecord::from(report.usage);
-        let files = report.files.into_iter();
-        let (artifacts, files): (Vec<_>, Vec<_>) =
-            files.partition(|file| file.media_type.is_some());
+        let artifacts = report.results.iter().filter_map(|result| {
+            let (name, picture) = result.artifact()?;
+            Some(FileBody {
+                name: name.to_owned(),
+                mime: Some(ARTIFACT_MEDIA_TYPE),
+                size: picture.len(),
+                content_base64: BASE64.encode(picture),
+            })
+        });
+        let artifacts = artifacts.collect();
         Self {
             output: OutputBody {
                 stdout: report.stdout,
                 stderr: report.stderr,
                 ret_val: report.return_value.unwrap_or_default(),
-                files: files.into_iter().map(Into::into).collect(),
-                artifacts: artifacts.into_iter().map(Into::into).collect(),
+                files: report.files.into_iter().map(Into::into).collect(),
+                artifacts,
+                results: report.results.into_iter().map(Into::into).collect(),
             },
             workload_info: WorkloadInfo {
                 id: report.sandbox.clone(),

@@ -4,6 +4,7 @@
 //! | event | data |
 //! |---|---|
 //! | `stdout`, `stderr` | `{"text": …}`: the next piece of what the program wrote |
+//! | `display` | a result that it showed, as in the answer's `output.results` |
 //! | `result` | the usual answer; the last event |
 //! | `error` | `{"error", "details"}` if the execution failed inside the service; then the last event |
 //!
@@ -40,6 +41,7 @@ use super::client::Waiting;
 use super::error::ApiError;
 use super::execute::execute;
 use super::request::RunRequest;
+use super::response::ResultBody;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -123,7 +125,7 @@ impl Following {
             if self.is_over {
                 return None;
             }
-            let event = if self.answer.is_some() {
+            let next = if self.answer.is_some() {
                 self.events.try_recv().ok()
             } else {
                 tokio::select! {
@@ -140,11 +142,15 @@ impl Following {
                     }
                 }
             };
-            match (event, &self.answer) {
+            match (next, &self.answer) {
                 (Some(LiveEvent::Output(stream, bytes)), _) => {
                     if let Some(event) = self.output(stream, &bytes) {
                         return Some(event);
                     }
+                }
+                (Some(LiveEvent::Result(shown)), _) => {
+                    let shown = ResultBody::from(shown);
+                    return Some(event(self.numbered(), "display", &shown));
                 }
                 (Some(LiveEvent::Started), _) => {}
                 (None, Some(_)) => return self.last_event(),

@@ -374,6 +374,11 @@ export interface components {
             files: components["schemas"]["OutputFile"][];
             /** @description What was made on the program's behalf: open figures of matplotlib, as PNG. */
             artifacts: components["schemas"]["OutputFile"][];
+            /**
+             * @description What a notebook would show, in its order: what the program displayed, and the value that it ended
+             *     with.
+             */
+            results: components["schemas"]["ShownResult"][];
         };
         /** @description A file of an answer. */
         OutputFile: {
@@ -573,6 +578,15 @@ export interface components {
             /** @description Those that this machine does not offer. */
             missing_layers: string[];
         };
+        /** @description What a program displayed, or the value that it ended with. */
+        ShownResult: {
+            /** @description Whether it is the value that the program ended with. */
+            is_main_result: boolean;
+            /** @description The same thing in several ways, by media type: text as it is, JSON as JSON, bytes in base64. */
+            data: {
+                [key: string]: unknown;
+            };
+        };
         /**
          * @description How a program ended
          * @enum {string}
@@ -712,6 +726,7 @@ export type Runtime = components['schemas']['Runtime'];
 export type RuntimeMetrics = components['schemas']['RuntimeMetrics'];
 export type Scheduler = components['schemas']['Scheduler'];
 export type Security = components['schemas']['Security'];
+export type ShownResult = components['schemas']['ShownResult'];
 export type Status = components['schemas']['Status'];
 export type SyntaxError = components['schemas']['SyntaxError'];
 export type Timings = components['schemas']['Timings'];

@@ -17,6 +17,7 @@ use faas_protocol::Invocation;
 use faas_protocol::JobFile;
 use faas_protocol::Limit;
 use faas_protocol::PackageRequest;
+use faas_protocol::Representation;
 use faas_protocol::Stream;
 use faas_protocol::is_file_name;
 
@@ -24,6 +25,7 @@ use super::Outcome;
 use super::Program;
 use super::interrupt;
 use super::platform;
+use super::results::Shown;
 
 /// Services of the process that a realm runs in. A zygote gives [`Silent`], a sandbox its socket.
 pub trait Host {
@@ -37,7 +39,14 @@ pub trait Host {
     fn package(&self, request: PackageRequest<'_>) -> Result<PackageReply, String>;
 
     /// Takes a file that the program returns.
-    fn put_file(&self, name: &str, media_type: Option<&str>, contents: &[u8]);
+    fn put_file(&self, name: &str, contents: &[u8]);
+
+    /// Takes a representation of the result that the program shows next.
+    fn represent(&self, media_type: &str, content: Representation<'_>);
+
+    /// Shows the result whose representations came before. `artifact` is the name of the file that its
+    /// picture is, too.
+    fn show(&self, is_main: bool, artifact: Option<&str>);
 
     /// Calls [`interrupt::request_alarm`] after a while of wall time, and then at each interval if that is
     /// not 0. A time of 0 takes the alarm back.
@@ -71,6 +80,7 @@ impl HostState {
             invocation: Invocation::default(),
             files: Vec::new(),
             files_left: 0,
+            shown: Shown::default(),
             outcome: None,
             compiled_at_us: None,
             started: Instant::now(),
@@ -82,6 +92,7 @@ impl HostState {
         self.invocation = program.invocation.clone();
         self.files = program.files.to_vec();
         self.files_left = program.files_limit.get();
+        self.shown = Shown::default();
         self.outcome = None;
         self.compiled_at_us = None;
     }
@@ -94,7 +105,11 @@ impl Host for Silent {
         Err("packages are not available while the runtime boots".to_owned())
     }
 
-    fn put_file(&self, _name: &str, _media_type: Option<&str>, _contents: &[u8]) {}
+    fn put_file(&self, _name: &str, _contents: &[u8]) {}
+
+    fn represent(&self, _media_type: &str, _content: Representation<'_>) {}
+
+    fn show(&self, _is_main: bool, _artifact: Option<&str>) {}
 
     fn set_alarm(&self, _after: Duration, _interval: Duration) {}
 
@@ -118,8 +133,9 @@ pub struct HostState {
     pub invocation: Invocation,
     /// What the program finds in its working directory.
     pub files: Vec<JobFile>,
-    /// How much more the program may return in files, in bytes.
-    pub files_left: u64,
+    /// How much more the program may return in files and results, in bytes.
+    files_left: u64,
+    pub shown: Shown,
     /// What the program reported at its end.
     pub outcome: Option<Outcome>,
     /// When the program's source was compiled, by `CLOCK_MONOTONIC`.
@@ -131,6 +147,21 @@ impl HostState {
     /// Monotonic clock in ms since the zygote started, with µs in the fraction.
     pub fn now(&self) -> f64 {
         self.started.elapsed().as_secs_f64() * 1000.0
+    }
+
+    /// Counts what goes back with the answer.
+    ///
+    /// # Errors
+    /// A sentence for the program if there is no room for it.
+    pub fn claim(&mut self, what: &str, bytes: usize) -> Result<(), JsErrorBox> {
+        let left = self.files_left.checked_sub(bytes as u64);
+        self.files_left = left.ok_or_else(|| {
+            JsErrorBox::range_error(format!(
+                "{what} ({bytes} bytes) exceeds what is left for returned files and results \
+                 (FAAS_MAX_FILES_BYTES)"
+            ))
+        })?;
+        Ok(())
     }
 }
 
@@ -432,12 +463,11 @@ pub fn op_faas_input_files(state: &mut OpState) -> Vec<InputFile> {
     files.into_iter().map(into_js).collect()
 }
 
-/// Returns a file that was made by the program or, with a media type, on its behalf.
-#[op2]
+/// Returns a file that the program made.
+#[op2(fast)]
 pub fn op_faas_put_file(
     state: &mut OpState,
     #[string] name: &str,
-    #[string] media_type: Option<String>,
     #[buffer] contents: &[u8],
 ) -> Result<(), JsErrorBox> {
     if !is_file_name(name) {
@@ -446,15 +476,7 @@ pub fn op_faas_put_file(
         )));
     }
     let state = state.borrow_mut::<HostState>();
-    match state.files_left.checked_sub(contents.len() as u64) {
-        Some(left) => state.files_left = left,
-        None => {
-            return Err(JsErrorBox::range_error(format!(
-                "{name} ({} bytes) exceeds what is left for returned files (FAAS_MAX_FILES_BYTES)",
-                contents.len()
-            )));
-        }
-    }
-    state.host.put_file(name, media_type.as_deref(), contents);
+    state.claim(name, contents.len())?;
+    state.host.put_file(name, contents);
     Ok(())
 }

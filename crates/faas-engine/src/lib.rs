@@ -15,6 +15,7 @@ mod platform;
 mod properties;
 mod python;
 mod refusals;
+mod results;
 mod scripts;
 mod spec;
 mod typescript;

@@ -36,6 +36,7 @@ use super::loader::BootLoader;
 use super::platform;
 use super::properties::take;
 use super::refusals;
+use super::results;
 use super::scripts;
 
 deno_core::extension!(
@@ -61,6 +62,9 @@ deno_core::extension!(
         host::op_faas_pump,
         host::op_faas_put_file,
         host::op_faas_random,
+        results::op_faas_represent,
+        results::op_faas_represent_bytes,
+        results::op_faas_show,
         host::op_faas_set_alarm,
         host::op_faas_sleep,
         host::op_faas_stop_requested,
@@ -123,7 +127,7 @@ type Error = Box<dyn std::error::Error>;
 
 const BOOT: &str = include_str!("../../../js/python/boot.mjs");
 /// Our Python modules, in the order in which they are loaded.
-const MODULES: [(&str, &str); 12] = [
+const MODULES: [(&str, &str); 16] = [
     ("_faas_loop", include_str!("../../../js/python/loop.py")),
     (
         "_faas_packages",
@@ -132,8 +136,18 @@ const MODULES: [(&str, &str); 12] = [
     ("_faas_report", include_str!("../../../js/python/report.py")),
     ("_faas_values", include_str!("../../../js/python/values.py")),
     (
+        "_faas_results",
+        include_str!("../../../js/python/results.py"),
+    ),
+    ("_faas_tables", include_str!("../../../js/python/tables.py")),
+    ("_faas_charts", include_str!("../../../js/python/charts.py")),
+    (
         "_faas_figures",
         include_str!("../../../js/python/figures.py"),
+    ),
+    (
+        "_faas_display",
+        include_str!("../../../js/python/display.py"),
     ),
     ("_faas_ending", include_str!("../../../js/python/ending.py")),
     ("_faas_fresh", include_str!("../../../js/python/fresh.py")),

@@ -5,22 +5,21 @@ use std::time::Duration;
 use faas_linux::monotonic_us;
 use faas_packages::Packages;
 use faas_protocol as protocol;
-use faas_protocol::ByteSize;
 use faas_protocol::Job;
 use faas_protocol::PackageRequest;
 use faas_protocol::SandboxEvent;
 use faas_protocol::Usage;
-use faas_protocol::is_file_name;
 use rustix::process::Signal;
 use tokio::time::Instant;
 
+use super::handed_back::HandedBack;
 use super::output::Live;
+use super::output::LiveEvent;
 use super::output::Output;
 use super::package_broker::BrokerError;
 use super::package_broker::PackageBroker;
 use super::report::Ending;
 use super::report::Outcome;
-use super::report::OutputFile;
 use super::report::Report;
 use super::report::Stop;
 use super::report::Timings;
@@ -73,7 +72,7 @@ impl<'a> Execution<'a> {
         let limits = &self.job.limits;
         let mut output = Output::new(limits.output, live.cloned());
         let mut broker = PackageBroker::for_program(packages, limits.memory);
-        let mut files = Files::new(limits.files);
+        let mut handed_back = HandedBack::new(limits.files);
         let deadline = self.started + limits.wall;
         let memory = self.sandbox.watch_memory(limits.memory);
         let sandbox = &mut self.sandbox;
@@ -82,7 +81,7 @@ impl<'a> Execution<'a> {
             biased;
             // A flood of frames must not keep the watch from being heard.
             () = memory.until_exceeded() => Followed::Ended(None, Some(Stop::Memory)),
-            followed = follow(sandbox, &mut output, &mut files, &mut broker, deadline, asks) => followed,
+            followed = follow(sandbox, &mut output, &mut handed_back, &mut broker, deadline, asks) => followed,
         };
         let (mut outcome, stop) = match followed {
             Followed::Ended(outcome, stop) => (outcome, stop),
@@ -109,7 +108,7 @@ impl<'a> Execution<'a> {
             exit,
             usage,
             timings,
-            files: files.taken,
+            handed_back,
         };
         let report = ending.into_report(self.sandbox.id(), output, self.job);
         Finished::Reported(Box::new(report))
@@ -129,48 +128,6 @@ enum Followed {
     Lacks(Vec<String>),
 }
 
-/// Most files of one execution.
-const MAX_FILES: usize = 100;
-
-/// What is made on a program's behalf. A sandbox that names another type, such as one that a browser
-/// would run, has it taken for a plain file.
-const MEDIA_TYPES: [&str; 1] = ["image/png"];
-
-/// Files as they come. Oversized or badly named ones are dropped: an honest sandbox never sends one.
-struct Files {
-    taken: Vec<OutputFile>,
-    /// In bytes.
-    left: u64,
-}
-
-impl Files {
-    fn new(budget: ByteSize) -> Self {
-        Self {
-            taken: Vec::new(),
-            left: budget.get(),
-        }
-    }
-
-    /// Whether it was taken.
-    fn take(&mut self, name: &str, media_type: Option<&str>, contents: &[u8]) -> bool {
-        let Some(left) = self.left.checked_sub(contents.len() as u64) else {
-            return false;
-        };
-        let may_take = self.taken.len() < MAX_FILES && is_file_name(name);
-        if may_take {
-            self.left = left;
-            self.taken.push(OutputFile {
-                name: name.to_owned(),
-                media_type: media_type
-                    .filter(|media_type| MEDIA_TYPES.contains(media_type))
-                    .map(str::to_owned),
-                contents: contents.to_vec(),
-            });
-        }
-        may_take
-    }
-}
-
 /// Takes the sandbox's frames until it has finished, broke off, or was stopped. The first may say what the
 /// program imports, if it `asks` for packages. A later one is answered without them: the program has begun
 /// then, and is not begun again. A sandbox that lies about it runs its program twice, with packages that it
@@ -178,7 +135,7 @@ impl Files {
 async fn follow(
     sandbox: &mut Sandbox,
     output: &mut Output,
-    files: &mut Files,
+    handed_back: &mut HandedBack,
     broker: &mut PackageBroker,
     deadline: Instant,
     asks: bool,
@@ -224,13 +181,22 @@ async fn follow(
                 };
                 return Followed::Ended(Some(outcome), stop);
             }
-            Ok(SandboxEvent::File {
-                name,
-                media_type,
-                contents,
-            }) => {
-                if !files.take(name, media_type, contents) {
+            Ok(SandboxEvent::File { name, contents }) => {
+                if !handed_back.take_file(name, contents) {
                     output.count(contents.len() as u64);
+                }
+            }
+            Ok(SandboxEvent::Representation {
+                media_type,
+                content,
+            }) => {
+                if !handed_back.take_representation(media_type, content) {
+                    output.count(content.len() as u64);
+                }
+            }
+            Ok(SandboxEvent::Result { is_main, artifact }) => {
+                if let Some(result) = handed_back.take_result(is_main, artifact) {
+                    output.tell(LiveEvent::Result(result));
                 }
             }
             Ok(SandboxEvent::Package(request)) => {

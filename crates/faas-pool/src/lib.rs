@@ -8,6 +8,7 @@
 mod admission;
 mod collector;
 mod execution;
+mod handed_back;
 mod hidden;
 #[cfg(test)]
 mod hostile;
@@ -68,13 +69,16 @@ use zygote::ZygoteSource;
 use zygote_pool::Resources;
 use zygote_pool::ZygotePool;
 
+pub use handed_back::ARTIFACT_MEDIA_TYPE;
+pub use handed_back::Content;
+pub use handed_back::OutputFile;
+pub use handed_back::ShownResult;
 pub use output::Live;
 pub use output::LiveEvent;
 pub use package_set::BadRequirement;
 pub use package_set::MAX_PACKAGES;
 pub use package_set::MAX_REQUIREMENT_BYTES;
 pub use package_set::PackageSet;
-pub use report::OutputFile;
 pub use report::Report;
 pub use report::Timings;
 pub use shelf::ShelfSize;

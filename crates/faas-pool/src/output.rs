@@ -1,8 +1,12 @@
 //! What a program wrote, kept within a budget.
 
+use std::sync::Arc;
+
 use faas_protocol::ByteSize;
 use faas_protocol::Stream;
 use tokio::sync::mpsc;
+
+use super::handed_back::ShownResult;
 
 /// A program that writes this many times its budget is flooding and is stopped.
 const FLOOD_FACTOR: u64 = 16;
@@ -12,12 +16,14 @@ const FLOOD_FLOOR: u64 = 32 << 20;
 const LEAST_COUNTED: u64 = 256;
 
 /// What is told of an execution while it goes on.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum LiveEvent {
     /// The program has a sandbox and starts.
     Started,
     /// It wrote something, of which this is kept.
     Output(Stream, Vec<u8>),
+    /// It showed a result.
+    Result(Arc<ShownResult>),
 }
 
 /// Takes the events. Unbounded, since what is kept of the output is.
@@ -38,13 +44,20 @@ pub struct Output {
 impl Output {
     /// Keeps up to `budget`, of both streams together, and sends them on to `live`.
     pub fn new(budget: ByteSize, live: Option<Live>) -> Self {
-        if let Some(live) = &live {
-            let _ = live.send(LiveEvent::Started);
-        }
-        Self {
+        let output = Self {
             budget,
             live,
             ..Self::default()
+        };
+        output.tell(LiveEvent::Started);
+        output
+    }
+
+    /// Tells whoever follows the program.
+    pub fn tell(&self, event: LiveEvent) {
+        if let Some(live) = &self.live {
+            // Nobody listens any more: the execution is about to be dropped.
+            let _ = live.send(event);
         }
     }
 
@@ -77,11 +90,8 @@ impl Output {
             Stream::Stdout => self.stdout.extend_from_slice(kept),
             Stream::Stderr => self.stderr.extend_from_slice(kept),
         }
-        if let Some(live) = &self.live
-            && !kept.is_empty()
-        {
-            // Nobody listens any more: the execution is about to be dropped.
-            let _ = live.send(LiveEvent::Output(stream, kept.to_vec()));
+        if self.live.is_some() && !kept.is_empty() {
+            self.tell(LiveEvent::Output(stream, kept.to_vec()));
         }
     }
 
@@ -115,9 +125,11 @@ mod tests {
         output.take(Stream::Stdout, b"z");
         assert_eq!(output.stdout, "aé".as_bytes(), "nothing follows a cut");
         assert!(output.stderr.is_empty());
-        assert_eq!(events.try_recv().unwrap(), LiveEvent::Started);
-        let kept = LiveEvent::Output(Stream::Stdout, "aé".into());
-        assert_eq!(events.try_recv().unwrap(), kept);
+        assert!(matches!(events.try_recv().unwrap(), LiveEvent::Started));
+        let LiveEvent::Output(Stream::Stdout, kept) = events.try_recv().unwrap() else {
+            panic!("no output came");
+        };
+        assert_eq!(kept, "aé".as_bytes());
         assert!(events.try_recv().is_err(), "nothing else was sent on");
     }
 

@@ -1,5 +1,6 @@
 //! What is told of an execution once it is over: how it ended, what it used, what it left.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use faas_protocol::ByteSize;
@@ -9,6 +10,9 @@ use faas_protocol::Stages;
 use faas_protocol::Status;
 use faas_protocol::Usage;
 
+use super::handed_back::HandedBack;
+use super::handed_back::OutputFile;
+use super::handed_back::ShownResult;
 use super::output::Output;
 use super::package_broker::BrokerError;
 use super::process::ExitStatus;
@@ -30,6 +34,8 @@ pub struct Report {
     pub stderr: String,
     pub return_value: Option<String>,
     pub files: Vec<OutputFile>,
+    /// In the order in which they were shown.
+    pub results: Vec<Arc<ShownResult>>,
     pub truncated: bool,
     pub usage: Usage,
     pub timings: Timings,
@@ -73,15 +79,6 @@ impl Timings {
             ..Self::default()
         }
     }
-}
-
-/// A file that a program handed back.
-#[derive(Debug, PartialEq, Eq)]
-pub struct OutputFile {
-    pub name: String,
-    /// For what was made on the program's behalf, such as a plot.
-    pub media_type: Option<String>,
-    pub contents: Vec<u8>,
 }
 
 /// Why the supervisor ended a program.
@@ -143,6 +140,7 @@ impl Report {
             stderr,
             return_value: None,
             files: Vec::new(),
+            results: Vec::new(),
             truncated: false,
             usage: Usage {
                 wall,
@@ -161,7 +159,7 @@ pub struct Ending {
     pub exit: Option<ExitStatus>,
     pub usage: Usage,
     pub timings: Timings,
-    pub files: Vec<OutputFile>,
+    pub handed_back: HandedBack,
 }
 
 impl Ending {
@@ -225,7 +223,8 @@ impl Ending {
             stdout,
             stderr,
             return_value,
-            files: self.files,
+            files: self.handed_back.files,
+            results: self.handed_back.results,
             truncated: output.truncated,
             usage: self.usage,
             timings: self.timings,

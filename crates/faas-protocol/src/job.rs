@@ -7,6 +7,7 @@ use crate::Language;
 use crate::Limit;
 use crate::Limits;
 use crate::PackageRequest;
+use crate::Representation;
 use crate::Stage;
 
 /// What is to be done with a program.
@@ -113,10 +114,22 @@ pub enum SandboxEvent<'a> {
     File {
         /// Relative to the output directory.
         name: &'a str,
-        /// For what was made on the program's behalf, such as a plot: its media type.
-        media_type: Option<&'a str>,
         #[serde(borrow)]
         contents: &'a [u8],
+    },
+    /// A way to show the result that comes next. They come one by one: a list of many short ones would
+    /// take far more memory than its frame.
+    Representation {
+        media_type: &'a str,
+        #[serde(borrow)]
+        content: Representation<'a>,
+    },
+    /// A result, which the representations before it show.
+    Result {
+        /// Whether it is the value that the program ended with.
+        is_main: bool,
+        /// The name of the file that its picture is handed back as, too.
+        artifact: Option<&'a str>,
     },
     /// The program ended.
     Finished {

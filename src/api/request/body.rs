@@ -4,11 +4,11 @@ use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header;
+use faas_protocol::nesting;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::nesting::nesting;
 use crate::api::AppState;
 use crate::api::budget::Exhausted;
 use crate::api::budget::Share;

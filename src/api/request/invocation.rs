@@ -1,13 +1,13 @@
 //! The fields that a program is given or leaves: `stdin`, `args`, `input`, `collect`.
 
 use faas_protocol::Language;
+use faas_protocol::nesting;
 use serde_json::value::RawValue;
 use utoipa::openapi::ArrayBuilder;
 use utoipa::openapi::ObjectBuilder;
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::schema::Type;
 
-use super::nesting::nesting;
 use crate::api::bounded;
 use crate::api::bounded::AtMost;
 use crate::api::bounded::Kind;

@@ -2,7 +2,6 @@
 
 mod body;
 mod invocation;
-mod nesting;
 mod options;
 mod program;
 

@@ -24,6 +24,7 @@ use super::source::Source;
 use crate::Outcome;
 use crate::host;
 use crate::host::HostState;
+use crate::results;
 
 deno_core::extension!(
     faas_javascript,
@@ -35,6 +36,9 @@ deno_core::extension!(
         host::op_faas_now,
         host::op_faas_put_file,
         host::op_faas_random,
+        results::op_faas_represent,
+        results::op_faas_represent_bytes,
+        results::op_faas_show,
         op_faas_digest,
         op_faas_excerpt,
         op_faas_fail,
@@ -49,6 +53,7 @@ deno_core::extension!(
         "ext:faas_javascript/async_local_storage.js" = "../../js/javascript/async_local_storage.js",
         "ext:faas_javascript/console.js" = "../../js/javascript/console.js",
         "ext:faas_javascript/crypto.js" = "../../js/javascript/crypto.js",
+        "ext:faas_javascript/display.js" = "../../js/javascript/display.js",
         "ext:faas_javascript/files.js" = "../../js/javascript/files.js",
         "ext:faas_javascript/invocation.js" = "../../js/javascript/invocation.js",
         "ext:faas_javascript/inspect.js" = "../../js/vendor/node/inspect.js",

@@ -4,6 +4,7 @@ use faas_protocol as protocol;
 use faas_protocol::Layer;
 use faas_protocol::Limit;
 use faas_protocol::PackageRequest;
+use faas_protocol::Representation;
 use faas_protocol::SandboxEvent;
 use faas_protocol::Stage;
 use faas_protocol::Stages;
@@ -32,7 +33,9 @@ pub enum Event {
     Failed(Stage, i32),
     Output(bool, Vec<u8>),
     Package(u8, String, String),
-    File(String, Option<String>, Vec<u8>),
+    File(String, Vec<u8>),
+    Representation(String, u8, Vec<u8>),
+    Result(bool, Option<String>),
     Finished(i32, Option<String>, Option<Limit>, Stages),
 }
 
@@ -64,10 +67,21 @@ impl Event {
                 4 => PackageRequest::Provider { module: name },
                 _ => PackageRequest::Imports { modules: name },
             }),
-            Self::File(name, media_type, contents) => SandboxEvent::File {
-                name,
-                media_type: media_type.as_deref(),
-                contents,
+            Self::File(name, contents) => SandboxEvent::File { name, contents },
+            Self::Representation(media_type, kind, bytes) => {
+                let text = std::str::from_utf8(bytes).unwrap_or_default();
+                SandboxEvent::Representation {
+                    media_type,
+                    content: match kind % 3 {
+                        0 => Representation::Text(text),
+                        1 => Representation::Json(text),
+                        _ => Representation::Bytes(bytes),
+                    },
+                }
+            }
+            Self::Result(is_main, artifact) => SandboxEvent::Result {
+                is_main: *is_main,
+                artifact: artifact.as_deref(),
             },
             Self::Finished(exit_code, value, limit, stages) => SandboxEvent::Finished {
                 exit_code: *exit_code,
@@ -114,6 +128,8 @@ fn bytes(longest: usize) -> impl Strategy<Value = Vec<u8>> {
 
 fn event() -> impl Strategy<Value = Event> {
     let name = || prop_oneof!["[a-z./\\\\]{0,20}", ".{0,300}"];
+    let media_type = prop_oneof!["[a-z]{1,3}/[a-z]{1,2}", name()];
+    let json = "[\\[{\"a\\]}:,1]{0,30}".prop_map(String::into_bytes);
     let limit = prop_oneof![
         Just(Limit::CpuTime),
         Just(Limit::Memory),
@@ -138,8 +154,11 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<i32>().prop_map(|errno| Event::Failed(Stage::Layer(Layer::Seccomp), errno)),
         6 => (any::<bool>(), bytes(60_000)).prop_map(|(out, bytes)| Event::Output(out, bytes)),
         2 => (any::<u8>(), name(), name()).prop_map(|(kind, a, b)| Event::Package(kind, a, b)),
-        3 => (name(), proptest::option::of(name()), bytes(60_000))
-            .prop_map(|(name, kind, contents)| Event::File(name, kind, contents)),
+        3 => (name(), bytes(60_000)).prop_map(|(name, contents)| Event::File(name, contents)),
+        3 => (media_type, any::<u8>(), prop_oneof![bytes(60_000), json])
+            .prop_map(|(media_type, kind, bytes)| Event::Representation(media_type, kind, bytes)),
+        2 => (any::<bool>(), proptest::option::of(name()))
+            .prop_map(|(is_main, artifact)| Event::Result(is_main, artifact)),
         2 => (any::<i32>(), proptest::option::of(prop_oneof![name(), ".{0,2000}"]), proptest::option::of(limit), stages)
             .prop_map(|(code, value, limit, stages)| Event::Finished(code, value, limit, stages)),
     ]

@@ -36,6 +36,7 @@ use super::runtime;
 use super::spawn;
 use crate::execution::Execution;
 use crate::execution::Finished;
+use crate::handed_back::Content;
 use crate::report::Report;
 use crate::sandbox::Sandbox;
 use crate::sandbox::SandboxError;
@@ -171,13 +172,40 @@ fn peak_memory() -> u64 {
     ProcessStatus::own().unwrap().peak_resident_bytes
 }
 
+fn size_of_content(content: &Content) -> usize {
+    match content {
+        Content::Text(text) => text.len(),
+        Content::Json(json) => json.get().len(),
+        Content::Bytes(bytes) => bytes.len(),
+    }
+}
+
 fn check(report: &Report) -> Result<(), TestCaseError> {
     // Bytes that are no UTF-8 become three each; the last line of stderr is the supervisor's own.
     let output = report.stdout.len() + report.stderr.len();
     prop_assert!(output as u64 <= 3 * OUTPUT_BYTES + 500, "{output} bytes");
     let files: usize = report.files.iter().map(|file| file.contents.len()).sum();
-    prop_assert!(files as u64 <= FILES_BYTES, "{files} bytes of files");
+    let representations = report.results.iter().flat_map(|one| &one.representations);
+    let shown: usize = representations
+        .clone()
+        .map(|(_, content)| size_of_content(content))
+        .sum();
+    let handed_back = files + shown;
+    prop_assert!(
+        handed_back as u64 <= FILES_BYTES,
+        "{files} bytes of files, {shown} of results"
+    );
     prop_assert!(report.files.len() <= 100);
+    prop_assert!(report.results.len() <= protocol::MAX_RESULTS);
+    for (media_type, content) in representations {
+        prop_assert!(protocol::is_media_type(media_type), "{media_type:?}");
+        if let Content::Json(json) = content {
+            prop_assert!(
+                serde_json::from_str::<serde_json::Value>(json.get()).is_ok(),
+                "{json}"
+            );
+        }
+    }
     let returned = report.return_value.as_ref().map_or(0, String::len);
     prop_assert!(returned as u64 <= RETURN_BYTES, "{returned} bytes returned");
     for file in &report.files {
@@ -240,7 +268,7 @@ fn a_sandbox_that_never_pauses_is_stopped_all_the_same() {
     let greeting = [Event::Ready.encode(), Event::Started.encode()].concat();
     // Frames that carry nothing all the same: empty output, and files with names that are none.
     let empty = Event::Output(true, Vec::new()).encode().repeat(2000);
-    let files = Event::File("..".to_owned(), None, vec![0; 10])
+    let files = Event::File("..".to_owned(), vec![0; 10])
         .encode()
         .repeat(2000);
     let questions = Event::Package(0, "x".to_owned(), String::new())
@@ -412,26 +440,31 @@ fn a_sandbox_cannot_return_more_than_the_limit() {
 }
 
 #[test]
-fn a_sandbox_cannot_pass_a_file_off_as_anything_but_a_picture() {
-    let file =
-        |media_type: &str| Event::File("a".to_owned(), Some(media_type.to_owned()), b"x".to_vec());
+fn a_sandbox_cannot_pass_anything_but_a_picture_off_as_an_artifact() {
+    let result = |media_type: &str, kind: u8| {
+        let content = Event::Representation(media_type.to_owned(), kind, b"1".to_vec());
+        [content, Event::Result(false, Some("a.png".to_owned()))]
+    };
+    let (text, json, bytes) = (0, 1, 2);
     let claimed = [
-        "text/html",
-        "image/svg+xml",
-        "image/png\r\nSet-Cookie: a=b",
-        "IMAGE/PNG",
-        "",
+        ("text/html", text),
+        ("image/svg+xml", bytes),
+        ("IMAGE/PNG", bytes),
+        ("image/png", json),
+        ("image/png", bytes),
     ];
-    let mut events: Vec<Event> = claimed.into_iter().map(file).collect();
-    events.push(file("image/png"));
+    let mut events: Vec<Event> = claimed
+        .into_iter()
+        .flat_map(|(media_type, kind)| result(media_type, kind))
+        .collect();
     events.push(Event::Finished(0, None, None, Stages::default()));
     let report = report_of(&events);
-    let types: Vec<_> = report
-        .files
-        .iter()
-        .map(|file| file.media_type.as_deref())
-        .collect();
-    assert_eq!(types, [None, None, None, None, None, Some("image/png")]);
+    let artifacts: Vec<_> = report.results.iter().map(|one| one.artifact()).collect();
+    let picture: &[u8] = b"1";
+    assert_eq!(
+        artifacts,
+        [None, None, None, None, Some(("a.png", picture))]
+    );
 }
 
 #[test]

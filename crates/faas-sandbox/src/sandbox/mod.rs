@@ -29,6 +29,7 @@ use faas_protocol::Language;
 use faas_protocol::Limit;
 use faas_protocol::PackageAnswer;
 use faas_protocol::PackageRequest;
+use faas_protocol::Representation;
 use faas_protocol::SandboxEvent;
 use faas_protocol::SandboxExit;
 use faas_protocol::Stage;
@@ -66,13 +67,21 @@ impl Host for SocketHost {
         }
     }
 
-    fn put_file(&self, name: &str, media_type: Option<&str>, contents: &[u8]) {
-        // A supervisor that is gone is noticed at the end.
-        let _ = output::send(&SandboxEvent::File {
-            name,
+    // A supervisor that is gone is noticed at the end.
+
+    fn put_file(&self, name: &str, contents: &[u8]) {
+        let _ = output::send(&SandboxEvent::File { name, contents });
+    }
+
+    fn represent(&self, media_type: &str, content: Representation<'_>) {
+        let _ = output::send(&SandboxEvent::Representation {
             media_type,
-            contents,
+            content,
         });
+    }
+
+    fn show(&self, is_main: bool, artifact: Option<&str>) {
+        let _ = output::send(&SandboxEvent::Result { is_main, artifact });
     }
 
     fn set_alarm(&self, after: Duration, interval: Duration) {
