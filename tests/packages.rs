@@ -293,6 +293,48 @@ fn a_set_of_packages_is_installed_once() {
     }
 }
 
+/// A module that takes long to load what it loads on first use, and one that ends Python when it does.
+const LAZY: &str = "
+__all__ = ['part']
+warm = False
+def __getattr__(name):
+    global warm
+    if name != 'part':
+        raise AttributeError(name)
+    import time
+    time.sleep(3)
+    warm = True
+";
+const BREAKS: &str = "
+__all__ = ['part', 'other']
+def __getattr__(name):
+    raise SystemExit if name == 'part' else AttributeError(name)
+";
+
+#[test]
+fn the_first_answer_of_a_package_set_comes_before_its_packages_are_warmed_up() {
+    let wheelhouse = tempfile::tempdir().unwrap();
+    make_wheel(wheelhouse.path(), "lazy", LAZY, 0);
+    make_wheel(wheelhouse.path(), "breaks", BREAKS, 0);
+    let server = Server::start_python(&[("FAAS_WHEELHOUSE", wheelhouse.path().to_str().unwrap())]);
+    let code = "import lazy\nprint(lazy.warm)";
+    prints(&server.python(code), "False\n");
+    assert!(server.lines_with("packages warmed up").is_empty());
+    // Programs are served meanwhile, and those after it find what was done.
+    prints(&server.python(code), "False\n");
+    eventually("the packages are warmed up", || {
+        !server.lines_with("packages warmed up").is_empty()
+    });
+    prints(&server.python(code), "True\n");
+
+    let code = "import breaks\nprint(len(breaks.__all__))";
+    prints(&server.python(code), "2\n");
+    eventually("warming up ends, too, if it fails", || {
+        server.lines_with("packages warmed up").len() == 2
+    });
+    prints(&server.python(code), "2\n");
+}
+
 #[test]
 fn forks_of_a_package_zygote_draw_their_own_random_numbers() {
     let server = with_wheelhouse();
