@@ -438,6 +438,60 @@ fn preloaded_package_sets_are_up_at_the_start() {
 }
 
 #[test]
+fn the_most_used_package_sets_are_prepared_again_after_a_restart() {
+    let workspace = Scratch::new("used-sets");
+    let start = |prepared: &str| {
+        Server::start_python(&[
+            ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
+            ("FAAS_WORKSPACE", workspace.path()),
+            ("FAAS_PREPARED_SETS", prepared),
+            ("FAAS_API_TOKEN", TOKEN),
+        ])
+        .with_token(TOKEN)
+    };
+    let file = std::path::Path::new(workspace.path()).join("package-sets.json");
+    let server = start("1");
+    for (set, code) in [
+        ("msgpack", "import msgpack"),
+        ("six", "import six"),
+        ("six", "import six"),
+        ("six", "import six"),
+        ("no-such-package", "1"),
+    ] {
+        server.run(json!({ "code": code, "packages": [set] }));
+    }
+    eventually("the uses are written", || {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        text.contains("msgpack")
+            && text.contains(r#"["six"],"uses":3"#)
+            && !text.contains("no-such")
+    });
+    drop(server);
+
+    let prepared = "prepared a package set that was used before";
+    let server = start("1");
+    eventually("the most used set is prepared", || {
+        !server.lines_with(prepared).is_empty()
+    });
+    assert_eq!(sets_of(&server), ["python with six"]);
+    prints(
+        &server.run(json!({ "code": "import six\nprint(six.PY3)", "packages": ["six"] })),
+        "True\n",
+    );
+    drop(server);
+
+    let server = start("0");
+    prints(&server.python("print(1)"), "1\n");
+    assert_eq!(sets_of(&server), [""; 0], "turned off");
+    drop(server);
+
+    std::fs::write(&file, "no list of sets").unwrap();
+    let server = start("1");
+    prints(&server.python("print(1)"), "1\n");
+    assert_eq!(sets_of(&server), [""; 0], "of a damaged file");
+}
+
+#[test]
 fn a_killed_package_zygote_is_replaced() {
     let server = Server::start_python(&[
         ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
