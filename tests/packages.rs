@@ -293,6 +293,48 @@ fn a_set_of_packages_is_installed_once() {
     }
 }
 
+/// A module that takes long to load what it loads on first use, and one that ends Python when it does.
+const LAZY: &str = "
+__all__ = ['part']
+warm = False
+def __getattr__(name):
+    global warm
+    if name != 'part':
+        raise AttributeError(name)
+    import time
+    time.sleep(3)
+    warm = True
+";
+const BREAKS: &str = "
+__all__ = ['part', 'other']
+def __getattr__(name):
+    raise SystemExit if name == 'part' else AttributeError(name)
+";
+
+#[test]
+fn the_first_answer_of_a_package_set_comes_before_its_packages_are_warmed_up() {
+    let wheelhouse = tempfile::tempdir().unwrap();
+    make_wheel(wheelhouse.path(), "lazy", LAZY, 0);
+    make_wheel(wheelhouse.path(), "breaks", BREAKS, 0);
+    let server = Server::start_python(&[("FAAS_WHEELHOUSE", wheelhouse.path().to_str().unwrap())]);
+    let code = "import lazy\nprint(lazy.warm)";
+    prints(&server.python(code), "False\n");
+    assert!(server.lines_with("packages warmed up").is_empty());
+    // Programs are served meanwhile, and those after it find what was done.
+    prints(&server.python(code), "False\n");
+    eventually("the packages are warmed up", || {
+        !server.lines_with("packages warmed up").is_empty()
+    });
+    prints(&server.python(code), "True\n");
+
+    let code = "import breaks\nprint(len(breaks.__all__))";
+    prints(&server.python(code), "2\n");
+    eventually("warming up ends, too, if it fails", || {
+        server.lines_with("packages warmed up").len() == 2
+    });
+    prints(&server.python(code), "2\n");
+}
+
 #[test]
 fn forks_of_a_package_zygote_draw_their_own_random_numbers() {
     let server = with_wheelhouse();
@@ -393,6 +435,60 @@ fn preloaded_package_sets_are_up_at_the_start() {
             .all(|set| set["up"] == true && set["memory_bytes"].as_u64() > Some(0)),
         "{body}"
     );
+}
+
+#[test]
+fn the_most_used_package_sets_are_prepared_again_after_a_restart() {
+    let workspace = Scratch::new("used-sets");
+    let start = |prepared: &str| {
+        Server::start_python(&[
+            ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
+            ("FAAS_WORKSPACE", workspace.path()),
+            ("FAAS_PREPARED_SETS", prepared),
+            ("FAAS_API_TOKEN", TOKEN),
+        ])
+        .with_token(TOKEN)
+    };
+    let file = std::path::Path::new(workspace.path()).join("package-sets.json");
+    let server = start("1");
+    for (set, code) in [
+        ("msgpack", "import msgpack"),
+        ("six", "import six"),
+        ("six", "import six"),
+        ("six", "import six"),
+        ("no-such-package", "1"),
+    ] {
+        server.run(json!({ "code": code, "packages": [set] }));
+    }
+    eventually("the uses are written", || {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        text.contains("msgpack")
+            && text.contains(r#"["six"],"uses":3"#)
+            && !text.contains("no-such")
+    });
+    drop(server);
+
+    let prepared = "prepared a package set that was used before";
+    let server = start("1");
+    eventually("the most used set is prepared", || {
+        !server.lines_with(prepared).is_empty()
+    });
+    assert_eq!(sets_of(&server), ["python with six"]);
+    prints(
+        &server.run(json!({ "code": "import six\nprint(six.PY3)", "packages": ["six"] })),
+        "True\n",
+    );
+    drop(server);
+
+    let server = start("0");
+    prints(&server.python("print(1)"), "1\n");
+    assert_eq!(sets_of(&server), [""; 0], "turned off");
+    drop(server);
+
+    std::fs::write(&file, "no list of sets").unwrap();
+    let server = start("1");
+    prints(&server.python("print(1)"), "1\n");
+    assert_eq!(sets_of(&server), [""; 0], "of a damaged file");
 }
 
 #[test]

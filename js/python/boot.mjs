@@ -158,10 +158,11 @@ load`,
 for (const [name, source] of Object.entries(boot.modules)) loadModule(name, source);
 const runner = pyodide.pyimport("_faas_runner");
 const { run, invoke, install } = runner;
+const { warm_packages: warm } = pyodide.pyimport("_faas_packages");
 const { close_files: closeFiles } = pyodide.pyimport("_faas_ending");
 const { make_way: makeWay, refresh } = pyodide.pyimport("_faas_fresh");
 const reportStop = pyodide.pyimport("_faas_report").report_stop;
-const settle = pyodide.pyimport("_faas_settle").settle;
+const { settle, note } = pyodide.pyimport("_faas_settle");
 const check = pyodide.pyimport("_faas_check").check;
 // What a program leaves here is handed back with the answer.
 const OUTPUT_DIRECTORY = "/home/pyodide/output";
@@ -450,7 +451,14 @@ globalThis.__faasEngine = {
   install(packages, storageBytes) {
     storage.setLimit(storageBytes);
     install(packages.split("\n"));
+    note();
     storage.setBase();
+  },
+  // Whether there is more to do.
+  warmPackages() {
+    const more = warm();
+    if (!more) storage.setBase();
+    return more;
   },
   check,
   // Called after V8 stopped the program in the middle of something that looks at no signal.

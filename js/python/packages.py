@@ -20,6 +20,8 @@ import _faas_host
 # a few schemes only; "emfs", for the virtual file system, is the one that means no network.
 FILE_URL_PREFIX = "emfs:/faas-packages/"
 
+# What nearly every program imports of a module, if not the module itself.
+MOSTLY_IMPORTED = {"matplotlib": "matplotlib.pyplot"}
 # So often that V8 optimises what it uses here, once, and not in every fork.
 EXERCISE_ROUNDS = 20
 # What nearly every program does with a package: done once in its zygote, so that forks find the
@@ -214,28 +216,63 @@ def install(requirements):
 
 
 def install_and_import(requirements):
-    """Install requirements and import what they bring."""
+    """Install requirements and import what programs import of them; the rest is for `warm_packages`."""
+    global _warming
     install(requirements)
     wanted = {normalize(re.split(r"[^A-Za-z0-9._-]", text)[0]) for text in requirements}
+    modules = {}
     for name, distributions in importlib.metadata.packages_distributions().items():
-        if wanted.isdisjoint(map(normalize, distributions)) or name.startswith("_"):
+        for project in wanted.intersection(map(normalize, distributions)):
+            if not name.startswith("_"):
+                modules.setdefault(project, []).append(name)
+    first, rest = [], []
+    for project, names in modules.items():
+        # Those that are called as their project are what programs import of it.
+        named = [name for name in names if normalize(name) == project] or names
+        first += named
+        rest += [name for name in names if name not in named]
+    for name in first:
+        attempt(importlib.import_module, MOSTLY_IMPORTED.get(name, name))
+    _warming = parts_of_warming(first + rest)
+
+
+def parts_of_warming(names):
+    """Import modules, load what they load on first use, and use them: a generator, to be done in parts."""
+    for name in names:
+        if (module := attempt(importlib.import_module, name)) is None:
             continue
-        try:
-            use(importlib.import_module(name))
-        except MemoryError:
-            raise
-        except Exception:
-            pass  # The program that needs it will see why.
+        yield
+        for attribute in attempt(list, getattr(module, "__all__", ())) or ():
+            attempt(getattr, module, attribute, None)
+            yield
+        if exercise := EXERCISES.get(name):
+            code = compile(exercise, "<sandbox>", "exec", dont_inherit=True)
+            for _ in range(EXERCISE_ROUNDS):
+                attempt(exec, code, {"__name__": "exercise"})
+                yield
 
 
-def use(module):
-    """Load what a module loads on first use."""
-    for name in getattr(module, "__all__", ()):
-        getattr(module, name, None)
-    if exercise := EXERCISES.get(module.__name__):
-        code = compile(exercise, "<sandbox>", "exec", dont_inherit=True)
-        for _ in range(EXERCISE_ROUNDS):
-            exec(code, {"__name__": "exercise"})
+_warming = iter(())
+
+
+def warm_packages():
+    """Do a part of what makes the packages quick to use. Returns whether there is more."""
+    try:
+        next(_warming)
+    except BaseException:
+        # The end, or something that went too wrong to go on: programs can be run all the same.
+        return False
+    return True
+
+
+def attempt(work, *arguments):
+    """Do something with a package; if it fails, the program that needs it will see why."""
+    try:
+        return work(*arguments)
+    except MemoryError:
+        raise
+    except Exception:
+        return None
 
 
 def normalize(name):

@@ -20,8 +20,17 @@ MOST_HOLES = 40_000
 _plugs = []
 
 
+def note():
+    """Note what there is, for forks that come before this process is settled: that takes no time."""
+    _faas_fresh.find_generators(gc.get_objects())
+    _faas_ending.settle()
+    # Forks need not look for garbage here.
+    gc.freeze()
+
+
 def settle(make_immortal):
     """Prepare for forks. The host's function takes the address of a list, whose objects it marks."""
+    gc.unfreeze()
     gc.collect()
     _faas_fresh.find_generators(gc.get_objects())
     fill_holes()

@@ -87,6 +87,7 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
             pool_size: Some(1),
             pool_min_size: None,
             pool_max_size: None,
+            prepared_sets: 0,
             ..settings.clone()
         };
         let runtimes = [language.runtime()];

@@ -15,6 +15,7 @@ use faas_telemetry::History;
 use faas_telemetry::Metrics;
 use faas_telemetry::Traces;
 use faas_telemetry::start_logging;
+use futures_util::future::join_all;
 use rustix::process::Resource;
 use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
@@ -218,6 +219,21 @@ async fn announce(
         start_ms = started.elapsed().as_millis(),
         "ready"
     );
+    prepare_used(&pool, &preload).await;
+}
+
+/// Prepares the package sets that were used before, so that their next program need not wait for that.
+async fn prepare_used(pool: &Pool, preloaded: &[PackageSet]) {
+    let mut used = pool.used_sets();
+    used.retain(|set| !preloaded.contains(set));
+    // All at once: the pool installs as many at a time as it does in any case, the first ones first.
+    let prepared = used.iter().map(async |set| match pool.preload(set).await {
+        Ok(()) => tracing::info!(%set, "prepared a package set that was used before"),
+        Err(reason) => {
+            tracing::warn!(%set, reason, "a package set that was used before cannot be prepared");
+        }
+    });
+    join_all(prepared).await;
 }
 
 /// The sets of packages that FAAS_PRELOAD names.

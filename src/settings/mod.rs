@@ -316,6 +316,12 @@ pub struct Settings {
     )]
     pub preload: Vec<String>,
 
+    /// Package sets to prepare again after a start without being asked: those that were used most before, but
+    /// no more than FAAS_PACKAGE_ZYGOTES; 0 for none
+    #[arg(long, env = "FAAS_PREPARED_SETS", value_name = "FAAS_PREPARED_SETS",
+          default_value_t = 4, value_parser = whole::<u32>(0..=1000))]
+    pub prepared_sets: u32,
+
     /// Disk space of the package cache, in MiB
     #[arg(long, env = "FAAS_PACKAGE_CACHE", value_name = "FAAS_PACKAGE_CACHE",
           default_value = "2048", value_parser = mebibytes(1..=1 << 20))]
@@ -561,6 +567,8 @@ impl Settings {
             package_zygotes: self.package_zygotes as usize,
             package_memory: self.package_memory,
             package_zygotes_memory: self.package_zygotes_memory,
+            used_sets: self.workspace.join("package-sets.json"),
+            prepared_sets: self.prepared_sets as usize,
         })
     }
 

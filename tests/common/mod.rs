@@ -32,10 +32,12 @@ use serde_json::json;
 /// Path of the program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_faas-server");
 
-/// Settings that keep a server from looking for packages outside of this machine.
-pub const NO_SOURCES: [(&str, &str); 2] = [
+/// Settings that keep a server from looking for packages outside of this machine, and from preparing those
+/// that another test used.
+pub const NO_SOURCES: [(&str, &str); 3] = [
     ("FAAS_PYODIDE_PACKAGES", "off"),
     ("FAAS_PACKAGE_INDEX", "off"),
+    ("FAAS_PREPARED_SETS", "0"),
 ];
 
 /// A started `faas-server`. Stopped when dropped.

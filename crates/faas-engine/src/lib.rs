@@ -167,6 +167,15 @@ pub trait Engine {
     /// The reason, as text for the user.
     fn install(&mut self, packages: &[String], storage: ByteSize) -> Result<(), NotInstalled>;
 
+    /// Does a part of what makes the installed packages quick to use: importing the rest of them, using
+    /// them. Returns whether there is more to do.
+    ///
+    /// # Errors
+    /// As [`Self::reseed`].
+    fn warm_packages(&mut self) -> Result<bool, EngineError> {
+        Ok(false)
+    }
+
     /// Replaces the host that programs see from now on.
     fn set_host(&mut self, host: Rc<dyn Host>);
 

@@ -168,6 +168,7 @@ pub struct PythonEngine {
     reseed: v8::Global<v8::Function>,
     settle: v8::Global<v8::Function>,
     install: v8::Global<v8::Function>,
+    warm_packages: v8::Global<v8::Function>,
     check: v8::Global<v8::Function>,
     report_stop: v8::Global<v8::Function>,
     version: RuntimeVersion,
@@ -255,7 +256,15 @@ impl PythonEngine {
             let engine = take(scope, global, "__faasEngine").ok_or("boot.mjs left no engine")?;
             let engine = v8::Local::<v8::Object>::try_from(engine)?;
             let mut functions = Vec::new();
-            for name in ["run", "reseed", "settle", "install", "check", "reportStop"] {
+            for name in [
+                "run",
+                "reseed",
+                "settle",
+                "install",
+                "warmPackages",
+                "check",
+                "reportStop",
+            ] {
                 let function = take(scope, engine, name).ok_or("a function is missing")?;
                 let function = v8::Local::<v8::Function>::try_from(function)?;
                 functions.push(v8::Global::new(scope, function));
@@ -277,14 +286,23 @@ impl PythonEngine {
             )
         };
         tracing::debug!(stages, "booted Pyodide");
-        let functions = <[_; 6]>::try_from(functions).map_err(|_| "a function is missing")?;
-        let [run, reseed, settle, install, check, report_stop] = functions;
+        let functions = <[_; 7]>::try_from(functions).map_err(|_| "a function is missing")?;
+        let [
+            run,
+            reseed,
+            settle,
+            install,
+            warm_packages,
+            check,
+            report_stop,
+        ] = functions;
         Ok(Self {
             runtime,
             run,
             reseed,
             settle,
             install,
+            warm_packages,
             check,
             report_stop,
             version,
@@ -458,6 +476,22 @@ impl Engine for PythonEngine {
                 reason: failed.return_value.unwrap_or_default(),
                 limit: failed.limit,
             }),
+        }
+    }
+
+    fn warm_packages(&mut self) -> Result<bool, EngineError> {
+        deno_core::scope!(scope, &mut self.runtime);
+        v8::tc_scope!(let scope, scope);
+        let this = v8::undefined(scope).into();
+        let warm = v8::Local::new(scope, &self.warm_packages);
+        match warm.call(scope, this, &[]) {
+            Some(more) => Ok(more.boolean_value(scope)),
+            None if scope.has_terminated() => Err(EngineError::Terminated),
+            None => {
+                let thrown = scope.exception();
+                let thrown = thrown.map(|exception| exception.to_rust_string_lossy(scope));
+                Err(EngineError::Runner(thrown.unwrap_or_default()))
+            }
         }
     }
 

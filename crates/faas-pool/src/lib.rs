@@ -30,11 +30,13 @@ mod stats;
 mod status;
 mod time_limit;
 mod totals;
+mod used_sets;
 mod waiting;
 mod zygote;
 mod zygote_pool;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +63,7 @@ use imports::Imports;
 use launcher::Launcher;
 use package_pools::PackagePools;
 use sandbox::SandboxError;
+use used_sets::UsedSets;
 use waiting::NotTaken;
 use waiting::Taken;
 use waiting::Wait;
@@ -115,6 +118,9 @@ pub struct Pool {
     bases: BTreeMap<Runtime, Arc<ZygotePool>>,
     /// A zygote per set of packages, forked from one of those.
     package_pools: Arc<PackagePools>,
+    /// Which package sets are used most; `None` if none is to be prepared again.
+    used_sets: Option<Arc<UsedSets>>,
+    prepared_sets: usize,
     install_limits: InstallLimits,
     /// A permit per request that may wait for its packages.
     waiting_for_packages: Semaphore,
@@ -161,6 +167,10 @@ pub struct PoolSettings {
     pub package_memory: ByteSize,
     /// Memory of these zygotes together, over what they share with that of their runtime.
     pub package_zygotes_memory: ByteSize,
+    /// The file in which the uses of package sets are counted.
+    pub used_sets: PathBuf,
+    /// Sets of packages that [`Pool::used_sets`] gives at most; with 0 their uses are not counted.
+    pub prepared_sets: usize,
 }
 
 impl Pool {
@@ -200,11 +210,19 @@ impl Pool {
         let package_pools = Arc::new(package_pools);
         let watch = package_pools.clone().watch(resources.stop.clone());
         resources.keepers.spawn(watch);
+        let used_sets = (settings.prepared_sets > 0).then(|| {
+            let used_sets = Arc::new(UsedSets::read(settings.used_sets));
+            let keep = used_sets.clone().keep(resources.stop.clone());
+            resources.keepers.spawn(keep);
+            used_sets
+        });
         let bases = settings.zygotes.into_iter().map(open).collect();
         Ok(Arc::new(Self {
             admission: Admission::new(settings.workers, settings.queue),
             bases,
             package_pools,
+            used_sets,
+            prepared_sets: settings.prepared_sets.min(capacity),
             install_limits: InstallLimits {
                 memory: settings.package_memory,
                 cpu: settings.boot_within,
@@ -373,7 +391,22 @@ impl Pool {
         }))
     }
 
-    /// Opens the zygote of a set of packages ahead of need, and waits until it serves.
+    /// The package sets that were used most, in this run and earlier ones.
+    pub fn used_sets(&self) -> Vec<PackageSet> {
+        let used = self.used_sets.as_ref();
+        used.map_or_else(Vec::new, |used| used.most_used(self.prepared_sets))
+    }
+
+    /// Counts a use of the packages that a zygote has.
+    fn count_use(&self, pool: &Arc<ZygotePool>) {
+        if let Some(used) = &self.used_sets
+            && let Some(set) = self.package_pools.set_of(pool)
+        {
+            used.count(&set);
+        }
+    }
+
+    /// Opens the zygote of a set of packages ahead of need, and waits until it serves and is warm.
     ///
     /// # Errors
     /// Why it does not.

@@ -89,6 +89,13 @@ impl PackagePools {
         pool
     }
 
+    /// The packages of a zygote, unless it was evicted.
+    pub fn set_of(&self, pool: &Arc<ZygotePool>) -> Option<PackageSet> {
+        let state = self.lock();
+        let entry = state.kept.iter().find(|(_, kept)| Arc::ptr_eq(kept, pool));
+        entry.map(|(set, _)| set.clone())
+    }
+
     /// All of them, those that failed included.
     pub fn all(&self) -> Vec<Arc<ZygotePool>> {
         let state = self.lock();

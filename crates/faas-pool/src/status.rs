@@ -41,6 +41,8 @@ pub struct Booted {
     pub layers: Layers,
     /// Memory that it shared with the zygote it was forked from, when it was forked.
     pub inherited: ByteSize,
+    /// Whether what makes it quick is done. One with packages serves before it is.
+    pub is_warm: bool,
 }
 
 impl ZygoteState {
@@ -105,6 +107,16 @@ impl ZygoteStatus {
         self.state.send_replace(ZygoteState::Up(booted));
     }
 
+    /// A zygote has warmed up. Tells whether it was up and had not said so before.
+    pub fn set_warm(&self) -> bool {
+        self.state.send_if_modified(|state| match state {
+            ZygoteState::Up(booted) | ZygoteState::Stalled { booted, .. } => {
+                !std::mem::replace(&mut booted.is_warm, true)
+            }
+            _ => false,
+        })
+    }
+
     /// A zygote that is up brings no sandboxes for now.
     pub fn set_stalled(&self, reason: String) {
         self.state.send_if_modified(|state| {
@@ -150,13 +162,13 @@ impl ZygoteStatus {
         let _ = self.state.subscribe().wait_for(ZygoteState::is_up).await;
     }
 
-    /// Waits until the zygote serves, or there is no point in waiting for it.
+    /// Waits until the zygote serves and is warm, or there is no point in waiting for it.
     ///
     /// # Errors
     /// Why there is none.
     pub async fn until_settled(&self) -> Result<(), String> {
         let verdict = |state: &ZygoteState| match state {
-            ZygoteState::Up(_) => Some(Ok(())),
+            ZygoteState::Up(booted) if booted.is_warm => Some(Ok(())),
             ZygoteState::Failed { reason, .. }
             | ZygoteState::Stalled { reason, .. }
             | ZygoteState::Down {
@@ -164,7 +176,7 @@ impl ZygoteStatus {
                 is_hopeless: true,
                 ..
             } => Some(Err(reason.clone())),
-            ZygoteState::Booting | ZygoteState::Down { .. } => None,
+            ZygoteState::Booting | ZygoteState::Up(_) | ZygoteState::Down { .. } => None,
         };
         let mut states = self.state.subscribe();
         let settled = states.wait_for(|state| verdict(state).is_some()).await;
@@ -188,6 +200,7 @@ mod tests {
             version: RuntimeVersion::default(),
             layers: Layers::default(),
             inherited: ByteSize::default(),
+            is_warm: true,
         }
     }
 

@@ -113,7 +113,10 @@ impl Pool {
             self.enter(request, wait).await?;
             self.make_room_for(&pool);
             match tokio::time::timeout(FORK_WITHIN, pool.shelf.take()).await {
-                Ok(Ok(sandbox)) => return Ok(Taken::from(sandbox, &pool)),
+                Ok(Ok(sandbox)) => {
+                    self.count_use(&pool);
+                    return Ok(Taken::from(sandbox, &pool));
+                }
                 Ok(Err(reason)) => return Err(self.no_sandbox(&pool, reason, request)),
                 // Others were quicker, or the zygote does not fork.
                 Err(_) => {}

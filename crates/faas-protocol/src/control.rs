@@ -35,6 +35,8 @@ pub enum ZygoteEvent {
         /// Why it booted without a code cache; `None` if it has no use for one, or had it.
         no_code_cache: Option<String>,
     },
+    /// All that makes its packages quick to use is done. Only a zygote with packages says so, once.
+    WarmedUp,
     /// A process was forked, as a child of the supervisor.
     Forked {
         /// Its process id.

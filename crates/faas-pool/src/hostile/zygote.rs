@@ -42,6 +42,7 @@ fn packet() -> impl Strategy<Value = Vec<u8>> {
             layers: Layers::default(),
             no_code_cache: Some(text.clone()),
         })),
+        1 => Just(encode(&ZygoteEvent::WarmedUp)),
         2 => proptest::collection::vec(any::<u8>(), 1..300),
     ]
 }

@@ -100,7 +100,7 @@ impl Control {
         // One that does not read leaves no room to write.
         let sent = self.0.async_io(Interest::WRITABLE, send);
         let sent = tokio::time::timeout(ANSWERS_WITHIN, sent).await;
-        sent.map_err(|_| Down::Silent)?
+        sent.map_err(|_| Down::Silent(ANSWERS_WITHIN))?
             .map_err(Down::Control)
             .map(|_| ())
     }

@@ -88,8 +88,8 @@ pub enum Down {
     NotLaunched(std::io::Error),
     #[error("it was not booted after {0:?}")]
     TooSlow(Duration),
-    #[error("it did not answer within {ANSWERS_WITHIN:?}")]
-    Silent,
+    #[error("it did not answer within {0:?}")]
+    Silent(Duration),
     #[error("it ended: {0}")]
     Exited(ExitStatus),
     #[error("its control socket failed: {0}")]
@@ -227,6 +227,7 @@ impl Keeper {
             version,
             layers,
             inherited,
+            is_warm: !self.source.is_fork(),
         });
         drop(wanted);
         match stalled {
@@ -253,6 +254,11 @@ impl Keeper {
         let mut preparing = JoinSet::<Result<Sandbox, SandboxError>>::new();
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         let mut failures = ForkFailures::default();
+        // Between two forks, one with packages warms up for as long as it may.
+        let mut answers_within = match self.source.is_fork() {
+            true => self.boot_within.max(ANSWERS_WITHIN),
+            false => ANSWERS_WITHIN,
+        };
         loop {
             let refill = self.shelf.refill(pending.len() + preparing.len());
             let pause = failures.pause(Instant::now());
@@ -269,7 +275,7 @@ impl Keeper {
                 Refill::Now => pause,
                 Refill::Full => None,
             };
-            let answer_due = pending.front().map(|(asked, _)| *asked + ANSWERS_WITHIN);
+            let answer_due = pending.front().map(|(asked, _)| *asked + answers_within);
             let answer_due = answer_due.unwrap_or_else(Instant::now).into();
             tokio::select! {
                 // The semaphore is never closed.
@@ -287,11 +293,16 @@ impl Keeper {
                 () = self.shelf.demand.notified() => {}
                 () = tokio::time::sleep(look_again.unwrap_or_default()), if look_again.is_some() => {}
                 () = tokio::time::sleep_until(answer_due), if !pending.is_empty() => {
-                    return Err(Down::Silent);
+                    return Err(Down::Silent(answers_within));
                 }
                 _ = housekeeping.tick() => self.shelf.shrink_if_unused(),
                 event = control.receive() => {
                     let event = event?;
+                    if event == ZygoteEvent::WarmedUp {
+                        self.warmed_up(process)?;
+                        answers_within = ANSWERS_WITHIN;
+                        continue;
+                    }
                     let (_, fork) = pending.pop_front().ok_or(Down::Protocol)?;
                     match (event, fork) {
                         (ZygoteEvent::Forked { pid }, Pending::Sandbox { socket, instance, starting }) => {
@@ -315,7 +326,7 @@ impl Keeper {
                             let error = std::io::Error::from_raw_os_error(errno);
                             self.failed(&mut failures, &format!("it cannot fork: {error}"));
                         }
-                        (ZygoteEvent::Booted { .. }, _) => return Err(Down::Protocol),
+                        (ZygoteEvent::Booted { .. } | ZygoteEvent::WarmedUp, _) => return Err(Down::Protocol),
                     }
                 }
                 Some(prepared) = preparing.join_next() => match prepared {
@@ -338,6 +349,19 @@ impl Keeper {
                 },
             }
         }
+    }
+
+    /// A zygote has warmed up its packages, which it may do once.
+    fn warmed_up(&self, process: &ZygoteProcess) -> Result<(), Down> {
+        if !self.status.set_warm() {
+            return Err(Down::Protocol);
+        }
+        InstallLimits::lift(process).map_err(Down::Control)?;
+        tracing::info!(zygote = self.status.name(), "packages warmed up");
+        // Those that were forked before would be slow.
+        while self.shelf.give_up_one() {}
+        self.shelf.demand.notify_one();
+        Ok(())
     }
 
     /// Notes that the zygote brought no sandbox; returns how often in a row.

@@ -81,9 +81,12 @@ impl InstallLimits {
         Ok(MemoryWatch::new(process.pid(), held, self.memory))
     }
 
-    /// Lets a zygote go on that has installed its packages: its forks have limits of their own, over
+    /// Lets a zygote go on that has warmed up its packages: its forks have limits of their own, over
     /// what it has now.
-    fn lift(process: &ZygoteProcess) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn lift(process: &ZygoteProcess) -> std::io::Result<()> {
         process.set_soft_limit(Resource::Data, u64::MAX)?;
         process.set_soft_limit(Resource::Cpu, u64::MAX)
     }
@@ -257,9 +260,6 @@ impl ZygoteSource {
                     reason,
                     "booted without a code cache, which takes longer; `faas-server compile` makes it"
                 );
-            }
-            if limited.is_some() {
-                InstallLimits::lift(&process).map_err(Down::NotLaunched)?;
             }
             return Ok(Started {
                 process,

@@ -40,6 +40,7 @@ use faas_protocol::Task;
 use crate::allocator;
 
 pub use overflow::handle_stack_overflow;
+pub use signals::cpu_limit_reached;
 pub use signals::install_signal_handlers;
 pub use trap::handle_traps;
 

@@ -9,6 +9,7 @@ use faas_protocol::MAX_CONTROL_BYTES;
 use faas_protocol::Malformed;
 use faas_protocol::ZygoteCommand;
 use faas_protocol::ZygoteEvent;
+use rustix::io::Errno;
 use rustix::net::RecvAncillaryBuffer;
 use rustix::net::RecvAncillaryMessage;
 use rustix::net::RecvFlags;
@@ -35,6 +36,14 @@ pub struct Received {
     pub descriptors: Vec<OwnedFd>,
 }
 
+/// What a look at the socket found.
+pub enum Polled {
+    Command(Received),
+    Nothing,
+    /// The supervisor is gone.
+    Closed,
+}
+
 /// Most descriptors that come with a command.
 const MAX_DESCRIPTORS: usize = 3;
 
@@ -59,6 +68,20 @@ impl Control {
 
     /// The next command; `None` once the supervisor is gone.
     pub fn receive(&self) -> Result<Option<Received>, ControlError> {
+        self.receive_with(RecvFlags::CMSG_CLOEXEC)
+    }
+
+    /// The next command if it is there already.
+    pub fn poll(&self) -> Result<Polled, ControlError> {
+        match self.receive_with(RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT) {
+            Ok(Some(received)) => Ok(Polled::Command(received)),
+            Ok(None) => Ok(Polled::Closed),
+            Err(ControlError::Socket(Errno::AGAIN)) => Ok(Polled::Nothing),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn receive_with(&self, flags: RecvFlags) -> Result<Option<Received>, ControlError> {
         let mut packet = [0; MAX_CONTROL_BYTES];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -67,7 +90,7 @@ impl Control {
                 &self.0,
                 &mut [IoSliceMut::new(&mut packet)],
                 &mut ancillary,
-                RecvFlags::CMSG_CLOEXEC,
+                flags,
             )
         })?;
         if received.bytes == 0 {

@@ -7,6 +7,7 @@ mod footprint;
 mod fork;
 mod memory;
 mod warm_up;
+mod warming;
 
 use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
@@ -233,15 +234,23 @@ impl<'a> Zygote<'a> {
         if let Err(exit) = sandbox::install(self.engine, packages, storage, job) {
             return Ok(exit);
         }
-        warm_up(self.engine, self.spec, 1)?;
-        self.engine.collect_garbage()?;
-        self.lockdown = prepare(&own, self.memory)?;
-        assert_one_thread(&own)?;
         // Other memory, other footprint, and a narrowed zygote may not fork to learn it.
         self.footprint = Footprint::default();
+        self.refit(&own)?;
+        assert_one_thread(&own)?;
+        // A program waits for the packages, so all that can wait comes after its fork.
         self.announce()?;
-        self.serve()?;
+        if self.warm_up_aside(&own)? {
+            self.serve()?;
+        }
         Ok(SandboxExit::Done)
+    }
+
+    /// Makes this process's memory, as it is now, fit for the next fork.
+    fn refit(&mut self, own: &OwnProc) -> std::io::Result<()> {
+        own.make_forkable()?;
+        self.lockdown = Lockdown::prepare(&own.status()?, self.memory)?;
+        Ok(())
     }
 }
 
