@@ -12,6 +12,9 @@ use serde_json::json;
 
 use common::Server;
 use common::eventually;
+use common::index::Index;
+use common::index::Trouble;
+use common::scratch::Scratch;
 use common::shared;
 
 /// The events of one request, as they come.
@@ -215,4 +218,52 @@ fn results_are_streamed_as_they_are_shown_behind_the_output_before_them() {
         assert_eq!(name, "result");
         assert_eq!(answer["output"]["results"], json!([first, main]));
     }
+}
+
+#[test]
+fn a_program_that_waits_for_its_packages_says_how_far_they_are() {
+    let (index, workspace) = (Index::start(Trouble::None), Scratch::new("progress"));
+    let server = Server::start_python(&[
+        ("FAAS_PACKAGE_INDEX", &index.address),
+        ("FAAS_WORKSPACE", workspace.path()),
+    ]);
+    let request = json!({ "code": "import rich\nprint('there')", "packages": ["rich"] });
+    let events: Vec<_> = Events::of(&server, &request).collect();
+    let names: Vec<&str> = events.iter().map(|(name, _)| name.as_str()).collect();
+    let before = names.iter().take_while(|name| **name == "progress").count();
+    assert!(before > 1, "{names:?}");
+    assert_eq!(names[before..], ["stdout", "result"]);
+    let mut got = 0;
+    for (_, progress) in &events[..before] {
+        assert_eq!(progress["packages"], json!(["rich"]));
+        let stage = progress["stage"].as_str().unwrap();
+        assert!(["waiting", "fetching", "installing"].contains(&stage));
+        let files = progress["files"].as_u64().unwrap();
+        assert!(files >= got, "{events:?}");
+        got = files;
+    }
+    let (_, last) = &events[before - 1];
+    assert_eq!(last["stage"], "installing");
+    // rich, pygments, markdown-it-py, mdurl.
+    assert_eq!(last["files"], 4, "{last}");
+    assert!(last["bytes"].as_u64().unwrap() > 100_000, "{last}");
+    assert!(last["file"].as_str().unwrap().ends_with(".whl"), "{last}");
+    let again: Vec<_> = Events::of(&server, &request).map(|(name, _)| name).collect();
+    assert_eq!(again, ["stdout", "result"], "they are there now");
+}
+
+#[test]
+fn packages_that_cannot_be_had_end_a_stream_with_an_answer_that_says_why() {
+    let (index, workspace) = (Index::start(Trouble::None), Scratch::new("progress-none"));
+    let server = Server::start_python(&[
+        ("FAAS_PACKAGE_INDEX", &index.address),
+        ("FAAS_WORKSPACE", workspace.path()),
+    ]);
+    let request = json!({ "code": "1", "packages": ["no-such-project-anywhere"] });
+    let events: Vec<_> = Events::of(&server, &request).collect();
+    let (name, answer) = events.last().unwrap();
+    assert_eq!(name, "result");
+    assert_eq!(answer["metadata"]["status"], "error");
+    let stderr = answer["output"]["stderr"].as_str().unwrap();
+    assert!(stderr.contains("could not be installed"), "{stderr}");
 }

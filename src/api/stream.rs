@@ -4,6 +4,7 @@
 //! | event | data |
 //! |---|---|
 //! | `stdout`, `stderr` | `{"text": …}`: the next piece of what the program wrote |
+//! | `progress` | how far the installation of the packages is that the program waits for |
 //! | `display` | a result that it showed, as in the answer's `output.results` |
 //! | `result` | the usual answer; the last event |
 //! | `error` | `{"error", "details"}` if the execution failed inside the service; then the last event |
@@ -20,9 +21,12 @@ use axum::response::Response;
 use axum::response::Sse;
 use axum::response::sse::Event;
 use axum::response::sse::KeepAlive;
+use faas_pool::InstallProgress;
+use faas_pool::InstallStage;
 use faas_pool::LiveEvent;
 use faas_protocol::Stream;
 use futures_util::stream;
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -53,8 +57,14 @@ struct Following {
     /// must still hold.
     execution: AbortOnDropHandle<Ending>,
     events: UnboundedReceiver<LiveEvent>,
-    /// What the events may take of FAAS_ANSWER_BYTES while the client does not read them.
+    /// What the events may take of FAAS_ANSWER_BYTES while the client does not read them. Nothing while
+    /// the program waits for its packages.
     share: Share,
+    /// What it may take then, in bytes; taken when the program starts.
+    most_output: u64,
+    state: Arc<AppState>,
+    /// An event that came already.
+    next: Option<LiveEvent>,
     /// The answer, once there is one; output that came before it is sent first.
     answer: Option<Ending>,
     stdout: Utf8Pieces,
@@ -68,7 +78,7 @@ struct Following {
     _waiting: Waiting,
 }
 
-/// Starts an execution; answers once its program starts.
+/// Starts an execution; answers once its program starts, or waits for packages that are installed.
 ///
 /// # Errors
 /// [`ApiError`] for a program that was not executed, or whose output there is no room for.
@@ -81,7 +91,6 @@ pub async fn run(
     let (live, events) = mpsc::unbounded_channel();
     request.execution.live = Some(live);
     let most_output = request.execution.job.limits.output.get();
-    let share = state.answers.share();
     let execution = {
         let state = state.clone();
         async move { execute(&state, &caller, request).await }
@@ -89,7 +98,10 @@ pub async fn run(
     let mut following = Following {
         execution: AbortOnDropHandle::new(tokio::spawn(execution.in_current_span())),
         events,
-        share,
+        share: state.answers.share(),
+        most_output,
+        state,
+        next: None,
         answer: None,
         stdout: Utf8Pieces::default(),
         stderr: Utf8Pieces::default(),
@@ -101,11 +113,10 @@ pub async fn run(
     };
     tokio::select! {
         biased;
-        // The first event means that the program has started. Those who wait for that hold nothing.
-        Some(_) = following.events.recv() => {
-            let grown = following.share.grow(most_output);
-            grown.map_err(|Exhausted| answer::no_room(&state))?;
-        }
+        Some(event) = following.events.recv() => match event {
+            LiveEvent::Started => following.hold_output()?,
+            event => following.next = Some(event),
+        },
         answer = &mut following.execution => following.answer = Some(Ok(joined(answer)?)),
     }
     let events = stream::unfold(following, async |mut following| {
@@ -119,13 +130,22 @@ pub async fn run(
 }
 
 impl Following {
+    /// Takes room for output of the program, which starts now. It may do so again with packages.
+    fn hold_output(&mut self) -> Result<(), ApiError> {
+        let room = std::mem::take(&mut self.most_output);
+        let grown = self.share.grow(room);
+        grown.map_err(|Exhausted| answer::no_room(&self.state))
+    }
+
     /// The next event, `None` after the last.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if self.is_over {
                 return None;
             }
-            let next = if self.answer.is_some() {
+            let next = if let Some(event) = self.next.take() {
+                Some(event)
+            } else if self.answer.is_some() {
                 self.events.try_recv().ok()
             } else {
                 tokio::select! {
@@ -152,7 +172,16 @@ impl Following {
                     let shown = ResultBody::from(shown);
                     return Some(event(self.numbered(), "display", &shown));
                 }
-                (Some(LiveEvent::Started), _) => {}
+                (Some(LiveEvent::Installing(progress)), _) => {
+                    let progress = ProgressBody::from(progress);
+                    return Some(event(self.numbered(), "progress", &progress));
+                }
+                (Some(LiveEvent::Started), _) => {
+                    if let Err(error) = self.hold_output() {
+                        self.is_over = true;
+                        return Some(event(self.numbered(), "error", error.body()));
+                    }
+                }
                 (None, Some(_)) => return self.last_event(),
                 // The sender is gone; the answer is next.
                 (None, None) => self.answer = Some(joined((&mut self.execution).await)),
@@ -198,7 +227,40 @@ fn joined(answer: Result<Ending, JoinError>) -> Ending {
     })
 }
 
-fn event(event: Event, name: &str, data: &impl serde::Serialize) -> Event {
+/// How far the installation of packages is.
+#[derive(Serialize)]
+struct ProgressBody {
+    packages: Arc<[String]>,
+    stage: &'static str,
+    file: Option<Arc<str>>,
+    files: u32,
+    bytes: u64,
+}
+
+impl From<InstallProgress> for ProgressBody {
+    fn from(progress: InstallProgress) -> Self {
+        let InstallProgress {
+            requirements,
+            stage,
+            file,
+            files,
+            bytes,
+        } = progress;
+        Self {
+            packages: requirements,
+            stage: match stage {
+                InstallStage::Waiting => "waiting",
+                InstallStage::Fetching => "fetching",
+                InstallStage::Installing => "installing",
+            },
+            file,
+            files,
+            bytes,
+        }
+    }
+}
+
+fn event(event: Event, name: &str, data: &impl Serialize) -> Event {
     let event = event.event(name);
     // The data has no maps with keys other than strings, the one thing that JSON cannot express.
     event.clone().json_data(data).unwrap_or(event)

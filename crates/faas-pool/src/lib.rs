@@ -22,6 +22,7 @@ mod package_budget;
 mod package_pools;
 mod package_set;
 mod process;
+mod progress;
 mod report;
 mod return_value;
 mod sandbox;
@@ -62,6 +63,7 @@ use imports::Automatic;
 use imports::Imports;
 use launcher::Launcher;
 use package_pools::PackagePools;
+use progress::Progress;
 use sandbox::SandboxError;
 use used_sets::UsedSets;
 use waiting::NotTaken;
@@ -82,6 +84,8 @@ pub use package_set::BadRequirement;
 pub use package_set::MAX_PACKAGES;
 pub use package_set::MAX_REQUIREMENT_BYTES;
 pub use package_set::PackageSet;
+pub use progress::InstallProgress;
+pub use progress::InstallStage;
 pub use report::Report;
 pub use report::Timings;
 pub use shelf::ShelfSize;
@@ -377,6 +381,7 @@ impl Pool {
                 runtime,
                 base: base.fork_requests.clone(),
                 requirements: packages.requirements().to_vec(),
+                progress: Progress::of(packages.requirements()),
                 packages: self.packages.clone(),
                 limits: self.install_limits,
                 budget: self.package_pools.budget.clone(),

@@ -7,6 +7,7 @@ use faas_protocol::Stream;
 use tokio::sync::mpsc;
 
 use super::handed_back::ShownResult;
+use super::progress::InstallProgress;
 
 /// A program that writes this many times its budget is flooding and is stopped.
 const FLOOD_FACTOR: u64 = 16;
@@ -18,6 +19,8 @@ const LEAST_COUNTED: u64 = 256;
 /// What is told of an execution while it goes on.
 #[derive(Debug)]
 pub enum LiveEvent {
+    /// It waits for its packages.
+    Installing(InstallProgress),
     /// The program has a sandbox and starts.
     Started,
     /// It wrote something, of which this is kept.

@@ -8,8 +8,10 @@ use faas_packages::Packages;
 use faas_protocol::ByteSize;
 use faas_protocol::PackageAnswer;
 use faas_protocol::PackageRequest;
+use faas_protocol::is_file_name;
 
 use super::job_socket::JobSocket;
+use super::progress::Progress;
 use super::sandbox::SandboxError;
 
 /// Most questions of one program: an import of everything asks for a few hundred.
@@ -22,6 +24,8 @@ const MAX_UNKNOWN: u32 = 100;
 /// Answers what one sandbox asks, and logs once what it was refused.
 pub struct PackageBroker {
     packages: Packages,
+    /// Where to say which files it is given.
+    progress: Option<Progress>,
     questions: u32,
     unknown: u32,
     refused: u32,
@@ -40,17 +44,18 @@ pub enum BrokerError {
 impl PackageBroker {
     /// For a program that may have so much memory.
     pub fn for_program(packages: &Packages, memory: ByteSize) -> Self {
-        Self::new(packages.within(memory.get()))
+        Self::new(packages.within(memory.get()), None)
     }
 
     /// For a zygote that installs packages.
-    pub fn for_zygote(packages: &Packages) -> Self {
-        Self::new(packages.clone())
+    pub fn for_zygote(packages: &Packages, progress: Progress) -> Self {
+        Self::new(packages.clone(), Some(progress))
     }
 
-    fn new(packages: Packages) -> Self {
+    fn new(packages: Packages, progress: Option<Progress>) -> Self {
         Self {
             packages,
+            progress,
             questions: 0,
             unknown: 0,
             refused: 0,
@@ -125,6 +130,21 @@ impl PackageBroker {
         found
     }
 
+    /// Gets a file, and says so to those who wait for it.
+    async fn get(
+        &self,
+        file: &str,
+        contents: impl Future<Output = Result<Bytes, PackageError>>,
+    ) -> Result<Bytes, PackageError> {
+        let Some(progress) = self.progress.as_ref().filter(|_| is_file_name(file)) else {
+            return contents.await;
+        };
+        progress.fetch(file);
+        let contents = contents.await;
+        progress.fetched(contents.as_ref().ok().map(|bytes| bytes.len() as u64));
+        contents
+    }
+
     async fn look_up(&self, request: PackageRequest<'_>) -> Result<Found, PackageError> {
         let packages = &self.packages;
         Ok(match request {
@@ -133,10 +153,10 @@ impl PackageBroker {
                 Found::Contents(Bytes::from_owner(answer))
             }
             PackageRequest::File { project, file } => {
-                Found::Contents(packages.file(project, file).await?)
+                Found::Contents(self.get(file, packages.file(project, file)).await?)
             }
             PackageRequest::DistributionFile { file } => {
-                Found::Contents(packages.distribution_file(file).await?)
+                Found::Contents(self.get(file, packages.distribution_file(file)).await?)
             }
             PackageRequest::InWheelhouse { name } => {
                 Found::InWheelhouse(packages.in_wheelhouse(name).await?)

@@ -98,7 +98,7 @@ impl Pool {
             let place = place.map_err(|_| self.queue_full())?;
             let deadline = wait.asked + wait.queue + limit;
             let fork = tracing::info_span!("fork");
-            let there = self.until_idle(&pool).instrument(fork);
+            let there = self.until_idle(&pool, request).instrument(fork);
             match tokio::time::timeout_at(deadline, there).await {
                 Ok(Ok(())) => {}
                 Ok(Err(reason)) => return Err(self.no_sandbox(&pool, reason, request)),
@@ -124,8 +124,25 @@ impl Pool {
         }
     }
 
-    /// Waits until a sandbox is on the shelf.
-    async fn until_idle(&self, pool: &ZygotePool) -> Result<(), NoSandbox> {
+    /// Waits until a sandbox is on the shelf, and tells who follows the request why.
+    async fn until_idle(
+        &self,
+        pool: &ZygotePool,
+        request: &ExecutionRequest,
+    ) -> Result<(), NoSandbox> {
+        let idle = self.until_one_is_idle(pool);
+        match (&request.live, &pool.progress) {
+            (Some(live), Some(progress)) if pool.status.get().pid().is_none() => {
+                tokio::select! {
+                    idle = idle => idle,
+                    never = progress.tell(live) => match never {},
+                }
+            }
+            _ => idle.await,
+        }
+    }
+
+    async fn until_one_is_idle(&self, pool: &ZygotePool) -> Result<(), NoSandbox> {
         loop {
             if pool.status.get().is_up() {
                 self.make_room_for(pool);

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::progress::Progress;
 use super::shelf::Shelf;
 use super::shelf::ShelfSize;
 use super::status::ZygoteStatus;
@@ -43,6 +44,8 @@ pub struct ZygotePool {
     pub status: Arc<ZygoteStatus>,
     pub fork_requests: mpsc::Sender<ForkRequest>,
     pub meter: Meter,
+    /// How far the installation of its packages is, if it has some.
+    pub progress: Option<Progress>,
     stop: CancellationToken,
 }
 
@@ -60,6 +63,7 @@ impl ZygotePool {
             status: Arc::new(ZygoteStatus::new(name)),
             fork_requests,
             meter: Meter::new(resources.metrics.clone(), source.kind()),
+            progress: source.progress().cloned(),
             stop: resources.stop.child_token(),
         };
         let keeper = Keeper {

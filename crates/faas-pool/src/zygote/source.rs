@@ -40,6 +40,8 @@ use crate::package_budget::PackageBudget;
 use crate::package_budget::Place;
 use crate::package_budget::Wanted;
 use crate::process::ChildProcess;
+use crate::progress::InstallStage;
+use crate::progress::Progress;
 
 /// Longest reason why packages cannot be installed.
 const LONGEST_REASON: ByteSize = ByteSize::kib(64);
@@ -56,6 +58,7 @@ pub enum ZygoteSource {
         runtime: Runtime,
         base: mpsc::Sender<ForkRequest>,
         requirements: Vec<String>,
+        progress: Progress,
         packages: Packages,
         limits: InstallLimits,
         budget: Arc<PackageBudget>,
@@ -146,7 +149,14 @@ impl ZygoteSource {
     pub async fn start(&self, name: &str, within: Duration) -> Result<Started, Down> {
         let place = match self {
             Self::Boot { .. } => None,
-            Self::Fork { budget, .. } => budget.install().await,
+            Self::Fork {
+                budget, progress, ..
+            } => {
+                progress.begin(InstallStage::Waiting);
+                let place = budget.install().await;
+                progress.begin(InstallStage::Installing);
+                place
+            }
         };
         let started = tokio::time::timeout(within, self.start_now(name, place)).await;
         started.map_err(|_| Down::TooSlow(within))?
@@ -175,6 +185,14 @@ impl ZygoteSource {
         Ok(Some(wanted))
     }
 
+    /// How far an installation is, if there is something to install.
+    pub fn progress(&self) -> Option<&Progress> {
+        match self {
+            Self::Boot { .. } => None,
+            Self::Fork { progress, .. } => Some(progress),
+        }
+    }
+
     /// Whether it brings zygotes with packages.
     pub fn is_fork(&self) -> bool {
         matches!(self, Self::Fork { .. })
@@ -199,6 +217,7 @@ impl ZygoteSource {
                 Self::Fork {
                     base,
                     requirements,
+                    progress,
                     packages,
                     limits,
                     ..
@@ -215,7 +234,7 @@ impl ZygoteSource {
                     .map_err(Down::NotLaunched)?;
                 log::follow(launched.log, name.to_owned());
                 let socket = JobSocket::new(job, LONGEST_REASON).map_err(Down::Control)?;
-                let broker = PackageBroker::for_zygote(packages);
+                let broker = PackageBroker::for_zygote(packages, progress.clone());
                 (
                     launched.process,
                     launched.control,

@@ -1,0 +1,98 @@
+//! How far the installation of a package set is, for those who wait for it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::output::Live;
+use super::output::LiveEvent;
+
+/// Shortest time between two messages to one who waits.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// How far an installation is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallProgress {
+    /// What is installed.
+    pub requirements: Arc<[String]>,
+    pub stage: InstallStage,
+    /// The file that it got last, or is getting.
+    pub file: Option<Arc<str>>,
+    /// Files that it has got.
+    pub files: u32,
+    /// Of these files.
+    pub bytes: u64,
+}
+
+/// What is being done for an installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstallStage {
+    /// It is not its turn yet.
+    Waiting,
+    /// A file is on its way, from a source or the cache.
+    Fetching,
+    /// Files are unpacked and modules imported.
+    Installing,
+}
+
+/// Where an installation says how far it is.
+#[derive(Clone, Debug)]
+pub struct Progress(watch::Sender<InstallProgress>);
+
+impl Progress {
+    pub fn of(requirements: &[String]) -> Self {
+        Self(watch::Sender::new(InstallProgress {
+            requirements: requirements.into(),
+            stage: InstallStage::Waiting,
+            file: None,
+            files: 0,
+            bytes: 0,
+        }))
+    }
+
+    /// It begins, perhaps anew.
+    pub fn begin(&self, stage: InstallStage) {
+        self.0.send_modify(|now| {
+            *now = InstallProgress {
+                requirements: now.requirements.clone(),
+                stage,
+                file: None,
+                files: 0,
+                bytes: 0,
+            }
+        });
+    }
+
+    pub fn fetch(&self, file: &str) {
+        self.0.send_modify(|now| {
+            now.stage = InstallStage::Fetching;
+            now.file = Some(file.into());
+        });
+    }
+
+    /// The file is there, with so many bytes, or cannot be had.
+    pub fn fetched(&self, bytes: Option<u64>) {
+        self.0.send_modify(|now| {
+            now.stage = InstallStage::Installing;
+            if let Some(bytes) = bytes {
+                now.files = now.files.saturating_add(1);
+                now.bytes = now.bytes.saturating_add(bytes);
+            }
+        });
+    }
+
+    /// Tells how far it is, until this is dropped.
+    pub async fn tell(&self, live: &Live) -> Infallible {
+        let mut progress = self.0.subscribe();
+        loop {
+            let now = progress.borrow_and_update().clone();
+            // Nobody listens any more: the execution is about to be dropped.
+            let _ = live.send(LiveEvent::Installing(now));
+            tokio::time::sleep(TELL_EVERY).await;
+            // `self` has the other end.
+            let _ = progress.changed().await;
+        }
+    }
+}
