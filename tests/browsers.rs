@@ -121,11 +121,40 @@ fn a_link_on_another_site_leads_to_the_page() {
 }
 
 #[test]
+fn the_frame_for_html_of_programs_is_served_to_the_own_page_and_to_no_other() {
+    let frame = |site: &str| {
+        let headers = format!(
+            "Host: localhost\r\nSec-Fetch-Site: {site}\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n"
+        );
+        ask(open(), "GET /assets/frame.html HTTP/1.1", &headers, "")
+    };
+    let own = frame("same-origin");
+    assert_eq!(status(&own), 200, "{own}");
+    let policy = own
+        .lines()
+        .find(|line| line.starts_with("content-security-policy: "))
+        .unwrap();
+    for directive in [
+        "sandbox allow-scripts;",
+        "default-src 'none';",
+        "frame-ancestors 'self'",
+    ] {
+        assert!(policy.contains(directive), "{policy}");
+    }
+    assert!(!policy.contains("allow-same-origin"), "{policy}");
+    for site in ["cross-site", "same-site"] {
+        let answer = frame(site);
+        assert_eq!(status(&answer), 403, "{site}: {answer}");
+    }
+}
+
+#[test]
 fn every_answer_keeps_other_pages_from_making_use_of_it() {
     let guarded = Server::start_javascript(&[("FAAS_API_TOKEN", TOKEN)]);
     let asks = [
         (open(), "GET / HTTP/1.1", 200),
         (open(), "GET /assets/app.js HTTP/1.1", 200),
+        (open(), "GET /assets/frame.html HTTP/1.1", 200),
         (open(), "GET /health HTTP/1.1", 200),
         (open(), "GET /nowhere HTTP/1.1", 404),
         (open(), "DELETE /run_code HTTP/1.1", 405),

@@ -23,6 +23,8 @@ const result = await build({
 const files = new Map(
   result.outputFiles.map((file) => [file.path.slice(out.length + 1), Buffer.from(file.contents)]),
 );
+const frame = await buildFrame();
+files.set("frame.html", Buffer.from(frame.html));
 files.set("icon.svg", fs.readFileSync(join(root, "src/icon.svg")));
 files.set("licenses.txt", Buffer.from(licenses(result.metafile)));
 
@@ -30,7 +32,8 @@ files.set("licenses.txt", Buffer.from(licenses(result.metafile)));
 const hash = createHash("sha256");
 for (const name of [...files.keys()].sort()) hash.update(name).update(files.get(name));
 const html = fs.readFileSync(join(root, "src/index.html"), "utf8");
-const version = hash.update(html).digest("hex").slice(0, 16);
+// Browsers keep the frame's policy together with the frame.
+const version = hash.update(html).update(frame.policy).digest("hex").slice(0, 16);
 files.set("index.html", Buffer.from(html.replaceAll("{version}", version)));
 
 fs.rmSync(out, { recursive: true, force: true });
@@ -43,6 +46,26 @@ for (const [name, content] of files) {
   console.log(`${name.padEnd(14)} ${content.length} bytes, ${packed.length} packed`);
 }
 fs.writeFileSync(join(out, "version.txt"), version);
+fs.writeFileSync(join(out, "frame-csp.txt"), frame.policy);
+
+/** The file in which HTML of programs is shown, and its policy, which allows the script in it and no other. */
+async function buildFrame() {
+  const built = await build({
+    ...bundleOptions,
+    format: "iife",
+    entryPoints: [join(root, "src/frame/loader.ts")],
+    bundle: true,
+    minify: true,
+    write: false,
+  });
+  const loader = built.outputFiles[0].text.trim();
+  const sum = `sha256-${createHash("sha256").update(loader).digest("base64")}`;
+  const read = (name) => fs.readFileSync(join(root, name), "utf8");
+  return {
+    html: read("src/frame/frame.html").replace(/\s*\/\* loader \*\/\s*/, () => loader),
+    policy: read("frame-csp.txt").trim().replace("{loader}", sum),
+  };
+}
 
 /** The licence texts of the packages that ended up in the bundle. */
 function licenses(metafile) {

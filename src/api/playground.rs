@@ -21,6 +21,8 @@ use super::error::ApiError;
 const PAGE: &str = include_str!("../../web/dist/index.html"); // `make setup` builds it
 const VERSION: &str = include_str!("../../web/dist/version.txt");
 const POLICY: &str = include_str!("../../web/csp.txt");
+/// Of the frame in which the page shows HTML of programs: it runs the one script in it, asks nothing, has no origin.
+const FRAME_POLICY: &str = include_str!("../../web/dist/frame-csp.txt");
 /// What the page and its policy have where an answer has a nonce of its own.
 const NONCE: &str = "{nonce}";
 
@@ -28,26 +30,34 @@ const NONCE: &str = "{nonce}";
 struct Asset {
     name: &'static str,
     content_type: &'static str,
+    /// Its Content-Security-Policy, of what is shown as a page.
+    policy: Option<&'static str>,
     plain: &'static [u8],
     gzip: &'static [u8],
 }
 
 macro_rules! asset {
-    ($name:literal, $content_type:literal) => {
+    ($name:literal, $content_type:literal, $policy:expr) => {
         Asset {
             name: $name,
             content_type: $content_type,
+            policy: $policy,
             plain: include_bytes!(concat!("../../web/dist/", $name)),
             gzip: include_bytes!(concat!("../../web/dist/", $name, ".gz")),
         }
     };
 }
 
-static ASSETS: [Asset; 4] = [
-    asset!("app.js", "text/javascript; charset=utf-8"),
-    asset!("style.css", "text/css; charset=utf-8"),
-    asset!("icon.svg", "image/svg+xml"),
-    asset!("licenses.txt", "text/plain; charset=utf-8"),
+static ASSETS: [Asset; 5] = [
+    asset!("app.js", "text/javascript; charset=utf-8", None),
+    asset!("style.css", "text/css; charset=utf-8", None),
+    asset!(
+        "frame.html",
+        "text/html; charset=utf-8",
+        Some(FRAME_POLICY)
+    ),
+    asset!("icon.svg", "image/svg+xml", None),
+    asset!("licenses.txt", "text/plain; charset=utf-8", None),
 ];
 
 /// The query with which the page names its files.
@@ -104,12 +114,22 @@ async fn asset(
     if takes(&request, &header::IF_NONE_MATCH, &ENTITY_TAG) {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
-    let content_type = [(header::CONTENT_TYPE, asset.content_type)];
+    let mut own = HeaderMap::new();
+    own.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(asset.content_type),
+    );
+    if let Some(policy) = asset.policy {
+        own.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(policy),
+        );
+    }
     if takes(&request, &header::ACCEPT_ENCODING, "gzip") {
-        let encoding = [(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))];
-        (common, content_type, encoding, asset.gzip).into_response()
+        own.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        (common, own, asset.gzip).into_response()
     } else {
-        (common, content_type, asset.plain).into_response()
+        (common, own, asset.plain).into_response()
     }
 }
 
@@ -118,6 +138,10 @@ mod tests {
     use axum::body::Body;
     use axum::body::to_bytes;
     use axum::http::Request;
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD as BASE64;
+    use sha2::Digest;
+    use sha2::Sha256;
     use tower::ServiceExt;
 
     use super::*;
@@ -150,13 +174,14 @@ mod tests {
         assert!(body.contains(&format!("content=\"{nonce}\"")));
         assert!(!body.contains(NONCE) && !policy.contains(NONCE));
         assert!(!policy.contains("unsafe"));
+        assert!(policy.contains("frame-src 'self';"), "{policy}");
         assert_ne!(ask("/", &[]).await.2, body.as_bytes());
 
         let files: Vec<&str> = body
             .split(['"', '\''])
             .filter(|text| text.starts_with("assets/"))
             .collect();
-        assert!(files.len() >= 3);
+        assert!(files.len() >= 4);
         for file in files {
             // Relative to the page, which is at / here.
             let (headers, status, _) = ask(&format!("/{file}"), &[]).await;
@@ -195,10 +220,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_frame_for_html_of_programs_runs_its_own_script_only_and_has_no_origin() {
+        let (headers, status, body) = ask("/assets/frame.html", &[]).await;
+        assert_eq!(status, StatusCode::OK);
+        let body = String::from_utf8(body).unwrap();
+        let (_, rest) = body.split_once("<script>").unwrap();
+        let (script, rest) = rest.split_once("</script>").unwrap();
+        assert!(!script.is_empty() && !rest.contains("<script"), "{body}");
+        let hash = BASE64.encode(Sha256::digest(script));
+        let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert_eq!(
+            policy,
+            format!(
+                "sandbox allow-scripts; default-src 'none'; script-src 'sha256-{hash}'; \
+                 style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; \
+                 form-action 'none'; frame-ancestors 'self'"
+            )
+        );
+        assert!(!headers.contains_key(header::X_FRAME_OPTIONS));
+        // No other file is shown as a page.
+        for asset in ASSETS.iter().filter(|asset| asset.name != "frame.html") {
+            assert!(!asset.content_type.contains("html"), "{}", asset.name);
+        }
+    }
+
+    #[tokio::test]
     async fn no_other_path_is_a_page_file() {
         for address in [
             "/assets/index.html",
             "/assets/..%2fcsp.txt",
+            "/assets/frame-csp.txt",
             "/assets/app.js.gz",
         ] {
             assert_eq!(

@@ -2,10 +2,18 @@
 // may be behind a proxy that has the service under a path. The shapes are those of its
 // description, from which schema.ts is made: npm run schema.
 
-import type { Health, Language, Priority, RunRequest, RunResponse } from "./schema.ts";
+import type { Health, Language, Priority, RunRequest, RunResponse, ShownResult } from "./schema.ts";
 import { readEvents } from "./sse.ts";
 
-export type { Health, Language, Outcome, OutputFile, Priority, RunResponse } from "./schema.ts";
+export type {
+  Health,
+  Language,
+  Outcome,
+  OutputFile,
+  Priority,
+  RunResponse,
+  ShownResult,
+} from "./schema.ts";
 
 export type Stream = "stdout" | "stderr";
 
@@ -49,12 +57,18 @@ function authorization(token: string): Record<string, string> {
   return token === "" ? {} : { Authorization: `Bearer ${token}` };
 }
 
-/** Runs a program; output is reported as it comes when the server streams. */
+/** Who is told what a program does while it runs. */
+export interface Listener {
+  output(stream: Stream, text: string): void;
+  shown(result: ShownResult): void;
+}
+
+/** Runs a program; what it does is told as it comes when the server streams. */
 export async function runCode(
   program: Program,
   token: string,
   signal: AbortSignal,
-  onOutput: (stream: Stream, text: string) => void,
+  listener: Listener,
 ): Promise<RunResponse> {
   const response = await fetch("run_code", {
     method: "POST",
@@ -72,7 +86,9 @@ export async function runCode(
   if (!response.body) throw new ApiFailure(response.status, "The answer has no body", "");
   for await (const { event, data } of readEvents(response.body)) {
     if (event === "stdout" || event === "stderr") {
-      onOutput(event, String((JSON.parse(data) as { text: unknown }).text));
+      listener.output(event, String((JSON.parse(data) as { text: unknown }).text));
+    } else if (event === "display") {
+      listener.shown(JSON.parse(data) as ShownResult);
     } else if (event === "result") {
       return JSON.parse(data) as RunResponse;
     } else if (event === "error") {

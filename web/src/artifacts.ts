@@ -3,6 +3,7 @@
 import type { OutputFile } from "./api.ts";
 import { make } from "./dom.ts";
 import { formatBytes } from "./format.ts";
+import { bytesOf, saveFile } from "./save.ts";
 
 /** By the first bytes, not by what the program calls it. SVG is text, so there the name decides. */
 const SIGNATURES: [string, string][] = [
@@ -12,36 +13,20 @@ const SIGNATURES: [string, string][] = [
   ["GIF89a", "image/gif"],
 ];
 
-function pictureType(name: string, binary: string): string | undefined {
-  const known = SIGNATURES.find(([start]) => binary.startsWith(start));
+function pictureType(name: string, bytes: Uint8Array): string | undefined {
+  const start = String.fromCharCode(...bytes.subarray(0, 12));
+  const known = SIGNATURES.find(([signature]) => start.startsWith(signature));
   if (known) return known[1];
-  if (binary.startsWith("RIFF") && binary.startsWith("WEBP", 8)) return "image/webp";
+  if (start.startsWith("RIFF") && start.startsWith("WEBP", 8)) return "image/webp";
   return /\.svg$/i.test(name) ? "image/svg+xml" : undefined;
 }
 
 /** One file as a figure. */
 function figureOf(artifact: OutputFile): HTMLElement {
   const name = String(artifact.name);
-  let binary: string;
-  try {
-    binary = atob(artifact.content_base64);
-  } catch {
-    return make("figure", { class: "file" }, make("figcaption", {}, `${name}: not readable`));
-  }
-  const save = make(
-    "button",
-    { type: "button", class: "quiet", "aria-label": `Save ${name}` },
-    "Save",
-  );
-  save.addEventListener("click", () => saveFile(name, binary));
-  const caption = make(
-    "figcaption",
-    {},
-    make("span", { class: "file-name" }, name),
-    make("span", { class: "file-size" }, formatBytes(binary.length)),
-    save,
-  );
-  const type = pictureType(name, binary);
+  const caption = captionOf(artifact);
+  const bytes = bytesOf(artifact.content_base64);
+  const type = bytes && pictureType(name, bytes);
   if (!type) return make("figure", { class: "file" }, caption);
   // As an image no script in it runs; as a data: address a browser does not open it as a page.
   const picture = make("img", { alt: `Picture ${name}` });
@@ -49,13 +34,24 @@ function figureOf(artifact: OutputFile): HTMLElement {
   return make("figure", { class: "file picture" }, picture, caption);
 }
 
-function saveFile(name: string, binary: string): void {
-  const bytes = Uint8Array.from(binary, (char) => char.charCodeAt(0));
-  // Never a type that a browser would show as a page of this address.
-  const url = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
-  const link = make("a", { href: url, download: name.split(/[\\/]/).at(-1) || "file" });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+/** A file's name and size, and the button that saves it. */
+export function captionOf(artifact: OutputFile): HTMLElement {
+  const name = String(artifact.name);
+  const bytes = bytesOf(artifact.content_base64);
+  if (!bytes) return make("figcaption", {}, `${name}: not readable`);
+  const save = make(
+    "button",
+    { type: "button", class: "quiet", "aria-label": `Save ${name}` },
+    "Save",
+  );
+  save.addEventListener("click", () => saveFile(name, bytes));
+  return make(
+    "figcaption",
+    {},
+    make("span", { class: "file-name" }, name),
+    make("span", { class: "file-size" }, formatBytes(bytes.length)),
+    save,
+  );
 }
 
 /** All files of an answer, pictures first. */

@@ -3,6 +3,7 @@
 import type { Language } from "./api.ts";
 import awaitJs from "./examples/await.js?text";
 import awaitPy from "./examples/await.py?text";
+import displayPy from "./examples/display.py?text";
 import errorJs from "./examples/error.js?text";
 import evaluatorJs from "./examples/evaluator.js?text";
 import evaluatorInput from "./examples/evaluator.json?text";
@@ -13,6 +14,7 @@ import helloPy from "./examples/hello.py?text";
 import plotPy from "./examples/plot.py?text";
 import simulationTs from "./examples/simulation.ts?text";
 import statisticsPy from "./examples/statistics.py?text";
+import tablePy from "./examples/table.py?text";
 import tracebackPy from "./examples/traceback.py?text";
 import typesTs from "./examples/types.ts?text";
 
@@ -31,6 +33,8 @@ export const examples: Example[] = [
   { title: "Top-level await, streaming", language: "python", code: awaitPy },
   { title: "Exception with traceback", language: "python", code: tracebackPy },
   { title: "Random and statistics", language: "python", code: statisticsPy },
+  { title: "Results: HTML and data", language: "python", code: displayPy },
+  { title: "Table with pandas", language: "python", code: tablePy, packages: "pandas" },
   { title: "Plot with matplotlib", language: "python", code: plotPy, packages: "matplotlib" },
   { title: "Files", language: "python", code: filesPy },
   { title: "Hello", language: "javascript", code: helloJs },

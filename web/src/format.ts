@@ -20,3 +20,8 @@ export function formatBytes(bytes: number): string {
   } while (value >= 999.95 && unit < units.length - 1);
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
+
+/** 1 row, 12,345 rows */
+export function formatCount(count: number, what: string): string {
+  return `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
+}

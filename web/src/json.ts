@@ -29,3 +29,41 @@ export function layOutJson(text: string): string | undefined {
   }
   return out;
 }
+
+/** A number as it was written. JavaScript's own have 53 bits. */
+export class Digits {
+  constructor(readonly text: string) {}
+}
+
+/**
+ * The value of a text that is JSON, for showing: numbers keep their digits, objects become maps, which keep
+ * the order of their keys.
+ */
+export function readJson(text: string): unknown {
+  const open: (unknown[] | Map<string, unknown>)[] = [];
+  let key: string | undefined;
+  let root: unknown;
+  const put = (value: unknown) => {
+    const around = open.at(-1);
+    if (around instanceof Map) around.set(key ?? "", value);
+    else if (around) around.push(value);
+    else root = value;
+    key = undefined;
+  };
+  for (const [token] of text.matchAll(TOKENS)) {
+    if (token === "{" || token === "[") {
+      const inner = token === "{" ? new Map<string, unknown>() : [];
+      put(inner);
+      open.push(inner);
+    } else if (token === "}" || token === "]") {
+      open.pop();
+    } else if (token.startsWith('"')) {
+      const string = JSON.parse(token) as string;
+      if (key === undefined && open.at(-1) instanceof Map) key = string;
+      else put(string);
+    } else if (token !== "," && token !== ":") {
+      put(/^[-\d]/.test(token) ? new Digits(token) : (JSON.parse(token) as unknown));
+    }
+  }
+  return root;
+}

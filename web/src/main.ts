@@ -93,8 +93,9 @@ async function execute(program: Program): Promise<void> {
   result.setStatus("Running…", "busy");
   const started = performance.now();
   try {
-    const answer = await runCode(program, options.token, request.signal, (stream, text) => {
-      output.append(stream, text);
+    const answer = await runCode(program, options.token, request.signal, {
+      output: (stream, text) => output.append(stream, text),
+      shown: (shown) => result.add(shown),
     });
     const roundTrip = performance.now() - started;
     const { stdout, stderr } = answer.output;

@@ -1,17 +1,21 @@
-// The answer of an execution: status, figures, return value, files.
+// The answer of an execution: status, figures, results, return value, files.
 
 import { json } from "@codemirror/lang-json";
 import { classHighlighter, highlightCode } from "@lezer/highlight";
-import type { Outcome, RunResponse } from "./api.ts";
+import type { Outcome, RunResponse, ShownResult } from "./api.ts";
 import { figuresOf } from "./artifacts.ts";
 import { byId, make } from "./dom.ts";
 import { formatBytes, formatMs } from "./format.ts";
-import { layOutJson } from "./json.ts";
+import { layOutJson, readJson } from "./json.ts";
+import { ResultList } from "./results.ts";
+import { isBranch, treeOf } from "./tree.ts";
 
 export type Tone = "idle" | "busy" | "good" | "bad" | "warn";
 
 /** Above this, colours cost more than they help. */
 const MOST_COLOURED = 200_000;
+/** Above this, a return value is not read into a tree. */
+const MOST_TREE = 1_000_000;
 
 /** How each way to end is shown. The compiler misses one that the service knows and the page does not. */
 const words: Record<Outcome, { text: string; tone: Tone }> = {
@@ -34,7 +38,14 @@ export class ResultView {
   readonly #figures = byId("figures");
   readonly #problem = byId("problem");
   readonly #value = byId("value");
+  readonly #tree = byId("value-tree");
+  readonly #asTree = byId<HTMLInputElement>("value-as-tree");
   readonly #files = byId("files");
+  readonly #shown = new ResultList(byId("shown-part"), byId("shown"));
+
+  constructor() {
+    byId("value-views").addEventListener("change", () => this.#showView());
+  }
 
   /** The line that says how it stands; screen readers speak it. */
   setStatus(text: string, tone: Tone): void {
@@ -54,7 +65,9 @@ export class ResultView {
     const box = this.#section.getBoundingClientRect();
     if (box.top > innerHeight - 160) this.#section.scrollIntoView({ block: "start" });
     this.#figures.replaceChildren();
+    this.#shown.clear();
     this.#value.replaceChildren();
+    this.#tree.replaceChildren();
     this.#files.replaceChildren();
     this.showProblem();
     byId("value-part").hidden = true;
@@ -71,6 +84,11 @@ export class ResultView {
     );
   }
 
+  /** A result that the program shows while it runs. */
+  add(shown: ShownResult): void {
+    this.#shown.add(shown);
+  }
+
   show(result: RunResponse, roundTripMs: number): void {
     const { output, metadata } = result;
     this.setOutcome(metadata.status);
@@ -83,10 +101,11 @@ export class ResultView {
       ["Round trip", formatMs(roundTripMs)],
     ]);
     byId("truncated").hidden = !metadata.truncated;
-    this.#showValue(output.ret_val);
-    const artifacts = [...output.files, ...output.artifacts];
-    byId("files-part").hidden = artifacts.length === 0;
-    this.#files.replaceChildren(...figuresOf(artifacts));
+    const files = [...output.files, ...output.artifacts];
+    const { saysValue, filesLeft } = this.#shown.finish(output.results, output.ret_val, files);
+    this.#showValue(saysValue ? "" : output.ret_val);
+    byId("files-part").hidden = filesLeft.length === 0;
+    this.#files.replaceChildren(...figuresOf(filesLeft));
   }
 
   #showFigures(figures: [string, string][]): void {
@@ -101,6 +120,10 @@ export class ResultView {
     byId("value-part").hidden = value === "";
     const laidOut = layOutJson(value);
     byId("value-kind").textContent = laidOut === undefined ? "text" : "JSON";
+    const tree = laidOut !== undefined && value.length <= MOST_TREE ? readJson(value) : undefined;
+    this.#tree.replaceChildren(...(isBranch(tree) ? [treeOf(tree)] : []));
+    byId("value-views").hidden = !isBranch(tree);
+    this.#showView();
     if (laidOut === undefined || laidOut.length > MOST_COLOURED) {
       this.#value.textContent = laidOut ?? value;
       return;
@@ -116,5 +139,11 @@ export class ResultView {
       () => parts.push(new Text("\n")),
     );
     this.#value.replaceChildren(...parts);
+  }
+
+  /** Shows a return value that has a tree as that or as text. */
+  #showView(): void {
+    this.#tree.hidden = byId("value-views").hidden || !this.#asTree.checked;
+    this.#value.hidden = !this.#tree.hidden;
   }
 }

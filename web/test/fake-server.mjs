@@ -6,7 +6,13 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 
 const web = join(import.meta.dirname, "..");
-const types = { js: "text/javascript", css: "text/css", svg: "image/svg+xml", txt: "text/plain" };
+const types = {
+  js: "text/javascript",
+  css: "text/css",
+  svg: "image/svg+xml",
+  txt: "text/plain",
+  html: "text/html; charset=utf-8",
+};
 
 const health = {
   status: "healthy",
@@ -30,6 +36,10 @@ export async function startFake() {
       response.end(fill("dist/index.html"));
     } else if (path.startsWith("/assets/")) {
       response.setHeader("Content-Type", types[path.split(".").at(-1)]);
+      if (path.endsWith("/frame.html")) {
+        const policy = fs.readFileSync(join(web, "dist/frame-csp.txt"), "utf8");
+        response.setHeader("Content-Security-Policy", policy);
+      }
       response.end(fs.readFileSync(join(web, "dist", path.slice("/assets/".length))));
     } else if (path === "/health") {
       fake.healthAsked++;
@@ -51,6 +61,11 @@ export async function startFake() {
   return fake;
 }
 
+/** A result in an answer: what it is by media type. */
+export function shown(data, is_main_result = false) {
+  return { is_main_result, data };
+}
+
 /** An answer as the service gives it. */
 export function answer({
   stdout = "",
@@ -60,7 +75,7 @@ export function answer({
   ...more
 } = {}) {
   return {
-    output: { stdout, stderr, ret_val, files: [], artifacts: [], ...more },
+    output: { stdout, stderr, ret_val, files: [], artifacts: [], results: [], ...more },
     workload_info: { id: "sandbox-1", status: "Used" },
     metadata: {
       task_id: "task-1",

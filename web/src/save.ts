@@ -1,0 +1,20 @@
+// Saves what a program made as a file.
+
+export function saveFile(name: string, content: BlobPart): void {
+  // Never a type that a browser would show as a page of this address.
+  const url = URL.createObjectURL(new Blob([content], { type: "application/octet-stream" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name.split(/[\\/]/).at(-1) || "file";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** The bytes of a base64 text, undefined if it is none. */
+export function bytesOf(base64: string): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    return Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+  } catch {
+    return undefined;
+  }
+}
