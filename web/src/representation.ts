@@ -121,7 +121,8 @@ function showJson(data: Data, name: string): Shown | undefined {
     tabindex: "0",
   };
   const box = make("div", attributes, treeOf(data[type]));
-  return { kind: "JSON", element: noted(type, box) };
+  const note = CHART_SCRIPTS.test(type) ? `Data of a chart: ${type}` : "JSON";
+  return { kind: "JSON", element: noted(note, box) };
 }
 
 function chartScript(data: Data): string | undefined {

@@ -135,8 +135,9 @@ class TableView {
       const cell = column.isKey
         ? make("th", { scope: "row" }, legible(value, column))
         : make("td", {}, legible(value, column));
-      if (typeof value === "number") cell.className = "number";
-      if (value === null) cell.className = "null";
+      const isRight = typeof value === "number" || (value === null && isNumber(column));
+      cell.classList.toggle("number", isRight);
+      cell.classList.toggle("null", value === null);
       line.append(cell);
     }
     return line;

@@ -25,9 +25,10 @@ const health = {
 
 /** `onRun(request, response, body)` answers POST /run_code and may be exchanged at any time. */
 export async function startFake() {
-  const fake = { onRun: () => {}, runs: [], healthAsked: 0 };
+  const fake = { onRun: () => {}, runs: [], asked: new Set(), healthAsked: 0 };
   const server = createServer(async (request, response) => {
     const path = request.url.split("?")[0];
+    fake.asked.add(path);
     if (path === "/") {
       const nonce = "test-nonce";
       const fill = (file) => fs.readFileSync(join(web, file), "utf8").replaceAll("{nonce}", nonce);

@@ -75,6 +75,7 @@ test("hostile HTML runs nothing, reaches nothing and leads nowhere", async () =>
     fetch("${out}"); fetch("/run_code", { method: "POST", body: "{}" });
     top.location = "${out}"; open("${out}"); parent.postMessage("owned", "*")`.replaceAll('"', "'");
   const evil = `
+    <p onclick="${act}" id="text">text</p>
     <script>${act}</script><script type="module">${act}</script><script src="${out}.js"></script>
     <img src="${out}.png" onerror="${act}"><img src="x" onerror="${act}">
     <svg onload="${act}"><script>${act}</script>
@@ -96,14 +97,10 @@ test("hostile HTML runs nothing, reaches nothing and leads nowhere", async () =>
     <video src="${out}.mp4" autoplay onerror="${act}"></video><audio src="${out}.mp3" autoplay></audio>
     <math><mtext></mtext><mglyph><style><img src=x onerror="${act}"></style></mglyph></math>
     <noscript><p title="</noscript><img src=x onerror='1'>"></noscript>
-    <template shadowrootmode="open"><script>${act}</script></template>
-    <p onclick="${act}" id="text">text</p>`;
+    <template shadowrootmode="open"><script>${act}</script></template>`;
   const page = await openPage(browser, fake.url);
-  const asked = [];
-  page.context().on("page", (opened) => asked.push(`opened ${opened.url()}`));
-  page.on("request", (request) => {
-    if (!request.url().startsWith("data:")) asked.push(new URL(request.url()).pathname);
-  });
+  // A browser tells of requests that it does not send, too; the servers know better.
+  fake.asked.clear();
   fake.onRun = (_request, response) =>
     sendJson(response, 200, answer({ results: [shown({ "text/html": evil })] }));
   await clickRun(page);
@@ -117,7 +114,9 @@ test("hostile HTML runs nothing, reaches nothing and leads nowhere", async () =>
   // Long enough for what would be loaded or navigated to.
   await page.waitForTimeout(500);
   assert.deepEqual(reached, [], "what another server was asked");
-  assert.deepEqual([...new Set(asked)].sort(), ["/assets/frame.html", "/health", "/run_code"]);
+  const asked = [...fake.asked].filter((path) => path !== "/health").sort();
+  assert.deepEqual(asked, ["/assets/frame.html", "/run_code"]);
+  assert.equal(page.context().pages().length, 1);
   assert.equal(fake.runs.length, 1);
   assert.equal(page.url(), at);
   assert.equal(page.frames().length, 2);
@@ -152,7 +151,12 @@ test("what runs in the frame for HTML has no origin and reaches neither page nor
       service: await attempt(() => fetch("/health")),
       elsewhere: await attempt(() => fetch("http://127.0.0.1:9/")),
       opened: await attempt(() => open("/health")),
-      evaluated: await attempt(() => new Function("return 1")()),
+      script: await attempt(() => {
+        const script = document.createElement("script");
+        script.textContent = "window.ran = 1";
+        document.body.append(script);
+        return window.ran;
+      }),
     };
   });
   assert.deepEqual(seen, {
@@ -165,7 +169,7 @@ test("what runs in the frame for HTML has no origin and reaches neither page nor
     service: "TypeError",
     elsewhere: "TypeError",
     opened: "null",
-    evaluated: "EvalError",
+    script: "undefined",
   });
 });
 
