@@ -7,6 +7,9 @@ import { clickRun, execute, launch, openPage, runByKeyboard, type } from "./brow
 const url = process.env.FAAS_URL;
 const shots = process.env.SCREENSHOTS;
 const needsServer = { skip: url ? false : "FAAS_URL names no server" };
+const needsPackages = {
+  skip: url && process.env.HAS_PACKAGES ? false : "the server has no packages to test with",
+};
 
 let browser;
 before(async () => {
@@ -87,6 +90,7 @@ const outcomes = {
     "Top-level await, streaming": "Success",
     "Exception with traceback": "Program failed",
     "Random and statistics": "Success",
+    "Results: HTML and data": "Success",
     Files: "Success",
   },
   JavaScript: {
@@ -105,7 +109,7 @@ for (const [language, wanted] of Object.entries(outcomes)) {
     const titles = await page.locator("#examples option").allTextContents();
     const seen = {};
     for (const title of titles.slice(1)) {
-      if (title.startsWith("Plot")) continue; // needs the package index
+      if (/^(Plot|Table) with/.test(title)) continue; // need packages
       await page.locator("#examples").selectOption({ label: title });
       await clickRun(page);
       seen[title] = await text(page, "status");
@@ -137,6 +141,78 @@ test("files that a program leaves are shown", needsServer, async () => {
   const picture = page.locator("#files img");
   await page.waitForFunction(() => document.querySelector("#files img").naturalWidth > 0);
   assert.equal(await picture.count(), 1);
+});
+
+/** The names of the results, as a screen reader says them. */
+const results = (page) =>
+  page.locator("#shown .shown").evaluateAll((all) => all.map((it) => it.ariaLabel));
+
+test("what a program displays is shown, HTML in its frame", needsServer, async () => {
+  const page = await openPage(browser, url);
+  await page.locator("#examples").selectOption({ label: "Results: HTML and data" });
+  await clickRun(page);
+  assert.deepEqual(await results(page), ["Result 1, HTML", "Result 2, picture"]);
+  const frame = page.frameLocator("#shown iframe");
+  await frame.locator("caption", { hasText: "Area in km²" }).waitFor();
+  await page.waitForFunction(() => document.querySelector("#shown img").naturalWidth > 0);
+  assert.match(await text(page, "value-tree"), /"areas": \[3 items\]/);
+  await shoot(page, "display");
+  assert.deepEqual(page.faults, []);
+});
+
+test("HTML of a program that is hostile runs nothing in the page", needsServer, async () => {
+  const page = await openPage(browser, url);
+  const evil = "<img src=x onerror='parent.owned=1'><script>top.owned=1</script><b>shown</b>";
+  await type(page, `display({"text/html": ${JSON.stringify(evil)}}, raw=True)`);
+  await runByKeyboard(page);
+  await page.frameLocator("#shown iframe").locator("b", { hasText: "shown" }).waitFor();
+  assert.equal(await page.frameLocator("#shown iframe").locator("#shown script").count(), 0);
+  assert.equal(await page.evaluate(() => window.owned), undefined);
+  assert.equal(await page.locator("#result :is(script, b)").count(), 0);
+});
+
+test("a result is shown before the program ends", needsServer, async () => {
+  const page = await openPage(browser, url);
+  await type(page, "display('early')\nwhile True: pass");
+  await page.keyboard.press("ControlOrMeta+Enter");
+  await page.locator("#shown .text", { hasText: "early" }).waitFor();
+  assert.equal(await text(page, "status"), "Running…");
+  await execute(page, () => page.locator("#stop").click());
+  assert.deepEqual(await results(page), ["Result 1, text"]);
+});
+
+test("a table of pandas sorts, and its text is not shown, too", needsPackages, async () => {
+  const page = await openPage(browser, url);
+  await page.locator("#examples").selectOption({ label: "Table with pandas" });
+  await clickRun(page);
+  assert.equal(await text(page, "status"), "Success");
+  assert.deepEqual(await results(page), ["Result 1, table", "Result 2, table"]);
+  assert.equal(await page.locator("#value-part").isVisible(), false);
+  const table = page.locator("#shown .table").last();
+  await table.getByRole("button", { name: "degrees number" }).click();
+  const degrees = (await table.locator("tbody td:nth-child(4)").allTextContents()).map(Number);
+  assert.equal(degrees.length, 100);
+  assert.deepEqual(
+    degrees,
+    degrees.toSorted((a, b) => a - b),
+  );
+  await table.getByRole("button", { name: "Show all 300 rows" }).click();
+  assert.equal(await table.locator("tbody tr").count(), 300);
+  await shoot(page, "table");
+  assert.deepEqual(page.faults, []);
+});
+
+test("a plot of matplotlib is shown once, with its title", needsPackages, async () => {
+  const page = await openPage(browser, url);
+  await page.locator("#examples").selectOption({ label: "Plot with matplotlib" });
+  await clickRun(page);
+  assert.equal(await text(page, "status"), "Success");
+  assert.equal(await page.locator("#result img").count(), 1);
+  assert.equal(await page.locator("#shown img").getAttribute("alt"), "Six random walks");
+  assert.deepEqual(await page.locator("#shown .file-name").allTextContents(), ["figure-1.png"]);
+  assert.equal(await page.locator("#files-part").isVisible(), false);
+  await shoot(page, "plot");
+  assert.deepEqual(page.faults, []);
 });
 
 test("the keyboard reaches everything in order", needsServer, async () => {

@@ -19,7 +19,8 @@ async function load(name) {
 
 const { SseParser } = await load("sse.ts");
 const { findLocations, failureOf } = await load("links.ts");
-const { layOutJson } = await load("json.ts");
+const { Digits, layOutJson, readJson } = await load("json.ts");
+const { readTable, sortRows, toCsv } = await load("tabledata.ts");
 const { fromFragment, toFragment } = await load("share.ts");
 const { requestBody } = await load("api.ts");
 const { formatBytes, formatMs } = await load("format.ts");
@@ -91,6 +92,63 @@ test("JSON is laid out without a change to its values", () => {
   assert.equal(laidOut, layOutJson(laidOut));
   assert.equal(layOutJson("1e400"), "1e400");
   for (const other of ["", "{", "NaN", "plain text"]) assert.equal(layOutJson(other), undefined);
+});
+
+test("JSON is read with all digits and in the order of its keys", () => {
+  const text =
+    '{"b": 12345678901234567890.10, "1": [], "0": {"s": "\\"}, {", "e": ""}, "n": [null, -1e400, true]}';
+  const plainly = (value) => {
+    if (value instanceof Digits) return value.text;
+    if (value instanceof Map) return [...value].map(([key, inner]) => [key, plainly(inner)]);
+    return Array.isArray(value) ? value.map(plainly) : value;
+  };
+  assert.deepEqual(plainly(readJson(text)), [
+    ["b", "12345678901234567890.10"],
+    ["1", []],
+    [
+      "0",
+      [
+        ["s", '"}, {'],
+        ["e", ""],
+      ],
+    ],
+    ["n", [null, "-1e400", true]],
+  ]);
+  assert.equal(plainly(readJson('"text"')), "text");
+  const depth = 200_000;
+  readJson("[".repeat(depth) + "]".repeat(depth));
+});
+
+test("rows sort by numbers and texts, nulls last either way, and the rest stays in order", () => {
+  const rows = [3, null, "b", 10, undefined, "a", 3, -1].map((value, at) => ({ value, at }));
+  const sorted = (descending) => {
+    const order = { column: "value", descending };
+    return sortRows(rows, order).map(({ at }) => at);
+  };
+  assert.deepEqual(sorted(false), [7, 0, 6, 3, 5, 2, 1, 4]);
+  assert.deepEqual(sorted(true), [2, 5, 3, 0, 6, 7, 1, 4]);
+  assert.deepEqual(
+    sortRows([{}, {}], { column: "__proto__", descending: false }).length,
+    2,
+    "a column that every object seems to have",
+  );
+});
+
+test("a table becomes CSV that says the same", () => {
+  const table = readTable({
+    schema: { fields: [{ name: "a,b" }, { name: 1 }], primaryKey: "1" },
+    data: [
+      { "a,b": 'say "hi"\n', 1: null },
+      { "a,b": { x: [1] }, 1: -0.5 },
+    ],
+    row_count: 7,
+  });
+  assert.equal(table.total, 7);
+  assert.deepEqual(
+    table.columns.map(({ isKey }) => isKey),
+    [false, true],
+  );
+  assert.equal(toCsv(table), '"a,b",1\r\n"say ""hi""\n",\r\n"{""x"":[1]}",-0.5\r\n');
 });
 
 test("a shared program survives the address and a bomb does not", async () => {
