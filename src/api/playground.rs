@@ -51,11 +51,7 @@ macro_rules! asset {
 static ASSETS: [Asset; 5] = [
     asset!("app.js", "text/javascript; charset=utf-8", None),
     asset!("style.css", "text/css; charset=utf-8", None),
-    asset!(
-        "frame.html",
-        "text/html; charset=utf-8",
-        Some(FRAME_POLICY)
-    ),
+    asset!("frame.html", "text/html; charset=utf-8", Some(FRAME_POLICY)),
     asset!("icon.svg", "image/svg+xml", None),
     asset!("licenses.txt", "text/plain; charset=utf-8", None),
 ];

@@ -2,7 +2,10 @@
 
 const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 
-/** The text laid out in lines, or undefined if it is no JSON. */
+/** Deeper, and indentation alone would be larger than what a browser can show. */
+const MOST_NESTING = 500;
+
+/** The text laid out in lines, or undefined if it is no JSON, or nests too deep to be read. */
 export function layOutJson(text: string): string | undefined {
   try {
     JSON.parse(text);
@@ -23,7 +26,7 @@ export function layOutJson(text: string): string | undefined {
       out += token;
       if (token === ",") out += newLine();
       else if (token === ":") out += " ";
-      else if (token === "{" || token === "[") depth++;
+      else if ((token === "{" || token === "[") && ++depth > MOST_NESTING) return undefined;
     }
     previous = token;
   }

@@ -116,7 +116,7 @@ function showJson(data: Data, name: string): Shown | undefined {
   if (type === undefined) return undefined;
   const attributes = {
     class: "json",
-    role: "region",
+    role: "group",
     "aria-label": `${name}, JSON`,
     tabindex: "0",
   };
@@ -148,7 +148,7 @@ function plain(data: Data): HTMLElement {
 function textBox(content: string): HTMLElement {
   const left = content.length - MOST_TEXT;
   const rest = left > 0 ? `… and ${formatCount(left, "more character")}` : "";
-  const attributes = { class: "text", role: "region", "aria-label": "Text", tabindex: "0" };
+  const attributes = { class: "text", role: "group", "aria-label": "Text", tabindex: "0" };
   return make("pre", attributes, content.slice(0, MOST_TEXT) + rest);
 }
 

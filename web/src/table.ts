@@ -46,7 +46,7 @@ class TableView {
     const head = make("thead", {}, make("tr", {}, ...this.#heads.values()));
     const box = make(
       "div",
-      { class: "table-box", role: "region", "aria-label": name, tabindex: "0" },
+      { class: "table-box", role: "group", "aria-label": name, tabindex: "0" },
       make("table", { "aria-label": name }, head, this.#body),
     );
     this.element = make(

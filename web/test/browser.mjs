@@ -76,3 +76,36 @@ export function clickRun(page) {
 export function runByKeyboard(page) {
   return execute(page, () => page.keyboard.press("ControlOrMeta+Enter"));
 }
+
+/** The texts that stand out too little from their ground (WCAG, 1.4.3), and whether the page is dark. */
+export function findFaint(page) {
+  return page.evaluate(() => {
+    const luminance = (colour) => {
+      const parts = colour.match(/[\d.]+/g).slice(0, 3);
+      const [r, g, b] = parts.map((part) => {
+        const c = part / 255;
+        return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+      });
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ground = (it) => {
+      for (; it; it = it.parentElement) {
+        const colour = getComputedStyle(it).backgroundColor;
+        if (!/, 0\)$/.test(colour)) return colour;
+      }
+      return "rgb(255, 255, 255)";
+    };
+    const faint = {};
+    for (const it of document.querySelectorAll("body *")) {
+      const own = [...it.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+      if (!own || !it.checkVisibility() || it.matches(":disabled, .unseen, .skip")) continue;
+      const [a, b] = [getComputedStyle(it).color, ground(it)].map(luminance);
+      const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      if (contrast < 4.5) faint[it.textContent.trim().slice(0, 30)] = contrast.toFixed(2);
+    }
+    return {
+      faint,
+      isDark: luminance(getComputedStyle(document.documentElement).backgroundColor) < 0.1,
+    };
+  });
+}

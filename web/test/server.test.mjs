@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { clickRun, execute, launch, openPage, runByKeyboard, type } from "./browser.mjs";
+import { clickRun, execute, findFaint, launch, openPage, runByKeyboard, type } from "./browser.mjs";
 
 const url = process.env.FAAS_URL;
 const shots = process.env.SCREENSHOTS;
@@ -282,37 +282,9 @@ for (const colorScheme of ["light", "dark"]) {
     await page.locator("#examples").selectOption({ label: "Exception with traceback" });
     await clickRun(page);
     await shoot(page, `desktop-${colorScheme}-error`);
-    const contrasts = await page.evaluate(() => {
-      const luminance = (colour) => {
-        const parts = colour.match(/[\d.]+/g).slice(0, 3);
-        const [r, g, b] = parts.map((part) => {
-          const c = part / 255;
-          return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-        });
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-      };
-      const ground = (it) => {
-        for (; it; it = it.parentElement) {
-          const colour = getComputedStyle(it).backgroundColor;
-          if (!/, 0\)$/.test(colour)) return colour;
-        }
-        return "rgb(255, 255, 255)";
-      };
-      const bad = {};
-      for (const it of document.querySelectorAll("body *")) {
-        const own = [...it.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-        if (!own || !it.checkVisibility() || it.matches(":disabled, .unseen, .skip")) continue;
-        const [a, b] = [getComputedStyle(it).color, ground(it)].map(luminance);
-        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-        if (contrast < 4.5) bad[it.textContent.trim().slice(0, 30)] = contrast.toFixed(2);
-      }
-      return {
-        bad,
-        dark: luminance(getComputedStyle(document.documentElement).backgroundColor) < 0.1,
-      };
-    });
-    assert.equal(contrasts.dark, colorScheme === "dark");
-    assert.deepEqual(contrasts.bad, {});
+    const seen = await findFaint(page);
+    assert.equal(seen.isDark, colorScheme === "dark");
+    assert.deepEqual(seen.faint, {});
     assert.deepEqual(page.faults, []);
   });
 }

@@ -94,6 +94,12 @@ test("JSON is laid out without a change to its values", () => {
   for (const other of ["", "{", "NaN", "plain text"]) assert.equal(layOutJson(other), undefined);
 });
 
+test("JSON that nests too deep to be read is not laid out", () => {
+  const nested = (depth) => "[".repeat(depth) + "]".repeat(depth);
+  assert.equal(layOutJson(nested(100_000)), undefined);
+  assert.equal(layOutJson(nested(300)).split("\n").length, 599);
+});
+
 test("JSON is read with all digits and in the order of its keys", () => {
   const text =
     '{"b": 12345678901234567890.10, "1": [], "0": {"s": "\\"}, {", "e": ""}, "n": [null, -1e400, true]}';
