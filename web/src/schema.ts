@@ -4,990 +4,961 @@
  */
 
 export interface paths {
-  "/run_code": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/run_code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a program
+         * @description Answers 200 also when the program fails: `metadata.status` says how it ended. With `Accept: text/event-stream` the output comes while the program runs, as the events `stdout` and `stderr` with `{"text": …}`; the last event is `result` with the usual answer, or `error`.
+         */
+        post: operations["runCode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    get?: never;
-    put?: never;
-    /**
-     * Run a program
-     * @description Answers 200 also when the program fails: `metadata.status` says how it ended. With `Accept: text/event-stream` the output comes while the program runs, as the events `stdout` and `stderr` with `{"text": …}`; the last event is `result` with the usual answer, or `error`.
-     */
-    post: operations["runCode"];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/check_code": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/check_code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Look at a program without running it */
+        post: operations["checkCode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    get?: never;
-    put?: never;
-    /** Look at a program without running it */
-    post: operations["checkCode"];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/health": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Say whether the service can serve */
+        get: operations["health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** Say whether the service can serve */
-    get: operations["health"];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/metrics": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Numbers of the service
+         * @description In the format that the `Accept` header prefers; without one, Prometheus text format 0.0.4.
+         */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /**
-     * Numbers of the service
-     * @description In the format that the `Accept` header prefers; without one, Prometheus text format 0.0.4.
-     */
-    get: operations["metrics"];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/executions": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/executions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What ran lately, newest first */
+        get: operations["listExecutions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** What ran lately, newest first */
-    get: operations["listExecutions"];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/executions/{task_id}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/executions/{task_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One execution
+         * @description With the program and its output if the service was started with FAAS_HISTORY_BODIES=1.
+         */
+        get: operations["findExecution"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /**
-     * One execution
-     * @description With the program and its output if the service was started with FAAS_HISTORY_BODIES=1.
-     */
-    get: operations["findExecution"];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/openapi.json": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This description */
+        get: operations["openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** This description */
-    get: operations["openapi"];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
 }
 export type webhooks = Record<string, never>;
 export interface components {
-  schemas: {
-    /** @description A program to look at. Unknown fields are ignored. */
-    CheckRequest: {
-      /** @description The program's language, in any case; absent means python, or javascript if only that is served (FAAS_LANGUAGE) */
-      language?: string | null;
-      /** @description The program's text. */
-      code: string;
-    };
-    /** @description What was found in a program. */
-    CheckResponse: {
-      language: components["schemas"]["Language"];
-      /** @description Whether the program compiles. */
-      valid: boolean;
-      /** @description Why it does not. */
-      errors: components["schemas"]["SyntaxError"][];
-      /** @description What it imports, in the order of the source. */
-      imports: components["schemas"]["Import"][];
-      /** @description Absent if the program does not compile, or is too deeply nested to be parsed. */
-      complexity?: components["schemas"]["Complexity"];
-    };
-    /** @description How complex a program is. */
-    Complexity: {
-      /** Format: int32 */
-      statements: number;
-      /**
-       * Format: int32
-       * @description Deepest nesting of `if`, loops, `try`, `with`, `match` and the like.
-       */
-      max_nesting: number;
-      /**
-       * Format: int32
-       * @description Highest cyclomatic complexity (McCabe) of its functions and of its top level.
-       */
-      max_cyclomatic: number;
-      /** @description The top level first, as `<module>`. */
-      functions: components["schemas"]["FunctionFigures"][];
-      loops: components["schemas"]["Loops"];
-    };
-    /** @description What went wrong. */
-    Error: {
-      error: string;
-      /** @description What to do about it. */
-      details: string;
-    };
-    /** @description What is kept of an execution. */
-    Execution: {
-      task_id: string;
-      request_id: string;
-      /**
-       * Format: date-time
-       * @description When the program was accepted.
-       */
-      time: string;
-      language: components["schemas"]["Language"];
-      status: components["schemas"]["Outcome"];
-      /**
-       * Format: int64
-       * @description null if cancelled.
-       */
-      exit_code: number | null;
-      /**
-       * Format: int64
-       * @description Wall time in ms; null if cancelled.
-       */
-      duration: number | null;
-      /** @description Whether there was more output than is kept. */
-      truncated: boolean;
-      usage: components["schemas"]["PastUsage"] | null;
-      priority: components["schemas"]["Priority"];
-      packages: string[];
-      /** @description Lower-case hexadecimal digits. */
-      code_sha256: string;
-      /** Format: int64 */
-      code_bytes: number;
-      /** @description The first 65,536 bytes; only of a single execution. */
-      code?: string;
-      output?: components["schemas"]["PastOutput"];
-    };
-    /** @description Executions, newest first. */
-    ExecutionList: {
-      count: number;
-      executions: components["schemas"]["Execution"][];
-      /**
-       * @description Sent as `before`, with the same other parameters, it gets the executions that come next; null at
-       *     the end.
-       */
-      next: string | null;
-    };
-    /** @description One function, without those inside it. */
-    FunctionFigures: {
-      name: string;
-      /** Format: int32 */
-      line: number;
-      /** Format: int32 */
-      statements: number;
-      /** Format: int32 */
-      nesting: number;
-      /** Format: int32 */
-      cyclomatic: number;
-    };
-    /** @description The state of the service. */
-    Health: {
-      status: components["schemas"]["HealthStatus"];
-      /** @description Which runtimes are not up, and why; empty if healthy. */
-      reason: string;
-      /** Format: date-time */
-      timestamp: string;
-      version: string;
-      runtime: components["schemas"]["Runtime"];
-      /** @description Empty as long as Python is not up. */
-      python_version: string;
-      /**
-       * Format: int64
-       * @description Programs that ran to their end.
-       */
-      execution_count: number;
-      pyodide: components["schemas"]["Pyodide"];
-      pool: components["schemas"]["PoolStats"];
-      pool_status: components["schemas"]["PoolStatus"];
-      scheduler: components["schemas"]["Scheduler"];
-      packages: components["schemas"]["Packages"];
-      package_zygote_count: number;
-      /** @description Only for callers who sent FAAS_API_TOKEN. */
-      package_zygotes?: components["schemas"]["PackageZygote"][];
-      audit: components["schemas"]["Writer"];
-      history: components["schemas"]["Writer"];
-      security: components["schemas"]["Security"];
-    };
-    /** @enum {string} */
-    HealthStatus: "healthy" | "unhealthy";
-    /** @description A module that the program imports somewhere. */
-    Import: {
-      module: string;
-      /** Format: int32 */
-      line: number;
-      /** @description Whether the import works without installing anything. */
-      available: boolean;
-      /** @description If it does not: the package to ask for, if a source has one. */
-      package: string | null;
-    };
-    /**
-     * @description The language of a program
-     * @enum {string}
-     */
-    Language: "python" | "javascript" | "typescript";
-    /** @description Each lowers the limit of the service and never raises it. */
-    Limits: {
-      /** Format: int64 */
-      cpu_ms?: number | null;
-      /**
-       * Format: int64
-       * @description Above what an empty program takes; at least 8 MiB are given.
-       */
-      memory_bytes?: number | null;
-      /** Format: int64 */
-      output_bytes?: number | null;
-      /** Format: int64 */
-      return_bytes?: number | null;
-      /** Format: int64 */
-      files_bytes?: number | null;
-      /** Format: int64 */
-      storage_bytes?: number | null;
-    };
-    /** @description Loops and comprehensions. */
-    Loops: {
-      /** Format: int32 */
-      count: number;
-      /**
-       * Format: int32
-       * @description How deep they are nested within a function.
-       */
-      max_depth: number;
-      /** @description What that suggests, such as `O(n^2)`; how often each loop runs is not known. */
-      estimate: string;
-    };
-    /** @description How a program ended, and what it took. */
-    Metadata: {
-      /** @description Names the execution in `/executions` and in the audit log. */
-      task_id: string;
-      /** @description The sandbox. */
-      instance_id: string;
-      language: components["schemas"]["Language"];
-      runtime: components["schemas"]["Runtime"];
-      /**
-       * Format: int64
-       * @description Wall time in ms.
-       */
-      duration: number;
-      status: components["schemas"]["Status"];
-      /** Format: int32 */
-      exit_code: number;
-      /** @description Whether the status is `timeout`. */
-      timed_out: boolean;
-      /** @description Whether there was more output than is kept. */
-      truncated: boolean;
-      usage: components["schemas"]["Usage"];
-      pool_stats: components["schemas"]["PoolStats"];
-      /** @description Only if the request asked for it. */
-      timings?: components["schemas"]["Timings"];
-    };
-    /** @description The numbers as JSON. */
-    Metrics: {
-      /**
-       * Format: int64
-       * @description Programs that ran to their end.
-       */
-      execution_count: number;
-      /** Format: int64 */
-      uptime_seconds: number;
-      runtime: components["schemas"]["Runtime"];
-      pool_metrics: components["schemas"]["PoolMetrics"];
-      scheduler: components["schemas"]["Scheduler"];
-      /** @description By language and how they ended. */
-      executions: {
-        [key: string]: {
-          [key: string]: number;
+    schemas: {
+        /** @description A program to look at. Unknown fields are ignored. */
+        CheckRequest: {
+            /** @description The program's language, in any case; absent means python, or javascript if only that is served (FAAS_LANGUAGE) */
+            language?: string | null;
+            /** @description The program's text. */
+            code: string;
         };
-      };
-      /** @description Requests that ran into a limit, by its name. */
-      limits_hit: {
-        [key: string]: number;
-      };
-      packages: components["schemas"]["Packages"];
-    };
-    /**
-     * @description How a program ended, or `cancelled` if the caller hung up or the service ended before that
-     * @enum {string}
-     */
-    Outcome:
-      | "success"
-      | "error"
-      | "violation"
-      | "timeout"
-      | "cpu_limit"
-      | "memory_limit"
-      | "output_limit"
-      | "return_limit"
-      | "storage_limit"
-      | "killed"
-      | "cancelled";
-    /** @description What a program wrote and returned. */
-    Output: {
-      stdout: string;
-      stderr: string;
-      /** @description JSON, or text if the program returned a string; empty if it returned nothing. */
-      ret_val: string;
-      /** @description What the program handed back. */
-      files: components["schemas"]["OutputFile"][];
-      /** @description What was made on the program's behalf: open figures of matplotlib, as PNG. */
-      artifacts: components["schemas"]["OutputFile"][];
-      /**
-       * @description What a notebook would show, in its order: what the program displayed, and the value that it ended
-       *     with.
-       */
-      results: components["schemas"]["ShownResult"][];
-    };
-    /** @description A file of an answer. */
-    OutputFile: {
-      name: string;
-      /** @description Media type; only of what was made on the program's behalf. */
-      mime?: string;
-      /** @description In bytes. */
-      size: number;
-      content_base64: string;
-    };
-    /** @description What the cache of packages did since the start, and what it holds. */
-    PackageCache: {
-      /** Format: int64 */
-      hits: number;
-      /** Format: int64 */
-      misses: number;
-      /** Format: int64 */
-      downloaded_bytes: number;
-      /** Format: int64 */
-      evictions: number;
-      /** Format: int64 */
-      files: number;
-      /** Format: int64 */
-      bytes: number;
-    };
-    /** @description A zygote with packages. */
-    PackageZygote: {
-      name: string;
-      up: boolean;
-      /**
-       * Format: int32
-       * @description 0 if it is not up.
-       */
-      pid: number;
-      /**
-       * Format: int64
-       * @description Memory that it shares only with its sandboxes.
-       */
-      memory_bytes: number;
-    };
-    /** @description What packages there are. */
-    Packages: {
-      enabled: boolean;
-      /** @description Packages of Pyodide's distribution that programs may use. */
-      distribution_packages: number;
-      cache: components["schemas"]["PackageCache"];
-    };
-    /** @description What a program wrote and returned, the first 65,536 bytes of each; only of a single execution. */
-    PastOutput: {
-      stdout: string;
-      stderr: string;
-      ret_val: string;
-    };
-    /** @description What a program used. */
-    PastUsage: {
-      /** Format: int64 */
-      wall_ms: number;
-      /** Format: int64 */
-      cpu_ms: number | null;
-      /** Format: int64 */
-      peak_memory_bytes: number | null;
-    };
-    /** @description Numbers of sandboxes and of requests that wait for one. */
-    PoolMetrics: {
-      totalInstances: number;
-      idleInstances: number;
-      activeInstances: number;
-      pendingRequests: number;
-      /** @description By runtime. */
-      runtimes: {
-        [key: string]: components["schemas"]["RuntimeMetrics"];
-      };
-    };
-    /** @description Numbers of sandboxes, under names that callers of the replaced services know. */
-    PoolStats: {
-      totalInstances: number;
-      idleInstances: number;
-      activeInstances: number;
-    };
-    /** @description Numbers of sandboxes and of requests that wait for one. */
-    PoolStatus: {
-      totalInstances: number;
-      idleInstances: number;
-      activeInstances: number;
-      pendingRequests: number;
-    };
-    /**
-     * @description Which requests run first when all workers are busy
-     * @enum {string}
-     */
-    Priority: "urgent" | "high" | "normal" | "low";
-    /** @description The Python runtime. */
-    Pyodide: {
-      initialized: boolean;
-      available: boolean;
-      /** @description Empty as long as it is not up. */
-      version: string;
-    };
-    RunRequest: {
-      /** @description The program's language, in any case; absent means python, or javascript if only that is served (FAAS_LANGUAGE) */
-      language?: string | null;
-      /** @description The program's text; needed unless there is an `entry_point`. */
-      code?: string | null;
-      /** @description Instead of `code`: the name of the one of `files` that is the program. */
-      entry_point?: string | null;
-      /** @description Limit on wall time in ms; cut to FAAS_MAX_EXECUTION_TIME */
-      timeout?: number | null;
-      /**
-       * @description Who runs first when all workers are busy: urgent, high, normal or low; anything else counts as normal
-       * @example urgent
-       * @example high
-       * @example normal
-       * @example low
-       */
-      priority?: unknown;
-      /** @description Text that the program reads from its standard input. */
-      stdin?: string | null;
-      /** @description The program's arguments: `sys.argv[1:]` in Python, `args` in JavaScript */
-      args?: string[] | null;
-      /** @description Patterns such as *.csv or plots/**: files in the working directory of a Python program that are handed back; must be empty for other languages */
-      collect?: string[] | null;
-      /** @description Any JSON; the program finds it as `input_data`. */
-      input?: unknown;
-      /** @description For the caller's own use. */
-      ext?: {
-        [key: string]: string;
-      } | null;
-      /** @description Python packages to install first, such as msgpack==1.2.4; must be empty for other languages */
-      packages?: string[] | null;
-      /** @description Put into the program's working directory */
-      files?:
-        | (
-            | {
+        /** @description What was found in a program. */
+        CheckResponse: {
+            language: components["schemas"]["Language"];
+            /** @description Whether the program compiles. */
+            valid: boolean;
+            /** @description Why it does not. */
+            errors: components["schemas"]["SyntaxError"][];
+            /** @description What it imports, in the order of the source. */
+            imports: components["schemas"]["Import"][];
+            /** @description Absent if the program does not compile, or is too deeply nested to be parsed. */
+            complexity?: components["schemas"]["Complexity"];
+        };
+        /** @description How complex a program is. */
+        Complexity: {
+            /** Format: int32 */
+            statements: number;
+            /**
+             * Format: int32
+             * @description Deepest nesting of `if`, loops, `try`, `with`, `match` and the like.
+             */
+            max_nesting: number;
+            /**
+             * Format: int32
+             * @description Highest cyclomatic complexity (McCabe) of its functions and of its top level.
+             */
+            max_cyclomatic: number;
+            /** @description The top level first, as `<module>`. */
+            functions: components["schemas"]["FunctionFigures"][];
+            loops: components["schemas"]["Loops"];
+        };
+        /** @description What went wrong. */
+        Error: {
+            error: string;
+            /** @description What to do about it. */
+            details: string;
+        };
+        /** @description What is kept of an execution. */
+        Execution: {
+            task_id: string;
+            request_id: string;
+            /**
+             * Format: date-time
+             * @description When the program was accepted.
+             */
+            time: string;
+            language: components["schemas"]["Language"];
+            status: components["schemas"]["Outcome"];
+            /**
+             * Format: int64
+             * @description null if cancelled.
+             */
+            exit_code: number | null;
+            /**
+             * Format: int64
+             * @description Wall time in ms; null if cancelled.
+             */
+            duration: number | null;
+            /** @description Whether there was more output than is kept. */
+            truncated: boolean;
+            usage: components["schemas"]["PastUsage"] | null;
+            priority: components["schemas"]["Priority"];
+            packages: string[];
+            /** @description Lower-case hexadecimal digits. */
+            code_sha256: string;
+            /** Format: int64 */
+            code_bytes: number;
+            /** @description The first 65,536 bytes; only of a single execution. */
+            code?: string;
+            output?: components["schemas"]["PastOutput"];
+        };
+        /** @description Executions, newest first. */
+        ExecutionList: {
+            count: number;
+            executions: components["schemas"]["Execution"][];
+            /**
+             * @description Sent as `before`, with the same other parameters, it gets the executions that come next; null at
+             *     the end.
+             */
+            next: string | null;
+        };
+        /** @description One function, without those inside it. */
+        FunctionFigures: {
+            name: string;
+            /** Format: int32 */
+            line: number;
+            /** Format: int32 */
+            statements: number;
+            /** Format: int32 */
+            nesting: number;
+            /** Format: int32 */
+            cyclomatic: number;
+        };
+        /** @description The state of the service. */
+        Health: {
+            status: components["schemas"]["HealthStatus"];
+            /** @description Which runtimes are not up, and why; empty if healthy. */
+            reason: string;
+            /** Format: date-time */
+            timestamp: string;
+            version: string;
+            runtime: components["schemas"]["Runtime"];
+            /** @description Empty as long as Python is not up. */
+            python_version: string;
+            /**
+             * Format: int64
+             * @description Programs that ran to their end.
+             */
+            execution_count: number;
+            pyodide: components["schemas"]["Pyodide"];
+            pool: components["schemas"]["PoolStats"];
+            pool_status: components["schemas"]["PoolStatus"];
+            scheduler: components["schemas"]["Scheduler"];
+            packages: components["schemas"]["Packages"];
+            package_zygote_count: number;
+            /** @description Only for callers who sent FAAS_API_TOKEN. */
+            package_zygotes?: components["schemas"]["PackageZygote"][];
+            audit: components["schemas"]["Writer"];
+            history: components["schemas"]["Writer"];
+            security: components["schemas"]["Security"];
+        };
+        /** @enum {string} */
+        HealthStatus: "healthy" | "unhealthy";
+        /** @description A module that the program imports somewhere. */
+        Import: {
+            module: string;
+            /** Format: int32 */
+            line: number;
+            /** @description Whether the import works without installing anything. */
+            available: boolean;
+            /** @description If it does not: the package to ask for, if a source has one. */
+            package: string | null;
+        };
+        /**
+         * @description The language of a program
+         * @enum {string}
+         */
+        Language: "python" | "javascript" | "typescript";
+        /** @description Each lowers the limit of the service and never raises it. */
+        Limits: {
+            /** Format: int64 */
+            cpu_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Above what an empty program takes; at least 8 MiB are given.
+             */
+            memory_bytes?: number | null;
+            /** Format: int64 */
+            output_bytes?: number | null;
+            /** Format: int64 */
+            return_bytes?: number | null;
+            /** Format: int64 */
+            files_bytes?: number | null;
+            /** Format: int64 */
+            storage_bytes?: number | null;
+        };
+        /** @description Loops and comprehensions. */
+        Loops: {
+            /** Format: int32 */
+            count: number;
+            /**
+             * Format: int32
+             * @description How deep they are nested within a function.
+             */
+            max_depth: number;
+            /** @description What that suggests, such as `O(n^2)`; how often each loop runs is not known. */
+            estimate: string;
+        };
+        /** @description How a program ended, and what it took. */
+        Metadata: {
+            /** @description Names the execution in `/executions` and in the audit log. */
+            task_id: string;
+            /** @description The sandbox. */
+            instance_id: string;
+            language: components["schemas"]["Language"];
+            runtime: components["schemas"]["Runtime"];
+            /**
+             * Format: int64
+             * @description Wall time in ms.
+             */
+            duration: number;
+            status: components["schemas"]["Status"];
+            /** Format: int32 */
+            exit_code: number;
+            /** @description Whether the status is `timeout`. */
+            timed_out: boolean;
+            /** @description Whether there was more output than is kept. */
+            truncated: boolean;
+            usage: components["schemas"]["Usage"];
+            pool_stats: components["schemas"]["PoolStats"];
+            /** @description Only if the request asked for it. */
+            timings?: components["schemas"]["Timings"];
+        };
+        /** @description The numbers as JSON. */
+        Metrics: {
+            /**
+             * Format: int64
+             * @description Programs that ran to their end.
+             */
+            execution_count: number;
+            /** Format: int64 */
+            uptime_seconds: number;
+            runtime: components["schemas"]["Runtime"];
+            pool_metrics: components["schemas"]["PoolMetrics"];
+            scheduler: components["schemas"]["Scheduler"];
+            /** @description By language and how they ended. */
+            executions: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+            /** @description Requests that ran into a limit, by its name. */
+            limits_hit: {
+                [key: string]: number;
+            };
+            packages: components["schemas"]["Packages"];
+        };
+        /**
+         * @description How a program ended, or `cancelled` if the caller hung up or the service ended before that
+         * @enum {string}
+         */
+        Outcome: "success" | "error" | "violation" | "timeout" | "cpu_limit" | "memory_limit" | "output_limit" | "return_limit" | "storage_limit" | "killed" | "cancelled";
+        /** @description What a program wrote and returned. */
+        Output: {
+            stdout: string;
+            stderr: string;
+            /** @description JSON, or text if the program returned a string; empty if it returned nothing. */
+            ret_val: string;
+            /** @description What the program handed back. */
+            files: components["schemas"]["OutputFile"][];
+            /** @description What was made on the program's behalf: open figures of matplotlib, as PNG. */
+            artifacts: components["schemas"]["OutputFile"][];
+            /**
+             * @description What a notebook would show, in its order: what the program displayed, and the value that it ended
+             *     with.
+             */
+            results: components["schemas"]["ShownResult"][];
+        };
+        /** @description A file of an answer. */
+        OutputFile: {
+            name: string;
+            /** @description Media type; only of what was made on the program's behalf. */
+            mime?: string;
+            /** @description In bytes. */
+            size: number;
+            content_base64: string;
+        };
+        /** @description What the cache of packages did since the start, and what it holds. */
+        PackageCache: {
+            /** Format: int64 */
+            hits: number;
+            /** Format: int64 */
+            misses: number;
+            /** Format: int64 */
+            downloaded_bytes: number;
+            /** Format: int64 */
+            evictions: number;
+            /** Format: int64 */
+            files: number;
+            /** Format: int64 */
+            bytes: number;
+        };
+        /** @description A zygote with packages. */
+        PackageZygote: {
+            name: string;
+            up: boolean;
+            /**
+             * Format: int32
+             * @description 0 if it is not up.
+             */
+            pid: number;
+            /**
+             * Format: int64
+             * @description Memory that it shares only with its sandboxes.
+             */
+            memory_bytes: number;
+        };
+        /** @description What packages there are. */
+        Packages: {
+            enabled: boolean;
+            /** @description Packages of Pyodide's distribution that programs may use. */
+            distribution_packages: number;
+            cache: components["schemas"]["PackageCache"];
+        };
+        /** @description What a program wrote and returned, the first 65,536 bytes of each; only of a single execution. */
+        PastOutput: {
+            stdout: string;
+            stderr: string;
+            ret_val: string;
+        };
+        /** @description What a program used. */
+        PastUsage: {
+            /** Format: int64 */
+            wall_ms: number;
+            /** Format: int64 */
+            cpu_ms: number | null;
+            /** Format: int64 */
+            peak_memory_bytes: number | null;
+        };
+        /** @description Numbers of sandboxes and of requests that wait for one. */
+        PoolMetrics: {
+            totalInstances: number;
+            idleInstances: number;
+            activeInstances: number;
+            pendingRequests: number;
+            /** @description By runtime. */
+            runtimes: {
+                [key: string]: components["schemas"]["RuntimeMetrics"];
+            };
+        };
+        /** @description Numbers of sandboxes, under names that callers of the replaced services know. */
+        PoolStats: {
+            totalInstances: number;
+            idleInstances: number;
+            activeInstances: number;
+        };
+        /** @description Numbers of sandboxes and of requests that wait for one. */
+        PoolStatus: {
+            totalInstances: number;
+            idleInstances: number;
+            activeInstances: number;
+            pendingRequests: number;
+        };
+        /**
+         * @description Which requests run first when all workers are busy
+         * @enum {string}
+         */
+        Priority: "urgent" | "high" | "normal" | "low";
+        /** @description The Python runtime. */
+        Pyodide: {
+            initialized: boolean;
+            available: boolean;
+            /** @description Empty as long as it is not up. */
+            version: string;
+        };
+        RunRequest: {
+            /** @description The program's language, in any case; absent means python, or javascript if only that is served (FAAS_LANGUAGE) */
+            language?: string | null;
+            /** @description The program's text; needed unless there is an `entry_point`. */
+            code?: string | null;
+            /** @description Instead of `code`: the name of the one of `files` that is the program. */
+            entry_point?: string | null;
+            /** @description Limit on wall time in ms; cut to FAAS_MAX_EXECUTION_TIME */
+            timeout?: number | null;
+            /**
+             * @description Who runs first when all workers are busy: urgent, high, normal or low; anything else counts as normal
+             * @example urgent
+             * @example high
+             * @example normal
+             * @example low
+             */
+            priority?: unknown;
+            /** @description Text that the program reads from its standard input. */
+            stdin?: string | null;
+            /** @description The program's arguments: `sys.argv[1:]` in Python, `args` in JavaScript */
+            args?: string[] | null;
+            /** @description Patterns such as *.csv or plots/**: files in the working directory of a Python program that are handed back; must be empty for other languages */
+            collect?: string[] | null;
+            /** @description Any JSON; the program finds it as `input_data`. */
+            input?: unknown;
+            /** @description For the caller's own use. */
+            ext?: {
+                [key: string]: string;
+            } | null;
+            /** @description Python packages to install first, such as msgpack==1.2.4; must be empty for other languages */
+            packages?: string[] | null;
+            /** @description Put into the program's working directory */
+            files?: ({
                 /** @description At most 255 bytes; parts with / between, none of them empty, . or .. */
                 name: string;
                 content: string;
                 content_base64?: null;
-              }
-            | {
+            } | {
                 /** @description At most 255 bytes; parts with / between, none of them empty, . or .. */
                 name: string;
                 content_base64: string;
                 content?: null;
-              }
-          )[]
-        | null;
-      limits?: components["schemas"]["Limits"] | null;
-      /** @description Whether `metadata.timings` is to say where the time went, in µs. */
-      timings?: boolean | null;
-    } & (
-      | {
-          code: string;
-          entry_point?: null;
-        }
-      | {
-          code?: null;
-          entry_point: string;
-        }
-    );
-    /** @description The answer to a program that ran. */
-    RunResponse: {
-      output: components["schemas"]["Output"];
-      workload_info: components["schemas"]["WorkloadInfo"];
-      metadata: components["schemas"]["Metadata"];
+            })[] | null;
+            limits?: components["schemas"]["Limits"] | null;
+            /** @description Whether `metadata.timings` is to say where the time went, in µs. */
+            timings?: boolean | null;
+        } & ({
+            code: string;
+            entry_point?: null;
+        } | {
+            code?: null;
+            entry_point: string;
+        });
+        /** @description The answer to a program that ran. */
+        RunResponse: {
+            output: components["schemas"]["Output"];
+            workload_info: components["schemas"]["WorkloadInfo"];
+            metadata: components["schemas"]["Metadata"];
+        };
+        /**
+         * @description What runs programs of a language
+         * @enum {string}
+         */
+        Runtime: "pyodide-webassembly" | "v8";
+        /** @description Sandboxes of one runtime. */
+        RuntimeMetrics: {
+            /** Format: int64 */
+            idle: number;
+            /** Format: int64 */
+            active: number;
+            /** Format: int64 */
+            starting: number;
+            /**
+             * Format: int64
+             * @description How often its zygote went down.
+             */
+            restarts: number;
+        };
+        /** @description Executions since the start. */
+        Scheduler: {
+            /** Format: int64 */
+            totalTasks: number;
+            /** Format: int64 */
+            completedTasks: number;
+            /** Format: int64 */
+            failedTasks: number;
+            queuedTasks: number;
+            /**
+             * Format: double
+             * @description Average wall time in ms.
+             */
+            averageExecutionTime: number;
+        };
+        /** @description What protects the host. */
+        Security: {
+            isolation: string;
+            /** @description Lock-down layers that are in force. */
+            layers: string[];
+            /** @description Those that this machine does not offer. */
+            missing_layers: string[];
+        };
+        /** @description What a program displayed, or the value that it ended with. */
+        ShownResult: {
+            /** @description Whether it is the value that the program ended with. */
+            is_main_result: boolean;
+            /** @description The same thing in several ways, by media type: text as it is, JSON as JSON, bytes in base64. */
+            data: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * @description How a program ended
+         * @enum {string}
+         */
+        Status: "success" | "error" | "violation" | "timeout" | "cpu_limit" | "memory_limit" | "output_limit" | "return_limit" | "storage_limit" | "killed";
+        /** @description A syntax error. */
+        SyntaxError: {
+            /**
+             * Format: int32
+             * @description Counted from 1; 0 if unknown.
+             */
+            line: number;
+            /**
+             * Format: int32
+             * @description Counted from 1; 0 if unknown.
+             */
+            column: number;
+            message: string;
+        };
+        /**
+         * @description Where the time went, in µs. The parts add up to what the service took between having read the
+         *     request and having the answer.
+         */
+        Timings: {
+            /** Format: int64 */
+            queue: number;
+            /** Format: int64 */
+            sandbox: number;
+            /** Format: int64 */
+            dispatch: number;
+            /** Format: int64 */
+            prepare: number;
+            /** Format: int64 */
+            compile: number;
+            /** Format: int64 */
+            run: number;
+            /** Format: int64 */
+            collect: number;
+        };
+        /** @description What a program used. */
+        Usage: {
+            /** Format: int64 */
+            wall_ms: number;
+            /** Format: int64 */
+            cpu_ms: number;
+            /**
+             * Format: int64
+             * @description Above that of an empty program.
+             */
+            peak_memory_bytes: number;
+        };
+        /** @description The sandbox, under names that callers of the replaced services know. */
+        WorkloadInfo: {
+            id: string;
+            /** @description Always `Used`. */
+            status: string;
+        };
+        /** @description Whether something is written, and what could not be. */
+        Writer: {
+            /**
+             * Format: int64
+             * @description Records that are missing; only if enabled.
+             */
+            write_failures?: number;
+            /** @description Why it cannot be written now; empty if it can. Only if enabled. */
+            failure?: string;
+            enabled: boolean;
+        };
     };
-    /**
-     * @description What runs programs of a language
-     * @enum {string}
-     */
-    Runtime: "pyodide-webassembly" | "v8";
-    /** @description Sandboxes of one runtime. */
-    RuntimeMetrics: {
-      /** Format: int64 */
-      idle: number;
-      /** Format: int64 */
-      active: number;
-      /** Format: int64 */
-      starting: number;
-      /**
-       * Format: int64
-       * @description How often its zygote went down.
-       */
-      restarts: number;
+    responses: {
+        /** @description The request was not carried out; `details` says what to do about it */
+        Error: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The service is full, starting or shutting down */
+        TryLater: {
+            headers: {
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The token is missing or wrong */
+        Unauthorized: {
+            headers: {
+                "WWW-Authenticate"?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
     };
-    /** @description Executions since the start. */
-    Scheduler: {
-      /** Format: int64 */
-      totalTasks: number;
-      /** Format: int64 */
-      completedTasks: number;
-      /** Format: int64 */
-      failedTasks: number;
-      queuedTasks: number;
-      /**
-       * Format: double
-       * @description Average wall time in ms.
-       */
-      averageExecutionTime: number;
-    };
-    /** @description What protects the host. */
-    Security: {
-      isolation: string;
-      /** @description Lock-down layers that are in force. */
-      layers: string[];
-      /** @description Those that this machine does not offer. */
-      missing_layers: string[];
-    };
-    /** @description What a program displayed, or the value that it ended with. */
-    ShownResult: {
-      /** @description Whether it is the value that the program ended with. */
-      is_main_result: boolean;
-      /** @description The same thing in several ways, by media type: text as it is, JSON as JSON, bytes in base64. */
-      data: {
-        [key: string]: unknown;
-      };
-    };
-    /**
-     * @description How a program ended
-     * @enum {string}
-     */
-    Status:
-      | "success"
-      | "error"
-      | "violation"
-      | "timeout"
-      | "cpu_limit"
-      | "memory_limit"
-      | "output_limit"
-      | "return_limit"
-      | "storage_limit"
-      | "killed";
-    /** @description A syntax error. */
-    SyntaxError: {
-      /**
-       * Format: int32
-       * @description Counted from 1; 0 if unknown.
-       */
-      line: number;
-      /**
-       * Format: int32
-       * @description Counted from 1; 0 if unknown.
-       */
-      column: number;
-      message: string;
-    };
-    /**
-     * @description Where the time went, in µs. The parts add up to what the service took between having read the
-     *     request and having the answer.
-     */
-    Timings: {
-      /** Format: int64 */
-      queue: number;
-      /** Format: int64 */
-      sandbox: number;
-      /** Format: int64 */
-      dispatch: number;
-      /** Format: int64 */
-      prepare: number;
-      /** Format: int64 */
-      compile: number;
-      /** Format: int64 */
-      run: number;
-      /** Format: int64 */
-      collect: number;
-    };
-    /** @description What a program used. */
-    Usage: {
-      /** Format: int64 */
-      wall_ms: number;
-      /** Format: int64 */
-      cpu_ms: number;
-      /**
-       * Format: int64
-       * @description Above that of an empty program.
-       */
-      peak_memory_bytes: number;
-    };
-    /** @description The sandbox, under names that callers of the replaced services know. */
-    WorkloadInfo: {
-      id: string;
-      /** @description Always `Used`. */
-      status: string;
-    };
-    /** @description Whether something is written, and what could not be. */
-    Writer: {
-      /**
-       * Format: int64
-       * @description Records that are missing; only if enabled.
-       */
-      write_failures?: number;
-      /** @description Why it cannot be written now; empty if it can. Only if enabled. */
-      failure?: string;
-      enabled: boolean;
-    };
-  };
-  responses: {
-    /** @description The request was not carried out; `details` says what to do about it */
-    Error: {
-      headers: {
-        [name: string]: unknown;
-      };
-      content: {
-        "application/json": components["schemas"]["Error"];
-      };
-    };
-    /** @description The service is full, starting or shutting down */
-    TryLater: {
-      headers: {
-        "Retry-After"?: number;
-        [name: string]: unknown;
-      };
-      content: {
-        "application/json": components["schemas"]["Error"];
-      };
-    };
-    /** @description The token is missing or wrong */
-    Unauthorized: {
-      headers: {
-        "WWW-Authenticate"?: string;
-        [name: string]: unknown;
-      };
-      content: {
-        "application/json": components["schemas"]["Error"];
-      };
-    };
-  };
-  parameters: never;
-  requestBodies: never;
-  headers: never;
-  pathItems: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
 }
-export type CheckRequest = components["schemas"]["CheckRequest"];
-export type CheckResponse = components["schemas"]["CheckResponse"];
-export type Complexity = components["schemas"]["Complexity"];
-export type Error = components["schemas"]["Error"];
-export type Execution = components["schemas"]["Execution"];
-export type ExecutionList = components["schemas"]["ExecutionList"];
-export type FunctionFigures = components["schemas"]["FunctionFigures"];
-export type Health = components["schemas"]["Health"];
-export type HealthStatus = components["schemas"]["HealthStatus"];
-export type Import = components["schemas"]["Import"];
-export type Language = components["schemas"]["Language"];
-export type Limits = components["schemas"]["Limits"];
-export type Loops = components["schemas"]["Loops"];
-export type Metadata = components["schemas"]["Metadata"];
-export type Metrics = components["schemas"]["Metrics"];
-export type Outcome = components["schemas"]["Outcome"];
-export type Output = components["schemas"]["Output"];
-export type OutputFile = components["schemas"]["OutputFile"];
-export type PackageCache = components["schemas"]["PackageCache"];
-export type PackageZygote = components["schemas"]["PackageZygote"];
-export type Packages = components["schemas"]["Packages"];
-export type PastOutput = components["schemas"]["PastOutput"];
-export type PastUsage = components["schemas"]["PastUsage"];
-export type PoolMetrics = components["schemas"]["PoolMetrics"];
-export type PoolStats = components["schemas"]["PoolStats"];
-export type PoolStatus = components["schemas"]["PoolStatus"];
-export type Priority = components["schemas"]["Priority"];
-export type Pyodide = components["schemas"]["Pyodide"];
-export type RunRequest = components["schemas"]["RunRequest"];
-export type RunResponse = components["schemas"]["RunResponse"];
-export type Runtime = components["schemas"]["Runtime"];
-export type RuntimeMetrics = components["schemas"]["RuntimeMetrics"];
-export type Scheduler = components["schemas"]["Scheduler"];
-export type Security = components["schemas"]["Security"];
-export type ShownResult = components["schemas"]["ShownResult"];
-export type Status = components["schemas"]["Status"];
-export type SyntaxError = components["schemas"]["SyntaxError"];
-export type Timings = components["schemas"]["Timings"];
-export type Usage = components["schemas"]["Usage"];
-export type WorkloadInfo = components["schemas"]["WorkloadInfo"];
-export type Writer = components["schemas"]["Writer"];
-export type ResponseError = components["responses"]["Error"];
-export type ResponseTryLater = components["responses"]["TryLater"];
-export type ResponseUnauthorized = components["responses"]["Unauthorized"];
+export type CheckRequest = components['schemas']['CheckRequest'];
+export type CheckResponse = components['schemas']['CheckResponse'];
+export type Complexity = components['schemas']['Complexity'];
+export type Error = components['schemas']['Error'];
+export type Execution = components['schemas']['Execution'];
+export type ExecutionList = components['schemas']['ExecutionList'];
+export type FunctionFigures = components['schemas']['FunctionFigures'];
+export type Health = components['schemas']['Health'];
+export type HealthStatus = components['schemas']['HealthStatus'];
+export type Import = components['schemas']['Import'];
+export type Language = components['schemas']['Language'];
+export type Limits = components['schemas']['Limits'];
+export type Loops = components['schemas']['Loops'];
+export type Metadata = components['schemas']['Metadata'];
+export type Metrics = components['schemas']['Metrics'];
+export type Outcome = components['schemas']['Outcome'];
+export type Output = components['schemas']['Output'];
+export type OutputFile = components['schemas']['OutputFile'];
+export type PackageCache = components['schemas']['PackageCache'];
+export type PackageZygote = components['schemas']['PackageZygote'];
+export type Packages = components['schemas']['Packages'];
+export type PastOutput = components['schemas']['PastOutput'];
+export type PastUsage = components['schemas']['PastUsage'];
+export type PoolMetrics = components['schemas']['PoolMetrics'];
+export type PoolStats = components['schemas']['PoolStats'];
+export type PoolStatus = components['schemas']['PoolStatus'];
+export type Priority = components['schemas']['Priority'];
+export type Pyodide = components['schemas']['Pyodide'];
+export type RunRequest = components['schemas']['RunRequest'];
+export type RunResponse = components['schemas']['RunResponse'];
+export type Runtime = components['schemas']['Runtime'];
+export type RuntimeMetrics = components['schemas']['RuntimeMetrics'];
+export type Scheduler = components['schemas']['Scheduler'];
+export type Security = components['schemas']['Security'];
+export type ShownResult = components['schemas']['ShownResult'];
+export type Status = components['schemas']['Status'];
+export type SyntaxError = components['schemas']['SyntaxError'];
+export type Timings = components['schemas']['Timings'];
+export type Usage = components['schemas']['Usage'];
+export type WorkloadInfo = components['schemas']['WorkloadInfo'];
+export type Writer = components['schemas']['Writer'];
+export type ResponseError = components['responses']['Error'];
+export type ResponseTryLater = components['responses']['TryLater'];
+export type ResponseUnauthorized = components['responses']['Unauthorized'];
 export type $defs = Record<string, never>;
 export interface operations {
-  runCode: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        /**
-         * @example {
-         *       "language": "python",
-         *       "code": "print('Hello from Python!')"
-         *     }
-         */
-        "application/json": components["schemas"]["RunRequest"];
-      };
-    };
-    responses: {
-      /** @description The program ran */
-      200: {
-        headers: {
-          [name: string]: unknown;
+    runCode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
-        content: {
-          "application/json": components["schemas"]["RunResponse"];
-          "text/event-stream": string;
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "language": "python",
+                 *       "code": "print('Hello from Python!')"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RunRequest"];
+            };
         };
-      };
-      400: components["responses"]["Error"];
-      401: components["responses"]["Unauthorized"];
-      403: components["responses"]["Error"];
-      408: components["responses"]["Error"];
-      413: components["responses"]["Error"];
-      415: components["responses"]["Error"];
-      422: components["responses"]["Error"];
-      429: components["responses"]["TryLater"];
-      500: components["responses"]["Error"];
-      503: components["responses"]["TryLater"];
+        responses: {
+            /** @description The program ran */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunResponse"];
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            408: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
     };
-  };
-  checkCode: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    checkCode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "language": "python",
+                 *       "code": "import json\nprint(1)"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CheckRequest"];
+            };
+        };
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckResponse"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            408: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
     };
-    requestBody: {
-      content: {
-        /**
-         * @example {
-         *       "language": "python",
-         *       "code": "import json\nprint(1)"
-         *     }
-         */
-        "application/json": components["schemas"]["CheckRequest"];
-      };
+    health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every runtime serves */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            400: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            /** @description A runtime is not up; `reason` says which and why */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
     };
-    responses: {
-      /** @description What was found */
-      200: {
-        headers: {
-          [name: string]: unknown;
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
-        content: {
-          "application/json": components["schemas"]["CheckResponse"];
+        requestBody?: never;
+        responses: {
+            /** @description Counters, gauges and histograms */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/openmetrics-text": string;
+                    "application/json": components["schemas"]["Metrics"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
         };
-      };
-      400: components["responses"]["Error"];
-      401: components["responses"]["Unauthorized"];
-      403: components["responses"]["Error"];
-      408: components["responses"]["Error"];
-      413: components["responses"]["Error"];
-      415: components["responses"]["Error"];
-      429: components["responses"]["TryLater"];
-      500: components["responses"]["Error"];
-      503: components["responses"]["TryLater"];
     };
-  };
-  health: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    listExecutions: {
+        parameters: {
+            query?: {
+                status?: components["schemas"]["Outcome"];
+                language?: string;
+                /**
+                 * @description Started then or later: a time as in RFC 3339, one without a zone or a date (both in UTC), or milliseconds since 1970
+                 * @example 2026-01-31T12:00:00Z
+                 */
+                since?: string;
+                /** @description `next` of the list before, or any task_id: the executions that come after it */
+                before?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Executions, without their programs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExecutionList"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
     };
-    requestBody?: never;
-    responses: {
-      /** @description Every runtime serves */
-      200: {
-        headers: {
-          [name: string]: unknown;
+    findExecution: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `metadata.task_id` of an answer */
+                task_id: string;
+            };
+            cookie?: never;
         };
-        content: {
-          "application/json": components["schemas"]["Health"];
+        requestBody?: never;
+        responses: {
+            /** @description The execution */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Execution"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
         };
-      };
-      400: components["responses"]["Error"];
-      403: components["responses"]["Error"];
-      /** @description A runtime is not up; `reason` says which and why */
-      503: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          "application/json": components["schemas"]["Health"];
-        };
-      };
     };
-  };
-  metrics: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description Counters, gauges and histograms */
-      200: {
-        headers: {
-          [name: string]: unknown;
+    openapi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
-        content: {
-          "text/plain": string;
-          "application/openmetrics-text": string;
-          "application/json": components["schemas"]["Metrics"];
+        requestBody?: never;
+        responses: {
+            /** @description An OpenAPI document */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
         };
-      };
-      400: components["responses"]["Error"];
-      401: components["responses"]["Unauthorized"];
-      403: components["responses"]["Error"];
     };
-  };
-  listExecutions: {
-    parameters: {
-      query?: {
-        status?: components["schemas"]["Outcome"];
-        language?: string;
-        /**
-         * @description Started then or later: a time as in RFC 3339, one without a zone or a date (both in UTC), or milliseconds since 1970
-         * @example 2026-01-31T12:00:00Z
-         */
-        since?: string;
-        /** @description `next` of the list before, or any task_id: the executions that come after it */
-        before?: string;
-        limit?: number;
-      };
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description Executions, without their programs */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          "application/json": components["schemas"]["ExecutionList"];
-        };
-      };
-      400: components["responses"]["Error"];
-      401: components["responses"]["Unauthorized"];
-      403: components["responses"]["Error"];
-      404: components["responses"]["Error"];
-      503: components["responses"]["TryLater"];
-    };
-  };
-  findExecution: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        /** @description `metadata.task_id` of an answer */
-        task_id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The execution */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          "application/json": components["schemas"]["Execution"];
-        };
-      };
-      400: components["responses"]["Error"];
-      401: components["responses"]["Unauthorized"];
-      403: components["responses"]["Error"];
-      404: components["responses"]["Error"];
-      503: components["responses"]["TryLater"];
-    };
-  };
-  openapi: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description An OpenAPI document */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          "application/json": Record<string, never>;
-        };
-      };
-      400: components["responses"]["Error"];
-      401: components["responses"]["Unauthorized"];
-      403: components["responses"]["Error"];
-    };
-  };
 }
