@@ -20,8 +20,10 @@ export function frameOf(html: string, name: string): HTMLElement {
   frame.addEventListener("load", () => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = ({ data }: MessageEvent<Partial<FrameReport> | null>) => {
-      const height = Math.ceil(Number(data?.height));
-      if (height >= 0) frame.style.height = `${Math.min(height, TALLEST)}px`;
+      const height = data?.height;
+      if (typeof height === "number" && height >= 0) {
+        frame.style.height = `${Math.min(Math.ceil(height), TALLEST)}px`;
+      }
       note.hidden = data?.hadScripts !== true;
     };
     // To any origin, since the frame has none that could be named.

@@ -29,18 +29,23 @@ export interface Order {
 const isObject = (value: unknown): value is Row =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** A column that pandas numbered has a number as its name. */
+const isField = (value: unknown): value is { name: string | number; type?: unknown } =>
+  isObject(value) && (typeof value["name"] === "string" || typeof value["name"] === "number");
+
 /** The table of a data resource, or undefined if it is none. */
 export function readTable(value: unknown): Table | undefined {
   if (!isObject(value) || !isObject(value["schema"])) return undefined;
   const { fields, primaryKey } = value["schema"];
   const rows = value["data"];
   if (!Array.isArray(fields) || !Array.isArray(rows)) return undefined;
-  if (fields.length === 0 || !fields.every(isObject) || !rows.every(isObject)) return undefined;
-  const keys = (Array.isArray(primaryKey) ? primaryKey : [primaryKey]).map(String);
-  const columns = fields.map((field) => {
-    const name = String(field["name"]);
-    return { name, type: String(field["type"] ?? ""), isKey: keys.includes(name) };
-  });
+  if (fields.length === 0 || !fields.every(isField) || !rows.every(isObject)) return undefined;
+  const keys: unknown[] = Array.isArray(primaryKey) ? primaryKey : [primaryKey];
+  const columns = fields.map(({ name, type }) => ({
+    name: String(name),
+    type: typeof type === "string" ? type : "",
+    isKey: keys.includes(name),
+  }));
   const count = value["row_count"];
   const total = typeof count === "number" && count > rows.length ? count : rows.length;
   return { columns, rows, total };

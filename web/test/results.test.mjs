@@ -260,6 +260,7 @@ test("a long table shows a hundred rows at first, and is saved whole", async () 
 test("a table of hostile names, values and sizes stays text and is shown in time", async () => {
   const evil = '<img src=x onerror="window.owned=1">\u202eabc';
   const fields = [evil, "__proto__", "constructor", 5].map((name) => ({ name, type: evil }));
+  fields.push({ name: "odd", type: { toString: 1 } });
   const row = { [evil]: evil, constructor: { toString: evil } };
   const hostile = { schema: { fields, primaryKey: evil }, data: [row, {}], row_count: "many" };
   const wide = Array.from({ length: 5000 }, (_, index) => `c${index}`);
@@ -272,6 +273,7 @@ test("a table of hostile names, values and sizes stays text and is shown in time
     {},
     { schema: {}, data: [] },
     { schema: { fields: [1] }, data: [1] },
+    { schema: { fields: [{ name: { toString: 1 } }] }, data: [{}] },
   ];
   const started = Date.now();
   const page = await showing([
@@ -289,7 +291,7 @@ test("a table of hostile names, values and sizes stays text and is shown in time
     .first()
     .locator("th, td")
     .allTextContents();
-  assert.deepEqual(first, [evil, "null", JSON.stringify({ toString: evil }), "null"]);
+  assert.deepEqual(first, [evil, "null", JSON.stringify({ toString: evil }), "null", "null"]);
   assert.equal(await tables.nth(1).locator("thead th").count(), 200);
   assert.equal(await page.evaluate(() => window.owned), undefined);
   assert.equal(await page.locator("#shown img").count(), 0);

@@ -142,7 +142,7 @@ test("rows sort by numbers and texts, nulls last either way, and the rest stays 
 
 test("a table becomes CSV that says the same", () => {
   const table = readTable({
-    schema: { fields: [{ name: "a,b" }, { name: 1 }], primaryKey: "1" },
+    schema: { fields: [{ name: "a,b" }, { name: 1 }], primaryKey: 1 },
     data: [
       { "a,b": 'say "hi"\n', 1: null },
       { "a,b": { x: [1] }, 1: -0.5 },
