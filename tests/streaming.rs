@@ -237,18 +237,20 @@ fn a_program_that_waits_for_its_packages_says_how_far_they_are() {
     for (_, progress) in &events[..before] {
         assert_eq!(progress["packages"], json!(["rich"]));
         let stage = progress["stage"].as_str().unwrap();
-        assert!(["waiting", "fetching", "installing"].contains(&stage));
+        assert!(["waiting", "fetching", "installing", "ready"].contains(&stage));
         let files = progress["files"].as_u64().unwrap();
         assert!(files >= got, "{events:?}");
         got = files;
     }
     let (_, last) = &events[before - 1];
-    assert_eq!(last["stage"], "installing");
+    assert_eq!(last["stage"], "ready");
     // rich, pygments, markdown-it-py, mdurl.
     assert_eq!(last["files"], 4, "{last}");
     assert!(last["bytes"].as_u64().unwrap() > 100_000, "{last}");
     assert!(last["file"].as_str().unwrap().ends_with(".whl"), "{last}");
-    let again: Vec<_> = Events::of(&server, &request).map(|(name, _)| name).collect();
+    let again: Vec<_> = Events::of(&server, &request)
+        .map(|(name, _)| name)
+        .collect();
     assert_eq!(again, ["stdout", "result"], "they are there now");
 }
 

@@ -65,6 +65,8 @@ struct Following {
     state: Arc<AppState>,
     /// An event that came already.
     next: Option<LiveEvent>,
+    /// How far the packages were, if the program waits for some.
+    progress: Option<ProgressBody>,
     /// The answer, once there is one; output that came before it is sent first.
     answer: Option<Ending>,
     stdout: Utf8Pieces,
@@ -102,6 +104,7 @@ pub async fn run(
         most_output,
         state,
         next: None,
+        progress: None,
         answer: None,
         stdout: Utf8Pieces::default(),
         stderr: Utf8Pieces::default(),
@@ -174,12 +177,17 @@ impl Following {
                 }
                 (Some(LiveEvent::Installing(progress)), _) => {
                     let progress = ProgressBody::from(progress);
+                    self.progress = Some(progress.clone());
                     return Some(event(self.numbered(), "progress", &progress));
                 }
                 (Some(LiveEvent::Started), _) => {
                     if let Err(error) = self.hold_output() {
                         self.is_over = true;
                         return Some(event(self.numbered(), "error", error.body()));
+                    }
+                    if let Some(mut progress) = self.progress.take() {
+                        progress.stage = "ready";
+                        return Some(event(self.numbered(), "progress", &progress));
                     }
                 }
                 (None, Some(_)) => return self.last_event(),
@@ -228,7 +236,7 @@ fn joined(answer: Result<Ending, JoinError>) -> Ending {
 }
 
 /// How far the installation of packages is.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct ProgressBody {
     packages: Arc<[String]>,
     stage: &'static str,

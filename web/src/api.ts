@@ -57,10 +57,22 @@ function authorization(token: string): Record<string, string> {
   return token === "" ? {} : { Authorization: `Bearer ${token}` };
 }
 
+/** How far the packages are that a program waits for. */
+export interface Progress {
+  packages: string[];
+  stage: "waiting" | "fetching" | "installing" | "ready";
+  /** The file that came last, or is on its way. */
+  file: string | null;
+  /** Files that are there, and their bytes. */
+  files: number;
+  bytes: number;
+}
+
 /** Who is told what a program does while it runs. */
 export interface Listener {
   output(stream: Stream, text: string): void;
   shown(result: ShownResult): void;
+  installing(progress: Progress): void;
 }
 
 /** Runs a program; what it does is told as it comes when the server streams. */
@@ -87,6 +99,8 @@ export async function runCode(
   for await (const { event, data } of readEvents(response.body)) {
     if (event === "stdout" || event === "stderr") {
       listener.output(event, String((JSON.parse(data) as { text: unknown }).text));
+    } else if (event === "progress") {
+      listener.installing(JSON.parse(data) as Progress);
     } else if (event === "display") {
       listener.shown(JSON.parse(data) as ShownResult);
     } else if (event === "result") {

@@ -96,6 +96,7 @@ async function execute(program: Program): Promise<void> {
     const answer = await runCode(program, options.token, request.signal, {
       output: (stream, text) => output.append(stream, text),
       shown: (shown) => result.add(shown),
+      installing: (progress) => result.setProgress(progress),
     });
     const roundTrip = performance.now() - started;
     const { stdout, stderr } = answer.output;

@@ -27,7 +27,7 @@ const PICTURES = ["image/png", "image/jpeg", "image/webp", "image/gif"];
 const JSONS = ["application/json", "application/geo+json"];
 /** Charts as data, for scripts that draw them. */
 const CHART_SCRIPTS =
-  /^application\/vnd\.(?:plotly\.v\d+|vegalite\.v\d+|vega\.v\d+|bokeh\.item)\+json$/;
+  /^application\/vnd\.(?:plotly\.v\d+|vegalite\.v\d+|vega\.v\d+|bokeh\.item)[.+]json$/;
 const SOURCES: Record<string, string> = { "text/markdown": "Markdown", "text/latex": "LaTeX" };
 
 /** Longer HTML and SVG keep a browser busy for seconds. */

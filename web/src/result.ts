@@ -2,7 +2,7 @@
 
 import { json } from "@codemirror/lang-json";
 import { classHighlighter, highlightCode } from "@lezer/highlight";
-import type { Outcome, RunResponse, ShownResult } from "./api.ts";
+import type { Outcome, Progress, RunResponse, ShownResult } from "./api.ts";
 import { figuresOf } from "./artifacts.ts";
 import { byId, make } from "./dom.ts";
 import { formatBytes, formatMs } from "./format.ts";
@@ -51,6 +51,27 @@ export class ResultView {
   setStatus(text: string, tone: Tone): void {
     this.#status.textContent = text;
     this.#status.dataset["tone"] = tone;
+  }
+
+  /** How far the packages are. Only the first part is spoken, and only when it changes. */
+  setProgress({ packages, stage, file, files, bytes }: Progress): void {
+    const names = packages.join(", ");
+    const texts: Record<Progress["stage"], string> = {
+      waiting: `Waiting to install ${names}…`,
+      fetching: `Installing ${names}…`,
+      installing: `Installing ${names}…`,
+      ready: "Running…",
+    };
+    if (this.#status.textContent !== texts[stage]) this.setStatus(texts[stage], "busy");
+    this.#showFigures(
+      stage === "ready"
+        ? []
+        : [
+            ["Files", String(files)],
+            ["Received", formatBytes(bytes)],
+            [stage === "fetching" ? "Fetching" : "Last file", file ?? "none yet"],
+          ],
+    );
   }
 
   /** How a program ended. */

@@ -517,3 +517,35 @@ for (const [name, width] of [
     });
   }
 }
+
+test("a program that waits for its packages says how far they are", async () => {
+  const page = await openPage(browser, fake.url);
+  let send;
+  fake.onRun = (_request, response) => {
+    send = startStream(response);
+    send("progress", { packages: ["numpy"], stage: "waiting", file: null, files: 0, bytes: 0 });
+  };
+  const run = clickRun(page);
+  const status = (wanted) =>
+    page.waitForFunction((it) => document.getElementById("status").textContent === it, wanted);
+  await status("Waiting to install numpy…");
+  const file = "numpy-2.4.3<b>.whl";
+  send("progress", { packages: ["numpy"], stage: "fetching", file, files: 2, bytes: 3_100_000 });
+  await status("Installing numpy…");
+  const figures = await page.locator("#figures").innerText();
+  assert.deepEqual(figures.split(/\s*\n\s*/), [
+    "Files",
+    "2",
+    "Received",
+    "3.1 MB",
+    "Fetching",
+    file,
+  ]);
+  send("progress", { packages: ["numpy"], stage: "ready", file, files: 3, bytes: 3_200_000 });
+  await status("Running…");
+  assert.equal(await page.locator("#figures").innerText(), "");
+  send("result", answer());
+  await run;
+  assert.equal(await text(page, "status"), "Success");
+  assert.deepEqual(page.faults, []);
+});

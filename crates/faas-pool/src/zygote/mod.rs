@@ -412,6 +412,7 @@ pub async fn serve_liar(
             runtime: Runtime::Python,
             base: unused,
             requirements: Vec::new(),
+            progress: crate::progress::Progress::of(&[]),
             packages: Packages::open(&packages).unwrap(),
             limits: InstallLimits {
                 memory: ByteSize::mib(1),
