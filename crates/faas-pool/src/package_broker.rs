@@ -1,8 +1,10 @@
 //! Answers what sandboxes ask about packages.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use faas_packages::Digest;
 use faas_packages::PackageError;
 use faas_packages::Packages;
 use faas_protocol::ByteSize;
@@ -11,7 +13,10 @@ use faas_protocol::PackageRequest;
 
 use super::job_socket::JobSocket;
 use super::sandbox::SandboxError;
+use super::unpacker::Wheel;
 
+/// How the file names of wheels end.
+const WHEEL: &str = ".whl";
 /// Most questions of one program: an import of everything asks for a few hundred.
 const MAX_QUESTIONS: u32 = 2000;
 /// Most modules that packages are looked for without being asked for. More than a set has room for.
@@ -22,10 +27,15 @@ const MAX_UNKNOWN: u32 = 100;
 /// Answers what one sandbox asks, and logs once what it was refused.
 pub struct PackageBroker {
     packages: Packages,
+    /// Whether it is given wheels unpacked. They take more memory, and what a program may have must not depend
+    /// on what was unpacked before.
+    takes_unpacked: bool,
     questions: u32,
     unknown: u32,
     refused: u32,
     first_refusal: Option<PackageError>,
+    /// The wheels that it was given packed, by their file names.
+    given: HashMap<String, Wheel>,
 }
 
 /// Why there is no answer.
@@ -40,22 +50,30 @@ pub enum BrokerError {
 impl PackageBroker {
     /// For a program that may have so much memory.
     pub fn for_program(packages: &Packages, memory: ByteSize) -> Self {
-        Self::new(packages.within(memory.get()))
+        Self::new(packages.within(memory.get()), false)
     }
 
     /// For a zygote that installs packages.
     pub fn for_zygote(packages: &Packages) -> Self {
-        Self::new(packages.clone())
+        Self::new(packages.clone(), true)
     }
 
-    fn new(packages: Packages) -> Self {
+    fn new(packages: Packages, takes_unpacked: bool) -> Self {
         Self {
             packages,
+            takes_unpacked,
             questions: 0,
             unknown: 0,
             refused: 0,
             first_refusal: None,
+            given: HashMap::new(),
         }
+    }
+
+    /// The wheels that it was given and had to unpack itself.
+    pub fn wheels(&self) -> Vec<Wheel> {
+        let packed = self.given.values().filter(|wheel| !wheel.was_unpacked);
+        packed.cloned().collect()
     }
 
     /// Finds the answer and sends it.
@@ -77,6 +95,7 @@ impl PackageBroker {
                 socket.send(&PackageAnswer::InWheelhouse(there)).await
             }
             Ok(Found::RunHere) => socket.send(&PackageAnswer::RunHere).await,
+            Ok(Found::NotUnpacked) => socket.send(&PackageAnswer::NotUnpacked).await,
             Ok(Found::Provider(package)) => {
                 let answer = PackageAnswer::Provider(package.as_deref());
                 socket.send(&answer).await
@@ -110,6 +129,8 @@ impl PackageBroker {
             | PackageRequest::File { .. }
             | PackageRequest::Provider { .. } => self.packages.has_index(),
             PackageRequest::DistributionFile { .. }
+            | PackageRequest::UnpackedDistribution { .. }
+            | PackageRequest::UnpackedFile { .. }
             | PackageRequest::InWheelhouse { .. }
             | PackageRequest::Imports { .. } => false,
         };
@@ -125,7 +146,7 @@ impl PackageBroker {
         found
     }
 
-    async fn look_up(&self, request: PackageRequest<'_>) -> Result<Found, PackageError> {
+    async fn look_up(&mut self, request: PackageRequest<'_>) -> Result<Found, PackageError> {
         let packages = &self.packages;
         Ok(match request {
             PackageRequest::Project { name } => {
@@ -133,11 +154,36 @@ impl PackageBroker {
                 Found::Contents(Bytes::from_owner(answer))
             }
             PackageRequest::File { project, file } => {
-                Found::Contents(packages.file(project, file).await?)
+                let contents = packages.file(project, file).await?;
+                if self.takes_unpacked && file.ends_with(WHEEL) {
+                    let digest = Packages::digest_of(contents.clone()).await?;
+                    self.give(file, Some(project), digest);
+                }
+                Found::Contents(contents)
             }
             PackageRequest::DistributionFile { file } => {
-                Found::Contents(packages.distribution_file(file).await?)
+                let contents = packages.distribution_file(file).await?;
+                if self.takes_unpacked && file.ends_with(WHEEL) {
+                    let digest = packages.distribution_digest(file)?;
+                    self.give(file, None, digest);
+                }
+                Found::Contents(contents)
             }
+            PackageRequest::UnpackedDistribution { .. } if !self.takes_unpacked => {
+                Found::NotUnpacked
+            }
+            PackageRequest::UnpackedDistribution { file } => {
+                let wheel = packages.distribution_digest(file)?;
+                unpacked(packages, wheel).await.into()
+            }
+            PackageRequest::UnpackedFile { file } => match self.given.get_mut(file) {
+                Some(wheel) => {
+                    let unpacked = unpacked(packages, wheel.digest).await;
+                    wheel.was_unpacked = unpacked.is_some();
+                    unpacked.into()
+                }
+                None => Found::NotUnpacked,
+            },
             PackageRequest::InWheelhouse { name } => {
                 Found::InWheelhouse(packages.in_wheelhouse(name).await?)
             }
@@ -147,6 +193,27 @@ impl PackageBroker {
             // Those that lead elsewhere are not answered (see `execution`).
             PackageRequest::Imports { .. } => Found::RunHere,
         })
+    }
+}
+
+/// What was made ahead of a wheel. A cache that fails has nothing.
+async fn unpacked(packages: &Packages, wheel: Digest) -> Option<Bytes> {
+    let unpacked = packages.unpacked(wheel).await;
+    unpacked.unwrap_or_else(|error| {
+        tracing::warn!(%wheel, error = error.in_full(), "cannot read an unpacked wheel");
+        None
+    })
+}
+
+impl PackageBroker {
+    fn give(&mut self, file: &str, project: Option<&str>, digest: Digest) {
+        let wheel = Wheel {
+            file: file.to_owned(),
+            project: project.map(str::to_owned),
+            digest,
+            was_unpacked: false,
+        };
+        self.given.insert(file.to_owned(), wheel);
     }
 }
 
@@ -169,4 +236,11 @@ enum Found {
     InWheelhouse(bool),
     Provider(Option<String>),
     RunHere,
+    NotUnpacked,
+}
+
+impl From<Option<Bytes>> for Found {
+    fn from(unpacked: Option<Bytes>) -> Self {
+        unpacked.map_or(Self::NotUnpacked, Self::Contents)
+    }
 }

@@ -40,6 +40,7 @@ use crate::package_budget::PackageBudget;
 use crate::package_budget::Place;
 use crate::package_budget::Wanted;
 use crate::process::ChildProcess;
+use crate::unpacker::Wheel;
 
 /// Longest reason why packages cannot be installed.
 const LONGEST_REASON: ByteSize = ByteSize::kib(64);
@@ -59,6 +60,8 @@ pub enum ZygoteSource {
         packages: Packages,
         limits: InstallLimits,
         budget: Arc<PackageBudget>,
+        /// Takes the wheels that it had to unpack itself.
+        unpacker: mpsc::Sender<Wheel>,
     },
 }
 
@@ -127,6 +130,8 @@ pub struct Started {
     pub inherited: ByteSize,
     /// How long that took.
     pub took: Duration,
+    /// The wheels that it unpacked itself.
+    pub wheels: Vec<Wheel>,
 }
 
 impl ZygoteSource {
@@ -173,6 +178,16 @@ impl ZygoteSource {
         let Place { permit, wanted } = place.ok_or(Down::Stopped)?;
         process.keep(Some(permit));
         Ok(Some(wanted))
+    }
+
+    /// Has wheels unpacked for the zygotes to come, when there is time.
+    pub fn unpack(&self, wheels: Vec<Wheel>) {
+        if let Self::Fork { unpacker, .. } = self {
+            for wheel in wheels {
+                // If too many wait, or none is unpacked, the next zygote will do it itself, too.
+                let _ = unpacker.try_send(wheel);
+            }
+        }
     }
 
     /// Whether it brings zygotes with packages.
@@ -225,6 +240,7 @@ impl ZygoteSource {
             }
         };
         let control = Control::new(control).map_err(Down::Control)?;
+        let mut wheels = Vec::new();
         loop {
             let event = tokio::select! {
                 // A zygote that cannot install says why before it ends.
@@ -233,7 +249,10 @@ impl ZygoteSource {
                 still_installing = install_step(&mut installation) => {
                     match still_installing? {
                         Installing::GoesOn => {}
-                        Installing::Done => installation = None,
+                        Installing::Done => {
+                            let done = installation.take();
+                            wheels = done.map_or_else(Vec::new, |(_, broker)| broker.wheels());
+                        }
                         Installing::OutOfMemory => {
                             let limits = limited.map(|(_, limits)| limits);
                             return Err(limits.map_or(Down::Protocol, |limits| limits.too_much_memory()));
@@ -269,6 +288,7 @@ impl ZygoteSource {
                 watch: limited.map(|(watch, _)| watch),
                 inherited,
                 took: began.elapsed(),
+                wheels,
             });
         }
     }
