@@ -176,6 +176,7 @@ declare module "ext:core/ops" {
   ): Uint8Array;
   function op_faas_set_alarm(after: number, interval: number): void;
   function op_faas_take_alarm(): boolean;
+  function op_faas_unpacked(isOfDistribution: boolean, file: string): Uint8Array;
   function op_faas_now(): number;
   function op_faas_original_position(line: number, column: number, into: Uint32Array): boolean;
   function op_faas_in_wheelhouse(name: string): boolean;

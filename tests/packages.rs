@@ -492,6 +492,59 @@ fn the_most_used_package_sets_are_prepared_again_after_a_restart() {
 }
 
 #[test]
+fn a_wheel_is_unpacked_and_compiled_once_and_only_that_very_wheel_is_given_what_was_made_of_it() {
+    let (workspace, wheelhouse) = (Scratch::new("unpacked"), tempfile::tempdir().unwrap());
+    let start = || {
+        Server::start_python(&[
+            ("FAAS_WHEELHOUSE", wheelhouse.path().to_str().unwrap()),
+            ("FAAS_WORKSPACE", workspace.path()),
+        ])
+    };
+    let fails = "def fail():\n    raise ValueError('here')\n";
+    let code = "import os, thing, importlib.metadata as m\n\
+        print(thing.x, os.path.exists(thing.__cached__), m.distribution('thing').read_text('INSTALLER'))\n\
+        thing.fail()";
+    let prints_of = |server: &Server, expected: &str| {
+        let answer = server.python(code);
+        assert_eq!(answer.stdout(), expected, "{}", answer.stderr());
+        let line = "File \"/lib/python3.14/site-packages/thing.py\", line 3, in fail\n    raise ValueError";
+        assert!(answer.stderr().contains(line), "{}", answer.stderr());
+    };
+    make_wheel(wheelhouse.path(), "thing", &format!("x = 1\n{fails}"), 0);
+    let server = start();
+    prints_of(&server, "1 False micropip\n");
+    let unpacked = "unpacked a wheel ahead";
+    eventually("it is unpacked", || server.lines_with(unpacked).len() == 1);
+    drop(server);
+
+    let server = start();
+    prints_of(&server, "1 True micropip\n");
+    drop(server);
+
+    // Another wheel of the same name.
+    make_wheel(wheelhouse.path(), "thing", &format!("x = 2\n{fails}"), 0);
+    let server = start();
+    prints_of(&server, "2 False micropip\n");
+    eventually("it is unpacked, too", || {
+        server.lines_with(unpacked).len() == 1
+    });
+    drop(server);
+
+    // What was damaged is not used, nor is what names something else.
+    let cache = std::path::Path::new(workspace.path()).join("packages");
+    for file in walk(&cache.join("sha256")) {
+        std::fs::write(file, "damaged").unwrap();
+    }
+    let server = start();
+    prints_of(&server, "2 False micropip\n");
+    drop(server);
+    for file in walk(&cache.join("unpacked")) {
+        std::fs::write(file, [0xff; 64]).unwrap();
+    }
+    prints_of(&start(), "2 False micropip\n");
+}
+
+#[test]
 fn a_killed_package_zygote_is_replaced() {
     let server = Server::start_python(&[
         ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),

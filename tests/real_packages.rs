@@ -12,6 +12,7 @@ use serde_json::json;
 use common::Answer;
 use common::Server;
 use common::index::wheels;
+use common::scratch::Scratch;
 
 /// What `make test` fetched.
 fn distribution() -> PathBuf {
@@ -560,8 +561,12 @@ fn a_set_whose_wheel_is_missing_is_refused_and_installed_when_the_source_has_it(
             std::fs::copy(&path, directory.path().join(&name)).unwrap();
         }
     }
-    let server =
-        Server::start_python(&[("FAAS_PYODIDE_PACKAGES", directory.path().to_str().unwrap())]);
+    // Another test may have left the wheel unpacked in the usual one.
+    let workspace = Scratch::new("missing-wheel");
+    let server = Server::start_python(&[
+        ("FAAS_PYODIDE_PACKAGES", directory.path().to_str().unwrap()),
+        ("FAAS_WORKSPACE", workspace.path()),
+    ]);
     let request = json!({ "code": "import regex\nprint(regex.sub(r'\\p{L}', 'x', 'aé1'))", "packages": ["regex"] });
     let refused = server.run(request.clone());
     assert_eq!(refused.outcome(), "error");

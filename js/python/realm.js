@@ -31,6 +31,7 @@ import {
   op_faas_sleep,
   op_faas_stop_requested,
   op_faas_take_alarm,
+  op_faas_unpacked,
   op_faas_write,
 } from "ext:core/ops";
 import { createRandom } from "ext:faas_python/random.js";
@@ -204,6 +205,9 @@ const host = {
   sleep: (milliseconds) => op_faas_sleep(milliseconds),
   stopRequested: () => op_faas_stop_requested(),
   takeAlarm: () => op_faas_take_alarm(),
+  // Empty if there is nothing.
+  /** @type {(isOfDistribution: boolean, file: string) => Uint8Array} */
+  unpacked: (isOfDistribution, file) => op_faas_unpacked(isOfDistribution, file),
   wait,
   /** @type {(descriptor: number, bytes: Uint8Array) => void} */
   write: (descriptor, bytes) => op_faas_write(descriptor, bytes),

@@ -66,6 +66,8 @@ pub enum PackageReply {
     Provider(Option<String>),
     /// The program is to run with what there is.
     RunHere,
+    /// Nothing was made ahead of a wheel.
+    NotUnpacked,
 }
 
 /// Discards output: the host while a zygote boots and warms up.
@@ -362,9 +364,27 @@ pub fn op_faas_package(
     };
     match ask(&state, request)? {
         PackageReply::Contents(contents) => Ok(contents.into()),
-        PackageReply::InWheelhouse(_) | PackageReply::Provider(_) | PackageReply::RunHere => {
-            Err(other_answer())
-        }
+        _ => Err(other_answer()),
+    }
+}
+
+/// Asks the supervisor for what was made ahead of a wheel: one of the distribution, or one that this process
+/// got. Empty if there is nothing.
+#[op2]
+pub fn op_faas_unpacked(
+    state: Rc<RefCell<OpState>>,
+    is_of_distribution: bool,
+    #[string] file: String,
+) -> Result<Uint8Array, JsErrorBox> {
+    let file = file.as_str();
+    let request = match is_of_distribution {
+        true => PackageRequest::UnpackedDistribution { file },
+        false => PackageRequest::UnpackedFile { file },
+    };
+    match ask(&state, request)? {
+        PackageReply::Contents(contents) => Ok(contents.into()),
+        PackageReply::NotUnpacked => Ok(Vec::new().into()),
+        _ => Err(other_answer()),
     }
 }
 
@@ -376,9 +396,7 @@ pub fn op_faas_in_wheelhouse(
 ) -> Result<bool, JsErrorBox> {
     match ask(&state, PackageRequest::InWheelhouse { name: &name })? {
         PackageReply::InWheelhouse(there) => Ok(there),
-        PackageReply::Contents(_) | PackageReply::Provider(_) | PackageReply::RunHere => {
-            Err(other_answer())
-        }
+        _ => Err(other_answer()),
     }
 }
 
@@ -391,9 +409,7 @@ pub fn op_faas_provider(
 ) -> Result<Option<String>, JsErrorBox> {
     match ask(&state, PackageRequest::Provider { module: &module })? {
         PackageReply::Provider(package) => Ok(package),
-        PackageReply::Contents(_) | PackageReply::InWheelhouse(_) | PackageReply::RunHere => {
-            Err(other_answer())
-        }
+        _ => Err(other_answer()),
     }
 }
 
@@ -406,9 +422,7 @@ pub fn op_faas_imports(
 ) -> Result<(), JsErrorBox> {
     match ask(&state, PackageRequest::Imports { modules: &modules })? {
         PackageReply::RunHere => Ok(()),
-        PackageReply::Contents(_) | PackageReply::InWheelhouse(_) | PackageReply::Provider(_) => {
-            Err(other_answer())
-        }
+        _ => Err(other_answer()),
     }
 }
 

@@ -69,6 +69,7 @@ deno_core::extension!(
         host::op_faas_sleep,
         host::op_faas_stop_requested,
         host::op_faas_take_alarm,
+        host::op_faas_unpacked,
         host::op_faas_write,
     ],
     esm_entry_point = "ext:faas_python/realm.js",

@@ -118,6 +118,22 @@ impl Files {
         self.flights.join(key, work).await
     }
 
+    /// A file of the cache with this digest; `None` if it is not there, damaged, or larger than `room`.
+    pub async fn cached(&self, digest: Digest, room: u64) -> Result<Option<Bytes>, PackageError> {
+        let Some(size) = self.store.size(digest).await? else {
+            return Ok(None);
+        };
+        if size > room {
+            return Ok(None);
+        }
+        if let Some(held) = self.held(digest) {
+            return Ok(Some(held));
+        }
+        let share = self.share(size).await;
+        let bytes = self.store.get(digest).await?;
+        Ok(bytes.map(|bytes| self.hold(digest, bytes, share)))
+    }
+
     async fn read_local(&self, file: LocalFile, room: u64) -> Result<Bytes, PackageError> {
         let path = file.path.clone();
         let size = blocking(move || std::fs::metadata(path)).await?;

@@ -11,6 +11,7 @@
 //! | `sources`: `wheelhouse`, `distribution` + `lock`, `index` + `parse` + `listing` | who answers |
 //! | `http`, `hosts`, `remote`, `retry` | asking over the network |
 //! | `files`, `flight`, `store`, `weighted` | fetching a file once and keeping it |
+//! | `unpacked` | what was made of wheels |
 
 mod digest;
 mod distribution;
@@ -33,6 +34,7 @@ mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
+mod unpacked;
 mod version;
 mod weighted;
 mod wheelhouse;
@@ -153,6 +155,42 @@ impl Packages {
     /// Any [`PackageError`]; [`PackageError::NotFound`] if the lock does not name it.
     pub async fn distribution_file(&self, file: &str) -> Result<Bytes, PackageError> {
         self.sources()?.distribution_file(file, self.room).await
+    }
+
+    /// What a file of Pyodide's distribution must be.
+    ///
+    /// # Errors
+    /// As [`Self::distribution_file`].
+    pub fn distribution_digest(&self, file: &str) -> Result<Digest, PackageError> {
+        self.sources()?.distribution_digest(file)
+    }
+
+    /// What was made of the wheel with this digest, if it is there and there is room for it.
+    ///
+    /// # Errors
+    /// [`PackageError::Disabled`], or one of the cache.
+    pub async fn unpacked(&self, wheel: Digest) -> Result<Option<Bytes>, PackageError> {
+        self.sources()?.unpacked().get(wheel, self.room).await
+    }
+
+    /// Keeps what was made of the wheel with this digest, for whoever installs that wheel.
+    ///
+    /// # Errors
+    /// As [`Self::unpacked`].
+    pub async fn keep_unpacked(
+        &self,
+        wheel: Digest,
+        pieces: Vec<Vec<u8>>,
+    ) -> Result<(), PackageError> {
+        self.sources()?.unpacked().keep(wheel, pieces).await
+    }
+
+    /// The digest of a file, which takes some ms.
+    ///
+    /// # Errors
+    /// When this process ends.
+    pub async fn digest_of(contents: Bytes) -> Result<Digest, PackageError> {
+        blocking(move || Digest::of(&contents)).await
     }
 
     /// The normalised names of the distribution's packages that are allowed, in order.

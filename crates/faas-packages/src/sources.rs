@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::digest::Digest;
 use super::distribution::Distribution;
 use super::distribution::read_lock;
 use super::error::OpenError;
@@ -26,6 +27,7 @@ use super::settings::WantedVersion;
 use super::stats::Counters;
 use super::stats::PackageStats;
 use super::store::Store;
+use super::unpacked::Unpacked;
 use super::version::VersionRange;
 use super::wheelhouse::Wheelhouse;
 
@@ -35,6 +37,7 @@ pub struct Sources {
     distribution: Option<Distribution>,
     index: Option<Index>,
     files: Files,
+    unpacked: Unpacked,
     /// Versions that are wanted.
     ranges: HashMap<ProjectName, VersionRange>,
     /// Knows which project provides which module, even without a distribution.
@@ -87,12 +90,19 @@ impl Sources {
             path: cache.clone(),
             source,
         })?;
+        let files = Files::new(http, Arc::new(store), counters, settings.max_file_bytes);
+        let unpacked = Unpacked::open(cache, &settings.bundled_lock, files.clone());
+        let unpacked = unpacked.map_err(|source| OpenError::Cache {
+            path: cache.clone(),
+            source,
+        })?;
         Ok(Self {
             policy,
             wheelhouse,
             distribution,
             index,
-            files: Files::new(http, Arc::new(store), counters, settings.max_file_bytes),
+            files,
+            unpacked,
             ranges,
             bundled_lock,
         })
@@ -223,6 +233,17 @@ impl Sources {
         let (project, sha256) = distribution.locked(file)?;
         self.policy.check(project)?;
         distribution.read(file, sha256, &self.files, room).await
+    }
+
+    pub fn distribution_digest(&self, file: &str) -> Result<Digest, PackageError> {
+        let distribution = self.distribution.as_ref().ok_or_else(no_distribution)?;
+        let (project, sha256) = distribution.locked(file)?;
+        self.policy.check(project)?;
+        Ok(sha256)
+    }
+
+    pub fn unpacked(&self) -> &Unpacked {
+        &self.unpacked
     }
 
     /// The files of these projects and of all that they need, by project.

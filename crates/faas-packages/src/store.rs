@@ -200,6 +200,13 @@ pub struct Incoming {
     pub bytes: u64,
 }
 
+impl Incoming {
+    /// The digest of what has come so far.
+    pub fn digest(&self) -> Digest {
+        Digest::finish(self.hasher.clone())
+    }
+}
+
 impl Sink for Incoming {
     async fn restart(&mut self) -> io::Result<()> {
         self.hasher = Sha256::new();

@@ -31,6 +31,7 @@ mod stats;
 mod status;
 mod time_limit;
 mod totals;
+mod unpacker;
 mod used_sets;
 mod waiting;
 mod zygote;
@@ -50,6 +51,7 @@ use faas_protocol::Task;
 use faas_protocol::ZygoteOptions;
 use faas_telemetry::Metrics;
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -65,6 +67,8 @@ use launcher::Launcher;
 use package_pools::PackagePools;
 use progress::Progress;
 use sandbox::SandboxError;
+use unpacker::Unpacker;
+use unpacker::Wheel;
 use used_sets::UsedSets;
 use waiting::NotTaken;
 use waiting::Taken;
@@ -126,6 +130,8 @@ pub struct Pool {
     used_sets: Option<Arc<UsedSets>>,
     prepared_sets: usize,
     install_limits: InstallLimits,
+    /// Takes wheels to be unpacked ahead.
+    unpacker: mpsc::Sender<Wheel>,
     /// A permit per request that may wait for its packages.
     waiting_for_packages: Semaphore,
     packages: Packages,
@@ -220,12 +226,29 @@ impl Pool {
             resources.keepers.spawn(keep);
             used_sets
         });
-        let bases = settings.zygotes.into_iter().map(open).collect();
+        let admission = Admission::new(settings.workers, settings.queue);
+        let memory = settings.zygotes.iter().map(|zygote| zygote.memory).max();
+        let bases: BTreeMap<_, _> = settings.zygotes.into_iter().map(open).collect();
+        let (unpacker, wheels) = mpsc::channel(unpacker::MOST_WAITING);
+        if let Some(base) = bases.get(&Runtime::Python) {
+            let unpacker = Unpacker {
+                packages: packages.clone(),
+                base: base.clone(),
+                admission: admission.clone(),
+                memory: memory.unwrap_or_default(),
+            };
+            let stop = resources.stop.clone();
+            let unpack = unpacker.run(wheels);
+            resources.keepers.spawn(async move {
+                stop.run_until_cancelled(unpack).await;
+            });
+        }
         Ok(Arc::new(Self {
-            admission: Admission::new(settings.workers, settings.queue),
+            admission,
             bases,
             package_pools,
             used_sets,
+            unpacker,
             prepared_sets: settings.prepared_sets.min(capacity),
             install_limits: InstallLimits {
                 memory: settings.package_memory,
@@ -385,6 +408,7 @@ impl Pool {
                 packages: self.packages.clone(),
                 limits: self.install_limits,
                 budget: self.package_pools.budget.clone(),
+                unpacker: self.unpacker.clone(),
             };
             let size = ShelfSize {
                 min: 1,

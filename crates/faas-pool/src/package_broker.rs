@@ -1,8 +1,10 @@
 //! Answers what sandboxes ask about packages.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use faas_packages::Digest;
 use faas_packages::PackageError;
 use faas_packages::Packages;
 use faas_protocol::ByteSize;
@@ -13,7 +15,10 @@ use faas_protocol::is_file_name;
 use super::job_socket::JobSocket;
 use super::progress::Progress;
 use super::sandbox::SandboxError;
+use super::unpacker::Wheel;
 
+/// How the file names of wheels end.
+const WHEEL: &str = ".whl";
 /// Most questions of one program: an import of everything asks for a few hundred.
 const MAX_QUESTIONS: u32 = 2000;
 /// Most modules that packages are looked for without being asked for. More than a set has room for.
@@ -24,12 +29,14 @@ const MAX_UNKNOWN: u32 = 100;
 /// Answers what one sandbox asks, and logs once what it was refused.
 pub struct PackageBroker {
     packages: Packages,
-    /// Where to say which files it is given.
+    /// Of a zygote: where to say which files it is given.
     progress: Option<Progress>,
     questions: u32,
     unknown: u32,
     refused: u32,
     first_refusal: Option<PackageError>,
+    /// The wheels that it was given packed, by their file names.
+    given: HashMap<String, Wheel>,
 }
 
 /// Why there is no answer.
@@ -60,7 +67,14 @@ impl PackageBroker {
             unknown: 0,
             refused: 0,
             first_refusal: None,
+            given: HashMap::new(),
         }
+    }
+
+    /// The wheels that it was given and had to unpack itself.
+    pub fn wheels(&self) -> Vec<Wheel> {
+        let packed = self.given.values().filter(|wheel| !wheel.was_unpacked);
+        packed.cloned().collect()
     }
 
     /// Finds the answer and sends it.
@@ -82,6 +96,7 @@ impl PackageBroker {
                 socket.send(&PackageAnswer::InWheelhouse(there)).await
             }
             Ok(Found::RunHere) => socket.send(&PackageAnswer::RunHere).await,
+            Ok(Found::NotUnpacked) => socket.send(&PackageAnswer::NotUnpacked).await,
             Ok(Found::Provider(package)) => {
                 let answer = PackageAnswer::Provider(package.as_deref());
                 socket.send(&answer).await
@@ -115,6 +130,8 @@ impl PackageBroker {
             | PackageRequest::File { .. }
             | PackageRequest::Provider { .. } => self.packages.has_index(),
             PackageRequest::DistributionFile { .. }
+            | PackageRequest::UnpackedDistribution { .. }
+            | PackageRequest::UnpackedFile { .. }
             | PackageRequest::InWheelhouse { .. }
             | PackageRequest::Imports { .. } => false,
         };
@@ -128,6 +145,12 @@ impl PackageBroker {
         );
         self.unknown += u32::from(asks_index && is_unknown);
         found
+    }
+
+    /// Whether it is given wheels unpacked. They take more memory, and what a program may have must not
+    /// depend on what was unpacked before.
+    fn takes_unpacked(&self) -> bool {
+        self.progress.is_some()
     }
 
     /// Gets a file, and says so to those who wait for it.
@@ -145,7 +168,7 @@ impl PackageBroker {
         contents
     }
 
-    async fn look_up(&self, request: PackageRequest<'_>) -> Result<Found, PackageError> {
+    async fn look_up(&mut self, request: PackageRequest<'_>) -> Result<Found, PackageError> {
         let packages = &self.packages;
         Ok(match request {
             PackageRequest::Project { name } => {
@@ -153,11 +176,41 @@ impl PackageBroker {
                 Found::Contents(Bytes::from_owner(answer))
             }
             PackageRequest::File { project, file } => {
-                Found::Contents(self.get(file, packages.file(project, file)).await?)
+                let contents = self.get(file, packages.file(project, file)).await?;
+                if self.takes_unpacked() && file.ends_with(WHEEL) {
+                    let digest = Packages::digest_of(contents.clone()).await?;
+                    self.give(file, Some(project), digest);
+                }
+                Found::Contents(contents)
             }
             PackageRequest::DistributionFile { file } => {
-                Found::Contents(self.get(file, packages.distribution_file(file)).await?)
+                let contents = self.get(file, packages.distribution_file(file)).await?;
+                if self.takes_unpacked() && file.ends_with(WHEEL) {
+                    let digest = packages.distribution_digest(file)?;
+                    self.give(file, None, digest);
+                }
+                Found::Contents(contents)
             }
+            PackageRequest::UnpackedDistribution { .. } if !self.takes_unpacked() => {
+                Found::NotUnpacked
+            }
+            PackageRequest::UnpackedDistribution { file } => {
+                let wheel = packages.distribution_digest(file)?;
+                let unpacked = unpacked(packages, wheel).await;
+                if let (Some(progress), Some(bytes)) = (&self.progress, &unpacked) {
+                    progress.fetch(file);
+                    progress.fetched(Some(bytes.len() as u64));
+                }
+                unpacked.into()
+            }
+            PackageRequest::UnpackedFile { file } => match self.given.get_mut(file) {
+                Some(wheel) => {
+                    let unpacked = unpacked(packages, wheel.digest).await;
+                    wheel.was_unpacked = unpacked.is_some();
+                    unpacked.into()
+                }
+                None => Found::NotUnpacked,
+            },
             PackageRequest::InWheelhouse { name } => {
                 Found::InWheelhouse(packages.in_wheelhouse(name).await?)
             }
@@ -167,6 +220,27 @@ impl PackageBroker {
             // Those that lead elsewhere are not answered (see `execution`).
             PackageRequest::Imports { .. } => Found::RunHere,
         })
+    }
+}
+
+/// What was made ahead of a wheel. A cache that fails has nothing.
+async fn unpacked(packages: &Packages, wheel: Digest) -> Option<Bytes> {
+    let unpacked = packages.unpacked(wheel).await;
+    unpacked.unwrap_or_else(|error| {
+        tracing::warn!(%wheel, error = error.in_full(), "cannot read an unpacked wheel");
+        None
+    })
+}
+
+impl PackageBroker {
+    fn give(&mut self, file: &str, project: Option<&str>, digest: Digest) {
+        let wheel = Wheel {
+            file: file.to_owned(),
+            project: project.map(str::to_owned),
+            digest,
+            was_unpacked: false,
+        };
+        self.given.insert(file.to_owned(), wheel);
     }
 }
 
@@ -189,4 +263,11 @@ enum Found {
     InWheelhouse(bool),
     Provider(Option<String>),
     RunHere,
+    NotUnpacked,
+}
+
+impl From<Option<Bytes>> for Found {
+    fn from(unpacked: Option<Bytes>) -> Self {
+        unpacked.map_or(Self::NotUnpacked, Self::Contents)
+    }
 }

@@ -78,7 +78,10 @@ impl UsedSets {
             return;
         }
         if counts.uses.len() >= MAX_SETS
-            && let Some(least) = counts.uses.iter().min_by(|one, other| one.1.total_cmp(other.1))
+            && let Some(least) = counts
+                .uses
+                .iter()
+                .min_by(|one, other| one.1.total_cmp(other.1))
         {
             let least = least.0.clone();
             counts.uses.remove(&least);

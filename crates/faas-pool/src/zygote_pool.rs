@@ -76,6 +76,7 @@ impl ZygotePool {
             instances: resources.instances.clone(),
             fork_requests: inbox,
             has_served: false,
+            wheels: Vec::new(),
             stop: pool.stop.clone(),
         };
         resources.keepers.spawn(keeper.run());

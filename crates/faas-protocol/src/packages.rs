@@ -12,6 +12,10 @@ pub enum PackageRequest<'a> {
     File { project: &'a str, file: &'a str },
     /// A file of Pyodide's distribution.
     DistributionFile { file: &'a str },
+    /// What was made ahead of a wheel of Pyodide's distribution: its files, Python's compiled (js/python/unpack.py).
+    UnpackedDistribution { file: &'a str },
+    /// The same of a wheel that this process got by [`Self::File`].
+    UnpackedFile { file: &'a str },
     /// Whether the local wheels have a project.
     InWheelhouse { name: &'a str },
     /// The package that provides a module.
@@ -24,8 +28,8 @@ pub enum PackageRequest<'a> {
 /// Supervisor → sandbox: the answer to a [`PackageRequest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PackageAnswer<'a> {
-    /// To [`PackageRequest::Project`], [`PackageRequest::File`] and
-    /// [`PackageRequest::DistributionFile`].
+    /// To [`PackageRequest::Project`], [`PackageRequest::File`], [`PackageRequest::DistributionFile`] and,
+    /// if there is something, [`PackageRequest::UnpackedDistribution`] and [`PackageRequest::UnpackedFile`].
     Contents(#[serde(borrow)] &'a [u8]),
     /// To [`PackageRequest::InWheelhouse`].
     InWheelhouse(bool),
@@ -33,6 +37,8 @@ pub enum PackageAnswer<'a> {
     Provider(Option<&'a str>),
     /// To [`PackageRequest::Imports`]: the program is to run here, with what there is.
     RunHere,
+    /// To [`PackageRequest::UnpackedDistribution`] and [`PackageRequest::UnpackedFile`]: there is nothing.
+    NotUnpacked,
     /// To any: why not, as a sentence for the program.
     Refused(&'a str),
 }

@@ -29,6 +29,7 @@ use super::shelf::Refill;
 use super::shelf::Shelf;
 use super::status::Booted;
 use super::status::ZygoteStatus;
+use super::unpacker::Wheel;
 use control::Control;
 use control::Pending;
 use fork_failures::ForkFailures;
@@ -76,6 +77,8 @@ pub struct Keeper {
     pub fork_requests: mpsc::Receiver<ForkRequest>,
     /// Whether it ever brought a sandbox.
     pub has_served: bool,
+    /// Wheels that its zygote unpacked, to be unpacked ahead for the next one.
+    pub wheels: Vec<Wheel>,
     pub stop: CancellationToken,
 }
 
@@ -212,7 +215,9 @@ impl Keeper {
             watch,
             inherited,
             took,
+            wheels,
         } = started;
+        self.wheels = wheels;
         self.meter.booted(took);
         let wanted = self.source.place(&mut process, &self.stop).await?;
         tracing::info!(
@@ -300,6 +305,7 @@ impl Keeper {
                     let event = event?;
                     if event == ZygoteEvent::WarmedUp {
                         self.warmed_up(process)?;
+                        self.source.unpack(std::mem::take(&mut self.wheels));
                         answers_within = ANSWERS_WITHIN;
                         continue;
                     }
@@ -419,6 +425,7 @@ pub async fn serve_liar(
                 cpu: READY_WITHIN,
             },
             budget: Arc::new(PackageBudget::new(1, ByteSize::mib(1))),
+            unpacker: mpsc::channel(1).0,
         },
         boot_within: READY_WITHIN,
         largest_payload: ByteSize::kib(1),
@@ -436,6 +443,7 @@ pub async fn serve_liar(
         instances: Arc::new(Semaphore::new(sandboxes)),
         fork_requests,
         has_served: false,
+        wheels: Vec::new(),
         stop: CancellationToken::new(),
     };
     let process = ChildProcess::adopt(pid, None).unwrap();

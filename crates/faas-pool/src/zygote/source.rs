@@ -42,6 +42,7 @@ use crate::package_budget::Wanted;
 use crate::process::ChildProcess;
 use crate::progress::InstallStage;
 use crate::progress::Progress;
+use crate::unpacker::Wheel;
 
 /// Longest reason why packages cannot be installed.
 const LONGEST_REASON: ByteSize = ByteSize::kib(64);
@@ -62,6 +63,8 @@ pub enum ZygoteSource {
         packages: Packages,
         limits: InstallLimits,
         budget: Arc<PackageBudget>,
+        /// Takes the wheels that it had to unpack itself.
+        unpacker: mpsc::Sender<Wheel>,
     },
 }
 
@@ -130,6 +133,8 @@ pub struct Started {
     pub inherited: ByteSize,
     /// How long that took.
     pub took: Duration,
+    /// The wheels that it unpacked itself.
+    pub wheels: Vec<Wheel>,
 }
 
 impl ZygoteSource {
@@ -193,6 +198,16 @@ impl ZygoteSource {
         }
     }
 
+    /// Has wheels unpacked for the zygotes to come, when there is time.
+    pub fn unpack(&self, wheels: Vec<Wheel>) {
+        if let Self::Fork { unpacker, .. } = self {
+            for wheel in wheels {
+                // If too many wait, or none is unpacked, the next zygote will do it itself, too.
+                let _ = unpacker.try_send(wheel);
+            }
+        }
+    }
+
     /// Whether it brings zygotes with packages.
     pub fn is_fork(&self) -> bool {
         matches!(self, Self::Fork { .. })
@@ -244,6 +259,7 @@ impl ZygoteSource {
             }
         };
         let control = Control::new(control).map_err(Down::Control)?;
+        let mut wheels = Vec::new();
         loop {
             let event = tokio::select! {
                 // A zygote that cannot install says why before it ends.
@@ -252,7 +268,10 @@ impl ZygoteSource {
                 still_installing = install_step(&mut installation) => {
                     match still_installing? {
                         Installing::GoesOn => {}
-                        Installing::Done => installation = None,
+                        Installing::Done => {
+                            let done = installation.take();
+                            wheels = done.map_or_else(Vec::new, |(_, broker)| broker.wheels());
+                        }
                         Installing::OutOfMemory => {
                             let limits = limited.map(|(_, limits)| limits);
                             return Err(limits.map_or(Down::Protocol, |limits| limits.too_much_memory()));
@@ -288,6 +307,7 @@ impl ZygoteSource {
                 watch: limited.map(|(watch, _)| watch),
                 inherited,
                 took: began.elapsed(),
+                wheels,
             });
         }
     }

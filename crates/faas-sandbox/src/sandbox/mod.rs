@@ -63,6 +63,7 @@ impl Host for SocketHost {
                 Ok(PackageReply::Provider(package.map(str::to_owned)))
             }
             Ok(PackageAnswer::RunHere) => Ok(PackageReply::RunHere),
+            Ok(PackageAnswer::NotUnpacked) => Ok(PackageReply::NotUnpacked),
             Ok(PackageAnswer::Refused(reason)) => Err(reason.to_owned()),
             Err(error) => Err(error.to_string()),
         }
