@@ -97,6 +97,7 @@ pyodide.registerJsModule("_faas_host", {
   pbkdf2: host.pbkdf2,
   provider: host.provider,
   pump: host.pump,
+  put_file: host.putFile,
   represent: host.represent,
   represent_bytes: host.representBytes,
   scrypt: host.scrypt,

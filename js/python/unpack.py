@@ -43,7 +43,7 @@ def put(contents):
 
 def hand_back(piece):
     global pieces
-    _faas_host.put_file(str(pieces), None, to_js(memoryview(piece)))
+    _faas_host.put_file(str(pieces), to_js(memoryview(piece)))
     pieces += 1
 
 
