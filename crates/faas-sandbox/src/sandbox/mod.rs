@@ -120,7 +120,8 @@ pub fn rehearse(
         code,
         input: None,
         invocation: &Invocation::default(),
-        auto_install: false,
+        // So that what looks at a program's imports is compiled; nobody is asked (`Silent`).
+        auto_install: true,
         files: &[],
         files_limit: ByteSize::default(),
         memory_limit: ByteSize::bytes(u64::MAX),
