@@ -95,7 +95,7 @@ pub struct Settings {
           default_value = "2097152", value_parser = bytes(1..=1 << 28))]
     pub max_return_bytes: ByteSize,
 
-    /// Total size of the files that an execution may return, in bytes
+    /// Total size of the files and results that an execution may return, in bytes
     #[arg(long, env = "FAAS_MAX_FILES_BYTES", value_name = "FAAS_MAX_FILES_BYTES",
           default_value = "8388608", value_parser = bytes(0..=1 << 30))]
     pub max_files_bytes: ByteSize,
