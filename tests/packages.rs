@@ -23,13 +23,6 @@ use common::scratch::Scratch;
 /// Names of package sets are told only to callers who have a token.
 const TOKEN: &str = "correct-horse-battery-staple";
 
-fn with_index(index: &Index, workspace: &Scratch) -> Server {
-    Server::start_python(&[
-        ("FAAS_PACKAGE_INDEX", &index.address),
-        ("FAAS_WORKSPACE", workspace.path()),
-    ])
-}
-
 /// One server for all tests that only need packages to be there.
 fn with_wheelhouse() -> &'static Server {
     static SERVER: LazyLock<Server> =
@@ -52,7 +45,7 @@ const STEM: &str =
 #[test]
 fn micropip_installs_from_an_index_and_the_cache_keeps_it() {
     let (index, workspace) = (Index::start(Trouble::None), Scratch::new("index"));
-    let server = with_index(&index, &workspace);
+    let server = index.server(&workspace);
     prints(&install(&server, "'snowballstemmer'", STEM), "run\n");
     prints(&install(&server, "'snowballstemmer==3.1.1'", STEM), "run\n");
     prints(
@@ -66,7 +59,7 @@ print(dateutil.parser.parse('2024-02-29').day, networkx.path_graph(3).number_of_
     );
     assert_eq!(index.hits_of("/files/snowballstemmer"), 1);
     drop(server);
-    let server = with_index(&index, &workspace);
+    let server = index.server(&workspace);
     prints(&install(&server, "'snowballstemmer'", STEM), "run\n");
     assert_eq!(
         index.hits_of("/files/snowballstemmer"),
@@ -79,7 +72,7 @@ print(dateutil.parser.parse('2024-02-29').day, networkx.path_graph(3).number_of_
 fn an_index_that_answers_in_html_or_redirects_works() {
     for trouble in [Trouble::Html, Trouble::Redirects] {
         let (index, workspace) = (Index::start(trouble), Scratch::new("html"));
-        let server = with_index(&index, &workspace);
+        let server = index.server(&workspace);
         prints(&install(&server, "'snowballstemmer'", STEM), "run\n");
     }
 }
@@ -87,7 +80,7 @@ fn an_index_that_answers_in_html_or_redirects_works() {
 #[test]
 fn native_wheels_load() {
     let (index, workspace) = (Index::start(Trouble::None), Scratch::new("native"));
-    let server = with_index(&index, &workspace);
+    let server = index.server(&workspace);
     let code = "import msgpack, jiter
 from pydantic import BaseModel, ValidationError
 class Model(BaseModel):
@@ -122,7 +115,7 @@ fn a_failed_installation_is_a_python_exception_and_caches_nothing() {
         (Trouble::Cuts, "could not be reached"),
     ] {
         let (index, workspace) = (Index::start(trouble), Scratch::new("trouble"));
-        let server = with_index(&index, &workspace);
+        let server = index.server(&workspace);
         let answer = install(&server, "'six'", "print('installed')");
         assert_eq!((answer.outcome(), answer.stdout()), ("error", ""));
         assert!(answer.stderr().contains(part), "{}", answer.stderr());
@@ -155,7 +148,7 @@ fn walk(directory: &std::path::Path) -> Vec<String> {
 #[test]
 fn an_index_that_hangs_costs_only_the_time_limit_of_the_program() {
     let (index, workspace) = (Index::start(Trouble::Hangs), Scratch::new("hangs"));
-    let server = with_index(&index, &workspace);
+    let server = index.server(&workspace);
     let code = "print('begin')\nimport micropip\nawait micropip.install('six')";
     let answer = server.run(json!({ "code": code, "timeout": 2000 }));
     assert_eq!((answer.outcome(), answer.stdout()), ("timeout", "begin\n"));
@@ -264,7 +257,7 @@ fn auto_install_installs_the_imports_of_a_program() {
 #[test]
 fn a_set_of_packages_is_installed_once() {
     let (index, workspace) = (Index::start(Trouble::None), Scratch::new("sets"));
-    let server = with_index(&index, &workspace);
+    let server = index.server(&workspace);
     let code = "import msgpack, six\nprint(msgpack.packb(1), six.PY3)";
     let mut times = Vec::new();
     for packages in [
@@ -778,7 +771,7 @@ fn imports_find_a_zygote_with_their_packages_and_few_zygotes_serve_many_programs
 #[test]
 fn only_the_operators_own_sources_are_installed_without_being_asked_for() {
     let (index, workspace) = (Index::start(Trouble::None), Scratch::new("squatter"));
-    let server = with_index(&index, &workspace);
+    let server = index.server(&workspace);
     let answer = server.python("import snowballstemmer");
     assert!(
         answer

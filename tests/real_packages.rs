@@ -220,8 +220,8 @@ plt.plot(['u', 'v'], [1, 2]);",
     assert_eq!(
         parts[4]["elements"],
         json!([
-            { "label": "p", "angle": 90.0, "radius": 1.0 },
-            { "label": "q", "angle": 270.0, "radius": 1.0 },
+            { "label": "p", "angle": 90.0, "radius": 1 },
+            { "label": "q", "angle": 270.0, "radius": 1 },
         ])
     );
     let left = json!({ "label": "l", "min": 1, "first_quartile": 2.0, "median": 3.0,

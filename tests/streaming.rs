@@ -223,10 +223,7 @@ fn results_are_streamed_as_they_are_shown_behind_the_output_before_them() {
 #[test]
 fn a_program_that_waits_for_its_packages_says_how_far_they_are() {
     let (index, workspace) = (Index::start(Trouble::None), Scratch::new("progress"));
-    let server = Server::start_python(&[
-        ("FAAS_PACKAGE_INDEX", &index.address),
-        ("FAAS_WORKSPACE", workspace.path()),
-    ]);
+    let server = index.server(&workspace);
     let request = json!({ "code": "import rich\nprint('there')", "packages": ["rich"] });
     let events: Vec<_> = Events::of(&server, &request).collect();
     let names: Vec<&str> = events.iter().map(|(name, _)| name.as_str()).collect();
@@ -257,10 +254,7 @@ fn a_program_that_waits_for_its_packages_says_how_far_they_are() {
 #[test]
 fn packages_that_cannot_be_had_end_a_stream_with_an_answer_that_says_why() {
     let (index, workspace) = (Index::start(Trouble::None), Scratch::new("progress-none"));
-    let server = Server::start_python(&[
-        ("FAAS_PACKAGE_INDEX", &index.address),
-        ("FAAS_WORKSPACE", workspace.path()),
-    ]);
+    let server = index.server(&workspace);
     let request = json!({ "code": "1", "packages": ["no-such-project-anywhere"] });
     let events: Vec<_> = Events::of(&server, &request).collect();
     let (name, answer) = events.last().unwrap();

@@ -1,5 +1,8 @@
 // Boots Pyodide once per zygote and leaves behind the functions that run programs.
 
+import { createOutputFiles } from "boot:///output_files.mjs";
+import { limitStorage } from "boot:///storage.mjs";
+import { serveDistribution } from "boot:///wheels.mjs";
 import createPyodideModule from "pyodide:///pyodide.asm.mjs";
 
 const host = /** @type {import("./realm.js").Host} */ (globalThis.__faas);
@@ -105,8 +108,7 @@ pyodide.registerJsModule("_faas_host", {
   show: host.show,
   sleep: host.sleep,
   stop_requested: host.stopRequested,
-  // One a line.
-  take_failures: () => [...new Set(failures.splice(0))].join("\n"),
+  take_failures: serveDistribution(pyodide, host),
   take_alarm: host.takeAlarm,
   wait: host.wait,
 });
@@ -123,84 +125,6 @@ for (const wheel of boot.wheels) {
 for (const font of boot.fonts) {
   FS.mkdirTree("/usr/share/fonts");
   FS.writeFile(`/usr/share/fonts/${font}`, host.readFile(`fonts/${font}`));
-}
-
-// Files of the distribution, whose package loader knows names and would read them from a disk, and
-// would tell the program's output what it does.
-const { packageManager } = pyodide._api;
-packageManager.logStdout = () => {};
-// Why files could not be had since this was asked last: the loader goes on without them and says nothing.
-/** @type {string[]} */
-const failures = [];
-/** @type {(wanted: { normalizedName: string; name: string }) => Promise<Uint8Array>} */
-packageManager.downloadPackage = async ({ normalizedName, name }) => {
-  const entry = pyodide._api.lockfile_packages[normalizedName];
-  if (!entry) throw new Error(`the sandbox has no network; ask for ${name} by its name`);
-  try {
-    const ready = host.unpacked(true, entry.file_name);
-    const contents = ready.length > 0 ? ready : host.package("distribution", entry.file_name, "");
-    wheels.set(contents, ready.length > 0);
-    return contents;
-  } catch (error) {
-    failures.push(error instanceof Error ? error.message : String(error));
-    throw error;
-  }
-};
-
-// Files of the distribution, and whether they are wheels that were unpacked ahead (unpack.py).
-/** @type {WeakMap<Uint8Array, boolean>} */
-const wheels = new WeakMap();
-const loader = pyodide._api.package_loader;
-const unpack = loader.unpack_buffer;
-pyodide._api.package_loader = new Proxy(loader, {
-  get: (target, name) => (name === "unpack_buffer" ? { callKwargs: unpackWheel } : target[name]),
-});
-
-// Pyodide's own way to unpack an archive, but for wheels that were unpacked ahead.
-/** @type {(wanted: any) => any} */
-function unpackWheel(wanted) {
-  const {
-    buffer,
-    filename,
-    extract_dir: directory,
-    metadata,
-    calculate_dynlibs: isInstalled,
-  } = wanted;
-  let isReady = wheels.get(buffer);
-  let contents = buffer;
-  if (isReady === undefined && isInstalled && filename.endsWith(".whl")) {
-    contents = host.unpacked(false, filename);
-    isReady = contents.length > 0;
-  }
-  return isReady ? placeFiles(contents, directory, metadata) : unpack.callKwargs(wanted);
-}
-
-// Puts the files of a wheel where they belong; returns the paths of its native modules.
-/** @type {(contents: Uint8Array, directory: string, metadata: any) => string[]} */
-function placeFiles(contents, directory, metadata) {
-  const view = new DataView(contents.buffer, contents.byteOffset, contents.byteLength);
-  const end = contents.length - 4;
-  const list = contents.subarray(end - view.getUint32(end, true), end);
-  const { files, info, libraries } = JSON.parse(new TextDecoder().decode(list));
-  const made = new Set();
-  let offset = 0;
-  /** @type {(name: string, contents: Uint8Array | string) => void} */
-  const place = (name, contents) => {
-    const path = name.startsWith("/") ? name : `${directory}/${name}`;
-    const parent = path.slice(0, path.lastIndexOf("/"));
-    if (!made.has(parent)) FS.mkdirTree(parent);
-    made.add(parent);
-    // The file system keeps the very bytes, instead of copying them.
-    FS.writeFile(path, contents, { canOwn: true });
-  };
-  for (const [name, size] of files) {
-    place(name, contents.subarray(offset, offset + size));
-    offset += size;
-  }
-  // A dictionary of micropip's, or a map of the package loader's.
-  const entries = metadata.toJs ? metadata.toJs({ dict_converter: Array.from }) : metadata;
-  for (const [key, value] of entries) place(`${info}/${key}`, value);
-  return libraries.map((/** @type {string} */ name) => `${directory}/${name}`);
 }
 
 // A name with which the warnings module skips their frames, as it does those of the import system
@@ -222,13 +146,10 @@ const { warm_packages: warm } = pyodide.pyimport("_faas_packages");
 const { close_files: closeFiles } = pyodide.pyimport("_faas_ending");
 const { make_way: makeWay, refresh } = pyodide.pyimport("_faas_fresh");
 const reportStop = pyodide.pyimport("_faas_report").report_stop;
-const { settle, note } = pyodide.pyimport("_faas_settle");
+const { settle, settle_early: settleEarly } = pyodide.pyimport("_faas_settle");
 const check = pyodide.pyimport("_faas_check").check;
-// What a program leaves here is handed back with the answer.
-const OUTPUT_DIRECTORY = "/home/pyodide/output";
-const HOME = "/home/pyodide";
-FS.mkdirTree(OUTPUT_DIRECTORY);
-const storage = limitStorage();
+const handBackFiles = createOutputFiles(FS, host, say);
+const storage = limitStorage(FS);
 storage.setBase();
 const pythonVersion = runner.PYTHON_VERSION;
 stage("runner");
@@ -255,137 +176,6 @@ function makeImmortal(list) {
     const object = memory[item] >>> 2;
     if (memory[object] < MINIMUM) memory[object] = INITIAL;
   }
-}
-
-// Bounds what programs may put into files. Emscripten's MEMFS keeps them in memory of JavaScript's;
-// its files grow by being written or truncated (to more).
-function limitStorage() {
-  const { MEMFS } = FS.filesystems;
-  // Emscripten's numbers.
-  const ENOMEM = 48;
-  const ENOSPC = 51;
-  let base = 0;
-  let used = 0;
-  let limit = Infinity;
-
-  /** @type {(node: any) => number} */
-  function measure(node) {
-    if (!FS.isDir(node.mode)) return node.usedBytes ?? 0;
-    let bytes = 0;
-    for (const child of Object.values(node.contents)) {
-      if (!FS.isMountpoint(child)) bytes += measure(child);
-    }
-    return bytes;
-  }
-
-  // Files that are gone are not counted off one by one: all are counted anew when it matters.
-  /** @type {(bytes: number) => void} */
-  function claim(bytes) {
-    if (used + bytes <= limit) {
-      used += bytes;
-      return;
-    }
-    used = measure(FS.root) - base;
-    if (used + bytes > limit) throw new FS.ErrnoError(ENOSPC);
-    used += bytes;
-  }
-
-  // An exception that is none of the file system's would go through Python's code and leave it broken.
-  /** @type {<T>(grow: () => T) => T} */
-  function orNoMemory(grow) {
-    try {
-      return grow();
-    } catch (error) {
-      if (error instanceof RangeError) throw new FS.ErrnoError(ENOMEM);
-      throw error;
-    }
-  }
-
-  const operations = MEMFS.ops_table.file.stream;
-  const { write } = operations;
-  /** @type {(...args: any[]) => number} */
-  operations.write = (stream, buffer, offset, length, position, canOwn) => {
-    const growth = position + length - stream.node.usedBytes;
-    if (growth > 0) claim(growth);
-    return orNoMemory(() => write(stream, buffer, offset, length, position, canOwn));
-  };
-  const resize = MEMFS.resizeFileStorage;
-  /** @type {(node: any, size: number) => void} */
-  MEMFS.resizeFileStorage = (node, size) => {
-    if (size > node.usedBytes) claim(size - node.usedBytes);
-    orNoMemory(() => resize(node, size));
-  };
-  return {
-    setBase() {
-      base = measure(FS.root);
-      used = 0;
-    },
-    /** @param {number} bytes */
-    setLimit(bytes) {
-      limit = bytes;
-    },
-  };
-}
-
-// The files in a directory and below it with their names from there, in the order of each directory's.
-/** @type {(directory: string, prefix?: string) => Generator<{ path: string; name: string }>} */
-function* filesIn(directory, prefix = "") {
-  const below = [];
-  for (const name of FS.readdir(directory).sort()) {
-    if (name === "." || name === "..") continue;
-    const path = `${directory}/${name}`;
-    try {
-      if (FS.isDir(FS.lstat(path).mode)) below.push(name);
-      else if (FS.isFile(FS.stat(path).mode)) yield { path, name: prefix + name };
-    } catch {
-      // A link to nothing.
-    }
-  }
-  for (const name of below) yield* filesIn(`${directory}/${name}`, `${prefix}${name}/`);
-}
-
-/** @type {(path: string, name: string) => void} */
-function handBack(path, name) {
-  try {
-    host.putFile(name, FS.readFile(path));
-  } catch (/** @type {any} */ error) {
-    say(`Output file not handed back: ${error?.message ?? error}\n`);
-  }
-}
-
-// A pattern of file names: * and ? within a name, ** across directories, [abc].
-/** @type {(pattern: string) => RegExp} */
-function regExpOf(pattern) {
-  const source = pattern.replace(/\*\*\/|\*\*|[*?]|\[!?[^\]/]+\]|[^]/gu, (piece) => {
-    if (piece === "**/") return "(?:.*/)?";
-    if (piece === "**") return ".*";
-    if (piece === "*") return "[^/]*";
-    if (piece === "?") return "[^/]";
-    if (piece.length > 2 && piece[0] === "[") {
-      const set = piece.slice(1, -1).replace(/[\\^[\]]/g, "\\$&");
-      return set[0] === "!" ? `(?!/)[^${set.slice(1)}]` : `[${set}]`;
-    }
-    return piece.replace(/[\\^$.|+()[\]{}/-]/, "\\$&");
-  });
-  return new RegExp(`^${source}$`, "su");
-}
-
-// Hands back what the program left for it, and what its caller asked for, but no file as it came.
-/** @type {(patterns: string[], before: Map<string, Uint8Array>) => void} */
-function handBackFiles(patterns, before) {
-  for (const { path, name } of filesIn(OUTPUT_DIRECTORY)) handBack(path, name);
-  if (patterns.length === 0) return;
-  const wanted = patterns.map(regExpOf);
-  for (const { path, name } of filesIn(HOME)) {
-    if (path.startsWith(`${OUTPUT_DIRECTORY}/`) || !wanted.some((one) => one.test(name))) continue;
-    const came = before.get(name);
-    if (came === undefined || !isEqual(came, FS.readFile(path))) handBack(path, name);
-  }
-}
-
-/** @type {(one: Uint8Array, other: Uint8Array) => boolean} */
-function isEqual(one, other) {
-  return one.length === other.length && one.every((byte, index) => byte === other[index]);
 }
 
 // Whether an open stream of Emscripten's is none of the three standard ones.
@@ -511,7 +301,7 @@ globalThis.__faasEngine = {
   install(packages, storageBytes) {
     storage.setLimit(storageBytes);
     install(packages.split("\n"));
-    note();
+    settleEarly();
     storage.setBase();
   },
   // Whether there is more to do.

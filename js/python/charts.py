@@ -81,7 +81,7 @@ def drawn_in(axes):
     if sum(drawn) != 1:
         return "unknown", []
     if lines:
-        return "line", [series(line, number, axes) for number, line in enumerate(lines)]
+        return "line", [series(line, number) for number, line in enumerate(lines)]
     if points:
         return "scatter", [cloud(one, number, axes) for number, one in enumerate(points)]
     if bars:
@@ -94,7 +94,7 @@ def is_series(axes, line):
     return line.get_transform() == axes.transData
 
 
-def series(line, number, axes):
+def series(line, number):
     xs, ys = line.get_xdata(orig=True), line.get_ydata(orig=True)
     return {"label": label_of(line, f"Line {number}"), "points": pairs(xs, ys)}
 
@@ -208,13 +208,13 @@ def plain(value):
         return value.isoformat()
     if isinstance(value, str):
         return value
-    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
     if kind == "M":
         return str(value.astype("datetime64[s]"))
+    if isinstance(value, int) or kind in ("i", "u"):
+        return int(value)
     try:
         number = float(value)
     except (TypeError, ValueError):
         return str(value)
-    if not math.isfinite(number):
-        return None
-    return int(number) if number.is_integer() and abs(number) < 2**53 and kind in "iu" and kind else number
+    return number if math.isfinite(number) else None

@@ -20,7 +20,7 @@ MOST_HOLES = 40_000
 _plugs = []
 
 
-def note():
+def settle_early():
     """Note what there is, for forks that come before this process is settled: that takes no time."""
     _faas_fresh.find_generators(gc.get_objects())
     _faas_ending.settle()

@@ -1,7 +1,7 @@
 """Unpacks a wheel and compiles its Python sources, in a sandbox of its own that runs none of its code.
 
-What it hands back is for zygotes that install this very wheel (js/python/boot.mjs reads it): the contents of
-all files one after the other, then a list of them in JSON, then the list's length in 4 bytes, the low one
+What it hands back is for zygotes that install this very wheel (js/python/wheels.mjs reads it): the contents
+of all files one after the other, then a list of them in JSON, then the list's length in 4 bytes, the low one
 first. It comes in pieces, as files whose names are their numbers.
 """
 

@@ -66,7 +66,7 @@ struct Following {
     /// An event that came already.
     next: Option<LiveEvent>,
     /// How far the packages were, if the program waits for some.
-    progress: Option<ProgressBody>,
+    progress: Option<InstallProgress>,
     /// The answer, once there is one; output that came before it is sent first.
     answer: Option<Ending>,
     stdout: Utf8Pieces,
@@ -176,9 +176,9 @@ impl Following {
                     return Some(event(self.numbered(), "display", &shown));
                 }
                 (Some(LiveEvent::Installing(progress)), _) => {
-                    let progress = ProgressBody::from(progress);
-                    self.progress = Some(progress.clone());
-                    return Some(event(self.numbered(), "progress", &progress));
+                    let told = event(self.numbered(), "progress", &progress);
+                    self.progress = Some(progress);
+                    return Some(told);
                 }
                 (Some(LiveEvent::Started), _) => {
                     if let Err(error) = self.hold_output() {
@@ -186,7 +186,7 @@ impl Following {
                         return Some(event(self.numbered(), "error", error.body()));
                     }
                     if let Some(mut progress) = self.progress.take() {
-                        progress.stage = "ready";
+                        progress.stage = InstallStage::Ready;
                         return Some(event(self.numbered(), "progress", &progress));
                     }
                 }
@@ -233,39 +233,6 @@ fn joined(answer: Result<Ending, JoinError>) -> Ending {
             "The execution ended by an internal error; send the request again",
         ))
     })
-}
-
-/// How far the installation of packages is.
-#[derive(Clone, Serialize)]
-struct ProgressBody {
-    packages: Arc<[String]>,
-    stage: &'static str,
-    file: Option<Arc<str>>,
-    files: u32,
-    bytes: u64,
-}
-
-impl From<InstallProgress> for ProgressBody {
-    fn from(progress: InstallProgress) -> Self {
-        let InstallProgress {
-            requirements,
-            stage,
-            file,
-            files,
-            bytes,
-        } = progress;
-        Self {
-            packages: requirements,
-            stage: match stage {
-                InstallStage::Waiting => "waiting",
-                InstallStage::Fetching => "fetching",
-                InstallStage::Installing => "installing",
-            },
-            file,
-            files,
-            bytes,
-        }
-    }
 }
 
 fn event(event: Event, name: &str, data: &impl Serialize) -> Event {

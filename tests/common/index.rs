@@ -13,6 +13,9 @@ use std::time::Duration;
 
 use sha2::Digest;
 
+use super::Server;
+use super::scratch::Scratch;
+
 /// What is wrong with the index.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
@@ -85,6 +88,14 @@ impl Index {
             }
         });
         Self { address, hits }
+    }
+
+    /// A server that installs from here, with its cache in the workspace.
+    pub fn server(&self, workspace: &Scratch) -> Server {
+        Server::start_python(&[
+            ("FAAS_PACKAGE_INDEX", &self.address),
+            ("FAAS_WORKSPACE", workspace.path()),
+        ])
     }
 
     pub fn hits_of(&self, part: &str) -> usize {

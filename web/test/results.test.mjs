@@ -2,32 +2,13 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { after, afterEach, before, test } from "node:test";
-import { clickRun, findFaint, launch, openPage } from "./browser.mjs";
-import { answer, sendJson, shown, startFake, startStream } from "./fake-server.mjs";
+import { test } from "node:test";
+import { clickRun, findFaint, openPage } from "./browser.mjs";
+import { answer, sendJson, shown, startStream } from "./fake-server.mjs";
+import { browser, fake, PIXEL, text } from "./fixture.mjs";
 
-const PIXEL =
-  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 const TABLE = "application/vnd.dataresource+json";
 const shots = process.env.SCREENSHOTS;
-
-let fake;
-let browser;
-
-before(async () => {
-  fake = await startFake();
-  browser = await launch();
-});
-after(async () => {
-  await browser.close();
-  fake.close();
-});
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-  fake.runs = [];
-});
-
-const text = (page, id) => page.locator(`#${id}`).textContent();
 
 /** The page after a program that showed these results. */
 async function showing(results, more = {}, options = {}) {

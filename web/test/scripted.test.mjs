@@ -2,30 +2,10 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { after, afterEach, before, test } from "node:test";
-import { clickRun, execute, launch, openPage, runByKeyboard, type } from "./browser.mjs";
-import { answer, sendJson, startFake, startStream } from "./fake-server.mjs";
-
-const PIXEL =
-  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
-
-let fake;
-let browser;
-
-before(async () => {
-  fake = await startFake();
-  browser = await launch();
-});
-after(async () => {
-  await browser.close();
-  fake.close();
-});
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-  fake.runs = [];
-});
-
-const text = (page, id) => page.locator(`#${id}`).textContent();
+import { test } from "node:test";
+import { clickRun, execute, openPage, runByKeyboard, type } from "./browser.mjs";
+import { answer, sendJson, startStream } from "./fake-server.mjs";
+import { browser, fake, PIXEL, text } from "./fixture.mjs";
 
 test("output is shown while the program runs, in the order it came", async () => {
   const page = await openPage(browser, fake.url);

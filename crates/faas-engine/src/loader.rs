@@ -1,4 +1,4 @@
-//! The only modules that can be loaded: those of the pinned Pyodide, and only while a zygote boots.
+//! The only modules that can be loaded: those of the pinned Pyodide and our own, and only while a zygote boots.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -17,10 +17,25 @@ use deno_core::ResolutionKind;
 use deno_core::resolve_import;
 use deno_error::JsErrorBox;
 
-/// Scheme of the boot modules, so that no path of the host shows in a stack trace.
+/// Scheme of Pyodide's modules, so that no path of the host shows in a stack trace.
 pub const PYODIDE_SCHEME: &str = "pyodide";
+/// Scheme of our own.
+const BOOT_SCHEME: &str = "boot";
+/// Our own, parts of `js/python/boot.mjs`.
+const BOOT_MODULES: [(&str, &str); 3] = [
+    (
+        "output_files.mjs",
+        include_str!("../../../js/python/output_files.mjs"),
+    ),
+    (
+        "storage.mjs",
+        include_str!("../../../js/python/storage.mjs"),
+    ),
+    ("wheels.mjs", include_str!("../../../js/python/wheels.mjs")),
+];
 
-/// Serves `pyodide:///NAME` from the distribution's directory until [`BootLoader::close`].
+/// Serves `boot:///NAME` and, from the distribution's directory, `pyodide:///NAME` until
+/// [`BootLoader::close`].
 pub struct BootLoader {
     directory: PathBuf,
     open: Cell<bool>,
@@ -41,11 +56,15 @@ impl BootLoader {
 
     fn read(&self, specifier: &ModuleSpecifier) -> Result<ModuleSource, JsErrorBox> {
         let name = specifier.path().trim_start_matches('/');
-        if specifier.scheme() != PYODIDE_SCHEME || name.contains('/') {
-            return Err(no_modules(specifier.as_str()));
-        }
-        let source = std::fs::read_to_string(self.directory.join(name))
-            .map_err(|error| JsErrorBox::generic(format!("cannot read {name}: {error}")))?;
+        let own = BOOT_MODULES.iter().find(|(own, _)| *own == name);
+        let source = match (specifier.scheme(), own) {
+            (BOOT_SCHEME, Some((_, source))) => (*source).to_owned(),
+            (PYODIDE_SCHEME, _) if !name.contains('/') => {
+                std::fs::read_to_string(self.directory.join(name))
+                    .map_err(|error| JsErrorBox::generic(format!("cannot read {name}: {error}")))?
+            }
+            _ => return Err(no_modules(specifier.as_str())),
+        };
         Ok(ModuleSource::new(
             ModuleType::JavaScript,
             ModuleSourceCode::String(source.into()),

@@ -20,8 +20,8 @@ const SEEN_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/op_names.txt")
 /// Where the realms' ops are chosen, and the text of it.
 const CHOICES: [(&str, &str); 2] = [
     (
-        "is_kept in crates/faas-engine/src/python.rs",
-        include_str!("python.rs"),
+        "is_kept in crates/faas-engine/src/python/realm.rs",
+        include_str!("python/realm.rs"),
     ),
     (
         "choose in crates/faas-engine/src/javascript/realm.rs",

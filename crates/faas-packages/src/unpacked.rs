@@ -20,7 +20,7 @@ use super::error::PackageError;
 use super::files::Files;
 use super::http::Sink;
 
-/// To be raised with each change of js/python/unpack.py, or of what js/python/boot.mjs reads of it.
+/// To be raised with each change of js/python/unpack.py, or of what js/python/wheels.mjs reads of it.
 const FORMAT: u32 = 1;
 /// Most entries of one version. Beyond it all are forgotten, and made again when they are needed.
 const MAX_WHEELS: usize = 4096;

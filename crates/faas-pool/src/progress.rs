@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::watch;
 
 use super::output::Live;
@@ -12,10 +13,11 @@ use super::output::LiveEvent;
 /// Shortest time between two messages to one who waits.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
-/// How far an installation is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How far an installation is, as callers are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InstallProgress {
     /// What is installed.
+    #[serde(rename = "packages")]
     pub requirements: Arc<[String]>,
     pub stage: InstallStage,
     /// The file that it got last, or is getting.
@@ -27,7 +29,8 @@ pub struct InstallProgress {
 }
 
 /// What is being done for an installation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum InstallStage {
     /// It is not its turn yet.
     Waiting,
@@ -35,6 +38,8 @@ pub enum InstallStage {
     Fetching,
     /// Files are unpacked and modules imported.
     Installing,
+    /// A program has a sandbox with them.
+    Ready,
 }
 
 /// Where an installation says how far it is.

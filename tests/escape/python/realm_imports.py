@@ -6,7 +6,7 @@ from pyodide.code import run_js
 print(await run_js(r"""
 (async () => {
   const specifiers = ["ext:core/ops", "ext:core/mod.js", "ext:faas_python/realm.js", "ext:faas_python/timers.js",
-    "ext:deno_web/00_infra.js", "checkin:core", "internal:core", "pyodide:///boot.mjs", "pyodide:///pyodide.asm.mjs",
+    "ext:deno_web/00_infra.js", "checkin:core", "internal:core", "pyodide:///boot.mjs", "boot:///wheels.mjs", "pyodide:///pyodide.asm.mjs",
     "file://{{WITNESS}}", "{{WITNESS}}", "./x.js", "node:fs", "npm:left-pad", "jsr:@std/fs", "http://127.0.0.1:{{PORT}}/x.js",
     "https://127.0.0.1:{{PORT}}/x.js", "data:text/javascript,export default 1", "blob:x", "", "\0", "a".repeat(1e6)];
   const results = [];

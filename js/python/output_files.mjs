@@ -1,0 +1,77 @@
+// Files that go back with the answer.
+
+/** @typedef {import("./realm.js").Host} Host */
+
+// What a program leaves here is handed back with the answer.
+const OUTPUT_DIRECTORY = "/home/pyodide/output";
+const HOME = "/home/pyodide";
+
+// Makes the directory for them. Returns the function that hands them back.
+/** @type {(FS: any, host: Host, say: (text: string) => void) => (patterns: string[], before: Map<string, Uint8Array>) => void} */
+export function createOutputFiles(FS, host, say) {
+  FS.mkdirTree(OUTPUT_DIRECTORY);
+
+  // The files in a directory and below it with their names from there, in the order of each directory's.
+  /** @type {(directory: string, prefix?: string) => Generator<{ path: string; name: string }>} */
+  function* filesIn(directory, prefix = "") {
+    const below = [];
+    for (const name of FS.readdir(directory).sort()) {
+      if (name === "." || name === "..") continue;
+      const path = `${directory}/${name}`;
+      try {
+        if (FS.isDir(FS.lstat(path).mode)) below.push(name);
+        else if (FS.isFile(FS.stat(path).mode)) yield { path, name: prefix + name };
+      } catch {
+        // A link to nothing.
+      }
+    }
+    for (const name of below) yield* filesIn(`${directory}/${name}`, `${prefix}${name}/`);
+  }
+
+  /** @type {(path: string, name: string) => void} */
+  function handBack(path, name) {
+    try {
+      host.putFile(name, FS.readFile(path));
+    } catch (/** @type {any} */ error) {
+      say(`Output file not handed back: ${error?.message ?? error}\n`);
+    }
+  }
+
+  // Hands back what the program left for it, and what its caller asked for, but no file as it came.
+  /** @type {(patterns: string[], before: Map<string, Uint8Array>) => void} */
+  function handBackFiles(patterns, before) {
+    for (const { path, name } of filesIn(OUTPUT_DIRECTORY)) handBack(path, name);
+    if (patterns.length === 0) return;
+    const wanted = patterns.map(regExpOf);
+    for (const { path, name } of filesIn(HOME)) {
+      if (path.startsWith(`${OUTPUT_DIRECTORY}/`) || !wanted.some((one) => one.test(name)))
+        continue;
+      const came = before.get(name);
+      if (came === undefined || !isEqual(came, FS.readFile(path))) handBack(path, name);
+    }
+  }
+
+  return handBackFiles;
+}
+
+// A pattern of file names: * and ? within a name, ** across directories, [abc].
+/** @type {(pattern: string) => RegExp} */
+function regExpOf(pattern) {
+  const source = pattern.replace(/\*\*\/|\*\*|[*?]|\[!?[^\]/]+\]|[^]/gu, (piece) => {
+    if (piece === "**/") return "(?:.*/)?";
+    if (piece === "**") return ".*";
+    if (piece === "*") return "[^/]*";
+    if (piece === "?") return "[^/]";
+    if (piece.length > 2 && piece[0] === "[") {
+      const set = piece.slice(1, -1).replace(/[\\^[\]]/g, "\\$&");
+      return set[0] === "!" ? `(?!/)[^${set.slice(1)}]` : `[${set}]`;
+    }
+    return piece.replace(/[\\^$.|+()[\]{}/-]/, "\\$&");
+  });
+  return new RegExp(`^${source}$`, "su");
+}
+
+/** @type {(one: Uint8Array, other: Uint8Array) => boolean} */
+function isEqual(one, other) {
+  return one.length === other.length && one.every((byte, index) => byte === other[index]);
+}
