@@ -5,6 +5,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::io::Write;
+use std::path::Path;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
@@ -12,6 +13,9 @@ use std::process::Stdio;
 use common::NO_SOURCES;
 use common::PROGRAM;
 use common::Server;
+use common::index::Index;
+use common::index::Trouble;
+use common::index::wheel_of;
 use common::scratch::Scratch;
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
@@ -319,6 +323,68 @@ fn packages_fetch_fills_a_directory_that_a_cut_off_machine_can_use() {
     );
     let left: Vec<_> = std::fs::read_dir(&to.0).unwrap().collect();
     assert_eq!(left.len(), 6, "five wheels and the lock file: {left:?}");
+}
+
+#[test]
+fn packages_fetch_gets_from_an_index_what_the_distribution_lacks_and_what_that_needs() {
+    let index = Index::start(Trouble::None);
+    let distribution = concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-distribution");
+    let to = Scratch::new("fetched-both");
+    let output = run(
+        &[
+            "packages",
+            "fetch",
+            "numpy",
+            "markdown-it-py>=4",
+            "--to",
+            to.path(),
+        ],
+        &[
+            ("FAAS_PYODIDE_PACKAGES", distribution),
+            ("FAAS_PACKAGE_INDEX", &index.address),
+        ],
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let lines: BTreeSet<String> = said.lines().map(str::to_owned).collect();
+    let wheels = [wheel_of("markdown_it_py"), wheel_of("mdurl")];
+    let expected = std::iter::once("1/1 numpy".to_owned()).chain(wheels.clone());
+    assert_eq!(lines, expected.collect());
+    let names_in = |directory: &Path| -> BTreeSet<String> {
+        let entries = std::fs::read_dir(directory).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect()
+    };
+    assert_eq!(names_in(&to.0.join("wheels")), BTreeSet::from(wheels));
+    let kept = names_in(&to.0);
+    assert_eq!(kept.len(), 3, "numpy, the lock file and wheels/: {kept:?}");
+
+    // The sentence at the end says how to use it.
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let settings: Vec<(&str, &str)> = said
+        .split_whitespace()
+        .filter_map(|word| word.split_once('='))
+        .collect();
+    let path = file(
+        "cut-off.py",
+        "import numpy, markdown_it\nprint(numpy.arange(3).sum(), markdown_it.MarkdownIt().render('*a*'))",
+    );
+    let packages = ["--packages", "numpy,markdown-it-py", "--timeout", "60000"];
+    let output = run(&[&["run", &path], &packages[..]].concat(), &settings);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "3 <p><em>a</em></p>\n\n",
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+
+    let unknown = run(
+        &["packages", "fetch", "no-such-thing", "--to", to.path()],
+        &[("FAAS_PACKAGE_INDEX", &index.address)],
+    );
+    assert!(!unknown.status.success());
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(said.contains("no-such-thing"), "{said}");
 }
 
 #[test]

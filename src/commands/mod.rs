@@ -2,6 +2,7 @@
 
 pub mod compile;
 pub mod healthcheck;
+mod one_sandbox;
 pub mod packages;
 pub mod run;
 pub mod serve;

@@ -14,11 +14,11 @@ use faas_protocol::Job;
 use faas_protocol::Language;
 use faas_protocol::Priority;
 use faas_protocol::Task;
-use faas_telemetry::Metrics;
 use faas_telemetry::start_logging;
 use rustix::fs::FileType;
 
 use super::Error;
+use super::one_sandbox;
 use crate::settings::Settings;
 
 /// Arguments of the `run` command.
@@ -48,7 +48,6 @@ pub struct RunArgs {
 /// When the file cannot be read or the sandbox cannot be had.
 pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> {
     settings.check()?;
-    faas_lockdown::probe_layers().require(settings.require_sandbox)?;
     start_logging(settings.log_format, "warn", None);
     let language = arguments.language()?;
     let code = std::fs::read_to_string(&arguments.file)
@@ -83,18 +82,8 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let one_sandbox = Settings {
-            pool_size: Some(1),
-            pool_min_size: None,
-            pool_max_size: None,
-            prepared_sets: 0,
-            ..settings.clone()
-        };
-        let runtimes = [language.runtime()];
-        let pool_settings = one_sandbox.pool_settings(runtimes)?;
-        let packages = settings.open_packages(runtimes)?;
-        let metrics = Arc::new(Metrics::new(std::iter::once(language), runtimes));
-        let pool = Pool::start(pool_settings, packages, metrics)?;
+        let packages = settings.open_packages([language.runtime()])?;
+        let pool = one_sandbox::start(settings, language, packages).await?;
         let exit_code = execute(&pool, request).await;
         pool.shut_down().await;
         exit_code
@@ -115,7 +104,6 @@ fn piped_stdin() -> Result<Option<String>, Error> {
 }
 
 async fn execute(pool: &Arc<Pool>, request: ExecutionRequest) -> Result<ExitCode, Error> {
-    pool.until_settled().await?;
     let (report, _) = pool.execute(request).await?;
     std::io::stdout().write_all(report.stdout.as_bytes())?;
     std::io::stderr().write_all(report.stderr.as_bytes())?;

@@ -12,7 +12,9 @@
 //! | `http`, `hosts`, `remote`, `retry` | asking over the network |
 //! | `files`, `flight`, `store`, `weighted` | fetching a file once and keeping it |
 //! | `unpacked` | what was made of wheels |
+//! | `copies` | what was passed on, for machines that are cut off |
 
+mod copies;
 mod digest;
 mod distribution;
 mod error;
@@ -49,6 +51,8 @@ use bytes::Bytes;
 use names::Wanted;
 use sources::Sources;
 
+pub use copies::WHEELS;
+pub use copies::write_whole;
 pub use digest::Digest;
 pub use error::OpenError;
 pub use error::PackageError;

@@ -46,6 +46,9 @@ pub struct PackageSettings {
     /// Versions that are wanted of some projects. The distribution has one of each and comes first; a range
     /// that it is not in is warned of.
     pub versions: Vec<WantedVersion>,
+    /// A directory that gets a copy of each file that is passed on. It can be the distribution of another
+    /// machine then, and [`crate::WHEELS`] in it that machine's wheelhouse.
+    pub copies: Option<PathBuf>,
     /// Where fetched files are kept.
     pub cache_dir: PathBuf,
     /// Most bytes to keep there; the least recently used files are evicted first.
@@ -74,6 +77,7 @@ impl PackageSettings {
             allow: None,
             deny: Vec::new(),
             versions: Vec::new(),
+            copies: None,
             cache_dir,
             cache_bytes: 2 << 30,
             max_file_bytes: 256 << 20,

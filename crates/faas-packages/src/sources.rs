@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::copies::Copies;
 use super::digest::Digest;
 use super::distribution::Distribution;
 use super::distribution::read_lock;
@@ -38,6 +39,7 @@ pub struct Sources {
     index: Option<Index>,
     files: Files,
     unpacked: Unpacked,
+    copies: Option<Copies>,
     /// Versions that are wanted.
     ranges: HashMap<ProjectName, VersionRange>,
     /// Knows which project provides which module, even without a distribution.
@@ -103,6 +105,7 @@ impl Sources {
             index,
             files,
             unpacked,
+            copies: settings.copies.clone().map(Copies::new),
             ranges,
             bundled_lock,
         })
@@ -144,6 +147,21 @@ impl Sources {
     }
 
     pub async fn file(
+        &self,
+        project: &ProjectName,
+        wanted: &Wanted,
+        room: u64,
+    ) -> Result<Bytes, PackageError> {
+        let contents = self.listed_file(project, wanted, room).await?;
+        if let Some(copies) = &self.copies
+            && !wanted.metadata
+        {
+            copies.keep_wheel(&wanted.wheel.file, &contents).await?;
+        }
+        Ok(contents)
+    }
+
+    async fn listed_file(
         &self,
         project: &ProjectName,
         wanted: &Wanted,
@@ -232,7 +250,11 @@ impl Sources {
         let distribution = self.distribution.as_ref().ok_or_else(no_distribution)?;
         let (project, sha256) = distribution.locked(file)?;
         self.policy.check(project)?;
-        distribution.read(file, sha256, &self.files, room).await
+        let contents = distribution.read(file, sha256, &self.files, room).await?;
+        if let Some(copies) = &self.copies {
+            copies.keep_locked(file, &contents).await?;
+        }
+        Ok(contents)
     }
 
     pub fn distribution_digest(&self, file: &str) -> Result<Digest, PackageError> {
