@@ -85,6 +85,16 @@ impl Distribution {
         }
     }
 
+    /// Whether a file has to come over the network.
+    pub fn is_elsewhere(&self, name: &str) -> bool {
+        match &self.source {
+            Source::Directory(_) => false,
+            Source::Mirror(_, prepared) => {
+                !(prepared.as_ref()).is_some_and(|prepared| prepared.join(name).is_file())
+            }
+        }
+    }
+
     /// The project that a file belongs to, and what the file must be.
     pub fn locked(&self, name: &str) -> Result<(&ProjectName, Digest), PackageError> {
         if !is_file_name(name) {

@@ -161,6 +161,19 @@ impl Packages {
         self.sources()?.distribution_file(file, self.room).await
     }
 
+    /// Fetches what a set of these requirements will ask for one after the other, several files at once, as
+    /// far as Pyodide's distribution has it. It ends when that is there, and has no errors: whoever asks for
+    /// a file is told why it cannot be had.
+    pub async fn fetch_ahead(&self, requirements: &[String]) {
+        let named = requirements
+            .iter()
+            .flat_map(|text| ProjectName::parse(text));
+        let named: Vec<ProjectName> = named.collect();
+        if let Some(sources) = &self.sources {
+            sources.fetch_ahead(named).await;
+        }
+    }
+
     /// What a file of Pyodide's distribution must be.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
 
 use super::copies::Copies;
 use super::digest::Digest;
@@ -31,6 +33,9 @@ use super::store::Store;
 use super::unpacked::Unpacked;
 use super::version::VersionRange;
 use super::wheelhouse::Wheelhouse;
+
+/// Files that are fetched ahead at once. With two sets installed at once, few enough for any mirror.
+const FETCHED_AT_ONCE: usize = 4;
 
 pub struct Sources {
     policy: Policy,
@@ -255,6 +260,36 @@ impl Sources {
             copies.keep_locked(file, &contents).await?;
         }
         Ok(contents)
+    }
+
+    /// Fetches from the distribution's mirror what these projects and all that they need consist of, several
+    /// files at once. What cannot be fetched is left to whoever asks for it.
+    pub async fn fetch_ahead(&self, projects: impl IntoIterator<Item = ProjectName>) {
+        let Some(distribution) = &self.distribution else {
+            return;
+        };
+        let lock = distribution.lock();
+        let mut files = Vec::new();
+        for name in lock.with_dependencies(projects) {
+            if let Some(file) = lock.file_of(&name)
+                && distribution.is_elsewhere(file)
+            {
+                files.push(self.fetch_if_missing(file.to_owned()));
+            }
+        }
+        let mut fetched = stream::iter(files).buffer_unordered(FETCHED_AT_ONCE);
+        while let Some(outcome) = fetched.next().await {
+            let _: Result<(), PackageError> = outcome;
+        }
+    }
+
+    /// Fetches a file of the distribution, unless it or what was made of it is in the cache.
+    async fn fetch_if_missing(&self, file: String) -> Result<(), PackageError> {
+        let sha256 = self.distribution_digest(&file)?;
+        if self.unpacked.has(sha256).await? || self.files.store.size(sha256).await?.is_some() {
+            return Ok(());
+        }
+        self.distribution_file(&file, u64::MAX).await.map(|_| ())
     }
 
     pub fn distribution_digest(&self, file: &str) -> Result<Digest, PackageError> {

@@ -51,6 +51,12 @@ impl Unpacked {
         Ok(Self { files, directory })
     }
 
+    /// Whether something was made of a wheel.
+    pub async fn has(&self, wheel: Digest) -> Result<bool, PackageError> {
+        let path = self.entry(wheel);
+        blocking(move || path.exists()).await
+    }
+
     /// What was made of a wheel, if it is there, intact and fits into so much room.
     pub async fn get(&self, wheel: Digest, room: u64) -> Result<Option<Bytes>, PackageError> {
         let path = self.entry(wheel);

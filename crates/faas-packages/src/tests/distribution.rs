@@ -1,5 +1,10 @@
 //! Pyodide's own distribution, from a directory and from a mirror.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Barrier;
+
 use super::super::PackageSettings;
 use super::super::Packages;
 use super::Place;
@@ -97,6 +102,30 @@ async fn a_distribution_mirror_is_read_by_the_bundled_lock_file() {
     assert_eq!(mirror.count(&format!("/full/{NUMPY}")), 2);
     assert_eq!(kind(&packages, "pillow-1.0.zip").await, "not_found");
     assert_eq!(kind(&packages, "libz-1.0.zip").await, "wrong_hash");
+}
+
+#[tokio::test]
+async fn what_a_set_will_ask_for_is_fetched_side_by_side_and_once() {
+    let (place, mirror) = (Place::new(), Server::start().await);
+    write_lock(&place.path("bundled.json"), &PACKAGES);
+    // Nothing is sent until all are asked for.
+    let all = Arc::new(Barrier::new(PACKAGES.len()));
+    for (_, file, contents, _) in PACKAGES {
+        let reply = Reply::Together(all.clone(), contents.into());
+        mirror.on(&format!("/full/{file}"), [reply]);
+    }
+    let mut settings = place.settings();
+    settings.distribution = Some(mirror.address("/full"));
+    let packages = open(settings).await;
+    let set = ["numpy", "Pillow", "libz", "numpy>=1", "elsewhere"].map(str::to_owned);
+    for _ in 0..2 {
+        let fetched = tokio::time::timeout(Duration::from_secs(20), packages.fetch_ahead(&set));
+        fetched.await.expect("one waits for the other");
+    }
+    for (_, file, contents, _) in PACKAGES {
+        assert_eq!(packages.distribution_file(file).await.unwrap(), contents);
+        assert_eq!(mirror.count(&format!("/full/{file}")), 1, "{file}");
+    }
 }
 
 #[tokio::test]

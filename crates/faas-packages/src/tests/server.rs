@@ -17,6 +17,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde_json::Value;
 use serde_json::json;
+use tokio::sync::Barrier;
 
 use super::super::digest::Digest;
 
@@ -34,6 +35,8 @@ pub enum Reply {
     Redirect(String),
     /// Sends this much, then breaks the connection.
     Cut(Bytes),
+    /// Like `Body`, once as many requests wait at this barrier as it is for.
+    Together(Arc<Barrier>, Bytes),
     /// Accepts the request and never answers.
     Hang,
 }
@@ -72,6 +75,10 @@ impl Reply {
                 .body(body.into()),
             Self::Slow(pause, body) => {
                 tokio::time::sleep(pause).await;
+                response.body(body.into())
+            }
+            Self::Together(barrier, body) => {
+                barrier.wait().await;
                 response.body(body.into())
             }
             Self::Status(status) => response.status(status).body(Body::empty()),

@@ -24,6 +24,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Down;
 use super::ZygoteProcess;
@@ -208,6 +209,21 @@ impl ZygoteSource {
         }
     }
 
+    /// Has what will be installed fetched meanwhile, until what is returned is dropped.
+    fn fetch_ahead(&self) -> Option<AbortOnDropHandle<()>> {
+        let Self::Fork {
+            packages,
+            requirements,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let (packages, requirements) = (packages.clone(), requirements.clone());
+        let ahead = async move { packages.fetch_ahead(&requirements).await };
+        Some(AbortOnDropHandle::new(tokio::spawn(ahead)))
+    }
+
     /// Whether it brings zygotes with packages.
     pub fn is_fork(&self) -> bool {
         matches!(self, Self::Fork { .. })
@@ -220,6 +236,8 @@ impl ZygoteSource {
     ) -> Result<Started, Down> {
         let began = Instant::now();
         let mut inherited = ByteSize::default();
+        // It asks for one file after the other. Over a network, most of that would be waiting.
+        let _ahead = self.fetch_ahead();
         let (process, control, mut installation, limited) = match (self, place) {
             (Self::Boot { launcher, options }, _) => {
                 let launched = launcher.launch(options.to_arguments()).await;
