@@ -13,7 +13,6 @@ mod api_token;
 mod cli;
 mod commands;
 mod settings;
-mod workspace;
 
 use std::process::ExitCode;
 

@@ -166,14 +166,16 @@ fn a_program_refused_as_too_complex_has_an_audit_line() {
 }
 
 #[test]
-fn an_execution_before_the_runtime_is_up_is_audited_as_not_ready() {
+fn an_execution_while_the_runtime_does_not_boot_is_audited_as_not_ready() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit");
     let server = Server::start_unready(&[
-        ("FAAS_LANGUAGE", "python"),
+        ("FAAS_LANGUAGE", "javascript"),
+        ("FAAS_V8_FLAGS", "--no-such-flag"),
         ("FAAS_AUDIT_LOG", path.to_str().unwrap()),
-    ]);
-    assert_eq!(server.python("1").status, 503);
+    ])
+    .until_listening();
+    assert_eq!(server.run(json!({ "code": "1" })).status, 503);
     eventually("no line", || lines_in(&path).len() == 1);
     let line = &lines_in(&path)[0];
     assert_eq!(
@@ -189,13 +191,76 @@ fn sighup_reopens_a_rotated_audit_log() {
     audited.lines(1);
     let rotated = audited.folder.path().join("audit.1");
     std::fs::rename(audited.path(), &rotated).unwrap();
-    audited.server.run(json!({ "code": "2" }));
-    eventually("no line in the old file", || lines_in(&rotated).len() == 2);
     audited.server.signal(libc::SIGHUP);
     eventually("it is not opened", || audited.path().exists());
+    audited.server.run(json!({ "code": "2" }));
+    audited.lines(1);
+    assert_eq!(lines_in(&rotated).len(), 1);
+}
+
+#[test]
+fn a_renamed_or_deleted_audit_log_is_replaced_without_a_signal() {
+    let audited = Audited::start(&[]);
+    let rotated = audited.folder.path().join("audit.1");
+    audited.server.run(json!({ "code": "1" }));
+    audited.lines(1);
+    std::fs::rename(audited.path(), &rotated).unwrap();
+    audited.server.run(json!({ "code": "2" }));
+    audited.lines(1);
+    assert_eq!(lines_in(&rotated).len(), 1);
+    std::fs::remove_file(audited.path()).unwrap();
     audited.server.run(json!({ "code": "3" }));
     audited.lines(1);
-    assert_eq!(lines_in(&rotated).len(), 2);
+    assert!(failures(&audited.server) == 0.0);
+}
+
+#[test]
+fn an_audit_log_that_cannot_be_replaced_is_counted_and_tried_again() {
+    let audited = Audited::start(&[]);
+    let rotated = audited.folder.path().join("audit.1");
+    std::fs::rename(audited.path(), &rotated).unwrap();
+    // Nothing can be appended to a directory.
+    std::fs::create_dir(audited.path()).unwrap();
+    for count in 1..=2 {
+        audited.server.run(json!({ "code": "1" }));
+        eventually("it is not counted", || {
+            failures(&audited.server) == f64::from(count)
+        });
+    }
+    let failure = &audited.server.get("/health").body["audit"]["failure"];
+    assert!(
+        failure
+            .as_str()
+            .unwrap()
+            .contains("no new file can be opened"),
+        "{failure}"
+    );
+    assert_eq!(lines_in(&rotated).len(), 2, "they are in the old file");
+    std::fs::remove_dir(audited.path()).unwrap();
+    audited.server.run(json!({ "code": "2" }));
+    audited.lines(1);
+    assert_eq!(audited.server.get("/health").body["audit"]["failure"], "");
+    assert!(failures(&audited.server) == 2.0);
+}
+
+#[test]
+fn a_line_that_a_full_disk_tore_takes_no_later_line_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let torn = "{\"time\":\"2026-01-01T00:00";
+    std::fs::write(&path, torn).unwrap();
+    let server = Server::start_javascript(&[("FAAS_AUDIT_LOG", path.to_str().unwrap())]);
+    server.run(json!({ "code": "1" }));
+    let lines = || -> Vec<String> {
+        let text = std::fs::read_to_string(&path).unwrap();
+        text.lines().map(str::to_owned).collect()
+    };
+    eventually("there is no line", || lines().len() == 2);
+    assert_eq!(lines()[0], torn);
+    assert_eq!(
+        serde_json::from_str::<Value>(&lines()[1]).unwrap()["status"],
+        "success"
+    );
 }
 
 #[test]

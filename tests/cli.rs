@@ -217,11 +217,15 @@ fn the_exit_code_of_healthcheck_is_the_health_of_the_service() {
     assert_eq!(code, Some(1));
     assert!(error.contains("cannot be reached"), "{error}");
 
-    let booting = Server::start_unready(&[("FAAS_LANGUAGE", "python")]);
-    let (code, error) = check(&booting.address);
+    let ill = Server::start_unready(&[
+        ("FAAS_LANGUAGE", "javascript"),
+        ("FAAS_V8_FLAGS", "--no-such-flag"),
+    ])
+    .until_listening();
+    let (code, error) = check(&ill.address);
     assert_eq!(code, Some(1));
     assert!(
-        error.contains("503") && error.contains("python: it is booting"),
+        error.contains("503") && error.contains("javascript: "),
         "{error}"
     );
 }

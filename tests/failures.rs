@@ -187,7 +187,7 @@ fn javascript_needs_no_files_of_pyodide() {
 fn sandboxes_that_cannot_close_descriptors_say_so_everywhere() {
     let mut command = javascript_server();
     without(&mut command, &[libc::SYS_close_range]);
-    let server = Server::start_command(command);
+    let server = Server::start_command(command).until_listening();
     let reason = "it cannot close descriptors; close_range needs Linux 5.9 and a container runtime \
                   that allows it: Function not implemented (os error 38)";
     expect_ten_seconds_without_sandboxes(&server, reason);
@@ -203,7 +203,7 @@ fn sandboxes_that_cannot_apply_landlock_say_so_everywhere() {
         // The zygote's own is the last.
         command.pre_exec(|| (0..MOST_DOMAINS - 1).try_for_each(|_| enter_landlock_domain()));
     }
-    let server = Server::start_command(command);
+    let server = Server::start_command(command).until_listening();
     let reason = "it cannot apply Landlock; the kernel allows 16 domains on top of each other, and \
                   the service may run in some already: Argument list too long (os error 7)";
     expect_ten_seconds_without_sandboxes(&server, reason);
@@ -239,7 +239,7 @@ fn a_zygote_that_cannot_apply_its_filter_says_so() {
     // Asking what the kernel has works, as it does where a container runtime forbids but filters.
     let filter = u64::from(libc::SECCOMP_SET_MODE_FILTER);
     failing(&mut command, libc::SYS_seccomp, filter, libc::EPERM);
-    let server = Server::start_command(command);
+    let server = Server::start_command(command).until_listening();
     eventually("the log does not say it", || {
         server.log().contains(
             "it cannot apply its seccomp filter; see whether the container runtime forbids \

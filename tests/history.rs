@@ -315,6 +315,105 @@ fn a_damaged_history_file_is_moved_aside() {
 }
 
 #[test]
+fn a_history_of_a_later_version_is_left_alone_and_another_file_is_used() {
+    let remembering = Remembering::start(&[]);
+    remembering.run("1");
+    listed(&remembering.server, "");
+    let path = remembering.path();
+    let Remembering { server, workspace } = remembering;
+    drop(server);
+    let later = rusqlite::Connection::open(&path).unwrap();
+    later.pragma_update(None, "user_version", 99).unwrap();
+    drop(later);
+
+    let remembering = Remembering::start_in(workspace, &[]);
+    let second = task_id(&remembering.run("2")).to_owned();
+    let third = task_id(&remembering.run("3")).to_owned();
+    assert_eq!(listed(&remembering.server, ""), [third, second]);
+    let told = remembering.server.lines_with(
+        "the history is of a later version of this program and left as it is: another file is used",
+    );
+    assert_eq!(told.len(), 1, "{}", remembering.server.log());
+    assert_eq!(
+        remembering.server.get("/health").body["history"]["failure"],
+        ""
+    );
+    let later = rusqlite::Connection::open(&path).unwrap();
+    let count = |query: &str| -> i64 { later.query_row(query, [], |row| row.get(0)).unwrap() };
+    assert_eq!(count("PRAGMA user_version"), 99);
+    assert_eq!(count("SELECT count(*) FROM executions"), 1);
+    let own = remembering.workspace.path().join("history.v1.sqlite3");
+    assert!(own.exists());
+}
+
+#[test]
+fn a_history_is_not_deleted_by_a_clock_that_is_days_ahead_after_a_restart() {
+    let remembering = Remembering::start(&[]);
+    let first = task_id(&remembering.run("1")).to_owned();
+    listed(&remembering.server, "");
+    let path = remembering.path();
+    let Remembering { server, workspace } = remembering;
+    drop(server);
+    // As if the clock had been right then, and were eight days ahead now.
+    let days = 8 * 24 * 60 * 60 * 1000;
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other
+        .execute("UPDATE executions SET began_ms = began_ms - ?1", [days])
+        .unwrap();
+    drop(other);
+    let remembering = Remembering::start_in(workspace, &[]);
+    let second = task_id(&remembering.run("2")).to_owned();
+    assert_eq!(listed(&remembering.server, ""), [second, first]);
+}
+
+#[test]
+fn a_history_is_not_deleted_by_a_clock_that_jumps_while_the_service_runs() {
+    const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+    if !std::path::Path::new(LIBRARY).exists() {
+        eprintln!("NOT TESTED: {LIBRARY} is missing; install libfaketime");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let offset = folder.path().join("offset");
+    std::fs::write(&offset, "+0").unwrap();
+    let remembering = Remembering::start(&[
+        ("LD_PRELOAD", LIBRARY),
+        ("FAKETIME_TIMESTAMP_FILE", offset.to_str().unwrap()),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+    ]);
+    let first = task_id(&remembering.run("1")).to_owned();
+    listed(&remembering.server, "");
+    std::fs::write(&offset, "+8d").unwrap();
+    let second = task_id(&remembering.run("2")).to_owned();
+    let of_second = remembering
+        .server
+        .get(&format!("/executions/{second}"))
+        .body;
+    let began = of_second["time"].as_str().unwrap();
+    let began = began.parse::<jiff::Timestamp>().unwrap();
+    let ahead = began.duration_since(jiff::Timestamp::now());
+    assert!(
+        ahead > jiff::SignedDuration::from_hours(24 * 7),
+        "the clock did not jump: {of_second}"
+    );
+    assert_eq!(listed(&remembering.server, ""), [second, first]);
+}
+
+#[test]
+fn a_workspace_that_is_deleted_under_the_service_comes_back() {
+    let remembering = Remembering::start(&[]);
+    remembering.run("1");
+    listed(&remembering.server, "");
+    std::fs::remove_dir_all(remembering.workspace.path()).unwrap();
+    let second = task_id(&remembering.run("2")).to_owned();
+    assert_eq!(listed(&remembering.server, ""), [second]);
+    let mode = remembering.workspace.path().metadata().unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&mode.permissions());
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
 fn a_deleted_history_file_is_created_again() {
     let remembering = Remembering::start(&[]);
     remembering.run("1");

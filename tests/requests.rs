@@ -153,7 +153,8 @@ fn human_log_lines_have_the_request_id() {
     let server = Server::start_unready(&[
         ("FAAS_LANGUAGE", "javascript"),
         ("FAAS_LOG_FORMAT", "human"),
-    ]);
+    ])
+    .until_listening();
     server.send("GET", "/nowhere", &[("x-request-id", "for-people")], "");
     common::eventually("no line", || {
         let log = common::without_colours(&server.log());

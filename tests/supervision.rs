@@ -138,25 +138,74 @@ fn a_higher_priority_is_executed_first() {
 }
 
 #[test]
-fn requests_before_the_first_sandbox_is_ready_are_503() {
-    let server = Server::start_unready(&[("FAAS_LANGUAGE", "python")]);
+fn a_server_refuses_connections_until_it_can_execute_programs() {
+    let server = Server::start_unready(&[]);
+    let mut refused = 0;
+    while let Err(error) = TcpStream::connect(&server.address) {
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+        refused += 1;
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(refused > 0, "it did not boot while this looked");
+    // Whoever is not refused is answered.
+    assert_eq!(server.python("print(1)").stdout(), "1\n");
+    let javascript = server.run(json!({ "language": "javascript", "code": "console.log(1)" }));
+    assert_eq!(javascript.stdout(), "1\n");
+    assert_eq!(server.get("/health").status, 200);
+}
+
+#[test]
+fn a_runtime_that_cannot_boot_is_503_and_says_why() {
+    let server = Server::start_unready(&[("FAAS_V8_FLAGS", "--no-such-flag")]).until_listening();
     let answer = server.python("1");
-    assert_eq!(answer.status, 503);
-    assert!(
-        answer.body["details"].as_str().unwrap().contains("booting"),
-        "{}",
-        answer.body
-    );
+    assert_eq!(answer.status, 503, "{}", answer.body);
     assert!(answer.headers.contains_key("retry-after"));
     let health = server.get("/health");
     assert_eq!(
         (health.status, &health.body["status"]),
         (503, &json!("unhealthy"))
     );
-    eventually("it does not get ready", || {
-        server.get("/health").status == 200
+}
+
+#[test]
+fn sighup_never_ends_the_service() {
+    let server = Server::start_javascript(&[]);
+    server.signal(libc::SIGHUP);
+    eventually("it says nothing", || {
+        !server
+            .lines_with("SIGHUP: there is no audit log to reopen")
+            .is_empty()
     });
-    assert_eq!(server.python("1").status, 200);
+    assert_eq!(server.run(json!({ "code": "1" })).status, 200);
+}
+
+#[test]
+fn a_program_that_the_end_of_the_service_cut_off_says_so_to_its_caller_and_in_the_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = folder.path().join("audit");
+    let mut server = Server::start_javascript(&[
+        ("FAAS_SHUTDOWN_GRACE", "300"),
+        ("FAAS_AUDIT_LOG", audit.to_str().unwrap()),
+        ("FAAS_WORKSPACE", folder.path().to_str().unwrap()),
+    ]);
+    let answer = std::thread::scope(|scope| {
+        let running = scope.spawn(|| server.run(sleep(60.0)));
+        eventually("it does not start", || active(&server) == 1);
+        server.signal(libc::SIGTERM);
+        running.join().unwrap()
+    });
+    assert_eq!(answer.status, 503);
+    let details = answer.body["details"].as_str().unwrap();
+    assert!(details.contains("FAAS_SHUTDOWN_GRACE"), "{details}");
+    assert!(server.wait().success());
+    let lines = std::fs::read_to_string(audit).unwrap();
+    let line: Value = serde_json::from_str(lines.trim()).unwrap();
+    assert_eq!(line["status"], "cut_off");
+    let history = rusqlite::Connection::open(folder.path().join("history.sqlite3")).unwrap();
+    let status: String = history
+        .query_row("SELECT status FROM executions", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(status, "cut_off");
 }
 
 #[test]
@@ -389,7 +438,8 @@ fn an_unknown_v8_flag_is_named_in_the_log() {
     let server = Server::start_unready(&[
         ("FAAS_LANGUAGE", "javascript"),
         ("FAAS_V8_FLAGS", "--no-such-flag"),
-    ]);
+    ])
+    .until_listening();
     // Each time, and not only when the zygote is quicker than the supervisor that ends it.
     eventually("three failures", || {
         let lines = server.log_lines();

@@ -38,8 +38,10 @@ pub async fn execute(
     let result = tokio::select! {
         biased;
         result = state.pool.execute(execution) => result,
-        // The record is dropped, as if the caller had given up.
-        () = state.cut_off.cancelled() => return Err(ApiError::cut_off()),
+        () = state.cut_off.cancelled() => {
+            record.cut_off();
+            return Err(ApiError::cut_off());
+        }
     };
     record.end(&result);
     let (report, stats) = result?;

@@ -393,7 +393,7 @@ mod tests {
         let schemas = &document["components"]["schemas"];
         let statuses = Status::ALL.map(Status::name);
         assert_eq!(schemas["Status"]["enum"], json!(statuses));
-        let outcomes = [&statuses[..], &["cancelled"]].concat();
+        let outcomes = [&statuses[..], &["cancelled", "cut_off"]].concat();
         assert_eq!(schemas["Outcome"]["enum"], json!(outcomes));
     }
 

@@ -23,8 +23,8 @@ use super::AppState;
 use super::caller::Caller;
 use super::error::ApiError;
 
-/// An execution that is recorded once it ends: by [`Self::end`], or as cancelled when it is dropped
-/// before, as when the caller hangs up.
+/// An execution that is recorded once it ends: by [`Self::end`], or when it is dropped before, as cancelled:
+/// then the caller hung up.
 pub struct Record {
     /// Names the execution in its answer, in history and audit log.
     pub task_id: String,
@@ -33,6 +33,8 @@ pub struct Record {
     /// Taken when it ends; none if nobody wants it.
     kept: Option<Execution>,
     ended: bool,
+    /// What becomes of it if it is dropped now.
+    if_dropped: Fate,
 }
 
 impl Record {
@@ -46,6 +48,7 @@ impl Record {
             state: state.clone(),
             language: request.job.language,
             ended: false,
+            if_dropped: Fate::Cancelled,
         }
     }
 
@@ -70,6 +73,11 @@ impl Record {
             }
             Err(error) => self.refuse_for(refusal(error)),
         }
+    }
+
+    /// Records that the service ended before it did.
+    pub fn cut_off(mut self) {
+        self.if_dropped = Fate::CutOff;
     }
 
     /// Records that it was refused before the pool had it.
@@ -104,8 +112,9 @@ impl Drop for Record {
         if self.ended {
             return;
         }
-        self.state.metrics.cancelled(self.language);
-        if let Some(kept) = self.kept.take() {
+        self.state.metrics.given_up(self.language, self.if_dropped);
+        if let Some(mut kept) = self.kept.take() {
+            kept.fate = self.if_dropped;
             self.keep(kept);
         }
     }
@@ -132,7 +141,7 @@ fn describe(
         packages: request.packages.requirements().to_vec(),
         limits: request.job.limits,
         priority: request.priority,
-        // Unless something else becomes of it.
+        // Set when it is known.
         fate: Fate::Cancelled,
         end: None,
         bodies: with_bodies.then(|| Bodies {

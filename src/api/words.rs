@@ -77,7 +77,7 @@ impl Word for Status {
 
 impl Word for Fate {
     const LIST: &'static str = "Outcome";
-    const MEANING: &'static str = "How a program ended, or `cancelled` if the caller hung up or the service ended before that";
+    const MEANING: &'static str = "How a program ended, `cancelled` if the caller hung up before that, `cut_off` if the service ended before";
 
     fn all() -> impl Iterator<Item = Self> {
         Self::OF_BEGUN.into_iter()

@@ -1,5 +1,6 @@
 //! The `serve` command: the supervisor from its start to its end.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use faas_telemetry::Traces;
 use faas_telemetry::start_logging;
 use futures_util::future::join_all;
 use rustix::process::Resource;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +29,9 @@ use crate::api::AppState;
 use crate::api_token::ApiToken;
 use crate::api_token::SHORTEST_GOOD_TOKEN;
 use crate::settings::Settings;
-use crate::workspace;
 
+/// Connections that may wait to be accepted.
+const WAITING_CONNECTIONS: u32 = 1024;
 /// Time for writing what is left at the end.
 const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
@@ -96,15 +98,12 @@ fn warn_of_small_stack() {
 
 async fn serve(settings: Settings, pool_settings: PoolSettings) -> Result<ExitCode, Error> {
     let started = Instant::now();
-    let listener = TcpListener::bind((settings.host, settings.port))
-        .await
-        .map_err(|error| {
-            format!(
-                "cannot listen on {}:{}: {error}; set FAAS_HOST and FAAS_PORT",
-                settings.host, settings.port
-            )
-        })?;
-    let address = listener.local_addr()?;
+    let wanted = SocketAddr::new(settings.host, settings.port);
+    let cannot_listen = |error: std::io::Error| {
+        format!("cannot listen on {wanted}: {error}; set FAAS_HOST and FAAS_PORT")
+    };
+    let socket = take_address(wanted).map_err(cannot_listen)?;
+    let address = socket.local_addr()?;
     tracing::info!(address = %format!("http://{address}"), "booting");
     let packages = settings.open_packages(settings.runtimes())?;
     let preload = preload_sets(&settings)?;
@@ -122,14 +121,35 @@ async fn serve(settings: Settings, pool_settings: PoolSettings) -> Result<ExitCo
         history,
     ));
     watch_hangups(&state)?;
-    let announcement = tokio::spawn(announce(pool.clone(), preload, address, started));
-    let router = api::router(state.clone());
-    api::serve(listener, router, state.clone(), stop).await;
-    announcement.abort();
+    let settled = tokio::select! {
+        () = stop.cancelled() => false,
+        // Whichever does not boot is told of by the pool; the others serve.
+        _ = pool.until_settled() => true,
+    };
+    if settled {
+        let listener = socket.listen(WAITING_CONNECTIONS).map_err(cannot_listen)?;
+        tracing::info!(address = %format!("http://{address}"), "listening");
+        let announcement = tokio::spawn(announce(pool.clone(), preload, address, started));
+        let router = api::router(state.clone());
+        api::serve(listener, router, state.clone(), stop).await;
+        announcement.abort();
+    }
     pool.shut_down().await;
     flush(state).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Takes the address without listening: who connects is refused, and can try another server.
+fn take_address(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // Connections that a server before this one closed do not keep it from starting.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// Opens the audit log, if there is to be one.
@@ -150,22 +170,23 @@ fn start_history(settings: &Settings, metrics: &Metrics) -> Result<Option<Histor
     if !settings.history {
         return Ok(None);
     }
-    workspace::prepare(&settings.workspace)?;
+    faas_linux::prepare_workspace(&settings.workspace)?;
     let failures = Failures::new("history", metrics.history_write_failures.clone());
     let history = History::start(settings.history_settings(), failures)?;
     Ok(Some(history))
 }
 
-/// SIGHUP has the audit log reopened. Without one it ends the service, as it does by default.
+/// SIGHUP has the audit log reopened. It never ends the service, as it would by default: closed terminals and
+/// `systemctl reload` send it.
 fn watch_hangups(state: &Arc<AppState>) -> std::io::Result<()> {
-    if state.audit.is_none() {
-        return Ok(());
-    }
     let mut hangup = signal(SignalKind::hangup())?;
     let state = state.clone();
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            state.audit.as_ref().inspect(|audit| audit.reopen());
+            match &state.audit {
+                Some(audit) => audit.reopen(),
+                None => tracing::info!("SIGHUP: there is no audit log to reopen"),
+            }
         }
     });
     Ok(())
@@ -189,7 +210,7 @@ async fn flush(state: Arc<AppState>) {
 async fn announce(
     pool: Arc<Pool>,
     preload: Vec<PackageSet>,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     started: Instant,
 ) {
     pool.until_up().await;

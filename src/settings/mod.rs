@@ -29,7 +29,6 @@ use faas_telemetry::HistorySettings;
 use faas_telemetry::LogFormat;
 
 use crate::api_token::ApiToken;
-use crate::workspace;
 use default_sources::DefaultSources;
 use default_sources::source;
 use versions::PackageVersions;
@@ -346,7 +345,7 @@ pub struct Settings {
           default_value_t = 10_000, value_parser = whole::<u64>(1..=100_000_000))]
     pub history_max: u64,
 
-    /// Days that an execution stays in the history
+    /// Days that an execution stays in the history; while the service is down, no time passes
     #[arg(long, env = "FAAS_HISTORY_DAYS", value_name = "FAAS_HISTORY_DAYS",
           default_value_t = 7, value_parser = whole::<u64>(1..=36_500))]
     pub history_days: u64,
@@ -585,7 +584,7 @@ impl Settings {
             return Ok(Packages::none());
         }
         let pyodide = self.pyodide_directory()?;
-        workspace::prepare(&self.workspace)?;
+        faas_linux::prepare_workspace(&self.workspace)?;
         if let Err(problem) = DefaultSources::read(&pyodide) {
             tracing::warn!(problem, "the default sources of packages are not used");
         }

@@ -120,26 +120,36 @@ impl Server {
 
     /// Waits until the server says in its log, in JSON, that it is ready.
     pub fn until_ready(self) -> Self {
-        let mut server = self;
+        self.until("ready", |server| !server.lines_with("ready").is_empty())
+    }
+
+    /// Waits until the server takes connections: each runtime is up then, or will not be.
+    pub fn until_listening(self) -> Self {
+        self.until("listening", |server| {
+            TcpStream::connect(&server.address).is_ok()
+        })
+    }
+
+    fn until(mut self, what: &str, is_so: impl Fn(&Self) -> bool) -> Self {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while server.lines_with("ready").is_empty() {
-            assert!(Instant::now() < deadline, "not ready: {}", server.log());
-            if let Some(status) = server.child.try_wait().unwrap() {
-                panic!("the server ended with {status}: {}", server.log());
+        while !is_so(&self) {
+            assert!(Instant::now() < deadline, "not {what}: {}", self.log());
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the server ended with {status}: {}", self.log());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        server
+        self
     }
 
-    /// Starts a server and waits only until it listens.
+    /// Starts a server and waits only until it has its address.
     pub fn start_unready(environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(PROGRAM);
         command.envs(environment.iter().copied());
         Self::start_command(command)
     }
 
-    /// Starts a server by a prepared command and waits only until it listens. It writes its log in
+    /// Starts a server by a prepared command and waits only until it has its address. It writes its log in
     /// JSON unless the command says otherwise.
     pub fn start_command(mut command: Command) -> Self {
         if !command

@@ -30,6 +30,7 @@ const words: Record<Outcome, { text: string; tone: Tone }> = {
   violation: { text: "Forbidden system call", tone: "bad" },
   killed: { text: "Killed", tone: "bad" },
   cancelled: { text: "Stopped", tone: "warn" },
+  cut_off: { text: "Ended with the service", tone: "warn" },
 };
 
 export class ResultView {

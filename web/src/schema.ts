@@ -360,10 +360,10 @@ export interface components {
             packages: components["schemas"]["Packages"];
         };
         /**
-         * @description How a program ended, or `cancelled` if the caller hung up or the service ended before that
+         * @description How a program ended, `cancelled` if the caller hung up before that, `cut_off` if the service ended before
          * @enum {string}
          */
-        Outcome: "success" | "error" | "violation" | "timeout" | "cpu_limit" | "memory_limit" | "output_limit" | "return_limit" | "storage_limit" | "killed" | "cancelled";
+        Outcome: "success" | "error" | "violation" | "timeout" | "cpu_limit" | "memory_limit" | "output_limit" | "return_limit" | "storage_limit" | "killed" | "cancelled" | "cut_off";
         /** @description What a program wrote and returned. */
         Output: {
             stdout: string;

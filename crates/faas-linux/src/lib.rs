@@ -1,9 +1,10 @@
-//! Kernel interfaces that both sides of the boundary use.
+//! Kernel interfaces, and the check of a directory, that more than one crate uses.
 
 mod clock;
 mod proc_status;
 mod socket_pair;
 mod stack_limit;
+mod workspace;
 
 pub use clock::cpu_time;
 pub use clock::monotonic_us;
@@ -12,3 +13,5 @@ pub use socket_pair::socket_pair;
 pub use stack_limit::MOST_STACK;
 pub use stack_limit::let_stack_grow_to;
 pub use stack_limit::stack_limit;
+pub use workspace::WorkspaceError;
+pub use workspace::prepare_workspace;

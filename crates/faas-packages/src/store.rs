@@ -19,6 +19,7 @@ use std::time::Instant;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use faas_linux::prepare_workspace;
 use sha2::Digest as _;
 use sha2::Sha256;
 use tempfile::NamedTempFile;
@@ -80,10 +81,18 @@ impl Store {
     pub async fn incoming(&self) -> Result<Incoming, PackageError> {
         let directory = self.root.join("tmp");
         let failed = |error| PackageError::store("making a file for a download", &error);
-        let (file, path) = blocking(move || NamedTempFile::new_in(directory))
-            .await?
-            .map_err(failed)?
-            .into_parts();
+        let root = self.root.clone();
+        let make = move || match NamedTempFile::new_in(&directory) {
+            // Someone tidied up, as cleaners of /tmp do. Another user may have been there meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let workspace = root.parent().unwrap_or(&root);
+                prepare_workspace(workspace).map_err(io::Error::other)?;
+                fs::create_dir_all(&directory)?;
+                NamedTempFile::new_in(&directory)
+            }
+            made => made,
+        };
+        let (file, path) = blocking(make).await?.map_err(failed)?.into_parts();
         Ok(Incoming {
             file: file.into(),
             path,

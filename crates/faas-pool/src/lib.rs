@@ -471,16 +471,17 @@ impl Pool {
         }
     }
 
-    /// Waits until every runtime's zygote serves, or one will not.
+    /// Waits until every runtime's zygote serves or will not.
     ///
     /// # Errors
-    /// Which one, and why.
+    /// The first that will not, and why.
     pub async fn until_settled(&self) -> Result<(), PoolError> {
+        let mut all = Ok(());
         for (&runtime, pool) in &self.bases {
             let settled = pool.status.until_settled().await;
-            settled.map_err(|reason| PoolError::NotReady { runtime, reason })?;
+            all = all.and(settled.map_err(|reason| PoolError::NotReady { runtime, reason }));
         }
-        Ok(())
+        all
     }
 
     /// Ends the zygotes and every sandbox that waits; executions under way should be over.

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -46,10 +48,11 @@ impl AuditLog {
     pub fn open(path: &Path, failures: Failures) -> std::io::Result<Self> {
         let failures = Arc::new(failures);
         let reopen = Arc::new(AtomicBool::new(false));
+        let file = open(path)?;
         let file = LogFile {
             path: path.to_owned(),
-            file: open(path)?,
-            torn: false,
+            torn: is_torn(path, &file),
+            file,
             reopen: reopen.clone(),
             failures: failures.clone(),
         };
@@ -64,7 +67,8 @@ impl AuditLog {
         }
     }
 
-    /// Makes the thread reopen the file by its name, after it was renamed.
+    /// Makes the thread reopen the file by its name, after it was renamed. Before its next lines it
+    /// would notice that itself.
     pub fn reopen(&self) {
         self.reopen.store(true, Ordering::Release);
         // If the queue is full, the thread has lines to write, and checks then.
@@ -85,6 +89,27 @@ impl AuditLog {
 fn open(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(0o600).open(path)
+}
+
+/// Whether a file's last line lacks its end, as a full disk leaves it. Pipes and devices have no last line.
+fn is_torn(path: &Path, file: &File) -> bool {
+    let Ok(metadata) = file.metadata() else {
+        return false;
+    };
+    if !metadata.is_file() || metadata.len() == 0 {
+        return false;
+    }
+    let mut last = [0];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut last, metadata.len() - 1));
+    read.is_ok() && last != *b"\n"
+}
+
+/// Why lines go into a file that no longer has the log's name.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} was renamed or deleted, and no new file can be opened: {source}", path = path.display())]
+struct Astray {
+    path: PathBuf,
+    source: std::io::Error,
 }
 
 #[derive(Debug)]
@@ -110,9 +135,12 @@ impl Sink for LogFile {
     }
 
     fn take(&mut self, batch: Vec<Item>) {
-        if self.reopen.swap(false, Ordering::Acquire) {
-            self.open_again();
-        }
+        let is_asked = self.reopen.swap(false, Ordering::Acquire);
+        let opened = if is_asked || !self.has_its_name() {
+            self.open_again()
+        } else {
+            Ok(())
+        };
         let mut text = Vec::new();
         for item in batch {
             if let Item::Line(execution) = item
@@ -122,7 +150,7 @@ impl Sink for LogFile {
                 text.push(b'\n');
             }
         }
-        self.append(&text);
+        self.append(&text, opened);
     }
 
     fn sync(&mut self) {
@@ -131,22 +159,28 @@ impl Sink for LogFile {
 }
 
 impl LogFile {
-    fn open_again(&mut self) {
-        match open(&self.path) {
-            Ok(file) => {
-                self.file = file;
-                self.torn = false;
-                tracing::info!(path = %self.path.display(), "reopened the audit log");
-            }
-            // The old file is better than none.
-            Err(error) => {
-                tracing::error!(path = %self.path.display(), %error, "could not reopen the audit log");
-            }
-        }
+    /// Whether the open file is the one that has the log's name. It may have been rotated or deleted.
+    fn has_its_name(&self) -> bool {
+        let (Ok(open), Ok(named)) = (self.file.metadata(), std::fs::metadata(&self.path)) else {
+            return false;
+        };
+        (open.dev(), open.ino()) == (named.dev(), named.ino())
     }
 
-    /// Writes whole lines, and counts those that were not written whole.
-    fn append(&mut self, text: &[u8]) {
+    fn open_again(&mut self) -> Result<(), Astray> {
+        let file = open(&self.path).map_err(|source| Astray {
+            path: self.path.clone(),
+            source,
+        })?;
+        self.torn = is_torn(&self.path, &file);
+        self.file = file;
+        tracing::info!(path = %self.path.display(), "reopened the audit log");
+        Ok(())
+    }
+
+    /// Writes whole lines, and counts those that were not written whole, or not to where they are looked
+    /// for: the old file is better than none.
+    fn append(&mut self, text: &[u8], opened: Result<(), Astray>) {
         if text.is_empty() {
             return;
         }
@@ -157,7 +191,10 @@ impl LogFile {
             }
         }
         match self.write(text) {
-            Ok(()) => self.failures.recovered(),
+            Ok(()) => match opened {
+                Ok(()) => self.failures.recovered(),
+                Err(astray) => self.failures.count(lines(text), &astray),
+            },
             Err((written, error)) => {
                 let kept = &text[..written];
                 self.torn = kept.last().is_some_and(|byte| *byte != b'\n');

@@ -45,14 +45,17 @@ pub enum Fate {
     Ended(Status),
     /// The caller hung up before its end.
     Cancelled,
+    /// The service ended before it did.
+    CutOff,
     /// It was not started.
     Refused(Refusal),
 }
 
 impl Fate {
     /// Those of executions that were started: what metrics count and the history keeps.
-    pub const OF_BEGUN: [Self; Status::ALL.len() + 1] = {
-        let mut all = [Self::Cancelled; Status::ALL.len() + 1];
+    pub const OF_BEGUN: [Self; Status::ALL.len() + 2] = {
+        let mut all = [Self::Cancelled; Status::ALL.len() + 2];
+        all[Status::ALL.len() + 1] = Self::CutOff;
         let mut index = 0;
         while index < Status::ALL.len() {
             all[index] = Self::Ended(Status::ALL[index]);
@@ -66,6 +69,7 @@ impl Fate {
         match self {
             Self::Ended(status) => status.name(),
             Self::Cancelled => "cancelled",
+            Self::CutOff => "cut_off",
             Self::Refused(_) => "refused",
         }
     }
@@ -74,7 +78,7 @@ impl Fate {
     pub const fn reason(self) -> Option<&'static str> {
         match self {
             Self::Refused(refusal) => Some(refusal.name()),
-            Self::Ended(_) | Self::Cancelled => None,
+            Self::Ended(_) | Self::Cancelled | Self::CutOff => None,
         }
     }
 }

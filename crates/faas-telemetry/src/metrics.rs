@@ -302,9 +302,9 @@ impl Metrics {
         }
     }
 
-    /// Counts an execution whose caller hung up.
-    pub fn cancelled(&self, language: Language) {
-        self.count_execution(language, Fate::Cancelled);
+    /// Counts an execution that was given up before its end, and how.
+    pub fn given_up(&self, language: Language, fate: Fate) {
+        self.count_execution(language, fate);
     }
 
     fn count_execution(&self, language: Language, fate: Fate) {

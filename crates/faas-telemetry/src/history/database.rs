@@ -8,9 +8,11 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
+use faas_linux::prepare_workspace;
 use faas_protocol::Language;
 use rusqlite::Connection;
 use rusqlite::ErrorCode;
@@ -80,6 +82,46 @@ pub struct Entry {
 pub struct Database {
     settings: HistorySettings,
     open: Option<Open>,
+    /// Set when the file is first opened.
+    clock: Option<AgeClock>,
+}
+
+/// Time as ages are told by it. A wall clock that jumps ahead must not make all of the history old, so
+/// this one goes on from the newest execution, no faster than time passes while the service runs.
+#[derive(Clone, Copy)]
+struct AgeClock {
+    began: Instant,
+    /// In ms since 1970.
+    from: i64,
+}
+
+impl AgeClock {
+    fn start(newest: Option<i64>) -> Self {
+        let now = milliseconds(SystemTime::now());
+        Self {
+            began: Instant::now(),
+            from: newest.map_or(now, |newest| newest.min(now)),
+        }
+    }
+
+    fn now(&self) -> i64 {
+        let passed = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let now = milliseconds(SystemTime::now());
+        now.min(self.from.saturating_add(passed))
+    }
+}
+
+/// Why the file cannot be used.
+enum Unusable {
+    /// A later release wrote it, with tables of this version.
+    LaterVersion(i64),
+    Failed(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Unusable {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 struct Open {
@@ -93,6 +135,7 @@ impl Database {
         Self {
             settings,
             open: None,
+            clock: None,
         }
     }
 
@@ -102,12 +145,12 @@ impl Database {
     /// When none of them could be added.
     pub fn add(&mut self, executions: &[Arc<Execution>]) -> rusqlite::Result<()> {
         let settings = self.settings.clone();
-        self.with(|connection| {
+        self.with(|connection, clock| {
             let transaction = connection.transaction()?;
             for execution in executions {
                 insert(&transaction, execution)?;
             }
-            prune(&transaction, &settings)?;
+            prune(&transaction, &settings, clock)?;
             transaction.commit()
         })
     }
@@ -118,13 +161,13 @@ impl Database {
     /// When it cannot be opened or written.
     pub fn tidy(&mut self) -> rusqlite::Result<()> {
         let settings = self.settings.clone();
-        self.with(|connection| prune(connection, &settings))
+        self.with(|connection, clock| prune(connection, &settings, clock))
     }
 
     /// # Errors
     /// When the file cannot be read.
     pub fn list(&mut self, filter: &Filter) -> rusqlite::Result<Vec<Entry>> {
-        self.with(|connection| {
+        self.with(|connection, _| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM executions
                  WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR language = ?2)
@@ -145,7 +188,7 @@ impl Database {
     /// # Errors
     /// When the file cannot be read.
     pub fn find(&mut self, task_id: &str) -> rusqlite::Result<Option<Entry>> {
-        self.with(|connection| {
+        self.with(|connection, _| {
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {COLUMNS}, code, stdout, stderr, ret_val FROM executions WHERE task_id = ?1"
             ))?;
@@ -168,7 +211,7 @@ impl Database {
     /// Runs `work` on the open file. A damaged file is moved aside, and a new one tried.
     fn with<T>(
         &mut self,
-        mut action: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
+        mut action: impl FnMut(&mut Connection, AgeClock) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         match self.try_with(&mut action) {
             Err(error) if is_damage(&error) => {
@@ -182,15 +225,20 @@ impl Database {
 
     fn try_with<T>(
         &mut self,
-        action: &mut impl FnMut(&mut Connection) -> rusqlite::Result<T>,
+        action: &mut impl FnMut(&mut Connection, AgeClock) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        let path = &self.settings.path;
-        // The file may have been deleted, or moved aside by another server.
         let mut open = match self.open.take() {
-            Some(open) if file_id(path) == Some(open.file) => open,
-            _ => Open::new(path)?,
+            // The file may have been deleted, or moved aside by another server.
+            Some(open) if file_id(&self.settings.path) == Some(open.file) => open,
+            _ => self.open()?,
         };
-        let result = action(&mut open.connection);
+        let clock = match self.clock {
+            Some(clock) => clock,
+            None => *self
+                .clock
+                .insert(AgeClock::start(newest(&open.connection)?)),
+        };
+        let result = action(&mut open.connection, clock);
         // After any other failure, the file is opened again.
         if result.is_ok() {
             self.open = Some(open);
@@ -199,11 +247,42 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Opens the file. One of a later version stays as it is, for the server that wrote it; this one
+    /// uses a file beside it from then on.
+    fn open(&mut self) -> rusqlite::Result<Open> {
+        let found = match Open::new(&self.settings.path) {
+            Ok(open) => return Ok(open),
+            Err(Unusable::Failed(error)) => return Err(error),
+            Err(Unusable::LaterVersion(found)) => found,
+        };
+        let own = (self.settings.path).with_extension(format!("v{VERSION}.sqlite3"));
+        tracing::error!(
+            found,
+            known = VERSION,
+            left = %self.settings.path.display(),
+            used = %own.display(),
+            "the history is of a later version of this program and left as it is: another file is used"
+        );
+        self.settings.path = own;
+        match Open::new(&self.settings.path) {
+            Ok(open) => Ok(open),
+            Err(Unusable::Failed(error)) => Err(error),
+            Err(Unusable::LaterVersion(found)) => {
+                Err(damage(&format!("it says that it is of version {found}")))
+            }
+        }
+    }
+}
+
 impl Open {
-    fn new(path: &Path) -> rusqlite::Result<Self> {
+    fn new(path: &Path) -> Result<Self, Unusable> {
         if let Some(folder) = path.parent() {
-            // What is wrong with it shows when the file is opened.
-            let _ = std::fs::create_dir_all(folder);
+            // It may have been deleted, and made anew by another user.
+            prepare_workspace(folder).map_err(|error| {
+                let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+                rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
+            })?;
         }
         let _lock = lock(path);
         // Readable by the service's own user only; SQLite gives its other files the same mode.
@@ -211,18 +290,16 @@ impl Open {
         let _ = options.append(true).create(true).mode(0o600).open(path);
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "synchronous", "normal")?;
         let version = "user_version";
         let found: i64 = connection.pragma_query_value(None, version, |row| row.get(0))?;
-        match found {
-            VERSION => {}
-            0 => {
-                connection.execute_batch(TABLES)?;
-                connection.pragma_update(None, version, VERSION)?;
-            }
-            // From a later release, whose tables are unknown.
-            _ => return Err(damage("it was written by another version of this program")),
+        if found > VERSION {
+            return Err(Unusable::LaterVersion(found));
+        }
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "normal")?;
+        if found != VERSION {
+            connection.execute_batch(TABLES)?;
+            connection.pragma_update(None, version, VERSION)?;
         }
         let file = file_id(path).ok_or_else(|| damage("it is missing"))?;
         Ok(Self { connection, file })
@@ -286,11 +363,9 @@ impl Open {
         let check = || {
             let connection = Connection::open(path)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
-            let version: i64 =
-                connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
             let verdict: String =
                 connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
-            Ok::<_, rusqlite::Error>(verdict != "ok" || ![0, VERSION].contains(&version))
+            Ok::<_, rusqlite::Error>(verdict != "ok")
         };
         path.exists() && check().unwrap_or_else(|error| is_damage(&error))
     }
@@ -337,9 +412,13 @@ fn insert(connection: &Connection, execution: &Execution) -> rusqlite::Result<()
 }
 
 /// Deletes what is too old or too much. Ids have gaps at the old end only.
-fn prune(connection: &Connection, settings: &HistorySettings) -> rusqlite::Result<()> {
-    let oldest = SystemTime::now().checked_sub(settings.max_age);
-    let oldest = oldest.map_or(0, milliseconds);
+fn prune(
+    connection: &Connection,
+    settings: &HistorySettings,
+    clock: AgeClock,
+) -> rusqlite::Result<()> {
+    let max_age = i64::try_from(settings.max_age.as_millis()).unwrap_or(i64::MAX);
+    let oldest = clock.now().saturating_sub(max_age);
     connection
         .prepare_cached("DELETE FROM executions WHERE began_ms < ?1")?
         .execute([oldest])?;
@@ -347,6 +426,11 @@ fn prune(connection: &Connection, settings: &HistorySettings) -> rusqlite::Resul
         .prepare_cached("DELETE FROM executions WHERE id <= (SELECT max(id) FROM executions) - ?1")?
         .execute([integer(settings.max_rows)])?;
     Ok(())
+}
+
+/// When the newest execution began, in ms since 1970.
+fn newest(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    connection.query_row("SELECT max(began_ms) FROM executions", [], |row| row.get(0))
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {

@@ -29,7 +29,7 @@ pub enum WorkspaceError {
 ///
 /// # Errors
 /// [`WorkspaceError`] unless it is this user's own, and only this user may write to it.
-pub fn prepare(path: &Path) -> Result<(), WorkspaceError> {
+pub fn prepare_workspace(path: &Path) -> Result<(), WorkspaceError> {
     let shown = || path.display().to_string();
     let unusable = |error| WorkspaceError::Unusable(shown(), error);
     DirBuilder::new()
@@ -84,11 +84,11 @@ mod tests {
     fn a_new_workspace_is_its_owners_only() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("a/b");
-        prepare(&path).unwrap();
+        prepare_workspace(&path).unwrap();
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700);
-        prepare(&path).unwrap();
+        prepare_workspace(&path).unwrap();
         symlink(&path, parent.path().join("link")).unwrap();
-        prepare(&parent.path().join("link")).unwrap();
+        prepare_workspace(&parent.path().join("link")).unwrap();
     }
 
     #[test]
@@ -97,11 +97,11 @@ mod tests {
         for mode in [0o777, 0o1777, 0o770, 0o702] {
             let permissions = Permissions::from_mode(mode);
             std::fs::set_permissions(directory.path(), permissions).unwrap();
-            let error = prepare(directory.path()).unwrap_err().to_string();
+            let error = prepare_workspace(directory.path()).unwrap_err().to_string();
             assert!(error.contains("FAAS_WORKSPACE"), "{error}");
         }
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
-        prepare(directory.path()).unwrap();
+        prepare_workspace(directory.path()).unwrap();
     }
 
     #[test]
@@ -117,11 +117,11 @@ mod tests {
         } else {
             Path::new("/usr")
         };
-        let error = prepare(path).unwrap_err().to_string();
+        let error = prepare_workspace(path).unwrap_err().to_string();
         assert!(error.contains("belongs to user"), "{error}");
         if user == 0 {
             // What another left there counts, too: this link.
-            let error = prepare(parent.path()).unwrap_err().to_string();
+            let error = prepare_workspace(parent.path()).unwrap_err().to_string();
             assert!(error.contains("link, which is"), "{error}");
         }
     }
