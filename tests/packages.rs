@@ -813,6 +813,35 @@ fn a_program_runs_without_the_packages_that_could_not_be_had_and_says_why_if_it_
 }
 
 #[test]
+fn an_optional_package_that_cannot_be_had_takes_no_other_with_it() {
+    let workspace = Scratch::new("optional");
+    // It has numpy; its lock file names PyYAML, too, whose wheel is not there.
+    let server = Server::start_python(&[
+        ("FAAS_PYODIDE_PACKAGES", &distribution()),
+        ("FAAS_WORKSPACE", workspace.path()),
+    ]);
+    let code = "import numpy\ntry:\n    import yaml\nexcept ImportError:\n    yaml = None\n\
+                print(numpy.arange(3).sum(), yaml)";
+    let ask = || server.run(json!({ "code": code, "timeout": 60000 }));
+    // Known from the first time, and by another program with the same imports.
+    for _ in 0..2 {
+        prints(&ask(), "3 None\n");
+    }
+    prints(&server.python(&format!("# another\n{code}")), "3 None\n");
+    let needs = server.python("import numpy\nprint(numpy.pi > 3)\nimport yaml");
+    assert_eq!(
+        (needs.outcome(), needs.stdout()),
+        ("error", "True\n"),
+        "{}",
+        needs.stderr()
+    );
+    assert_eq!(
+        needs.last_stderr_line(),
+        "What the program imports could not be installed: pyyaml"
+    );
+}
+
+#[test]
 fn a_wanted_version_that_the_distribution_has_not_is_warned_of_and_the_pinned_one_used() {
     let server = Server::start_python(&[
         ("FAAS_PYODIDE_PACKAGES", &distribution()),

@@ -216,6 +216,35 @@ fn awaiting_a_future_that_nothing_settles_is_an_error() {
 }
 
 #[test]
+fn an_alarm_without_a_handler_ends_the_program() {
+    let answer = shared().python("import signal\nsignal.alarm(1)\nwhile True: pass");
+    assert_eq!(answer.exit_code(), 128 + i64::from(libc::SIGALRM));
+    let kept = "import signal\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nsignal.setitimer(signal.ITIMER_REAL, 0.01)\n\
+                import time\ntime.sleep(0.1)\nprint('goes on')";
+    assert_eq!(shared().python(kept).stdout(), "goes on\n");
+}
+
+#[test]
+fn a_password_is_read_from_standard_input() {
+    let code = "import getpass\nprint(getpass.getpass())";
+    let answer = shared().run(json!({ "code": code, "stdin": "secret\n" }));
+    assert_eq!(answer.stdout(), "secret\n", "{}", answer.stderr());
+}
+
+#[test]
+fn asyncio_finds_no_network_as_an_os_error() {
+    let code = "import asyncio\nasync def main():\n    for one in (asyncio.open_connection('a', 1), asyncio.start_server(print, 'a', 1)):\n\
+                \x20       try: await one\n        except OSError as error: print(error.strerror)\nasyncio.run(main())";
+    let answer = shared().python(code);
+    assert_eq!(
+        answer.stdout(),
+        "the sandbox has no network\n".repeat(2),
+        "{}",
+        answer.stderr()
+    );
+}
+
+#[test]
 fn reading_standard_input_is_an_eof_error_that_says_why() {
     let answer = shared().python("name = input('Name? ')");
     assert_eq!(answer.stdout(), "Name? ");

@@ -42,6 +42,83 @@ fn python_programs_print_what_cpython_prints() {
     assert!(count >= 10, "{count} programs");
 }
 
+/// What programs of their own say at their end, when their globals go.
+const FINALIZED: [(&str, &str); 10] = [
+    (
+        "class A:\n    def __del__(self): print('gone')\na = A(); a.me = a",
+        "gone\n",
+    ),
+    (
+        "import time\nclass A:\n    def __del__(self): print(time.sleep(0), __name__, A.__name__)\na = A()",
+        "None __main__ A\n",
+    ),
+    (
+        "def log(text): print(text, rows)\nclass A:\n    def __del__(self): log('gone')\na = A()\nrows = [1]",
+        "gone [1]\n",
+    ),
+    (
+        "class A:\n    count = 1\n    def __del__(self): A.count -= 1; print(A.count)\na = A()",
+        "0\n",
+    ),
+    (
+        "class A:\n    def __init__(self): self.callback = self.close\n    def close(self): print('closed')\n    \
+         def __del__(self): self.close()\na = A()",
+        "closed\n",
+    ),
+    (
+        "class A:\n    def __init__(self): self.child = B(self)\n    def __del__(self): print('parent', json.dumps(1))\n\
+         class B:\n    def __init__(self, parent): self.parent = parent\nimport json\na = A()",
+        "parent 1\n",
+    ),
+    (
+        "def numbers():\n    try:\n        yield 1\n    finally:\n        print('closed', rows)\nrows = [2]\n\
+         knot = [numbers()]; knot.append(knot); next(knot[0])",
+        "closed [2]\n",
+    ),
+    (
+        "class A:\n    def __del__(self): print(rows)\nrows = [4]\ndef fail(a): raise ValueError\n\
+         try:\n    fail(A())\nexcept ValueError as error:\n    kept = error",
+        "[4]\n",
+    ),
+    (
+        "import asyncio\nclass A:\n    def __del__(self): print('gone', asyncio.__name__)\nasync def main():\n    \
+         global a\n    a = A(); a.me = a\n    await asyncio.sleep(0)\nasyncio.run(main())",
+        "gone asyncio\n",
+    ),
+    (
+        "import atexit, sys\nclass A:\n    def __del__(self): print('gone')\na = A()\n\
+         atexit.register(lambda: print(sys.modules['__main__'].a is a))",
+        "True\ngone\n",
+    ),
+];
+
+#[test]
+fn finalizers_of_globals_run_and_find_every_name_as_it_was() {
+    for (code, expected) in FINALIZED {
+        assert_eq!(python(&["-c", code]), expected, "elsewhere: {code}");
+        let answer = shared_python().python(code);
+        assert_eq!(answer.stdout(), expected, "{code}: {}", answer.stderr());
+        assert!(!answer.stderr().contains("ignored"), "{}", answer.stderr());
+    }
+}
+
+#[test]
+fn what_a_hook_of_the_system_or_an_own_module_holds_is_finalized_too() {
+    let holds = "import builtins\nclass A:\n    def __del__(self): print('gone')\na = A()\nbuiltins.kept = lambda: a";
+    let answer = shared_python().python(holds);
+    assert_eq!(answer.stdout(), "gone\n", "{}", answer.stderr());
+    let hook = "import sys\nclass A:\n    def __del__(self): print(rows)\na = A(); rows = [3]\n\
+                sys.excepthook = lambda *_: print('hook', rows)\n1 / 0";
+    let answer = shared_python().python(hook);
+    assert_eq!(answer.stdout(), "hook [3]\n[3]\n", "{}", answer.stderr());
+    let own = "import json\nclass A:\n    def __del__(self): print(json.dumps(rows))\nrows = [1]\na = A(); a.me = a";
+    let answer = shared_python().run(json!({
+        "code": "import helper",
+        "files": [{ "name": "helper.py", "content": own }],
+    }));
+    assert_eq!(answer.stdout(), "[1]\n", "{}", answer.stderr());
+}
+
 #[test]
 fn the_solutions_of_humaneval_pass_their_tests() {
     let path = concat!(

@@ -6,12 +6,13 @@ import io
 import itertools
 import logging
 import sys
+import weakref
 
 import _faas_report
 
-# So many does a program make that defines no class: it has no finalizers in cycles.
-FEW_OBJECTS = 50
 HOME = "/home/pyodide/"
+# A name that no program has.
+MARK = "<mark>"
 
 # So many are not freed one by one, whatever their finalizers would have done.
 MANY_OBJECTS = 300_000
@@ -32,8 +33,10 @@ def settle():
     _blocks_before = sys.getallocatedblocks()
 
 
-def end(exit_code, module, scratch):
+def end(exit_code, take_module, scratch):
     """Run exit functions and drop the program's objects. Returns the exit code.
+
+    `take_module` gives the program's own module up, in a list.
 
     A `scratch` program's exit functions do not run: what modules registered when they were imported is for
     the programs of the forks.
@@ -46,7 +49,7 @@ def end(exit_code, module, scratch):
         _faas_report.report(error)
     exit_code = flush(exit_code)
     try:
-        drop_objects(module)
+        drop_objects(take_module)
     except BaseException as error:
         _faas_report.report(error)
     return flush(exit_code)
@@ -57,26 +60,64 @@ def has_exit_functions():
     return atexit._ncallbacks() > 1 or len(logging._handlerList) > 1
 
 
-def drop_objects(module):
-    """Collect garbage and empty the program's modules, in the order in which CPython does."""
-    young, *older = gc.get_count()
+def drop_objects(take_module):
+    """Forget the program's modules and collect garbage, as CPython does: finalizers find all names as they were."""
+    _, *older = gc.get_count()
     if any(older) and has_many_objects():
         return
-    if any(older) or young > FEW_OBJECTS:
-        collect()
-    modules = [module]
+    forget_hooks()
+    modules = take_module()
     if len(sys.modules) > _modules_before:
-        imported = itertools.islice(sys.modules.values(), _modules_before, None)
-        modules += reversed([one for one in imported if is_own(one)])
-    for one in modules:
-        names = one.__dict__
-        last = [name for name in names if name[:1] != "_" or name[:2] == "__"]
-        for name in names.keys() - last:
+        imported = itertools.islice(sys.modules.items(), _modules_before, None)
+        own = [name for name, one in imported if is_own(one)]
+        modules += [sys.modules.pop(name) for name in reversed(own)]
+    marks = [mark(one.__dict__) for one in modules]
+    modules.clear()
+    # Nothing is older than the young unless a collection has come.
+    gc.collect(2 if any(older) else 0)
+    if any(one() is not None for one in marks):
+        clear_marked(marks)
+
+
+def forget_hooks():
+    """Let go of what sys has of the program: its hooks, and the last error with what its frames held."""
+    sys.excepthook, sys.displayhook = sys.__excepthook__, sys.__displayhook__
+    for name in ("last_exc", "last_type", "last_value", "last_traceback"):
+        if hasattr(sys, name):
+            setattr(sys, name, None)
+
+
+class Mark:
+    """Is in a module's names, and gone when they are."""
+
+    __slots__ = ("__weakref__",)
+
+
+def mark(names):
+    here = names[MARK] = Mark()
+    return weakref.ref(here)
+
+
+def clear_marked(marks):
+    """Empty the names that something outside of the program holds, as a hook or a callback of JavaScript does."""
+    for one in marks:
+        here = one()
+        held = [] if here is None else gc.get_referrers(here)
+        for names in held:
+            if type(names) is dict and names.get(MARK) is here:
+                clear(names)
+    here = held = names = None
+    gc.collect(2)
+
+
+def clear(names):
+    """Set names to None as CPython does for such a module: first those with an underscore."""
+    last = [name for name in names if name[:1] != "_" or name[:2] == "__"]
+    for name in names.keys() - last:
+        names[name] = None
+    for name in last:
+        if name != "__builtins__":
             names[name] = None
-        for name in last:
-            if name != "__builtins__":
-                names[name] = None
-    collect()
 
 
 def has_many_objects():
@@ -84,12 +125,6 @@ def has_many_objects():
     collections = gc.get_stats()[0]["collections"] - _collections_before
     # Only now look at all of memory.
     return collections > MANY_COLLECTIONS and sys.getallocatedblocks() > _blocks_before + MANY_OBJECTS
-
-
-def collect():
-    """Collect garbage, at the least cost: nothing is older than the young unless a collection has come."""
-    _, *older = gc.get_count()
-    gc.collect(2 if any(older) else 0)
 
 
 def is_own(module):

@@ -1,6 +1,7 @@
 """Adapts packages to the sandbox, each right after it was imported."""
 
 import dataclasses
+import functools
 import importlib.util
 import os
 import sys
@@ -19,6 +20,8 @@ MS Gothic|Malgun Gothic|Meiryo|Microsoft JhengHei|Microsoft YaHei|NanumGothic|No
 Noto Sans CJK KR|Noto Sans CJK SC|PingFang SC|STHeiti|STSong|SimHei|SimSun|Songti SC
 Source Han Sans CN|Source Han Sans SC|WenQuanYi Micro Hei|WenQuanYi Zen Hei|Yu Gothic
 """
+# Where they begin in Unicode.
+FIRST_EAST_ASIAN = 0x2E80
 NO_NETWORK = "the sandbox has no network"
 
 
@@ -159,13 +162,57 @@ def without_fetch(module):
     module.AsyncJavascriptFetchTransport.handle_async_request = refuse_later
 
 
+@on_import("getpass")
+def without_terminal(module):
+    """There is a /dev/tty, but nobody at it: passwords come from the standard input, as CPython takes them."""
+    module.getpass = module.fallback_getpass
+
+
+@on_import("matplotlib.pyplot")
+def without_windows(module):
+    """Backends that would open windows become the one that draws: show() hands the figures back."""
+    from matplotlib.backends.registry import BackendFilter, backend_registry
+
+    windows = {*backend_registry.list_builtin(BackendFilter.INTERACTIVE), "inline", "ipympl", "widget"}
+    switch = module.switch_backend
+
+    @functools.wraps(switch)
+    def switch_backend(newbackend):
+        is_window = isinstance(newbackend, str) and newbackend.lower().rpartition("_")[2] in windows
+        switch("agg" if is_window else newbackend)
+
+    module.switch_backend = switch_backend
+
+
+@on_import("matplotlib._mathtext")
+def with_fonts_in_formulas(module):
+    """Texts with a formula in them, too, take our fonts for Chinese, Japanese and Korean."""
+    if not os.path.isdir(FONTS):
+        return
+    get_glyph = module.UnicodeFonts._get_glyph
+
+    def get_glyph_of_ours(self, fontname, font_class, sym):
+        if len(sym) == 1 and ord(sym) >= FIRST_EAST_ASIAN:
+            for file in font_files():
+                font = module.get_font(file)
+                if font.get_char_index(ord(sym)):
+                    return font, ord(sym), False
+        return get_glyph(self, fontname, font_class, sym)
+
+    module.UnicodeFonts._get_glyph = get_glyph_of_ours
+
+
+def font_files():
+    return [os.path.join(FONTS, name) for name in sorted(os.listdir(FONTS))]
+
+
 @on_import("matplotlib.font_manager")
 def with_fonts(module):
     """matplotlib takes our fonts for characters that the chosen one lacks."""
     if not os.path.isdir(FONTS):
         return
     manager = module.fontManager
-    files = [os.path.join(FONTS, name) for name in sorted(os.listdir(FONTS))]
+    files = font_files()
     for file in files:
         manager.addfont(file)
     ours = [entry for entry in manager.ttflist if entry.fname in files]

@@ -8,6 +8,7 @@ CPython's own BaseEventLoop; its "selector" pumps JavaScript's microtasks and ti
 import asyncio
 import asyncio.base_events
 import asyncio.events
+import errno
 import heapq
 import signal
 import time
@@ -24,6 +25,12 @@ class SandboxLoop(asyncio.base_events.BaseEventLoop):
     def __init__(self):
         super().__init__()
         self._selector = self
+
+    async def create_connection(self, *arguments, **options):
+        """So that programs which expect no network find none in the usual way."""
+        raise OSError(errno.ENETUNREACH, "the sandbox has no network")
+
+    create_server = create_datagram_endpoint = create_unix_connection = create_unix_server = create_connection
 
     def select(self, timeout):
         _faas_host.pump()

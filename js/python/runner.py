@@ -67,12 +67,12 @@ def invoke(has_stdin, entry_point, arguments):
 
 
 def run(source, input_json, scratch, auto_install):
-    """Run `source` as __main__, or with `scratch` in a module that is thrown away (warm-up).
+    """Run `source` as __main__. With `scratch` it is one of the zygote's own programs.
 
     With `auto_install`, the supervisor is asked for packages that it imports and that are not there.
     """
-    module = types.ModuleType("__main__") if scratch else sys.modules["__main__"]
-    names = module.__dict__
+    global _returned
+    names = begin_module()
     names["__file__"] = _file_name
     exit_code, result, limit = 0, None, None
     _faas_fresh.begin()
@@ -97,8 +97,23 @@ def run(source, input_json, scratch, auto_install):
     _faas_figures.hand_back_open()
     # So much is certain, should the program's objects break the interpreter when they go.
     _faas_host.finish(exit_code, result, limit)
-    if (changed := _faas_ending.end(exit_code, module, scratch)) != exit_code:
+    names, _returned = None, UNSET
+    if (changed := _faas_ending.end(exit_code, take_module, scratch)) != exit_code:
         _faas_host.finish(changed, result, limit)
+
+
+def begin_module():
+    """Make a module for the program, which nothing but the program holds. Returns its names."""
+    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    module.__dict__.update(_main.__dict__)
+    return module.__dict__
+
+
+def take_module():
+    """The program's module, in a list: nothing else holds it any more. None, if the program put another there."""
+    module = sys.modules.get("__main__")
+    sys.modules["__main__"] = _main
+    return [module] if type(module) is types.ModuleType and module is not _main else []
 
 
 def execute(source, names, auto_install):
@@ -158,8 +173,9 @@ def install(requirements):
 
 
 sys.stdout.reconfigure(line_buffering=True)
-# Pyodide's own start left this name in the module that programs run as.
-sys.modules["__main__"].__dict__.pop("_pyodide_core", None)
+# What each program's module begins as. Pyodide's own start left a name in it.
+_main = sys.modules["__main__"]
+_main.__dict__.pop("_pyodide_core", None)
 sys.argv = [FILE_NAME]
 _input = builtins.input
 builtins.input = input

@@ -1,12 +1,19 @@
 """What CPython has and Pyodide lacks, where the host can help."""
 
 import hashlib
+import re
 import signal
 import time
 
 from pyodide.ffi import to_js
 
 import _faas_host
+
+# What the host derives keys with (crates/faas-engine/src/key_derivation.rs).
+HASHES_OF_HOST = {"md5", "sha1", "sha224", "sha256", "sha384", "sha512"}
+# Directives of strftime: all that musl has (src/time/strftime.c), and any.
+MUSL_KNOWS = re.compile(r"(?:[^%]|%[-_0^#]?[EO]?[%aAbBcCdDeFgGhHIjmMnprRsStTuUVwWxXyYzZ])*", re.DOTALL)
+DIRECTIVE = re.compile(r"%([-_0^#]?)([EO]?.|\Z)", re.DOTALL)
 
 # In s: nothing that a program waits for needs to be nearer.
 SHORTEST_INTERVAL = 0.001
@@ -28,8 +35,16 @@ def setitimer(which, seconds, interval=0.0):
     if interval:
         interval = max(interval, SHORTEST_INTERVAL)
     _faas_host.set_alarm(seconds * 1000, interval * 1000)
+    if seconds and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
+        signal.signal(signal.SIGALRM, end_by_alarm)
     _timer[:] = [time.monotonic() + seconds if seconds else 0.0, interval]
     return before
+
+
+def end_by_alarm(signum, frame):
+    """What the signal does to a program that has no handler of its own. CPython drops such a signal here."""
+    signal.signal(signum, signal.SIG_DFL)
+    signal.raise_signal(signum)
 
 
 def getitimer(which):
@@ -55,7 +70,7 @@ def pause():
 
 
 def pbkdf2_hmac(hash_name, password, salt, iterations, dklen=None):
-    """PKCS #5, password-based key derivation 2, by the host."""
+    """PKCS #5, password-based key derivation 2, by the host if it has the hash."""
     if not isinstance(hash_name, str):
         raise TypeError(f"pbkdf2_hmac() argument 'hash_name' must be str, not {type(hash_name).__name__}")
     size = hashlib.new(hash_name).digest_size
@@ -65,7 +80,28 @@ def pbkdf2_hmac(hash_name, password, salt, iterations, dklen=None):
     if length < 1:
         raise ValueError("key length must be greater than 0.")
     name = hashlib.new(hash_name).name
+    if name not in HASHES_OF_HOST:
+        return derive_by_hand(name, password, salt, iterations, length)
     return _faas_host.pbkdf2(name, to_js(password), to_js(salt), iterations, length).to_bytes()
+
+
+def derive_by_hand(name, password, salt, iterations, length):
+    """PBKDF2 (RFC 8018, 5.2) with any hash that hashlib has."""
+    import hmac
+
+    keyed = hmac.new(password, None, name)
+
+    def block_of(number):
+        total, block = 0, salt + number.to_bytes(4, "big")
+        for _ in range(iterations):
+            hasher = keyed.copy()
+            hasher.update(block)
+            block = hasher.digest()
+            total ^= int.from_bytes(block, "big")
+        return total.to_bytes(len(block), "big")
+
+    count = -(-length // keyed.digest_size)
+    return b"".join(block_of(number) for number in range(1, count + 1))[:length]
 
 
 def scrypt(password, *, salt, n, r, p, maxmem=0, dklen=64):
@@ -76,6 +112,25 @@ def scrypt(password, *, salt, n, r, p, maxmem=0, dklen=64):
     if 128 * r * (n + p + 2) > (maxmem or 32 << 20):
         raise ValueError("Invalid parameter combination for n, r, p, maxmem: memory limit exceeded")
     return _faas_host.scrypt(to_js(password), to_js(salt), n, r, p, dklen).to_bytes()
+
+
+def strftime(format, moment=None, /):
+    """time.strftime. musl's gives nothing at all for a text with one directive that it does not know."""
+    if not isinstance(format, str) or MUSL_KNOWS.fullmatch(format):
+        return _strftime(format) if moment is None else _strftime(format, moment)
+    moment = time.localtime() if moment is None else moment
+    hour = moment[3]
+    of_glibc = {"P": "am" if hour < 12 else "pm", "k": f"{hour:2}", "l": f"{(hour + 11) % 12 + 1:2}"}
+
+    def known(match):
+        flags, letter = match.groups()
+        if letter not in of_glibc:
+            # glibc leaves what it does not know as it is.
+            return match[0] if MUSL_KNOWS.fullmatch(match[0]) else "%" + match[0]
+        text = of_glibc[letter]
+        return {"-": text.lstrip(), "0": text.replace(" ", "0")}.get(flags, text)
+
+    return _strftime(DIRECTIVE.sub(known, format), moment)
 
 
 def seconds_of_cpu():
@@ -90,9 +145,11 @@ def nanoseconds_of_cpu():
 
 ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF = 0, 1, 2
 _timer = [0.0, 0.0]
+_strftime = time.strftime
 
-for function in (setitimer, getitimer, alarm, pause, pbkdf2_hmac, scrypt):
-    home = hashlib if function in (pbkdf2_hmac, scrypt) else signal
+homes = {strftime: time, pbkdf2_hmac: hashlib, scrypt: hashlib}
+for function in (setitimer, getitimer, alarm, pause, pbkdf2_hmac, scrypt, strftime):
+    home = homes.get(function, signal)
     function.__module__ = home.__name__
     setattr(home, function.__name__, function)
 signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF = ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF

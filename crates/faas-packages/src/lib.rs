@@ -161,6 +161,22 @@ impl Packages {
         self.sources()?.distribution_file(file, self.room).await
     }
 
+    /// Which of these packages cannot be had, since the distribution lacks a file that they need. What comes
+    /// from the wheelhouse or an index is not looked at.
+    pub async fn lacking(&self, requirements: &[String]) -> Vec<String> {
+        let mut lacking = Vec::new();
+        if let Some(sources) = &self.sources {
+            for requirement in requirements {
+                if let Ok(name) = ProjectName::parse(requirement)
+                    && sources.is_lacking(&name).await
+                {
+                    lacking.push(requirement.clone());
+                }
+            }
+        }
+        lacking
+    }
+
     /// Fetches what a set of these requirements will ask for one after the other, several files at once, as
     /// far as Pyodide's distribution has it. It ends when that is there, and has no errors: whoever asks for
     /// a file is told why it cannot be had.

@@ -283,6 +283,24 @@ impl Sources {
         }
     }
 
+    /// Whether the distribution should have a project and a file that it needs cannot be had.
+    pub async fn is_lacking(&self, name: &ProjectName) -> bool {
+        let Some(lock) = self.lock().filter(|lock| lock.version(name).is_some()) else {
+            return false;
+        };
+        if self.in_wheelhouse(name).await.unwrap_or(false) {
+            return false;
+        }
+        for needed in lock.with_dependencies([name.clone()]) {
+            if let Some(file) = lock.file_of(&needed)
+                && self.fetch_if_missing(file.to_owned()).await.is_err()
+            {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Fetches a file of the distribution, unless it or what was made of it is in the cache.
     async fn fetch_if_missing(&self, file: String) -> Result<(), PackageError> {
         let sha256 = self.distribution_digest(&file)?;

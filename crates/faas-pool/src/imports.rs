@@ -9,6 +9,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use faas_packages::Digest;
+use faas_packages::Packages;
 use faas_protocol::Job;
 use faas_protocol::Status;
 
@@ -29,8 +30,18 @@ const MAX_FAILED: usize = 256;
 #[derive(Debug, Default)]
 pub struct Imports {
     packages: Mutex<HashMap<Digest, Vec<String>>>,
-    /// Sets that could not be installed, when, and why.
-    failed: Mutex<HashMap<PackageSet, (Instant, String)>>,
+    /// Sets that could not be installed, and when that was.
+    failed: Mutex<HashMap<PackageSet, (Instant, NotHad)>>,
+}
+
+/// What a program cannot have of what it imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotHad {
+    /// The packages that are to blame, for people.
+    pub names: String,
+    pub reason: String,
+    /// The others, which it can have.
+    pub rest: Vec<String>,
 }
 
 impl Imports {
@@ -57,17 +68,17 @@ impl Imports {
     }
 
     /// Why a set could not be installed a moment ago.
-    pub fn failure_of(&self, set: &PackageSet) -> Option<String> {
+    fn failure_of(&self, set: &PackageSet) -> Option<NotHad> {
         let failed = guard(&self.failed);
-        let (at, reason) = failed.get(set)?;
-        (at.elapsed() < FAILED_FOR).then(|| reason.clone())
+        let (at, not_had) = failed.get(set)?;
+        (at.elapsed() < FAILED_FOR).then(|| not_had.clone())
     }
 
-    pub fn remember_failure(&self, set: &PackageSet, reason: &str) {
+    fn remember_failure(&self, set: &PackageSet, not_had: NotHad) {
         let mut failed = guard(&self.failed);
         failed.retain(|_, (at, _)| at.elapsed() < FAILED_FOR);
         if failed.len() < MAX_FAILED {
-            failed.insert(set.clone(), (Instant::now(), reason.to_owned()));
+            failed.insert(set.clone(), (Instant::now(), not_had));
         }
     }
 }
@@ -77,8 +88,9 @@ impl Imports {
 pub struct Automatic {
     /// What the request asked for itself, while there is more.
     asked: Option<PackageSet>,
-    /// Which packages could not be installed, and why.
-    missing: Option<(String, String)>,
+    /// What there is more.
+    added: Vec<String>,
+    missing: Option<NotHad>,
 }
 
 impl Automatic {
@@ -98,20 +110,55 @@ impl Automatic {
         let Some(all) = request.packages.with(&packages) else {
             return;
         };
-        if let Some(reason) = imports.failure_of(&all) {
-            self.missing = Some((all.to_string(), reason));
-            return;
+        match imports.failure_of(&all) {
+            None => {
+                self.asked = Some(std::mem::replace(&mut request.packages, all));
+                self.added = packages;
+            }
+            Some(not_had) => self.do_without(not_had, request),
         }
-        self.asked = Some(std::mem::replace(&mut request.packages, all));
     }
 
-    /// Has the program run without them, since they cannot be installed.
-    pub fn take_back(&mut self, reason: String, request: &mut ExecutionRequest) {
-        if let Some(asked) = self.asked.take() {
-            let names = request.packages.to_string();
-            request.packages = asked;
-            self.missing = Some((names, reason));
+    /// Has the program run without what cannot be installed of what was added: all of it, unless a source
+    /// has not what some need. An optional import must not take the others with it.
+    pub async fn take_back(
+        &mut self,
+        reason: String,
+        request: &mut ExecutionRequest,
+        imports: &Imports,
+        packages: &Packages,
+    ) {
+        let Some(asked) = self.asked.take() else {
+            return;
+        };
+        let added = std::mem::take(&mut self.added);
+        let mut lacking = packages.lacking(&added).await;
+        if lacking.len() == added.len() {
+            lacking.clear();
         }
+        let (names, rest) = if lacking.is_empty() {
+            (added, Vec::new())
+        } else {
+            added.into_iter().partition(|name| lacking.contains(name))
+        };
+        let not_had = NotHad {
+            names: names.join(", "),
+            reason,
+            rest,
+        };
+        let all = std::mem::replace(&mut request.packages, asked);
+        imports.remember_failure(&all, not_had.clone());
+        self.do_without(not_had, request);
+    }
+
+    fn do_without(&mut self, not_had: NotHad, request: &mut ExecutionRequest) {
+        if !not_had.rest.is_empty()
+            && let Some(with_rest) = request.packages.with(&not_had.rest)
+        {
+            self.asked = Some(std::mem::replace(&mut request.packages, with_rest));
+            self.added.clone_from(&not_had.rest);
+        }
+        self.missing = Some(not_had);
     }
 
     /// Says below a program's own error why it did not find its packages.
@@ -119,7 +166,7 @@ impl Automatic {
         if report.status != Status::Error {
             return;
         }
-        if let Some((names, reason)) = self.missing {
+        if let Some(NotHad { names, reason, .. }) = self.missing {
             if !report.stderr.is_empty() && !report.stderr.ends_with('\n') {
                 report.stderr.push('\n');
             }
@@ -181,8 +228,13 @@ mod tests {
     fn a_set_that_failed_is_known_with_its_reason() {
         let imports = Imports::default();
         let [numpy, pandas] = ["numpy", "pandas"].map(|name| PackageSet::new(&[name]).unwrap());
-        imports.remember_failure(&numpy, "no connection");
-        assert_eq!(imports.failure_of(&numpy).as_deref(), Some("no connection"));
+        let not_had = NotHad {
+            names: "numpy".to_owned(),
+            reason: "no connection".to_owned(),
+            rest: Vec::new(),
+        };
+        imports.remember_failure(&numpy, not_had.clone());
+        assert_eq!(imports.failure_of(&numpy), Some(not_had));
         assert_eq!(imports.failure_of(&pandas), None);
     }
 }

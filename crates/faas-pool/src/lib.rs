@@ -297,8 +297,9 @@ impl Pool {
                 Err(NotTaken::Refused(error)) => return Err(error),
                 // Its import says what is missing, unless the program can do without.
                 Err(NotTaken::NotInstalled(reason)) if automatic.is_added() => {
-                    self.imports.remember_failure(&request.packages, &reason);
-                    automatic.take_back(reason, &mut request);
+                    let taken_back =
+                        automatic.take_back(reason, &mut request, &self.imports, &self.packages);
+                    taken_back.await;
                     attempts = 0..ATTEMPTS;
                     continue;
                 }

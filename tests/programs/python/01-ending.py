@@ -43,5 +43,4 @@ async def main():
 
 
 asyncio.run(main())
-del a, b
 print("end")

@@ -19,3 +19,6 @@ try:
     hashlib.scrypt(b"p", salt=b"s", n=3, r=1, p=1)
 except ValueError:
     print("ValueError")
+
+for name in ("sha3_256", "blake2b", "blake2s", "sha3_512"):
+    print(name, hashlib.pbkdf2_hmac(name, b"password", b"salt", 3, 100).hex())

@@ -210,9 +210,20 @@ fn translate_unguarded(text: &str) -> Result<Translated, Failure> {
         })?
         .into_source();
     Ok(Translated {
-        code: emitted.text,
+        code: without_metadata(emitted.text),
         map_json: emitted.source_map.unwrap_or_default(),
     })
+}
+
+/// The helper of decorators gives each class metadata, which fails for one that a decorator sealed. As in
+/// tsc's, there is none where JavaScript has no `Symbol.metadata`.
+fn without_metadata(code: String) -> String {
+    const HELPER: &str = "function defineMetadata(Class, metadata) {";
+    if !code.contains(HELPER) {
+        return code;
+    }
+    let with_condition = format!("{HELPER} if (!Symbol.metadata) return Class;");
+    code.replacen(HELPER, &with_condition, 1)
 }
 
 impl Failure {
@@ -295,5 +306,7 @@ mod tests {
         assert!(javascript_of(old).contains("_ts_decorate"));
         let new = "function d(_: undefined, context: ClassFieldDecoratorContext) {}\nclass A { @d x = 1 }";
         assert!(javascript_of(new).contains("_apply_decs"));
+        // Else a class that a decorator sealed fails.
+        assert!(javascript_of(new).contains("{ if (!Symbol.metadata) return Class;"));
     }
 }
