@@ -61,7 +61,7 @@ def has_exit_functions():
 
 
 def drop_objects(take_module):
-    """Forget the program's modules and collect garbage, as CPython does: finalizers find all names as they were."""
+    """Forget the program's modules and collect garbage: finalizers find all names as they were."""
     _, *older = gc.get_count()
     if any(older) and has_many_objects():
         return
