@@ -99,7 +99,7 @@ def mark(names):
 
 
 def clear_marked(marks):
-    """Empty the names that something outside of the program holds, as a hook or a callback of JavaScript does."""
+    """Empty the names that something else holds, such as a hook or a callback of JavaScript."""
     for one in marks:
         here = one()
         held = [] if here is None else gc.get_referrers(here)
