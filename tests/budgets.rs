@@ -277,7 +277,7 @@ fn a_connection_beyond_the_limit_is_told_so() {
 
 #[test]
 fn a_connection_that_is_kept_but_not_used_is_closed() {
-    let server = Server::start_javascript(&[("FAAS_CLIENT_TIMEOUT", "600")]);
+    let server = Server::start_javascript(&[("FAAS_KEEP_ALIVE", "600")]);
     let mut stream = connect(&server);
     stream
         .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -113,6 +113,34 @@ fn a_client_that_sends_its_head_slowly_is_disconnected() {
     still_serves(server);
 }
 
+/// Asks for the page over a connection that is kept, and reads the answer's head.
+fn ask_and_keep(stream: &mut TcpStream) -> std::io::Result<String> {
+    stream.write_all(b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n")?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    Ok(String::from_utf8(head).unwrap())
+}
+
+#[test]
+fn a_kept_connection_may_be_idle_for_longer_than_a_request_may_take_to_come() {
+    let server = impatient();
+    let mut stream = connect(server);
+    for _ in 0..2 {
+        let head = ask_and_keep(&mut stream).unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        std::thread::sleep(Duration::from_millis(2 * CLIENT_TIMEOUT_MS));
+    }
+    // What has begun must come to its end, as on a new connection.
+    stream.write_all(b"GET /health HTTP/1.1\r\nX: ").unwrap();
+    let started = Instant::now();
+    assert_eq!(read_all(stream), "");
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
 #[test]
 fn a_client_that_sends_its_body_slowly_gets_408() {
     let server = impatient();

@@ -225,6 +225,13 @@ fn an_alarm_without_a_handler_ends_the_program() {
 }
 
 #[test]
+fn a_module_that_is_adapted_leaves_those_after_it_alone() {
+    let code = "import getpass, imaplib, graphlib, wave\nprint(hasattr(wave, 'getpass'), hasattr(graphlib, 'getpass'))";
+    let answer = shared().python(code);
+    assert_eq!(answer.stdout(), "False False\n", "{}", answer.stderr());
+}
+
+#[test]
 fn a_password_is_read_from_standard_input() {
     let code = "import getpass\nprint(getpass.getpass())";
     let answer = shared().run(json!({ "code": code, "stdin": "secret\n" }));

@@ -209,6 +209,38 @@ fn a_program_that_the_end_of_the_service_cut_off_says_so_to_its_caller_and_in_th
 }
 
 #[test]
+fn sandboxes_that_are_killed_while_they_wait_cost_no_request_and_are_replaced() {
+    let server = Server::start_javascript(&[("FAAS_POOL_SIZE", "6")]);
+    eventually("the pool does not fill", || idle(&server) == 6);
+    let waiting = || -> Vec<i32> {
+        let zygote = server.zygote();
+        let children = server.children().into_iter();
+        children.filter(|pid| *pid != zygote).collect()
+    };
+    let before = waiting();
+    assert_eq!(before.len(), 6);
+    for round in 0..2 {
+        for pid in waiting() {
+            // SAFETY: it only sends a signal.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+        if round == 0 {
+            for _ in 0..12 {
+                assert_eq!(server.run(json!({ "code": "1" })).status, 200);
+            }
+        }
+        eventually("they are not replaced", || {
+            idle(&server) == 6
+                && waiting()
+                    .iter()
+                    .all(|pid| is_alive(*pid) && !before.contains(pid))
+        });
+    }
+    let told = server.lines_with("sandboxes ended while they waited");
+    assert!(!told.is_empty(), "{}", server.log());
+}
+
+#[test]
 fn a_killed_sandbox_fails_only_its_own_execution() {
     let server = Server::start_python(&[("FAAS_POOL_SIZE", "2")]);
     std::thread::scope(|scope| {

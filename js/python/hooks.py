@@ -49,6 +49,8 @@ class AfterImport:
         execute = spec.loader.exec_module
 
         def exec_module(module):
+            # The standard library's modules have one loader together.
+            del spec.loader.exec_module
             execute(module)
             adapt(module)
 
@@ -164,7 +166,7 @@ def without_fetch(module):
 
 @on_import("getpass")
 def without_terminal(module):
-    """There is a /dev/tty, but nobody at it: passwords come from the standard input, as CPython takes them."""
+    """There is a /dev/tty, but nobody at it: passwords come from the standard input."""
     module.getpass = module.fallback_getpass
 
 

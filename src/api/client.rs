@@ -41,6 +41,8 @@ pub struct Client {
     pub stream: TcpStream,
     /// Requests and streams that it waits for.
     waits: AtomicUsize,
+    /// Heads of requests that came whole.
+    heads: AtomicUsize,
     /// Woken when it begins to wait.
     begun: Notify,
     stage: Mutex<Stage>,
@@ -90,11 +92,27 @@ impl Client {
         Arc::new(Self {
             stream,
             waits: AtomicUsize::new(0),
+            heads: AtomicUsize::new(0),
             begun: Notify::new(),
             stage: Mutex::new(Stage::Answered),
             is_flushed: AtomicBool::new(true),
             has_ended: CancellationToken::new(),
         })
+    }
+
+    /// Notes that a request's head came whole.
+    pub fn note_head(&self) {
+        self.heads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many came so far.
+    pub fn heads(&self) -> usize {
+        self.heads.load(Ordering::Relaxed)
+    }
+
+    /// Whether it waits for an answer.
+    pub fn is_waiting(&self) -> bool {
+        self.waits.load(Ordering::Relaxed) > 0
     }
 
     /// Notes that it waits.

@@ -24,10 +24,19 @@ use super::client::Client;
 pub struct Connection {
     client: Arc<Client>,
     patience: Duration,
+    /// The head that is awaited, until its end has come.
+    head: Option<Head>,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     /// Set when the last byte was sent.
     ending: Option<Ending>,
+}
+
+/// A request's head that must come: a connection's first, or one that has begun to.
+struct Head {
+    due: Pin<Box<Sleep>>,
+    /// Heads that came whole before it.
+    before: usize,
 }
 
 /// When a connection on which nothing is sent any more is closed.
@@ -52,12 +61,28 @@ impl Connection {
         // What the system still has to send after the end is bounded in time, too.
         let milliseconds = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
         let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds);
+        let head = Some(Head::due_within(patience, 0));
         Self {
             client,
             patience,
+            head,
             stalled: None,
             ending: None,
         }
+    }
+
+    /// Whether a head has begun and takes too long to come.
+    fn is_head_late(&mut self, context: &mut Context<'_>, has_come: bool) -> bool {
+        let heads = self.client.heads();
+        if self.head.as_ref().is_some_and(|head| head.before < heads) {
+            self.head = None;
+        }
+        // What comes while an answer is awaited is a body, or early.
+        if has_come && self.head.is_none() && !self.client.is_waiting() {
+            self.head = Some(Head::due_within(self.patience, heads));
+        }
+        let head = self.head.as_mut();
+        head.is_some_and(|head| head.due.as_mut().poll(context).is_ready())
     }
 
     /// Reads what the client still sends, until it closes its end or has had enough time.
@@ -123,6 +148,15 @@ impl Connection {
     }
 }
 
+impl Head {
+    fn due_within(patience: Duration, before: usize) -> Self {
+        Self {
+            due: Box::pin(tokio::time::sleep(patience)),
+            before,
+        }
+    }
+}
+
 /// Reads what there is.
 fn read(
     stream: &TcpStream,
@@ -140,11 +174,17 @@ fn read(
 
 impl AsyncRead for Connection {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        read(&self.client.stream, context, buffer)
+        let before = buffer.filled().len();
+        let read = read(&self.client.stream, context, buffer);
+        let has_come = buffer.filled().len() > before;
+        if self.is_head_late(context, has_come) && read.is_pending() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 

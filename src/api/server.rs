@@ -55,7 +55,8 @@ pub async fn serve(
     let client_timeout = state.settings.client_timeout;
     http.http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(client_timeout)
+        // While nothing comes. `Connection` sees to it that what has begun comes to its end sooner.
+        .header_read_timeout(state.settings.keep_alive)
         // A client that has sent all that it will gets its answer; `client` finds out who is gone.
         .half_close(true)
         .max_buf_size(MAX_HEAD_BYTES);
@@ -80,6 +81,7 @@ pub async fn serve(
         let client = Client::new(stream);
         let of_client = client.clone();
         let with_peer = router.clone().map_request(move |mut request: Request<_>| {
+            of_client.note_head();
             request.extensions_mut().insert(Peer(peer));
             request.extensions_mut().insert(of_client.clone());
             request

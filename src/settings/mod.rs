@@ -148,6 +148,12 @@ pub struct Settings {
           default_value = "30000", value_parser = milliseconds(1))]
     pub client_timeout: Duration,
 
+    /// How long a connection may be kept without a request, in ms: longer than proxies keep theirs, or
+    /// they send requests into the close
+    #[arg(long, env = "FAAS_KEEP_ALIVE", value_name = "FAAS_KEEP_ALIVE",
+          default_value = "620000", value_parser = milliseconds(1))]
+    pub keep_alive: Duration,
+
     /// Longest request body, in bytes
     #[arg(long, env = "FAAS_MAX_BODY_BYTES", value_name = "FAAS_MAX_BODY_BYTES",
           default_value = "10485760", value_parser = bytes(1..=1 << 30))]

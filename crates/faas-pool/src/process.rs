@@ -161,6 +161,18 @@ impl<K: Send + 'static> ChildProcess<K> {
         held.map(|(_, before, _)| std::mem::replace(before, kept))
     }
 
+    /// Whether it has ended, reaped or not.
+    pub fn has_ended(&self) -> bool {
+        let Some((pidfd, ..)) = &self.held else {
+            return true;
+        };
+        let waited = rustix::process::waitid(
+            WaitId::PidFd(pidfd.0.as_fd()),
+            WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT,
+        );
+        !matches!(waited, Ok(None))
+    }
+
     /// Waits for its end and reaps it. May be given up and called again.
     pub async fn reap(&self) -> ExitStatus {
         match &self.held {

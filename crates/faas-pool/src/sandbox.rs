@@ -102,6 +102,11 @@ impl Sandbox {
         &self.id
     }
 
+    /// Whether its process is gone, as when the system ran out of memory while it waited.
+    pub fn has_ended(&self) -> bool {
+        self.process.has_ended()
+    }
+
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);
     }

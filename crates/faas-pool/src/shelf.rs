@@ -91,9 +91,11 @@ impl Shelf {
         let receiver = {
             let mut state = self.lock();
             state.last_taken = Instant::now();
-            if let Some(sandbox) = state.idle.pop_front() {
+            while let Some(sandbox) = state.idle.pop_front() {
                 self.demand.notify_one();
-                return Ok(sandbox);
+                if !sandbox.has_ended() {
+                    return Ok(sandbox);
+                }
             }
             state.target = (state.target * 2).min(self.size.max);
             if let Some(reason) = state.no_sandbox() {
@@ -199,6 +201,18 @@ impl Shelf {
 
     pub fn idle(&self) -> usize {
         self.lock().idle.len()
+    }
+
+    /// Lets go of sandboxes that ended while they waited, so that others take their places. Tells how many.
+    /// To be called now and then.
+    pub fn drop_ended(&self) -> usize {
+        let mut state = self.lock();
+        let waiting = std::mem::take(&mut state.idle);
+        let (ended, alive): (VecDeque<_>, VecDeque<_>) =
+            waiting.into_iter().partition(Sandbox::has_ended);
+        state.idle = alive;
+        drop(state);
+        ended.len()
     }
 
     /// Shrinks the shelf after a while without requests. To be called now and then.

@@ -300,7 +300,14 @@ impl Keeper {
                 () = tokio::time::sleep_until(answer_due), if !pending.is_empty() => {
                     return Err(Down::Silent(answers_within));
                 }
-                _ = housekeeping.tick() => self.shelf.shrink_if_unused(),
+                _ = housekeeping.tick() => {
+                    let ended = self.shelf.drop_ended();
+                    if ended > 0 {
+                        let zygote = self.status.name();
+                        tracing::warn!(zygote, ended, "sandboxes ended while they waited");
+                    }
+                    self.shelf.shrink_if_unused();
+                }
                 event = control.receive() => {
                     let event = event?;
                     if event == ZygoteEvent::WarmedUp {
