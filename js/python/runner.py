@@ -110,7 +110,7 @@ def begin_module():
 
 
 def take_module():
-    """The program's module, in a list: nothing else holds it any more. None, if the program put another there."""
+    """The program's module, in a list: nothing else holds it any more. It may have put another there."""
     module = sys.modules.get("__main__")
     sys.modules["__main__"] = _main
     return [module] if type(module) is types.ModuleType and module is not _main else []

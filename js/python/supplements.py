@@ -114,10 +114,10 @@ def scrypt(password, *, salt, n, r, p, maxmem=0, dklen=64):
     return _faas_host.scrypt(to_js(password), to_js(salt), n, r, p, dklen).to_bytes()
 
 
-def strftime(format, moment=None, /):
+def strftime(text, moment=None, /):
     """time.strftime. musl's gives nothing at all for a text with one directive that it does not know."""
-    if not isinstance(format, str) or MUSL_KNOWS.fullmatch(format):
-        return _strftime(format) if moment is None else _strftime(format, moment)
+    if not isinstance(text, str) or MUSL_KNOWS.fullmatch(text):
+        return _strftime(text) if moment is None else _strftime(text, moment)
     moment = time.localtime() if moment is None else moment
     hour = moment[3]
     of_glibc = {"P": "am" if hour < 12 else "pm", "k": f"{hour:2}", "l": f"{(hour + 11) % 12 + 1:2}"}
@@ -127,10 +127,10 @@ def strftime(format, moment=None, /):
         if letter not in of_glibc:
             # glibc leaves what it does not know as it is.
             return match[0] if MUSL_KNOWS.fullmatch(match[0]) else "%" + match[0]
-        text = of_glibc[letter]
-        return {"-": text.lstrip(), "0": text.replace(" ", "0")}.get(flags, text)
+        hours = of_glibc[letter]
+        return {"-": hours.lstrip(), "0": hours.replace(" ", "0")}.get(flags, hours)
 
-    return _strftime(DIRECTIVE.sub(known, format), moment)
+    return _strftime(DIRECTIVE.sub(known, text), moment)
 
 
 def seconds_of_cpu():

@@ -1,6 +1,7 @@
 //! Settings of the package sources, which the operator decides.
 
 use std::fmt;
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,7 +28,8 @@ pub struct PackageSettings {
     /// Pyodide's distribution: a directory or an http(s) address (`FAAS_PYODIDE_PACKAGES`). A
     /// `pyodide-lock.json` in the directory takes precedence over [`Self::bundled_lock`].
     pub distribution: Option<String>,
-    /// Files of the distribution that were fetched ahead, used before those of an address.
+    /// A directory with files of the distribution that were fetched ahead, used before those of an address,
+    /// and alone without one.
     pub prepared: Option<PathBuf>,
     /// The lock file of the bundled Pyodide.
     pub bundled_lock: PathBuf,
@@ -88,9 +90,16 @@ impl PackageSettings {
 }
 
 impl PackageSettings {
+    /// Where the distribution is: without an address, what was fetched ahead is all of it.
+    pub fn distribution_or_prepared(&self) -> Option<&str> {
+        let prepared = self.prepared.as_deref().filter(|path| path.is_dir());
+        let prepared = prepared.and_then(Path::to_str);
+        self.distribution.as_deref().or(prepared)
+    }
+
     /// The lock file of the distribution that packages may come from. `None` without one.
     pub fn distribution_lock(&self) -> Option<PathBuf> {
-        let distribution = self.distribution.as_deref()?;
+        let distribution = self.distribution_or_prepared()?;
         Some(own_lock(distribution).unwrap_or_else(|| self.bundled_lock.clone()))
     }
 }

@@ -64,7 +64,7 @@ impl Sources {
             }
             directory => directory.clone().map(Wheelhouse::new),
         };
-        let distribution = match &settings.distribution {
+        let distribution = match settings.distribution_or_prepared() {
             Some(address) => Some(Distribution::open(
                 address,
                 settings.prepared.as_deref(),

@@ -129,6 +129,21 @@ async fn what_a_set_will_ask_for_is_fetched_side_by_side_and_once() {
 }
 
 #[tokio::test]
+async fn what_was_fetched_ahead_is_used_without_a_distribution_too() {
+    let place = Place::new();
+    let prepared = in_directory(&place).distribution.unwrap();
+    let packages = open(PackageSettings {
+        prepared: Some(prepared.into()),
+        ..place.settings()
+    })
+    .await;
+    let numpy = packages.distribution_file(NUMPY).await.unwrap();
+    assert_eq!(numpy, "numpy's contents");
+    let found = packages.own_provider("PIL").await.unwrap();
+    assert_eq!(found.as_deref(), Some("pillow"));
+}
+
+#[tokio::test]
 async fn invalid_settings_are_reported_by_name() {
     let place = Place::new();
     let missing = place.path("missing");
