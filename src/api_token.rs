@@ -23,6 +23,8 @@ impl ApiToken {
     /// # Errors
     /// Says what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
+        // Files of secrets end in a line break.
+        let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(
                 "must be visible ASCII characters without spaces, at least one; \

@@ -6,6 +6,8 @@ use clap::FromArgMatches;
 use clap::Parser;
 use clap::Subcommand;
 use clap::builder::Resettable;
+use clap::error::ContextKind;
+use clap::error::ContextValue;
 
 use crate::commands::compile::CompileArgs;
 use crate::commands::packages::PackagesArgs;
@@ -32,11 +34,27 @@ const NEVER_EMPTY: &str = "FAAS_API_TOKEN";
 impl Cli {
     /// Parses the arguments and the environment of this process; ends it with a message if they are wrong.
     pub fn from_process() -> Self {
-        let matches = Self::command()
+        let parsed = Self::command()
             .mut_args(without_empty_variable)
-            .get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+            .try_get_matches()
+            .and_then(|matches| Self::from_arg_matches(&matches));
+        parsed.unwrap_or_else(|error| without_secret(error).exit())
     }
+}
+
+/// Keeps a token that is refused out of the message, which goes to logs.
+fn without_secret(mut error: clap::Error) -> clap::Error {
+    let is_secret = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(argument)) if argument.contains(NEVER_EMPTY)
+    );
+    if is_secret {
+        error.insert(
+            ContextKind::InvalidValue,
+            ContextValue::String("…".to_owned()),
+        );
+    }
+    error
 }
 
 /// Takes a variable from an option if it is empty, which counts as unset: Compose and Kubernetes pass on

@@ -29,6 +29,7 @@ use crate::api::AppState;
 use crate::api_token::ApiToken;
 use crate::api_token::SHORTEST_GOOD_TOKEN;
 use crate::settings::Settings;
+use crate::settings::unknown_variables;
 
 /// Connections that may wait to be accepted.
 const WAITING_CONNECTIONS: u32 = 1024;
@@ -51,6 +52,12 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
     start_logging(settings.log_format, &settings.log, traces.as_ref());
     raise_descriptor_limit();
     warn_of_small_stack();
+    for name in unknown_variables() {
+        tracing::warn!(
+            name,
+            "a variable that is not a setting: see `faas-server --help`"
+        );
+    }
     if settings.api_token.as_ref().is_some_and(ApiToken::is_short) {
         tracing::warn!(
             "FAAS_API_TOKEN has fewer than {SHORTEST_GOOD_TOKEN} characters and can be guessed: use a longer one"

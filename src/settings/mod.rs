@@ -2,6 +2,7 @@
 //! services that this one replaces, and more; each is a command-line option, too.
 
 mod default_sources;
+mod unknown;
 mod versions;
 
 use std::net::IpAddr;
@@ -29,6 +30,8 @@ use faas_telemetry::HistorySettings;
 use faas_telemetry::LogFormat;
 
 use crate::api_token::ApiToken;
+pub use unknown::unknown_variables;
+
 use default_sources::DefaultSources;
 use default_sources::source;
 use versions::PackageVersions;
@@ -376,7 +379,8 @@ pub struct Settings {
         long,
         env = "FAAS_LOG",
         value_name = "FAAS_LOG",
-        default_value = "info"
+        default_value = "info",
+        value_parser = faas_telemetry::parse_log_filter
     )]
     pub log: String,
 

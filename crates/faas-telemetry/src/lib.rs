@@ -28,6 +28,7 @@ pub use history::History;
 pub use history::HistoryError;
 pub use history::HistorySettings;
 pub use logging::LogFormat;
+pub use logging::parse_log_filter;
 pub use logging::start_logging;
 pub use logging::start_zygote_logging;
 pub use meter::Gauged;

@@ -3,6 +3,7 @@
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -14,6 +15,25 @@ use super::traces::Traces;
 pub enum LogFormat {
     Human,
     Json,
+}
+
+/// Parses a filter in the syntax of the tracing crate. There, a word that is no level names a target, and
+/// silences all others: here that is taken for a mistake.
+///
+/// # Errors
+/// Says what is allowed.
+pub fn parse_log_filter(text: &str) -> Result<String, String> {
+    let is_meant = |directive: &str| {
+        let directive = directive.trim();
+        directive.contains(['=', '[']) || directive.parse::<LevelFilter>().is_ok()
+    };
+    if !text.split(',').all(is_meant) || EnvFilter::try_new(text).is_err() {
+        return Err(
+            "must be error, warn, info, debug, trace or off, or such as info,faas_pool=debug"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
 }
 
 /// Sends log lines to stderr, and spans to a collector if there is one. `filter` is in the syntax of
