@@ -60,8 +60,10 @@ pub enum Command {
     Serve,
     /// Execute one file in a sandbox and print its output; exits as the program does
     Run(RunArgs),
-    /// Compile Pyodide for this machine, next to its files: servers then start in half the time
+    /// Make Pyodide's machine code for this kind of CPU ahead, which `serve` otherwise does in the background
     Compile(CompileArgs),
+    /// Look at this machine: what holds, what does not, and what to do; fails if the service would not work
+    Doctor,
     /// Ask the service that runs with the same settings for its health; fails unless it is healthy
     Healthcheck,
     /// Fetch packages ahead of need

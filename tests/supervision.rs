@@ -273,6 +273,20 @@ fn a_stack_that_may_not_grow_is_warned_of_and_python_runs_all_the_same() {
 }
 
 #[test]
+fn a_hangup_does_not_end_a_service_that_has_no_audit_log() {
+    let mut command = std::process::Command::new(common::PROGRAM);
+    command.env("FAAS_LANGUAGE", "javascript");
+    // As under systemd, whose `reload` this is.
+    command.stdin(std::process::Stdio::null());
+    let server = Server::start_command(command).until_ready();
+    server.signal(libc::SIGHUP);
+    for _ in 0..2 {
+        let program = json!({"language": "javascript", "code": "console.log(1)"});
+        assert_eq!(server.run(program).stdout(), "1\n");
+    }
+}
+
+#[test]
 fn what_a_zygote_writes_becomes_a_field_of_a_line_of_the_server_s() {
     let server = Server::start_unready(&[
         ("FAAS_LANGUAGE", "javascript"),

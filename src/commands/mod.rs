@@ -1,6 +1,7 @@
 //! What the program can do, one module for each command.
 
 pub mod compile;
+pub mod doctor;
 pub mod healthcheck;
 pub mod packages;
 pub mod run;

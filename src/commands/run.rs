@@ -19,6 +19,7 @@ use faas_telemetry::start_logging;
 use rustix::fs::FileType;
 
 use super::Error;
+use crate::code_cache;
 use crate::settings::Settings;
 
 /// Arguments of the `run` command.
@@ -116,6 +117,9 @@ fn piped_stdin() -> Result<Option<String>, Error> {
 
 async fn execute(pool: &Arc<Pool>, request: ExecutionRequest) -> Result<ExitCode, Error> {
     pool.until_settled().await?;
+    if let Some(reason) = code_cache::missing(pool) {
+        tracing::warn!(reason, "{}", code_cache::MISSING);
+    }
     let (report, _) = pool.execute(request).await?;
     std::io::stdout().write_all(report.stdout.as_bytes())?;
     std::io::stderr().write_all(report.stderr.as_bytes())?;
