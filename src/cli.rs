@@ -8,6 +8,7 @@ use clap::Subcommand;
 use clap::builder::Resettable;
 
 use crate::commands::compile::CompileArgs;
+use crate::commands::generate::GenerateArgs;
 use crate::commands::packages::PackagesArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::zygote::ZygoteArgs;
@@ -68,6 +69,9 @@ pub enum Command {
     Healthcheck,
     /// Fetch packages ahead of need
     Packages(PackagesArgs),
+    /// Write man pages, completions and a file of settings, for packages
+    #[command(hide = true)]
+    Generate(GenerateArgs),
     /// Boot a runtime and fork sandboxes; started by `serve`
     #[command(hide = true)]
     Zygote(ZygoteArgs),

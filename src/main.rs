@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Some(Command::Run(arguments)) => commands::run::run(&cli.settings, &arguments),
         Some(Command::Compile(arguments)) => commands::compile::run(&cli.settings, &arguments),
         Some(Command::Doctor) => commands::doctor::run(&cli.settings),
+        Some(Command::Generate(arguments)) => commands::generate::run(&arguments),
         Some(Command::Healthcheck) => commands::healthcheck::run(&cli.settings),
         Some(Command::Packages(arguments)) => commands::packages::run(&cli.settings, &arguments),
         Some(Command::Zygote(arguments)) => commands::zygote::run(&arguments),

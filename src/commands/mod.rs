@@ -2,6 +2,7 @@
 
 pub mod compile;
 pub mod doctor;
+pub mod generate;
 pub mod healthcheck;
 pub mod packages;
 pub mod run;
