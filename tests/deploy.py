@@ -98,7 +98,8 @@ class Unit(unittest.TestCase):
         self.unit = (ROOT / "packaging/faas-server.service").read_text()
         page = (ROOT / "docs/settings.md").read_text()
         defaults = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", page, re.MULTILINE)
-        self.settings = dict(defaults) | dict(re.findall(r"^Environment=(\w+)=(\S*)$", self.unit, re.MULTILINE))
+        of_unit = re.findall(r"^Environment=(\w+)=(\S*)$", self.unit, re.MULTILINE)
+        self.settings = dict(defaults) | dict(of_unit)
 
     def limit(self, name, unit=""):
         [number] = re.findall(rf"^{name}=(\d+){unit}$", self.unit, re.MULTILINE)
