@@ -100,6 +100,7 @@ fn compiling(server: &Server) -> Vec<i32> {
 #[test]
 fn a_server_without_a_code_cache_makes_it_while_it_answers_and_the_next_one_starts_with_it() {
     const MAKING: &str = "booted without machine code for Pyodide: making it in the background, for starts in half the time";
+    const NOT_MADE: &str = "could not make machine code for Pyodide; starts stay slow";
     const MADE: &str = "made machine code for Pyodide: the next start uses it";
     let pyodide = pyodide_without_cache();
     let workspace = pyodide.path().join("workspace");
@@ -110,18 +111,15 @@ fn a_server_without_a_code_cache_makes_it_while_it_answers_and_the_next_one_star
         ])
     };
     let server = start();
-    eventually("it does not make machine code", || {
-        !compiling(&server).is_empty()
-    });
-    assert_eq!(compiling(&server), [19]);
+    eventually(
+        "it does not make machine code, or not with the lowest priority",
+        || compiling(&server) == [19],
+    );
     assert_eq!(server.python("print(6 * 7)").stdout(), "42\n");
     assert_eq!(server.lines_with(MAKING).len(), 1, "{}", server.log());
+    // It ends with one of two lines, however long a busy machine takes.
     while server.lines_with(MADE).is_empty() {
-        assert!(
-            !compiling(&server).is_empty() || !server.lines_with(MADE).is_empty(),
-            "{}",
-            server.log()
-        );
+        assert!(server.lines_with(NOT_MADE).is_empty(), "{}", server.log());
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     let file = cache_in(&workspace.join("compiled"));
