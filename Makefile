@@ -1,7 +1,7 @@
 # One flavour of build (release) for everything, so that nothing is compiled twice.
 CARGO_FLAGS := --release --locked
 
-.PHONY: run build check test test-image soak setup bench bench-quick
+.PHONY: run build check test test-image dist test-dist soak setup bench bench-quick
 
 run: build ## Start the server on port 8000
 	./target/release/faas-server
@@ -23,6 +23,12 @@ test: check build ## Check everything, run every test
 
 test-image: ## Build docker/Dockerfile without Docker, run the image as compose does, as root
 	@scripts/test-image
+
+dist: build ## Make what users install, in target/dist: tarball, Debian package, wheel
+	@scripts/dist
+
+test-dist: ## Install what make dist made in bare Debian systems, as root
+	@scripts/test-dist
 
 soak: build ## Run 20,000 executions, a third of them attacks, and see that nothing is left over
 	FAAS_SOAK=20000 cargo test $(CARGO_FLAGS) --test soak -- --nocapture

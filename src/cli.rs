@@ -10,6 +10,7 @@ use clap::error::ContextKind;
 use clap::error::ContextValue;
 
 use crate::commands::compile::CompileArgs;
+use crate::commands::generate::GenerateArgs;
 use crate::commands::packages::PackagesArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::zygote::ZygoteArgs;
@@ -78,12 +79,17 @@ pub enum Command {
     Serve,
     /// Execute one file in a sandbox and print its output; exits as the program does
     Run(RunArgs),
-    /// Compile Pyodide for this machine, next to its files: servers then start in half the time
+    /// Make Pyodide's machine code for this kind of CPU ahead, which `serve` otherwise does in the background
     Compile(CompileArgs),
+    /// Look at this machine: what holds, what does not, and what to do; fails if the service would not work
+    Doctor,
     /// Ask the service that runs with the same settings for its health; fails unless it is healthy
     Healthcheck,
     /// Fetch packages ahead of need
     Packages(PackagesArgs),
+    /// Write man pages, completions and a file of settings, for packages
+    #[command(hide = true)]
+    Generate(GenerateArgs),
     /// Boot a runtime and fork sandboxes; started by `serve`
     #[command(hide = true)]
     Zygote(ZygoteArgs),

@@ -11,7 +11,9 @@
 mod api;
 mod api_token;
 mod cli;
+mod code_cache;
 mod commands;
+mod doctor;
 mod settings;
 
 use std::process::ExitCode;
@@ -27,6 +29,8 @@ fn main() -> ExitCode {
         None | Some(Command::Serve) => commands::serve::run(&cli.settings),
         Some(Command::Run(arguments)) => commands::run::run(&cli.settings, &arguments),
         Some(Command::Compile(arguments)) => commands::compile::run(&cli.settings, &arguments),
+        Some(Command::Doctor) => commands::doctor::run(&cli.settings),
+        Some(Command::Generate(arguments)) => commands::generate::run(&arguments),
         Some(Command::Healthcheck) => commands::healthcheck::run(&cli.settings),
         Some(Command::Packages(arguments)) => commands::packages::run(&cli.settings, &arguments),
         Some(Command::Zygote(arguments)) => commands::zygote::run(&arguments),

@@ -9,6 +9,9 @@ use std::process::Command;
 use std::process::Output;
 
 use common::PROGRAM;
+use common::Server;
+use common::children::children;
+use common::eventually;
 
 const PYODIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/pyodide-dist");
 
@@ -25,8 +28,13 @@ fn pyodide_without_cache() -> tempfile::TempDir {
     directory
 }
 
-fn cache_in(pyodide: &Path) -> PathBuf {
-    pyodide.join("compiled/pyodide.asm.wasm.code")
+/// The one code cache in a directory.
+fn cache_in(directory: &Path) -> PathBuf {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    let path = paths.next().unwrap();
+    assert!(paths.next().is_none(), "more than {}", path.display());
+    path
 }
 
 fn program(pyodide: &Path, arguments: &[&str], v8_flags: &str) -> Output {
@@ -62,7 +70,7 @@ fn a_boot_uses_the_code_cache_and_reports_one_that_does_not_fit() {
         made.status.success() && said.starts_with("wrote "),
         "{made:?}"
     );
-    let file = cache_in(pyodide);
+    let file = cache_in(&pyodide.join("compiled"));
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o644, "the server may run as another user");
     assert_eq!(complaint_of_a_run(pyodide, ""), "");
@@ -73,8 +81,81 @@ fn a_boot_uses_the_code_cache_and_reports_one_that_does_not_fit() {
     );
 
     let complaint = complaint_of_a_run(pyodide, "--no-wasm-loop-peeling");
-    assert!(complaint.contains("other flags"), "{complaint}");
+    assert!(complaint.contains("these flags"), "{complaint}");
     assert!(complaint.contains("faas-server compile"), "{complaint}");
+}
+
+/// The processes that this server started to compile, with their priorities (19 is the lowest).
+fn compiling(server: &Server) -> Vec<i32> {
+    let command_line = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
+    let mut started = children(server.pid());
+    started.retain(|&pid| command_line(pid).is_ok_and(|it| it.contains("\0compile\0")));
+    let priorities = started.iter().map(|&pid| {
+        // SAFETY: getpriority takes numbers only.
+        unsafe { libc::getpriority(libc::PRIO_PROCESS, pid as libc::id_t) }
+    });
+    priorities.collect()
+}
+
+#[test]
+fn a_server_without_a_code_cache_makes_it_while_it_answers_and_the_next_one_starts_with_it() {
+    const MAKING: &str = "booted without machine code for Pyodide: making it in the background, for starts in half the time";
+    const NOT_MADE: &str = "could not make machine code for Pyodide; starts stay slow";
+    const MADE: &str = "made machine code for Pyodide: the next start uses it";
+    let pyodide = pyodide_without_cache();
+    let workspace = pyodide.path().join("workspace");
+    let start = || {
+        Server::start_python(&[
+            ("FAAS_PYODIDE_DIR", pyodide.path().to_str().unwrap()),
+            ("FAAS_WORKSPACE", workspace.to_str().unwrap()),
+        ])
+    };
+    let server = start();
+    eventually(
+        "it does not make machine code, or not with the lowest priority",
+        || compiling(&server) == [19],
+    );
+    assert_eq!(server.python("print(6 * 7)").stdout(), "42\n");
+    assert_eq!(server.lines_with(MAKING).len(), 1, "{}", server.log());
+    // It ends with one of two lines, however long a busy machine takes.
+    while server.lines_with(MADE).is_empty() {
+        assert!(server.lines_with(NOT_MADE).is_empty(), "{}", server.log());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let file = cache_in(&workspace.join("compiled"));
+    let mode = workspace.metadata().unwrap().permissions().mode();
+    assert_eq!(
+        mode & 0o777,
+        0o700,
+        "nobody else may write to {}",
+        file.display()
+    );
+    assert!(!pyodide.path().join("compiled").exists());
+    drop(server);
+
+    let server = start();
+    assert_eq!(server.python("print(6 * 7)").stdout(), "42\n");
+    assert!(server.lines_with(MAKING).is_empty(), "{}", server.log());
+    assert!(compiling(&server).is_empty());
+}
+
+#[test]
+fn a_server_that_ends_ends_what_it_compiles() {
+    let pyodide = pyodide_without_cache();
+    let workspace = pyodide.path().join("workspace");
+    let server = Server::start_python(&[
+        ("FAAS_PYODIDE_DIR", pyodide.path().to_str().unwrap()),
+        ("FAAS_WORKSPACE", workspace.to_str().unwrap()),
+    ]);
+    eventually("it does not make machine code", || {
+        !compiling(&server).is_empty()
+    });
+    let started = children(server.pid());
+    server.signal(libc::SIGKILL);
+    eventually("something is left", || {
+        let is_left = |pid: &i32| Path::new(&format!("/proc/{pid}/exe")).read_link().is_ok();
+        !started.iter().any(is_left)
+    });
 }
 
 #[test]

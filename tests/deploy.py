@@ -91,6 +91,29 @@ def default_of(text):
     return re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", text or "")
 
 
+class Unit(unittest.TestCase):
+    """The unit of systemd that the Debian package has."""
+
+    def setUp(self):
+        self.unit = (ROOT / "packaging/faas-server.service").read_text()
+        page = (ROOT / "docs/settings.md").read_text()
+        defaults = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", page, re.MULTILINE)
+        of_unit = re.findall(r"^Environment=(\w+)=(\S*)$", self.unit, re.MULTILINE)
+        self.settings = dict(defaults) | dict(of_unit)
+
+    def limit(self, name, unit=""):
+        [number] = re.findall(rf"^{name}=(\d+){unit}$", self.unit, re.MULTILINE)
+        return int(number)
+
+    def test_programs_at_their_limits_fit_the_unit(self):
+        self.assertLessEqual(memory_needed(self.settings), self.limit("MemoryMax", "G") << 10)
+        self.assertLess(2 * int(self.settings["FAAS_MAX_INSTANCES"]), self.limit("TasksMax"))
+
+    def test_running_executions_can_end(self):
+        grace = int(self.settings["FAAS_SHUTDOWN_GRACE"]) / 1000
+        self.assertGreater(self.limit("TimeoutStopSec"), grace)
+
+
 class Compose(unittest.TestCase):
     def setUp(self):
         self.services = read_yaml(DOCKER / "compose.yaml")["services"]

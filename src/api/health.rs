@@ -56,6 +56,8 @@ pub struct Health {
     audit: WriterBody,
     history: WriterBody,
     security: Security,
+    /// What this machine lacked at the start, in the sentences of the log and of `faas-server doctor`.
+    warnings: Vec<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -213,6 +215,7 @@ fn body(state: &AppState, caller: &Caller) -> Health {
         audit: WriterBody::of(state.audit.as_ref().map(AuditLog::failures)),
         history: WriterBody::of(state.history.as_ref().map(History::failures)),
         security: Security::of(&layers),
+        warnings: state.warnings.clone(),
     }
 }
 

@@ -69,6 +69,8 @@ pub struct AppState {
     answers: Arc<Budget>,
     pub audit: Option<AuditLog>,
     pub history: Option<History>,
+    /// What this machine lacks, in fixed sentences.
+    pub warnings: Vec<&'static str>,
 }
 
 impl AppState {
@@ -78,6 +80,7 @@ impl AppState {
         metrics: Arc<Metrics>,
         audit: Option<AuditLog>,
         history: Option<History>,
+        warnings: Vec<&'static str>,
     ) -> Self {
         Self {
             registry: pool.registry(&metrics),
@@ -91,6 +94,7 @@ impl AppState {
             started: Instant::now(),
             audit,
             history,
+            warnings,
         }
     }
 

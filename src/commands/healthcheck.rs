@@ -21,11 +21,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// # Errors
 /// A sentence that says what is wrong, for any other state.
 pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
-    let address = SocketAddr::new(reachable(settings.host), settings.port);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(ask(address))?;
+    runtime.block_on(ask(settings))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -38,7 +37,10 @@ fn reachable(host: IpAddr) -> IpAddr {
     }
 }
 
-async fn ask(address: SocketAddr) -> Result<(), Error> {
+/// # Errors
+/// Why the service that runs with these settings is not healthy.
+pub async fn ask(settings: &Settings) -> Result<(), Error> {
+    let address = SocketAddr::new(reachable(settings.host), settings.port);
     // The proxy that packages come through has no business here.
     let client = reqwest::Client::builder()
         .no_proxy()

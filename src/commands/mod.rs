@@ -1,6 +1,8 @@
 //! What the program can do, one module for each command.
 
 pub mod compile;
+pub mod doctor;
+pub mod generate;
 pub mod healthcheck;
 mod one_sandbox;
 pub mod packages;

@@ -8,6 +8,7 @@ use faas_protocol::Language;
 use faas_telemetry::Metrics;
 
 use super::Error;
+use crate::code_cache;
 use crate::settings::Settings;
 
 /// Starts a pool that keeps one sandbox, and waits until it serves.
@@ -31,5 +32,8 @@ pub async fn start(
     let metrics = Arc::new(Metrics::new(std::iter::once(language), runtimes));
     let pool = Pool::start(one_sandbox.pool_settings(runtimes)?, packages, metrics)?;
     pool.until_settled().await?;
+    if let Some(reason) = code_cache::missing(&pool) {
+        tracing::warn!(reason, "{}", code_cache::MISSING);
+    }
     Ok(pool)
 }

@@ -28,6 +28,9 @@ use crate::api;
 use crate::api::AppState;
 use crate::api_token::ApiToken;
 use crate::api_token::SHORTEST_GOOD_TOKEN;
+use crate::code_cache;
+use crate::doctor::Verdict;
+use crate::doctor::look_at_machine;
 use crate::settings::Settings;
 use crate::settings::unknown_variables;
 
@@ -51,7 +54,7 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
     let traces = Traces::from_environment(runtime.handle())?;
     start_logging(settings.log_format, &settings.log, traces.as_ref());
     raise_descriptor_limit();
-    warn_of_small_stack();
+    let warnings = warn_of_machine(settings);
     for name in unknown_variables() {
         tracing::warn!(
             name,
@@ -63,7 +66,7 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
             "FAAS_API_TOKEN has fewer than {SHORTEST_GOOD_TOKEN} characters and can be guessed: use a longer one"
         );
     }
-    let result = runtime.block_on(serve(settings.clone(), pool_settings));
+    let result = runtime.block_on(serve(settings.clone(), pool_settings, warnings));
     if let Some(traces) = traces {
         traces.flush(FLUSH_WITHIN);
     }
@@ -91,19 +94,22 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Warns where zygotes cannot have the stack that they want.
-fn warn_of_small_stack() {
-    let limit = rustix::process::getrlimit(Resource::Stack).maximum;
-    if let Some(limit) = limit.filter(|limit| *limit < faas_linux::MOST_STACK) {
-        tracing::warn!(
-            limit_mib = limit >> 20,
-            wanted_mib = faas_linux::MOST_STACK >> 20,
-            "the stack may not grow as far as it should; raise its hard limit (ulimit -Hs)"
-        );
+/// Logs what this machine lacks, and returns the sentences for `/health`.
+fn warn_of_machine(settings: &Settings) -> Vec<&'static str> {
+    let mut findings = look_at_machine(settings);
+    findings.retain(|finding| finding.verdict != Verdict::Holds);
+    for finding in &findings {
+        let (subject, seen) = (finding.subject, finding.seen.as_str());
+        tracing::warn!(subject, seen, "{}", finding.sentence);
     }
+    findings.iter().map(|finding| finding.sentence).collect()
 }
 
-async fn serve(settings: Settings, pool_settings: PoolSettings) -> Result<ExitCode, Error> {
+async fn serve(
+    settings: Settings,
+    pool_settings: PoolSettings,
+    warnings: Vec<&'static str>,
+) -> Result<ExitCode, Error> {
     let started = Instant::now();
     let wanted = SocketAddr::new(settings.host, settings.port);
     let cannot_listen = |error: std::io::Error| {
@@ -122,10 +128,11 @@ async fn serve(settings: Settings, pool_settings: PoolSettings) -> Result<ExitCo
     watch_signals(&stop)?;
     let state = Arc::new(AppState::new(
         pool.clone(),
-        settings,
+        settings.clone(),
         metrics,
         audit,
         history,
+        warnings,
     ));
     watch_hangups(&state)?;
     let settled = tokio::select! {
@@ -136,7 +143,14 @@ async fn serve(settings: Settings, pool_settings: PoolSettings) -> Result<ExitCo
     if settled {
         let listener = socket.listen(WAITING_CONNECTIONS).map_err(cannot_listen)?;
         tracing::info!(address = %format!("http://{address}"), "listening");
-        let announcement = tokio::spawn(announce(pool.clone(), preload, address, started));
+        let announcement = tokio::spawn({
+            let pool = pool.clone();
+            async move {
+                announce(&pool, &preload, address, started).await;
+                prepare_used(&pool, &preload).await;
+                code_cache::make_if_missing(&pool, &settings).await;
+            }
+        });
         let router = api::router(state.clone());
         api::serve(listener, router, state.clone(), stop).await;
         announcement.abort();
@@ -214,14 +228,9 @@ async fn flush(state: Arc<AppState>) {
 }
 
 /// Says on one line that the service is ready, once it is.
-async fn announce(
-    pool: Arc<Pool>,
-    preload: Vec<PackageSet>,
-    address: SocketAddr,
-    started: Instant,
-) {
+async fn announce(pool: &Pool, preload: &[PackageSet], address: SocketAddr, started: Instant) {
     pool.until_up().await;
-    for set in &preload {
+    for set in preload {
         if let Err(reason) = pool.preload(set).await {
             tracing::error!(%set, reason, "a package set of FAAS_PRELOAD cannot be prepared");
         }
@@ -232,12 +241,6 @@ async fn announce(
             .iter()
             .filter_map(|(runtime, zygote)| Some((runtime, zygote.booted()?)))
     };
-    for (runtime, booted) in booted() {
-        for layer in &booted.layers.missing {
-            let (runtime, layer) = (runtime.name(), layer.name());
-            tracing::warn!(runtime, layer, "this machine lacks a lock-down layer");
-        }
-    }
     let sandboxes: Vec<String> = booted()
         .map(|(runtime, booted)| format!("{} ({})", runtime.name(), booted.version))
         .collect();
@@ -247,7 +250,6 @@ async fn announce(
         start_ms = started.elapsed().as_millis(),
         "ready"
     );
-    prepare_used(&pool, &preload).await;
 }
 
 /// Prepares the package sets that were used before, so that their next program need not wait for that.

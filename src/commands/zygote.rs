@@ -19,6 +19,9 @@ pub struct ZygoteArgs {
     /// Directory of the pinned Pyodide.
     #[arg(long)]
     pyodide: Option<PathBuf>,
+    /// Directory of the server's own with machine code for Pyodide.
+    #[arg(long)]
+    code_cache: Option<PathBuf>,
     /// Lock file of the distribution that packages may come from.
     #[arg(long)]
     lock: Option<PathBuf>,
@@ -45,6 +48,7 @@ impl ZygoteArgs {
         ZygoteOptions {
             runtime: self.runtime,
             pyodide: self.pyodide.clone(),
+            code_cache: self.code_cache.clone(),
             lock: self.lock.clone(),
             fonts: self.fonts.clone(),
             memory: ByteSize::bytes(self.memory_bytes),
@@ -81,6 +85,7 @@ mod tests {
                 let options = ZygoteOptions {
                     runtime,
                     pyodide: path.clone(),
+                    code_cache: path.clone(),
                     lock: path.clone(),
                     fonts: path,
                     memory: ByteSize::mib(256),

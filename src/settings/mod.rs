@@ -41,6 +41,11 @@ const MAX_MILLISECONDS: u64 = 86_400_000;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_POOL_SIZE: u32 = 10;
 
+/// What a sandbox takes over FAAS_MEMORY_LIMIT at most.
+const OVER_MEMORY_LIMIT: ByteSize = ByteSize::mib(32);
+/// What the supervisor and its zygotes take.
+const OF_THE_SERVICE: ByteSize = ByteSize::mib(256);
+
 /// Settings of the service.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
@@ -535,6 +540,18 @@ impl Settings {
         }
     }
 
+    /// Most memory that the service takes when every program is at its limit: the rule of SECURITY.md, without
+    /// a workspace in memory.
+    pub fn most_memory(&self) -> ByteSize {
+        let workers = u64::from(self.worker_count());
+        let of_programs = self.memory_limit.saturating_add(OVER_MEMORY_LIMIT).get();
+        ByteSize::bytes(workers.saturating_mul(of_programs))
+            .saturating_add(OF_THE_SERVICE)
+            .saturating_add(self.package_zygotes_memory)
+            .saturating_add(self.queue_bytes)
+            .saturating_add(self.answer_bytes)
+    }
+
     /// What the pool is started with, for these runtimes.
     ///
     /// # Errors
@@ -553,6 +570,7 @@ impl Settings {
                 .map(|pyodide| self.package_settings(pyodide));
             Ok(ZygoteOptions {
                 runtime,
+                code_cache: pyodide.is_some().then(|| self.code_cache_directory()),
                 lock: packages.and_then(|packages| packages.distribution_lock()),
                 pyodide,
                 fonts: self.fonts.clone(),
@@ -601,6 +619,12 @@ impl Settings {
         Ok(Packages::open(&self.package_settings(&pyodide))?)
     }
 
+    /// Where this server keeps the machine code that V8 makes of Pyodide. [`workspace::prepare`] makes sure
+    /// that nobody else can write there.
+    pub fn code_cache_directory(&self) -> PathBuf {
+        self.workspace.join("compiled")
+    }
+
     /// Where the history is kept, and how much of it.
     pub fn history_settings(&self) -> HistorySettings {
         HistorySettings {
@@ -636,26 +660,17 @@ impl Settings {
         }
     }
 
-    /// The directory of the pinned Pyodide: the one that is set, else `pyodide-dist` next to the
-    /// program (as in the container image), in the current directory, or in the project that this
-    /// program was built in.
+    /// The directory of the pinned Pyodide: the one that is set, else `pyodide-dist` next to the program (as
+    /// in the container image), below `share` beside its directory (as it is installed), or in the project
+    /// that this program was built in and still is in.
     ///
     /// # Errors
     /// [`SettingsError::NoPyodide`] if a file is missing there.
     pub fn pyodide_directory(&self) -> Result<PathBuf, SettingsError> {
-        let beside_program = std::env::current_exe()
-            .ok()
-            .and_then(|program| Some(program.parent()?.join("pyodide-dist")));
         let candidates: Vec<PathBuf> = match &self.pyodide_dir {
             Some(directory) => vec![directory.clone()],
-            None => beside_program
-                .into_iter()
-                // Not the one in the current directory, which may be anybody's: what lies there runs.
-                .chain([PathBuf::from(concat!(
-                    env!("CARGO_MANIFEST_DIR"),
-                    "/pyodide-dist"
-                ))])
-                .collect(),
+            // Not the one in the current directory, which may be anybody's: what lies there runs.
+            None => std::env::current_exe().map_or_else(|_| Vec::new(), |it| pyodides_of(&it)),
         };
         let complete = |directory: &PathBuf| {
             PYODIDE_FILES
@@ -673,6 +688,20 @@ impl Settings {
             )),
         }
     }
+}
+
+/// Where this program looks for Pyodide, by where it is itself.
+fn pyodides_of(program: &Path) -> Vec<PathBuf> {
+    const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
+    let directory = program.parent();
+    let beside = directory.map(|directory| directory.join("pyodide-dist"));
+    let prefix = directory.and_then(Path::parent);
+    let installed = prefix.map(|prefix| prefix.join("share/faas-server/pyodide-dist"));
+    // On another machine than the one that built it, that path may be anybody's.
+    let project = program
+        .starts_with(PROJECT)
+        .then(|| Path::new(PROJECT).join("pyodide-dist"));
+    [beside, installed, project].into_iter().flatten().collect()
 }
 
 /// A parser for integers in a range, whose error says what is allowed.

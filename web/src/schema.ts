@@ -262,6 +262,8 @@ export interface components {
             audit: components["schemas"]["Writer"];
             history: components["schemas"]["Writer"];
             security: components["schemas"]["Security"];
+            /** @description What this machine lacked at the start, in the sentences of the log and of `faas-server doctor`. */
+            warnings: string[];
         };
         /** @enum {string} */
         HealthStatus: "healthy" | "unhealthy";

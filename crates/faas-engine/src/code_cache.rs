@@ -5,12 +5,14 @@
 //! use are optimised, and writes the result to a file; a zygote that finds the file starts with it.
 //!
 //! V8 trusts the machine code in the file. So the file belongs next to Pyodide, where only users
-//! who could replace Pyodide itself may write; digests guard it against accidents. By its own
-//! header, V8 refuses code for another version, other flags or another CPU.
+//! who could replace Pyodide itself may write, or into the server's own workspace; digests guard it
+//! against accidents. Its name says which V8, with which flags, on which kind of CPU it is for, so that
+//! machines of several kinds can share a directory. By its own header, V8 refuses any other.
 
 use std::cell::Cell;
 use std::cell::RefCell;
 use std::path::Path;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use deno_core::JsRuntime;
@@ -20,8 +22,14 @@ use sha2::Sha256;
 
 use super::platform;
 
-/// Path of the file in the directory of Pyodide.
-pub const PATH: &str = "compiled/pyodide.asm.wasm.code";
+/// The directory in that of Pyodide where the files are.
+pub const DIRECTORY: &str = "compiled";
+/// Whether V8's code can be written here; see [`Compiled::to_file`].
+pub const CAN_BE_WRITTEN: bool = cfg!(all(
+    target_arch = "x86_64",
+    target_os = "linux",
+    target_env = "gnu"
+));
 const SOURCE: &str = "pyodide.asm.wasm";
 
 /// The file begins with two digests, of the WebAssembly and of V8's data, which follow.
@@ -30,8 +38,16 @@ const DIGEST_BYTES: usize = 32;
 /// A WebAssembly module, and where its code came from.
 pub struct Compiled {
     module: v8::Global<v8::WasmModuleObject>,
+    /// What a file with its machine code is called.
+    pub file_name: String,
     /// Why no machine code was read from a file; `None` if it was.
     pub no_cache: Option<String>,
+}
+
+/// A file with machine code, to be written.
+pub struct CodeCacheFile {
+    pub name: String,
+    pub contents: Vec<u8>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +66,14 @@ pub enum CodeCacheError {
     Unsupported,
 }
 
-/// Compiles Pyodide, with the code from the file in `directory` if `use_cache` is set and the file fits.
+/// The name of the file for this V8, its flags and this kind of CPU: V8's own tag has all three in it.
+fn file_name() -> String {
+    let tag = v8::script_compiler::cached_data_version_tag();
+    format!("{SOURCE}.{tag:08x}.code")
+}
+
+/// Compiles Pyodide, which is in `directory`, with the code from the first of `caches` that has a file that
+/// fits.
 ///
 /// V8 knows modules by their bytes: as long as the result lives, compiling the same bytes in the
 /// realm, as Pyodide's own start does, returns this same module (`wasm::NativeModuleCache`).
@@ -61,14 +84,11 @@ pub enum CodeCacheError {
 pub fn compile(
     runtime: &mut JsRuntime,
     directory: &Path,
-    use_cache: bool,
+    caches: &[PathBuf],
 ) -> Result<Compiled, CodeCacheError> {
     let source = std::fs::read(directory.join(SOURCE)).map_err(CodeCacheError::Source)?;
-    let file = match use_cache {
-        true => read(&directory.join(PATH), &source),
-        false => Err("it is turned off".to_owned()),
-    };
-    let (code, mut no_cache) = match file {
+    let file_name = file_name();
+    let (code, mut no_cache) = match read_first(caches, &file_name, &source) {
         Ok(code) => (code, None),
         Err(reason) => (Vec::new(), Some(reason)),
     };
@@ -76,10 +96,13 @@ pub fn compile(
     CODE.set(code);
     let module = compile_with_offer(runtime, &source)?;
     if offered && !ACCEPTED.take() {
-        no_cache =
-            Some("it was made by another V8, with other flags or for another CPU".to_owned());
+        no_cache = Some(format!("V8 refused {file_name}"));
     }
-    Ok(Compiled { module, no_cache })
+    Ok(Compiled {
+        module,
+        file_name,
+        no_cache,
+    })
 }
 
 thread_local! {
@@ -121,6 +144,22 @@ fn compile_with_offer(
     // Without a file that fits, V8 compiles in tasks.
     while result.borrow().is_none() && platform::pump(runtime.v8_isolate()) {}
     result.take().unwrap_or(Err(CodeCacheError::Compile))
+}
+
+/// V8's data from the first of these directories that has a file that fits, or why there is none.
+fn read_first(caches: &[PathBuf], file_name: &str, source: &[u8]) -> Result<Vec<u8>, String> {
+    let mut reason = "none was made for this V8, these flags and this kind of CPU".to_owned();
+    for directory in caches {
+        let path = directory.join(file_name);
+        if !path.exists() {
+            continue;
+        }
+        match read(&path, source) {
+            Ok(code) => return Ok(code),
+            Err(unfit) => reason = unfit,
+        }
+    }
+    Err(reason)
 }
 
 /// V8's data from a file, or why it cannot be used.
@@ -236,6 +275,18 @@ mod tests {
     #[test]
     fn a_written_code_cache_can_be_read() {
         assert_eq!(read_back(&good()).unwrap(), CODE);
+    }
+
+    #[test]
+    fn the_first_directory_with_a_file_that_fits_is_used() {
+        let caches: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+        let paths: Vec<_> = caches.iter().map(|cache| cache.path().to_owned()).collect();
+        let read = || read_first(&paths, "name", WASM);
+        assert!(read().unwrap_err().contains("none was made"));
+        std::fs::write(paths[1].join("name"), "x").unwrap();
+        assert!(read().unwrap_err().contains("damaged"));
+        std::fs::write(paths[2].join("name"), good()).unwrap();
+        assert_eq!(read().unwrap(), CODE);
     }
 
     #[test]

@@ -30,7 +30,9 @@ use faas_protocol::Language;
 use faas_protocol::Limit;
 use faas_protocol::RuntimeVersion;
 
-pub use code_cache::PATH as CODE_CACHE_PATH;
+pub use code_cache::CAN_BE_WRITTEN as CODE_CACHE_CAN_BE_WRITTEN;
+pub use code_cache::CodeCacheFile;
+pub use code_cache::DIRECTORY as CODE_CACHE_DIRECTORY;
 pub use host::Host;
 pub use host::PackageReply;
 pub use host::Silent;
@@ -129,8 +131,8 @@ pub struct BootOptions {
     pub memory: ByteSize,
     /// Extra V8 flags, for benchmarks.
     pub v8_flags: String,
-    /// Whether Python may start with the machine code in its code cache.
-    pub use_code_cache: bool,
+    /// Directories where Python's machine code may be; the first file that fits is used.
+    pub code_caches: Vec<PathBuf>,
 }
 
 /// A booted language runtime.

@@ -221,6 +221,8 @@ pub enum OpenError {
         problem: String,
     },
     /// The HTTP client cannot be made, for instance without root certificates.
-    #[error("the HTTP client for packages cannot be set up: {0}")]
+    #[error(
+        "the HTTP client for packages cannot be set up: {0}; install the certificates of authorities (Debian: ca-certificates), or turn the sources off"
+    )]
     Client(#[from] reqwest::Error),
 }

@@ -39,6 +39,8 @@ pub struct Booted {
     pub version: RuntimeVersion,
     /// The lock-down layers of its sandboxes.
     pub layers: Layers,
+    /// Why it booted without machine code; `None` if it had it, or has no use for it.
+    pub no_code_cache: Option<String>,
     /// Memory that it shared with the zygote it was forked from, when it was forked.
     pub inherited: ByteSize,
     /// Whether what makes it quick is done. One with packages serves before it is.
@@ -199,6 +201,7 @@ mod tests {
             pid: 42,
             version: RuntimeVersion::default(),
             layers: Layers::default(),
+            no_code_cache: None,
             inherited: ByteSize::default(),
             is_warm: true,
         }

@@ -13,6 +13,9 @@ pub struct ZygoteOptions {
     pub runtime: Runtime,
     /// Directory of the pinned Pyodide; `None` for runtimes that need none.
     pub pyodide: Option<PathBuf>,
+    /// Directory of the server's own where machine code may be that V8 made of Pyodide, besides the one in
+    /// Pyodide's.
+    pub code_cache: Option<PathBuf>,
     /// Lock file of the distribution that packages may come from.
     pub lock: Option<PathBuf>,
     /// Directory of fonts for Python's programs.
@@ -36,6 +39,7 @@ impl ZygoteOptions {
         ];
         let directories = [
             ("--pyodide", &self.pyodide),
+            ("--code-cache", &self.code_cache),
             ("--lock", &self.lock),
             ("--fonts", &self.fonts),
         ];

@@ -19,6 +19,7 @@ use super::Host;
 use super::NotInstalled;
 use super::Outcome;
 use super::Program;
+use super::code_cache::CodeCacheFile;
 use super::code_cache::Compiled;
 use super::heap;
 use super::host::HostState;
@@ -61,14 +62,18 @@ impl PythonEngine {
             .map_err(|error| EngineError::Boot(error.to_string()))
     }
 
-    /// Contents for the file `code_cache::PATH` in the directory of Pyodide, with which later boots
-    /// start with the machine code compiled so far.
+    /// A file for one of [`BootOptions::code_caches`], with which later boots start with the machine code
+    /// compiled so far. `directory` is that of Pyodide.
     ///
     /// # Errors
     /// [`EngineError::Runner`] if V8 cannot provide it.
-    pub fn code_cache(&mut self, directory: &Path) -> Result<Vec<u8>, EngineError> {
-        let file = self.pyodide.to_file(&mut self.runtime, directory);
-        file.map_err(|error| EngineError::Runner(error.to_string()))
+    pub fn code_cache(&mut self, directory: &Path) -> Result<CodeCacheFile, EngineError> {
+        let contents = self.pyodide.to_file(&mut self.runtime, directory);
+        let contents = contents.map_err(|error| EngineError::Runner(error.to_string()))?;
+        Ok(CodeCacheFile {
+            name: self.pyodide.file_name.clone(),
+            contents,
+        })
     }
 }
 

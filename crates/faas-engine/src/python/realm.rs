@@ -208,7 +208,7 @@ pub async fn boot(options: &BootOptions) -> Result<PythonEngine, Error> {
         module_loader: Some(loader.clone()),
         ..Default::default()
     })?;
-    let pyodide = code_cache::compile(&mut runtime, directory, options.use_code_cache)?;
+    let pyodide = code_cache::compile(&mut runtime, directory, &options.code_caches)?;
     let boot = serde_json::json!({
         "lock": lock_text(options)?,
         "modules": serde_json::Map::from_iter(MODULES.map(|(name, text)| (name.into(), text.into()))),

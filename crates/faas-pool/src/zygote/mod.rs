@@ -212,6 +212,7 @@ impl Keeper {
             control,
             version,
             layers,
+            no_code_cache,
             watch,
             inherited,
             took,
@@ -231,6 +232,7 @@ impl Keeper {
             pid: process.pid(),
             version,
             layers,
+            no_code_cache,
             inherited,
             is_warm: !self.source.is_fork(),
         });

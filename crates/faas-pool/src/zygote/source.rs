@@ -128,6 +128,8 @@ pub struct Started {
     pub control: Control,
     pub version: RuntimeVersion,
     pub layers: Layers,
+    /// Why it booted without machine code; `None` if it had it, or has no use for it.
+    pub no_code_cache: Option<String>,
     /// The watch over one that ran code of packages.
     pub watch: Option<MemoryWatch>,
     /// Memory that it shared with the zygote it was forked from.
@@ -311,17 +313,12 @@ impl ZygoteSource {
             else {
                 return Err(Down::Protocol);
             };
-            if let (Self::Boot { .. }, Some(reason)) = (self, no_code_cache) {
-                tracing::warn!(
-                    reason,
-                    "booted without a code cache, which takes longer; `faas-server compile` makes it"
-                );
-            }
             return Ok(Started {
                 process,
                 control,
                 version,
                 layers,
+                no_code_cache,
                 watch: limited.map(|(watch, _)| watch),
                 inherited,
                 took: began.elapsed(),

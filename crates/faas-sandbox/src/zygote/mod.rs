@@ -13,6 +13,7 @@ use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 
 use faas_engine::BootOptions;
+use faas_engine::CodeCacheFile;
 use faas_engine::Engine;
 use faas_engine::EngineError;
 use faas_engine::EngineSpec;
@@ -75,12 +76,15 @@ pub fn run(options: &ZygoteOptions, supervisor: i32) -> Result<(), Error> {
     }
 }
 
-/// Boots Python, runs the warm-up programs so many times, and returns the contents of its code cache;
+/// Boots Python, runs the warm-up programs so many times, and returns its code cache;
 /// `None` if it booted with one that fits.
 ///
 /// # Errors
 /// When the runtime does not boot or V8 does not give its code.
-pub fn make_code_cache(options: &BootOptions, rounds: usize) -> Result<Option<Vec<u8>>, Error> {
+pub fn make_code_cache(
+    options: &BootOptions,
+    rounds: usize,
+) -> Result<Option<CodeCacheFile>, Error> {
     let spec = faas_engine::spec(Runtime::Python);
     install_handlers(spec)?;
     let mut engine = PythonEngine::boot(options)?;
@@ -287,14 +291,19 @@ fn prepare(own: &OwnProc, memory: ByteSize) -> std::io::Result<Lockdown> {
 }
 
 fn boot(spec: &EngineSpec, options: &ZygoteOptions) -> Result<Box<dyn Engine>, EngineError> {
+    // A runtime that needs none does not look into it.
+    let pyodide = options.pyodide.clone().unwrap_or_default();
+    let beside_it = pyodide.join(faas_engine::CODE_CACHE_DIRECTORY);
     (spec.boot)(&BootOptions {
-        // A runtime that needs none does not look into it.
-        pyodide: options.pyodide.clone().unwrap_or_default(),
+        code_caches: [Some(beside_it), options.code_cache.clone()]
+            .into_iter()
+            .flatten()
+            .collect(),
+        pyodide,
         lock: options.lock.clone(),
         fonts: options.fonts.clone(),
         memory: options.memory,
         v8_flags: options.v8_flags.clone(),
-        use_code_cache: true,
     })
 }
 

@@ -1,0 +1,283 @@
+//! What takes a moment to look at: files, the port, package sources, and whether programs run.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use faas_pool::ExecutionRequest;
+use faas_pool::PackageSet;
+use faas_pool::Pool;
+use faas_protocol::Invocation;
+use faas_protocol::Job;
+use faas_protocol::Language;
+use faas_protocol::Priority;
+use faas_protocol::Task;
+use faas_telemetry::Metrics;
+use tokio::net::TcpListener;
+
+use super::Finding;
+use crate::code_cache;
+use crate::commands::healthcheck;
+use crate::settings::Settings;
+
+/// For a package source to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// For the program that is tried.
+const RUN_WITHIN: Duration = Duration::from_secs(30);
+
+/// Looks at the workspace, the port, fonts and package sources; then boots each runtime and runs a program.
+pub async fn look_at_service(settings: &Settings) -> Vec<Finding> {
+    let mut findings = vec![look_at_settings(settings), port(settings).await];
+    findings.extend(settings.fonts.as_deref().map(fonts));
+    findings.extend(package_sources(settings).await);
+    // A workspace that is not there yet is not made: it would belong to whoever asks.
+    let Ok(spare) = tempfile::tempdir() else {
+        let sentence =
+            "cannot make a temporary directory; set TMPDIR to a directory that can be written";
+        findings.push(Finding::failure("workspace", sentence, ""));
+        return findings;
+    };
+    let (finding, workspace) = look_at_workspace(settings, spare.path());
+    findings.push(finding);
+    let own = Settings {
+        workspace: workspace.to_owned(),
+        pool_size: Some(1),
+        pool_min_size: None,
+        pool_max_size: None,
+        prepared_sets: 0,
+        ..settings.clone()
+    };
+    findings.extend(run_programs(&own).await);
+    findings
+}
+
+fn look_at_settings(settings: &Settings) -> Finding {
+    match settings.check() {
+        Ok(()) => Finding::holds("settings", "fit each other"),
+        Err(error) => Finding::failure(
+            "settings",
+            "settings contradict each other; change one of them",
+            error.to_string(),
+        ),
+    }
+}
+
+async fn port(settings: &Settings) -> Finding {
+    let address = format!("{}:{}", settings.host, settings.port);
+    match TcpListener::bind((settings.host, settings.port)).await {
+        Ok(_) => Finding::holds("port", format!("{address} is free")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            match healthcheck::ask(settings).await {
+                Ok(()) => Finding::holds(
+                    "port",
+                    format!("{address}: this service runs there and is healthy"),
+                ),
+                Err(error) => Finding::failure(
+                    "port",
+                    "another program has the port, or a service that is not healthy; stop it, or set FAAS_PORT",
+                    error.to_string(),
+                ),
+            }
+        }
+        Err(error) => Finding::failure(
+            "port",
+            "cannot listen at this address; set FAAS_HOST and FAAS_PORT",
+            format!("{address}: {error}"),
+        ),
+    }
+}
+
+fn fonts(directory: &Path) -> Finding {
+    let is_font = |name: &str| {
+        [".ttf", ".otf", ".ttc"]
+            .iter()
+            .any(|kind| name.ends_with(kind))
+    };
+    let names = std::fs::read_dir(directory).map(|entries| {
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names.filter(|name| is_font(name)).count()
+    });
+    let shown = directory.display();
+    match names {
+        Ok(count @ 1..) => Finding::holds("fonts", format!("{count} in {shown}")),
+        Ok(0) => Finding::warning(
+            "fonts",
+            "the directory of FAAS_FONTS has no font (ttf, otf, ttc); install one, or name another directory",
+            shown.to_string(),
+        ),
+        Err(error) => Finding::failure(
+            "fonts",
+            "the directory of FAAS_FONTS cannot be read, and Python does not boot; name another, or none",
+            format!("{shown}: {error}"),
+        ),
+    }
+}
+
+async fn package_sources(settings: &Settings) -> Vec<Finding> {
+    if !settings.packages {
+        return vec![Finding::holds("packages", "turned off (FAAS_PACKAGES)")];
+    }
+    let Ok(pyodide) = settings.pyodide_directory() else {
+        return Vec::new();
+    };
+    let sources = settings.package_settings(&pyodide);
+    let wheelhouse = sources.wheelhouse.as_ref();
+    let wheelhouse = wheelhouse.map(|path| path.display().to_string());
+    let named = [
+        ("FAAS_WHEELHOUSE", wheelhouse, ""),
+        (
+            "FAAS_PYODIDE_PACKAGES",
+            sources.distribution,
+            "pyodide-lock.json",
+        ),
+        ("FAAS_PACKAGE_INDEX", sources.index, ""),
+    ];
+    let mut findings = Vec::new();
+    for (setting, place, file) in named {
+        let Some(place) = place else {
+            continue;
+        };
+        let reached = reach(&place, file).await;
+        findings.push(match reached {
+            Ok(()) => Finding::holds("package source", format!("{setting} can be reached")),
+            Err(reason) => Finding::warning(
+                "package source",
+                "a package source cannot be reached, and programs do not find its packages; set it to a mirror, to a \
+                 directory that was filled ahead, or to off (docs/operations.md, Packages)",
+                format!("{setting}: {reason}"),
+            ),
+        });
+    }
+    findings
+}
+
+/// Whether a source answers. What it says is not looked at, and its address not repeated: it may hold
+/// credentials.
+async fn reach(place: &str, file: &str) -> Result<(), String> {
+    let Some(address) = place
+        .starts_with("http")
+        .then(|| format!("{}/{file}", place.trim_end_matches('/')))
+    else {
+        let path = Path::new(place).join(file);
+        return path
+            .metadata()
+            .map(|_| ())
+            .map_err(|error| error.to_string());
+    };
+    let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build();
+    let client = client.map_err(|error| error.to_string())?;
+    match client.head(address).send().await {
+        Ok(answer) if answer.status().is_server_error() => {
+            Err(format!("it answers {}", answer.status()))
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.is_timeout() => {
+            Err(format!("no answer within {} s", ANSWER_WITHIN.as_secs()))
+        }
+        Err(error) => Err(faas_packages::innermost(&error).to_string()),
+    }
+}
+
+/// The workspace to use for now: the one that is set if it is there and fits.
+fn look_at_workspace<'a>(settings: &'a Settings, spare: &'a Path) -> (Finding, &'a Path) {
+    let path = settings.workspace.as_path();
+    let shown = path.display();
+    if !path.exists() {
+        let seen = format!("{shown}, which is made at the first start");
+        return (Finding::holds("workspace", seen), spare);
+    }
+    match faas_linux::prepare_workspace(path) {
+        Ok(()) => (Finding::holds("workspace", shown.to_string()), path),
+        Err(error) => (
+            Finding::failure(
+                "workspace",
+                "this user cannot have the workspace; run this as the service's user, or set FAAS_WORKSPACE",
+                error.to_string(),
+            ),
+            spare,
+        ),
+    }
+}
+
+async fn run_programs(settings: &Settings) -> Vec<Finding> {
+    let began = Instant::now();
+    let pool = match boot(settings).await {
+        Ok(pool) => pool,
+        Err(error) => {
+            return vec![Finding::failure(
+                "boot",
+                "the runtimes do not boot; docs/troubleshooting.md has the reasons",
+                error,
+            )];
+        }
+    };
+    let mut findings = vec![Finding::holds(
+        "boot",
+        format!("took {} ms", began.elapsed().as_millis()),
+    )];
+    if settings.serves(Language::Python) {
+        findings.push(match code_cache::missing(&pool) {
+            None => Finding::holds("code cache", "fits this machine"),
+            Some(reason) => Finding::warning("code cache", code_cache::MISSING, reason),
+        });
+    }
+    for (language, code) in [
+        (Language::Python, "print(6 * 7)"),
+        (Language::JavaScript, "console.log(6 * 7)"),
+    ] {
+        if settings.serves(language) {
+            findings.push(run(&pool, settings, language, code).await);
+        }
+    }
+    pool.shut_down().await;
+    findings
+}
+
+async fn boot(settings: &Settings) -> Result<Arc<Pool>, String> {
+    let pool_settings = settings.pool_settings(settings.runtimes());
+    let pool_settings = pool_settings.map_err(|error| error.to_string())?;
+    let packages = settings.open_packages(settings.runtimes());
+    let packages = packages.map_err(|error| error.to_string())?;
+    let metrics = Arc::new(Metrics::new(settings.languages(), settings.runtimes()));
+    let pool = Pool::start(pool_settings, packages, metrics).map_err(|error| error.to_string())?;
+    pool.until_settled()
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(pool)
+}
+
+/// Runs a program that prints 42.
+async fn run(pool: &Arc<Pool>, settings: &Settings, language: Language, code: &str) -> Finding {
+    const SENTENCE: &str =
+        "a program did not run as it should; docs/troubleshooting.md has the reasons";
+    let request = ExecutionRequest {
+        job: Job {
+            task: Task::Run,
+            language,
+            code: code.to_owned(),
+            input: None,
+            invocation: Invocation::default(),
+            auto_install: false,
+            files: Vec::new(),
+            limits: settings.limits(RUN_WITHIN),
+        },
+        priority: Priority::Normal,
+        packages: PackageSet::default(),
+        live: None,
+    };
+    let subject = match language {
+        Language::Python => "Python",
+        _ => "JavaScript",
+    };
+    let began = Instant::now();
+    match pool.execute(request).await {
+        Ok((report, _)) if report.stdout == "42\n" => Finding::holds(
+            subject,
+            format!("a program ran in {} ms", began.elapsed().as_millis()),
+        ),
+        Ok((report, _)) => Finding::failure(subject, SENTENCE, report.stderr),
+        Err(error) => Finding::failure(subject, SENTENCE, error.to_string()),
+    }
+}
