@@ -54,6 +54,8 @@ pub async fn make_if_missing(pool: &Pool, settings: &Settings) {
 
 /// Runs `faas-server compile` with the lowest priority.
 async fn make(settings: &Settings) -> Result<(), String> {
+    // It may have been deleted, and made by another user.
+    faas_linux::prepare_workspace(&settings.workspace).map_err(|error| error.to_string())?;
     let pyodide = settings
         .pyodide_directory()
         .map_err(|error| error.to_string())?;

@@ -1,4 +1,5 @@
-//! The service under a path, behind a proxy: nginx, which takes the path's prefix off.
+//! The service behind proxies: under a path, whose prefix nginx takes off; and several servers behind nginx and
+//! HAProxy, restarted one after the other.
 
 mod common;
 
@@ -10,6 +11,9 @@ use std::net::TcpStream;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -17,76 +21,98 @@ use common::Server;
 use common::eventually;
 use common::scratch::Scratch;
 
+/// The program, unless it is missing: then it says so on the terminal, with the package that has it.
+fn proxy(variable: &str, program: &str, package: &str) -> Option<Command> {
+    let program = std::env::var(variable).unwrap_or_else(|_| program.to_owned());
+    let version = Command::new(&program)
+        .arg("-v")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if version.is_err() {
+        let word = format!(
+            "\nproxy: SKIPPED, the service behind {program} was not tested: it is not there.\n  \
+             On Debian:  apt-get install --no-install-recommends {package}\n  \
+             Elsewhere:  set {variable} to where it is\n\n"
+        );
+        // Not with eprintln!, whose text cargo keeps back while tests pass.
+        let _ = std::io::stderr().write_all(word.as_bytes());
+        return None;
+    }
+    Some(Command::new(program))
+}
+
+fn nginx() -> Option<Command> {
+    proxy("NGINX", "nginx", "nginx-light")
+}
+
+/// An address that was free a moment ago; proxies do not say which they took.
+fn free_address() -> String {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().to_string()
+}
+
+/// What nginx needs besides its servers; one process, so that it ends with the test.
+fn nginx_configuration(here: &str, of_http: &str) -> String {
+    format!(
+        "daemon off; master_process off; pid {here}/pid; error_log {here}/errors;
+         events {{}}
+         http {{
+           access_log off; client_max_body_size 20m;
+           client_body_temp_path {here}/1; proxy_temp_path {here}/2; fastcgi_temp_path {here}/3;
+           uwsgi_temp_path {here}/4; scgi_temp_path {here}/5;
+           {of_http}
+         }}"
+    )
+}
+
+/// A child process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// nginx in front of a server, with which it answers under `/faas/`.
 struct Proxied {
     server: Server,
-    nginx: Child,
+    _nginx: Running,
     /// Its address.
     address: String,
     _files: Scratch,
 }
 
-impl Drop for Proxied {
-    fn drop(&mut self) {
-        let _ = self.nginx.kill();
-        let _ = self.nginx.wait();
-    }
-}
-
 impl Proxied {
     /// `None`, with a word on the terminal, if there is no nginx.
     fn start(name: &str) -> Option<Self> {
-        let nginx = std::env::var("NGINX").unwrap_or_else(|_| "nginx".to_owned());
-        if Command::new(&nginx)
-            .arg("-v")
-            .stderr(Stdio::null())
-            .status()
-            .is_err()
-        {
-            let word = "\nproxy: SKIPPED, the service behind a proxy was not tested: there is no nginx.\n  \
-                On Debian:  apt-get install --no-install-recommends nginx-light\n  \
-                Elsewhere:  set NGINX to where it is\n\n";
-            // Not with eprintln!, whose text cargo keeps back while tests pass.
-            let _ = std::io::stderr().write_all(word.as_bytes());
-            return None;
-        }
+        let mut nginx = nginx()?;
         let server = Server::start_javascript(&[]);
         let files = Scratch::new(name);
-        // Free a moment ago; nginx does not say which port it took.
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        drop(free);
-        let here = files.path();
-        // As in docs/operations.md; one process, so that it ends with the test.
-        let configuration = format!(
-            "daemon off; master_process off; pid {here}/pid; error_log {here}/errors;
-             events {{}}
-             http {{
-               access_log off; client_max_body_size 20m;
-               client_body_temp_path {here}/1; proxy_temp_path {here}/2; fastcgi_temp_path {here}/3;
-               uwsgi_temp_path {here}/4; scgi_temp_path {here}/5;
-               server {{
-                 listen {address};
-                 location /faas/ {{
-                   proxy_pass http://{}/;
-                   proxy_set_header Host $http_host;
-                 }}
+        let address = free_address();
+        // As in docs/operations.md.
+        let of_http = format!(
+            "server {{
+               listen {address};
+               location /faas/ {{
+                 proxy_pass http://{}/;
+                 proxy_set_header Host $http_host;
                }}
              }}",
             server.address
         );
-        let path = files.file("nginx.conf", &configuration);
-        let nginx = Command::new(nginx)
-            .args(["-c", &path, "-e", &format!("{here}/errors")])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let here = files.path();
+        let path = files.file("nginx.conf", &nginx_configuration(here, &of_http));
+        nginx.args(["-c", &path, "-e", &format!("{here}/errors")]);
+        let nginx = Running(nginx.stderr(Stdio::null()).spawn().unwrap());
         eventually("nginx does not listen", || {
             TcpStream::connect(&address).is_ok()
         });
         Some(Self {
             server,
-            nginx,
+            _nginx: nginx,
             address,
             _files: files,
         })
@@ -184,4 +210,176 @@ fn a_proxy_passes_events_on_as_they_come_and_a_hang_up_too() {
     eventually("it does not start", || active() == 1);
     drop(stream);
     eventually("the program runs on", || active() == 0);
+}
+
+/// One of several servers, which keeps its port when it is started again.
+struct Replica {
+    address: String,
+    workspace: Scratch,
+    process: Option<Running>,
+}
+
+impl Replica {
+    fn start(name: &str) -> Self {
+        let mut replica = Self {
+            address: free_address(),
+            workspace: Scratch::new(name),
+            process: None,
+        };
+        replica.start_again();
+        replica
+    }
+
+    fn start_again(&mut self) {
+        let (host, port) = self.address.split_once(':').unwrap();
+        let process = Command::new(common::PROGRAM)
+            .envs(common::NO_SOURCES)
+            .env("FAAS_LANGUAGE", "javascript")
+            .env("FAAS_WORKSPACE", self.workspace.path())
+            .args(["--host", host, "--port", port])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.process = Some(Running(process));
+        eventually("a replica does not listen", || {
+            TcpStream::connect(&self.address).is_ok()
+        });
+    }
+
+    /// As a deployment does it.
+    fn restart(&mut self) {
+        let mut process = self.process.take().unwrap();
+        // SAFETY: it only sends a signal, to a child that was not waited for yet.
+        unsafe { libc::kill(process.0.id() as i32, libc::SIGTERM) };
+        assert!(process.0.wait().unwrap().success());
+        self.start_again();
+    }
+}
+
+/// Sets a flag when it is dropped.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Restarts each of two servers twice while clients send programs through the proxy at this address.
+fn restart_one_after_the_other(replicas: &mut [Replica; 2], address: &str) {
+    let stop = AtomicBool::new(false);
+    let counts = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|client| {
+                let stop = &stop;
+                scope.spawn(move || {
+                    let agent: ureq::Agent = ureq::Agent::config_builder()
+                        .http_status_as_error(false)
+                        // Half of them over connections that they keep.
+                        .max_idle_connections(if client % 2 == 0 { 0 } else { 4 })
+                        .build()
+                        .into();
+                    let code =
+                        "await new Promise((done) => setTimeout(done, 30)); console.log(6 * 7)";
+                    let request = json!({ "code": code }).to_string();
+                    let mut count = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        let url = format!("http://{address}/run_code");
+                        let mut answer = agent.post(&url).send(&request).unwrap();
+                        let status = answer.status();
+                        let text = answer.body_mut().read_to_string().unwrap();
+                        assert!(
+                            status == 200 && text.contains(r#""stdout":"42\n""#),
+                            "{status}: {text}"
+                        );
+                        count += 1;
+                    }
+                    count
+                })
+            })
+            .collect();
+        // The clients end whatever becomes of the restarts.
+        let ending = Ending(&stop);
+        for _ in 0..2 {
+            for replica in &mut *replicas {
+                std::thread::sleep(Duration::from_millis(300));
+                replica.restart();
+            }
+        }
+        drop(ending);
+        let counts = clients.into_iter().map(|client| client.join().unwrap());
+        counts.collect::<Vec<u32>>()
+    });
+    assert!(counts.iter().all(|count| *count > 10), "{counts:?}");
+}
+
+#[test]
+fn a_rolling_restart_behind_nginx_loses_no_request() {
+    let Some(mut nginx) = nginx() else {
+        return;
+    };
+    let mut replicas = ["behind-nginx-1", "behind-nginx-2"].map(Replica::start);
+    let files = Scratch::new("rolling-nginx");
+    let address = free_address();
+    // As in docs/operations.md.
+    let of_http = format!(
+        "upstream faas {{ server {} max_fails=0; server {} max_fails=0; keepalive 16; }}
+         server {{
+           listen {address};
+           location / {{
+             proxy_pass http://faas;
+             proxy_set_header Host $http_host;
+             proxy_http_version 1.1;
+             proxy_set_header Connection \"\";
+             proxy_next_upstream error http_503 non_idempotent;
+           }}
+         }}",
+        replicas[0].address, replicas[1].address
+    );
+    let here = files.path();
+    let path = files.file("nginx.conf", &nginx_configuration(here, &of_http));
+    nginx.args(["-c", &path, "-e", &format!("{here}/errors")]);
+    let _nginx = Running(nginx.stderr(Stdio::null()).spawn().unwrap());
+    eventually("nginx does not listen", || {
+        TcpStream::connect(&address).is_ok()
+    });
+    restart_one_after_the_other(&mut replicas, &address);
+}
+
+#[test]
+fn a_rolling_restart_behind_haproxy_loses_no_request() {
+    let Some(mut haproxy) = proxy("HAPROXY", "haproxy", "haproxy") else {
+        return;
+    };
+    let mut replicas = ["behind-haproxy-1", "behind-haproxy-2"].map(Replica::start);
+    let files = Scratch::new("rolling-haproxy");
+    let address = free_address();
+    // As in docs/operations.md.
+    let configuration = format!(
+        "defaults
+  mode http
+  timeout connect 1s
+  timeout client 120s
+  timeout server 120s
+frontend callers
+  bind {address}
+  default_backend faas
+backend faas
+  balance leastconn
+  option httpchk GET /health
+  retries 3
+  option redispatch 1
+  retry-on conn-failure empty-response 503
+  server one {} check inter 1s
+  server two {} check inter 1s
+",
+        replicas[0].address, replicas[1].address
+    );
+    let path = files.file("haproxy.cfg", &configuration);
+    let haproxy = haproxy.args(["-db", "-q", "-f", &path]);
+    let _haproxy = Running(haproxy.stderr(Stdio::null()).spawn().unwrap());
+    eventually("HAProxy does not listen", || {
+        TcpStream::connect(&address).is_ok()
+    });
+    restart_one_after_the_other(&mut replicas, &address);
 }

@@ -229,6 +229,11 @@ fn a_module_that_is_adapted_leaves_those_after_it_alone() {
     let code = "import getpass, imaplib, graphlib, wave\nprint(hasattr(wave, 'getpass'), hasattr(graphlib, 'getpass'))";
     let answer = shared().python(code);
     assert_eq!(answer.stdout(), "False False\n", "{}", answer.stderr());
+    // Also one that is looked for and not imported, or imported later.
+    let code = "import importlib.util\nimportlib.util.find_spec('getpass')\nimport wave, getpass\n\
+                print(getpass.getpass is getpass.fallback_getpass, getpass.__spec__.loader is wave.__spec__.loader)";
+    let answer = shared().python(code);
+    assert_eq!(answer.stdout(), "True True\n", "{}", answer.stderr());
 }
 
 #[test]

@@ -103,6 +103,22 @@ fn finalizers_of_globals_run_and_find_every_name_as_it_was() {
 }
 
 #[test]
+fn a_program_that_replaces_or_closes_its_streams_ends_with_its_own_exit_code() {
+    let tee = "import sys\nclass Tee:\n    def write(self, text): original.write(text)\n    def flush(self): original.flush()\n\
+               original = sys.stdout\nsys.stdout = Tee()\nprint(1)";
+    for code in [
+        tee,
+        "import sys\nsys.stdout = None",
+        "import sys\nsys.stdout.close()",
+    ] {
+        let elsewhere = Command::new("python3").args(["-c", code]).status().unwrap();
+        assert_eq!(elsewhere.code(), Some(0), "elsewhere: {code}");
+        let answer = shared_python().python(code);
+        assert_eq!(answer.exit_code(), 0, "{code}: {}", answer.stderr());
+    }
+}
+
+#[test]
 fn what_a_hook_of_the_system_or_an_own_module_holds_is_finalized_too() {
     let holds = "import builtins\nclass A:\n    def __del__(self): print('gone')\na = A()\nbuiltins.kept = lambda: a";
     let answer = shared_python().python(holds);

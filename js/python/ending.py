@@ -66,12 +66,13 @@ def drop_objects(take_module):
     if any(older) and has_many_objects():
         return
     forget_hooks()
+    flush_files()
     modules = take_module()
     if len(sys.modules) > _modules_before:
         imported = itertools.islice(sys.modules.items(), _modules_before, None)
         own = [name for name, one in imported if is_own(one)]
         modules += [sys.modules.pop(name) for name in reversed(own)]
-    marks = [mark(one.__dict__) for one in modules]
+    marks = [mark(one.__dict__) for one in modules if type(one.__dict__) is dict]
     modules.clear()
     # Nothing is older than the young unless a collection has come.
     gc.collect(2 if any(older) else 0)
@@ -80,8 +81,9 @@ def drop_objects(take_module):
 
 
 def forget_hooks():
-    """Let go of what sys has of the program: its hooks, and the last error with what its frames held."""
+    """Let go of what sys has of the program: hooks, streams, and the last error with what its frames held."""
     sys.excepthook, sys.displayhook = sys.__excepthook__, sys.__displayhook__
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     for name in ("last_exc", "last_type", "last_value", "last_traceback"):
         if hasattr(sys, name):
             setattr(sys, name, None)
@@ -133,17 +135,30 @@ def is_own(module):
     return type(file) is str and file.startswith(HOME)
 
 
+def flush_files():
+    """Write what files buffer. Of those in cycles, the collector may close the inner one first."""
+    for file in open_files():
+        if isinstance(file, (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)):
+            try:
+                file.flush()
+            except BaseException:
+                pass  # It is closed, its disk is full, or it is broken.
+
+
 def close_files():
     """Close the files that something still holds: what they buffer would be lost."""
-    # The outermost first: a text file writes into a binary one.
+    for file in open_files():
+        try:
+            file.close()
+        except BaseException:
+            pass  # Its disk is full, or it is broken: what it holds is lost.
+
+
+def open_files():
+    """All files but the standard streams, the outermost first: a text file writes into a binary one."""
     files = [value for value in gc.get_objects() if issubclass(type(value), io.IOBase)]
-    for kind in (io.TextIOBase, io.IOBase):
-        for file in files:
-            if isinstance(file, kind) and not is_standard(file):
-                try:
-                    file.close()
-                except BaseException:
-                    pass  # Its disk is full, or it is broken: what it holds is lost.
+    files.sort(key=lambda file: not isinstance(file, io.TextIOBase))
+    return [file for file in files if not is_standard(file)]
 
 
 def is_standard(file):
@@ -157,7 +172,8 @@ def is_standard(file):
 def flush(exit_code):
     for stream in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}:
         try:
-            stream.flush()
+            if stream is not None and not getattr(stream, "closed", False):
+                stream.flush()
         except BaseException:
             exit_code = exit_code or 120
     return exit_code

@@ -39,25 +39,36 @@ class AfterImport:
     """Finds modules that are to be adapted, and has their loaders do it."""
 
     def find_spec(self, name, path=None, target=None):
-        adapt = _adaptations.pop(name, None)
-        if adapt is None:
+        adapt = _adaptations.get(name)
+        if adapt is None or name in _looked_for:
             return None
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.loader is None:
-            _adaptations[name] = adapt
-            return spec
-        execute = spec.loader.exec_module
-
-        def exec_module(module):
-            # The standard library's modules have one loader together.
-            del spec.loader.exec_module
-            execute(module)
-            adapt(module)
-
-        spec.loader.exec_module = exec_module
+        _looked_for.add(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            _looked_for.discard(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = AdaptingLoader(spec.loader, adapt)
         return spec
 
 
+class AdaptingLoader:
+    """A loader that has a module adapted. The standard library's modules have one loader together."""
+
+    def __init__(self, loader, adapt):
+        self._loader, self._adapt = loader, adapt
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
+
+    def exec_module(self, module):
+        module.__loader__ = module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        self._adapt(module)
+
+
+# Names that are just looked for by the finders after ours.
+_looked_for = set()
 _adaptations = {
     "matplotlib.axes._axes": _faas_charts.adapt,
     "matplotlib.backend_bases": _faas_figures.adapt,

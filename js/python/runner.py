@@ -97,7 +97,7 @@ def run(source, input_json, scratch, auto_install):
     _faas_figures.hand_back_open()
     # So much is certain, should the program's objects break the interpreter when they go.
     _faas_host.finish(exit_code, result, limit)
-    names, _returned = None, UNSET
+    names, last, _returned = None, None, UNSET
     if (changed := _faas_ending.end(exit_code, take_module, scratch)) != exit_code:
         _faas_host.finish(changed, result, limit)
 

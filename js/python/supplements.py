@@ -12,8 +12,10 @@ import _faas_host
 # What the host derives keys with (crates/faas-engine/src/key_derivation.rs).
 HASHES_OF_HOST = {"md5", "sha1", "sha224", "sha256", "sha384", "sha512"}
 # Directives of strftime: all that musl has (src/time/strftime.c), and any.
-MUSL_KNOWS = re.compile(r"(?:[^%]|%[-_0^#]?[EO]?[%aAbBcCdDeFgGhHIjmMnprRsStTuUVwWxXyYzZ])*", re.DOTALL)
-DIRECTIVE = re.compile(r"%([-_0^#]?)([EO]?.|\Z)", re.DOTALL)
+MUSL_KNOWS = re.compile(
+    r"(?:[^%]|%[-_0]?\+?(?:\d*[CFGY]|[EO]?[%aAbBcCdDeFgGhHIjmMnprRsStTuUVwWxXyYzZ]))*", re.DOTALL
+)
+DIRECTIVE = re.compile(r"%([-_0^#+]*\d*)([EO]?.|\Z)", re.DOTALL)
 
 # In s: nothing that a program waits for needs to be nearer.
 SHORTEST_INTERVAL = 0.001
@@ -89,10 +91,10 @@ def derive_by_hand(name, password, salt, iterations, length):
     """PBKDF2 (RFC 8018, 5.2) with any hash that hashlib has."""
     import hmac
 
-    keyed = hmac.new(password, None, name)
+    keyed = hmac.new(bytes(password), None, name)
 
     def block_of(number):
-        total, block = 0, salt + number.to_bytes(4, "big")
+        total, block = 0, bytes(salt) + number.to_bytes(4, "big")
         for _ in range(iterations):
             hasher = keyed.copy()
             hasher.update(block)
@@ -124,9 +126,14 @@ def strftime(text, moment=None, /):
 
     def known(match):
         flags, letter = match.groups()
+        if MUSL_KNOWS.fullmatch(match[0]):
+            return match[0]
+        if MUSL_KNOWS.fullmatch("%" + letter):
+            # Flags that only glibc has.
+            return _strftime("%" + letter, moment).upper() if "^" in flags else "%" + letter
         if letter not in of_glibc:
             # glibc leaves what it does not know as it is.
-            return match[0] if MUSL_KNOWS.fullmatch(match[0]) else "%" + match[0]
+            return "%" + match[0]
         hours = of_glibc[letter]
         return {"-": hours.lstrip(), "0": hours.replace(" ", "0")}.get(flags, hours)
 

@@ -18,6 +18,7 @@ use faas_telemetry::Traces;
 use faas_telemetry::start_logging;
 use futures_util::future::join_all;
 use rustix::process::Resource;
+use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
@@ -141,7 +142,7 @@ async fn serve(
         _ = pool.until_settled() => true,
     };
     if settled {
-        let listener = socket.listen(WAITING_CONNECTIONS).map_err(cannot_listen)?;
+        let listener = listen(socket).map_err(cannot_listen)?;
         tracing::info!(address = %format!("http://{address}"), "listening");
         let announcement = tokio::spawn({
             let pool = pool.clone();
@@ -170,7 +171,16 @@ fn take_address(address: SocketAddr) -> std::io::Result<TcpSocket> {
     // Connections that a server before this one closed do not keep it from starting.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
+    // With it, another could take the address until this one listens.
+    socket.set_reuseaddr(false)?;
     Ok(socket)
+}
+
+/// Has connections accepted.
+fn listen(socket: TcpSocket) -> std::io::Result<TcpListener> {
+    // Connections have it from here: without, those of this server would keep the next one from starting.
+    socket.set_reuseaddr(true)?;
+    socket.listen(WAITING_CONNECTIONS)
 }
 
 /// Opens the audit log, if there is to be one.

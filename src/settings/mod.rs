@@ -359,7 +359,8 @@ pub struct Settings {
           default_value_t = 10_000, value_parser = whole::<u64>(1..=100_000_000))]
     pub history_max: u64,
 
-    /// Days that an execution stays in the history; while the service is down, no time passes
+    /// Days that an execution stays in the history. Their age counts from the newest one at the start, and only while the
+    /// service runs: a clock that jumps deletes nothing
     #[arg(long, env = "FAAS_HISTORY_DAYS", value_name = "FAAS_HISTORY_DAYS",
           default_value_t = 7, value_parser = whole::<u64>(1..=36_500))]
     pub history_days: u64,

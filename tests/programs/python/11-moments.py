@@ -8,6 +8,8 @@ for hour in (0, 9, 12, 23):
     print(f"{moment:%I %p %P}", moment.time().strftime("%k"), moment.date().strftime("%d %N %Q %"))
     print(time.strftime("%P %H", moment.timetuple()))
 print(len(time.strftime("%P")), time.strftime(""), time.strftime("100%"))
+for text in ("%04Y-%m", "%^b", "%^a %d", "%-m/%-d", "%_d", "%#x"):
+    print(moment.strftime(text))
 try:
     time.strftime(5)
 except TypeError as error:

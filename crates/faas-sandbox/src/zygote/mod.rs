@@ -11,6 +11,7 @@ mod warming;
 
 use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use faas_engine::BootOptions;
 use faas_engine::CodeCacheFile;
@@ -290,15 +291,23 @@ fn prepare(own: &OwnProc, memory: ByteSize) -> std::io::Result<Lockdown> {
     Lockdown::prepare(&own.status()?, memory)
 }
 
+/// Whether only this user can have written to a directory of the workspace.
+fn is_own(directory: &Path) -> bool {
+    let workspace = directory.parent().unwrap_or(directory);
+    [workspace, directory]
+        .into_iter()
+        .all(|path| faas_linux::prepare_workspace(path).is_ok())
+}
+
 fn boot(spec: &EngineSpec, options: &ZygoteOptions) -> Result<Box<dyn Engine>, EngineError> {
     // A runtime that needs none does not look into it.
     let pyodide = options.pyodide.clone().unwrap_or_default();
     let beside_it = pyodide.join(faas_engine::CODE_CACHE_DIRECTORY);
+    // The machine code there runs. The workspace may have been deleted and made by another user meanwhile.
+    let own = options.code_cache.clone();
+    let own = own.filter(|directory| is_own(directory));
     (spec.boot)(&BootOptions {
-        code_caches: [Some(beside_it), options.code_cache.clone()]
-            .into_iter()
-            .flatten()
-            .collect(),
+        code_caches: [Some(beside_it), own].into_iter().flatten().collect(),
         pyodide,
         lock: options.lock.clone(),
         fonts: options.fonts.clone(),
