@@ -707,7 +707,9 @@ for _ in range(600_000):
 open('output/kept.txt', 'w').write('kept')
 print('done')
 {'a': 1}";
-    let answer = shared().run(json!({ "code": code, "timeout": 60_000 }));
+    // So many take about as much memory as a program has by default.
+    let server = Server::start_python(&[("FAAS_MEMORY_LIMIT", "512")]);
+    let answer = server.run(json!({ "code": code, "timeout": 60_000 }));
     let got = (
         answer.outcome(),
         answer.stdout(),
