@@ -101,19 +101,30 @@ fn log_lines_during_an_execution_have_its_request_id() {
         ("FAAS_POOL_SIZE", "1"),
         ("FAAS_LOG", "warn,faas_server::commands::serve=info"),
     ]);
-    // A sandbox that was killed while it waited fails at the next job.
     common::eventually("no sandbox waits", || {
         server.get("/health").body["pool"]["idleInstances"] == 1
     });
     let zygote = server.zygote();
     let mut sandboxes = server.children();
     sandboxes.retain(|pid| *pid != zygote);
-    for pid in sandboxes {
-        // SAFETY: kill takes two numbers; the process is a child of our own child.
-        unsafe { libc::kill(pid, libc::SIGKILL) };
-    }
+    let signal_all = |signal| {
+        for &pid in &sandboxes {
+            // SAFETY: kill takes two numbers; the process is a child of our own child.
+            unsafe { libc::kill(pid, signal) };
+        }
+    };
+    // One that stands still gets the request's job; one that ended before would not.
+    signal_all(libc::SIGSTOP);
     let request = json!({ "code": "console.log(1)" }).to_string();
-    let answer = server.send("POST", "/run_code", &[("x-request-id", "broken")], request);
+    let answer = std::thread::scope(|scope| {
+        let answer = scope
+            .spawn(|| server.send("POST", "/run_code", &[("x-request-id", "broken")], request));
+        common::eventually("no sandbox has the job", || {
+            server.get("/health").body["pool"]["activeInstances"] == 1
+        });
+        signal_all(libc::SIGKILL);
+        answer.join().unwrap()
+    });
     assert_eq!(answer.stdout(), "1\n");
     let lines = lines_of(&server, "broken");
     assert!(
