@@ -2,42 +2,37 @@
 //! services that this one replaces, and more; each is a command-line option, too.
 
 mod default_sources;
+mod parts;
+mod pyodide;
 mod unknown;
+mod values;
 mod versions;
 
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
-use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::PossibleValue;
-use clap::builder::PossibleValuesParser;
-use clap::builder::TypedValueParser;
-use faas_packages::PackageSettings;
-use faas_packages::Packages;
-use faas_pool::PoolSettings;
-use faas_pool::ShelfSize;
 use faas_protocol::ByteSize;
 use faas_protocol::LONGEST_GRACE;
 use faas_protocol::Language;
 use faas_protocol::Limits;
-use faas_protocol::RUNTIMES;
 use faas_protocol::Runtime;
-use faas_protocol::ZygoteOptions;
-use faas_telemetry::HistorySettings;
 use faas_telemetry::LogFormat;
 
 use crate::api_token::ApiToken;
 pub use unknown::unknown_variables;
 
-use default_sources::DefaultSources;
-use default_sources::source;
+use values::bytes;
+use values::log_format_parser;
+use values::mebibytes;
+use values::milliseconds;
+use values::parse_host;
+use values::parse_switch;
+use values::runtime_parser;
+use values::whole;
 use versions::PackageVersions;
 
-/// A day: no execution and no pause of this service is longer.
-const MAX_MILLISECONDS: u64 = 86_400_000;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_POOL_SIZE: u32 = 10;
 
@@ -359,8 +354,8 @@ pub struct Settings {
           default_value_t = 10_000, value_parser = whole::<u64>(1..=100_000_000))]
     pub history_max: u64,
 
-    /// Days that an execution stays in the history. Their age counts from the newest one at the start, and only while the
-    /// service runs: a clock that jumps deletes nothing
+    /// Days that an execution stays in the history; one day more after a start, until the clock is
+    /// known to go right
     #[arg(long, env = "FAAS_HISTORY_DAYS", value_name = "FAAS_HISTORY_DAYS",
           default_value_t = 7, value_parser = whole::<u64>(1..=36_500))]
     pub history_days: u64,
@@ -400,18 +395,6 @@ pub struct Settings {
     )]
     pub v8_flags: String,
 }
-
-/// Files that a Pyodide directory must have.
-const PYODIDE_FILES: [&str; 5] = [
-    "pyodide.mjs",
-    "pyodide.asm.mjs",
-    "pyodide.asm.wasm",
-    "python_stdlib.zip",
-    "pyodide-lock.json",
-];
-
-/// The directory beside Pyodide's files for packages that were fetched ahead, as in the image.
-const PREPARED_DIRECTORY: &str = "packages";
 
 /// Settings that are each valid but not together, or not on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -551,235 +534,5 @@ impl Settings {
             .saturating_add(self.package_zygotes_memory)
             .saturating_add(self.queue_bytes)
             .saturating_add(self.answer_bytes)
-    }
-
-    /// What the pool is started with, for these runtimes.
-    ///
-    /// # Errors
-    /// [`SettingsError::NoPyodide`] if one of them needs files that are not there.
-    pub fn pool_settings(
-        &self,
-        runtimes: impl IntoIterator<Item = Runtime>,
-    ) -> Result<PoolSettings, SettingsError> {
-        let zygotes = runtimes.into_iter().map(|runtime| {
-            let pyodide = match runtime.spec().needs_pyodide {
-                true => Some(self.pyodide_directory()?),
-                false => None,
-            };
-            let packages = pyodide
-                .as_deref()
-                .map(|pyodide| self.package_settings(pyodide));
-            Ok(ZygoteOptions {
-                runtime,
-                code_cache: pyodide.is_some().then(|| self.code_cache_directory()),
-                lock: packages.and_then(|packages| packages.distribution_lock()),
-                pyodide,
-                fonts: self.fonts.clone(),
-                memory: self.memory_limit,
-                v8_flags: self.v8_flags.clone(),
-            })
-        });
-        Ok(PoolSettings {
-            zygotes: zygotes.collect::<Result<_, _>>()?,
-            boot_within: self.preload_timeout,
-            largest_payload: self.max_return_bytes.max(self.max_files_bytes),
-            max_instances: self.max_instances as usize,
-            workers: self.worker_count() as usize,
-            queue: self.queue_size as usize,
-            shelf: ShelfSize {
-                min: self.pool_min_size() as usize,
-                start: self.pool_size() as usize,
-                max: self.pool_max_size() as usize,
-                idle_after: self.pool_idle_timeout,
-            },
-            package_zygotes: self.package_zygotes as usize,
-            package_memory: self.package_memory,
-            package_zygotes_memory: self.package_zygotes_memory,
-            used_sets: self.workspace.join("package-sets.json"),
-            prepared_sets: self.prepared_sets as usize,
-        })
-    }
-
-    /// The package sources for these runtimes; empty if none of them takes packages.
-    ///
-    /// # Errors
-    /// When they cannot be set up, or Pyodide's files are not there.
-    pub fn open_packages(
-        &self,
-        runtimes: impl IntoIterator<Item = Runtime>,
-    ) -> Result<Packages, Box<dyn std::error::Error>> {
-        let mut runtimes = runtimes.into_iter();
-        if !runtimes.any(|runtime| runtime.spec().with_packages.is_some()) {
-            return Ok(Packages::none());
-        }
-        let pyodide = self.pyodide_directory()?;
-        faas_linux::prepare_workspace(&self.workspace)?;
-        if let Err(problem) = DefaultSources::read(&pyodide) {
-            tracing::warn!(problem, "the default sources of packages are not used");
-        }
-        Ok(Packages::open(&self.package_settings(&pyodide))?)
-    }
-
-    /// Where this server keeps the machine code that V8 makes of Pyodide. [`workspace::prepare`] makes sure
-    /// that nobody else can write there.
-    pub fn code_cache_directory(&self) -> PathBuf {
-        self.workspace.join("compiled")
-    }
-
-    /// Where the history is kept, and how much of it.
-    pub fn history_settings(&self) -> HistorySettings {
-        HistorySettings {
-            path: self.workspace.join("history.sqlite3"),
-            max_rows: self.history_max,
-            max_age: Duration::from_hours(24 * self.history_days),
-        }
-    }
-
-    /// What the package sources need to know.
-    pub fn package_settings(&self, pyodide: &Path) -> PackageSettings {
-        let names = |list: &[String]| -> Vec<String> {
-            let names = list.iter().map(|name| name.trim().to_owned());
-            names.filter(|name| !name.is_empty()).collect()
-        };
-        // Why they could not be read is logged where the sources are opened.
-        let defaults = DefaultSources::read(pyodide).unwrap_or_default();
-        PackageSettings {
-            enabled: self.packages,
-            wheelhouse: self.wheelhouse.clone(),
-            distribution: source(self.pyodide_packages.as_deref(), defaults.distribution),
-            index: source(self.package_index.as_deref(), defaults.index),
-            hosts: names(&self.package_hosts),
-            allow: self.package_allow.as_deref().map(names),
-            deny: names(&self.package_deny),
-            versions: self.versions.wanted(),
-            cache_bytes: self.package_cache.get(),
-            prepared: Some(pyodide.join(PREPARED_DIRECTORY)),
-            ..PackageSettings::new(
-                pyodide.join("pyodide-lock.json"),
-                self.workspace.join("packages"),
-            )
-        }
-    }
-
-    /// The directory of the pinned Pyodide: the one that is set, else `pyodide-dist` next to the program (as
-    /// in the container image), below `share` beside its directory (as it is installed), or in the project
-    /// that this program was built in and still is in.
-    ///
-    /// # Errors
-    /// [`SettingsError::NoPyodide`] if a file is missing there.
-    pub fn pyodide_directory(&self) -> Result<PathBuf, SettingsError> {
-        let candidates: Vec<PathBuf> = match &self.pyodide_dir {
-            Some(directory) => vec![directory.clone()],
-            // Not the one in the current directory, which may be anybody's: what lies there runs.
-            None => std::env::current_exe().map_or_else(|_| Vec::new(), |it| pyodides_of(&it)),
-        };
-        let complete = |directory: &PathBuf| {
-            PYODIDE_FILES
-                .iter()
-                .all(|name| directory.join(name).is_file())
-        };
-        match candidates.iter().find(|directory| complete(directory)) {
-            Some(directory) => Ok(std::path::absolute(directory).unwrap_or(directory.clone())),
-            None => Err(SettingsError::NoPyodide(
-                candidates
-                    .iter()
-                    .map(|directory| directory.display().to_string())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            )),
-        }
-    }
-}
-
-/// Where this program looks for Pyodide, by where it is itself.
-fn pyodides_of(program: &Path) -> Vec<PathBuf> {
-    const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
-    let directory = program.parent();
-    let beside = directory.map(|directory| directory.join("pyodide-dist"));
-    let prefix = directory.and_then(Path::parent);
-    let installed = prefix.map(|prefix| prefix.join("share/faas-server/pyodide-dist"));
-    // On another machine than the one that built it, that path may be anybody's.
-    let project = program
-        .starts_with(PROJECT)
-        .then(|| Path::new(PROJECT).join("pyodide-dist"));
-    [beside, installed, project].into_iter().flatten().collect()
-}
-
-/// A parser for integers in a range, whose error says what is allowed.
-fn whole<T: TryFrom<u64>>(
-    range: RangeInclusive<u64>,
-) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
-    move |text| {
-        let number = text.trim().parse().ok();
-        number
-            .filter(|number| range.contains(number))
-            .and_then(|number| T::try_from(number).ok())
-            .ok_or_else(|| {
-                format!(
-                    "must be an integer between {} and {}",
-                    range.start(),
-                    range.end()
-                )
-            })
-    }
-}
-
-/// A parser for times of at least so many ms.
-fn milliseconds(
-    least: u64,
-) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync + 'static {
-    let whole = whole(least..=MAX_MILLISECONDS);
-    move |text| whole(text).map(Duration::from_millis)
-}
-
-/// A parser for sizes in bytes.
-fn bytes(
-    range: RangeInclusive<u64>,
-) -> impl Fn(&str) -> Result<ByteSize, String> + Clone + Send + Sync + 'static {
-    let whole = whole(range);
-    move |text| whole(text).map(ByteSize::bytes)
-}
-
-/// A parser for sizes in MiB.
-fn mebibytes(
-    range: RangeInclusive<u64>,
-) -> impl Fn(&str) -> Result<ByteSize, String> + Clone + Send + Sync + 'static {
-    let whole = whole(range);
-    move |text| whole(text).map(ByteSize::mib)
-}
-
-/// A parser for the names of runtimes.
-fn runtime_parser() -> impl TypedValueParser<Value = Runtime> {
-    let names = RUNTIMES.iter().map(|spec| {
-        let name = PossibleValue::new(spec.name);
-        match spec.help {
-            Some(help) => name.help(help),
-            None => name,
-        }
-    });
-    PossibleValuesParser::new(names)
-        .try_map(|name| Runtime::from_name(&name).ok_or("no runtime has that name"))
-}
-
-fn log_format_parser() -> impl TypedValueParser<Value = LogFormat> {
-    PossibleValuesParser::new(["human", "json"]).map(|name| match name.as_str() {
-        "json" => LogFormat::Json,
-        _ => LogFormat::Human,
-    })
-}
-
-fn parse_host(text: &str) -> Result<String, String> {
-    let host = text.trim();
-    if host.contains(['/', ':', '@', '*', ' ']) {
-        return Err("must be names of hosts, without a scheme, port or path".to_owned());
-    }
-    Ok(host.to_owned())
-}
-
-fn parse_switch(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "true" | "on" => Ok(true),
-        "0" | "false" | "off" | "" => Ok(false),
-        _ => Err("must be 1 or 0".to_owned()),
     }
 }
