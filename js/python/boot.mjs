@@ -94,6 +94,7 @@ pyodide.registerJsModule("_faas_host", {
     isFinished = true;
     host.finish(exitCode, returnValue, limit);
   },
+  has_open_files: () => FS.streams.some(isFile),
   imports: host.imports,
   in_wheelhouse: host.inWheelhouse,
   package: host.package,
@@ -143,7 +144,6 @@ for (const [name, source] of Object.entries(boot.modules)) loadModule(name, sour
 const runner = pyodide.pyimport("_faas_runner");
 const { run, invoke, install } = runner;
 const { warm_packages: warm } = pyodide.pyimport("_faas_packages");
-const { close_files: closeFiles } = pyodide.pyimport("_faas_ending");
 const { make_way: makeWay, refresh } = pyodide.pyimport("_faas_fresh");
 const reportStop = pyodide.pyimport("_faas_report").report_stop;
 const { settle, settle_early: settleEarly } = pyodide.pyimport("_faas_settle");
@@ -279,9 +279,6 @@ globalThis.__faasEngine = {
         invoke(text !== null, entryPoint ?? undefined, words);
       }
       run(code, input, scratch, autoInstall);
-      // A rehearsal looks as well, so that V8 has compiled that. What a zygote has open, such as fonts,
-      // is for its forks.
-      if (FS.streams.some(isFile) && !scratch) closeFiles();
     } catch (error) {
       endOfInterpreter(error, code);
     }

@@ -8,6 +8,7 @@ import logging
 import sys
 import weakref
 
+import _faas_host
 import _faas_report
 
 HOME = "/home/pyodide/"
@@ -34,12 +35,12 @@ def settle():
 
 
 def end(exit_code, take_module, scratch):
-    """Run exit functions and drop the program's objects. Returns the exit code.
+    """Run exit functions, drop the program's objects and close its files. Returns the exit code.
 
     `take_module` gives the program's own module up, in a list.
 
-    A `scratch` program's exit functions do not run: what modules registered when they were imported is for
-    the programs of the forks.
+    A `scratch` program's exit functions do not run, and its files stay open: what modules registered or
+    opened when they were imported, such as fonts, is for the programs of the forks.
     """
     try:
         # A rehearsal looks as well, so that V8 has compiled that.
@@ -52,6 +53,9 @@ def end(exit_code, take_module, scratch):
         drop_objects(take_module)
     except BaseException as error:
         _faas_report.report(error)
+    # A rehearsal looks as well, as above.
+    if _faas_host.has_open_files() and not scratch:
+        close_files()
     return flush(exit_code)
 
 
@@ -66,7 +70,8 @@ def drop_objects(take_module):
     if any(older) and has_many_objects():
         return
     forget_hooks()
-    flush_files()
+    if _faas_host.has_open_files():
+        flush_files()
     modules = take_module()
     if len(sys.modules) > _modules_before:
         imported = itertools.islice(sys.modules.items(), _modules_before, None)
