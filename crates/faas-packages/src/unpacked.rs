@@ -51,21 +51,27 @@ impl Unpacked {
         Ok(Self { files, directory })
     }
 
-    /// Whether something was made of a wheel.
+    /// Whether something was made of a wheel and is there.
     pub async fn has(&self, wheel: Digest) -> Result<bool, PackageError> {
-        let path = self.entry(wheel);
-        blocking(move || path.exists()).await
+        match self.made_of(wheel).await? {
+            Some(made) => Ok(self.files.store.size(made).await?.is_some()),
+            None => Ok(false),
+        }
     }
 
     /// What was made of a wheel, if it is there, intact and fits into so much room.
     pub async fn get(&self, wheel: Digest, room: u64) -> Result<Option<Bytes>, PackageError> {
-        let path = self.entry(wheel);
-        let made = blocking(move || read_digest(&path)).await?;
-        let made = made.map_err(|error| PackageError::store("reading the cache", &error))?;
-        match made {
+        match self.made_of(wheel).await? {
             Some(made) => self.files.cached(made, room).await,
             None => Ok(None),
         }
+    }
+
+    /// The digest of what was made of a wheel; it may have been evicted.
+    async fn made_of(&self, wheel: Digest) -> Result<Option<Digest>, PackageError> {
+        let path = self.entry(wheel);
+        let made = blocking(move || read_digest(&path)).await?;
+        made.map_err(|error| PackageError::store("reading the cache", &error))
     }
 
     /// Keeps what was made of a wheel, which comes in pieces.

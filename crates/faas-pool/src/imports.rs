@@ -23,6 +23,8 @@ const MAX_PROGRAMS: usize = 4096;
 /// How long a set that could not be installed is not tried again for programs that only import it: on a
 /// machine without a way to the packages, each of them would pay for the attempt.
 const FAILED_FOR: Duration = Duration::from_secs(20);
+/// How long is looked for which package of a set is to blame.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Most sets that are remembered as failed.
 const MAX_FAILED: usize = 256;
 
@@ -132,7 +134,9 @@ impl Automatic {
             return;
         };
         let added = std::mem::take(&mut self.added);
-        let mut lacking = packages.lacking(&added).await;
+        // A source that hangs is to blame for all.
+        let looking = tokio::time::timeout(LOOK_WITHIN, packages.lacking(&added));
+        let mut lacking = looking.await.unwrap_or_default();
         if lacking.len() == added.len() {
             lacking.clear();
         }
@@ -151,12 +155,16 @@ impl Automatic {
         self.do_without(not_had, request);
     }
 
-    fn do_without(&mut self, not_had: NotHad, request: &mut ExecutionRequest) {
+    fn do_without(&mut self, mut not_had: NotHad, request: &mut ExecutionRequest) {
         if !not_had.rest.is_empty()
             && let Some(with_rest) = request.packages.with(&not_had.rest)
         {
             self.asked = Some(std::mem::replace(&mut request.packages, with_rest));
             self.added.clone_from(&not_had.rest);
+        }
+        if let Some(before) = self.missing.take() {
+            not_had.names = format!("{}, {}", before.names, not_had.names);
+            not_had.reason = format!("{}\n{}", before.reason.trim_end(), not_had.reason);
         }
         self.missing = Some(not_had);
     }
@@ -185,23 +193,15 @@ fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use faas_protocol::Invocation;
     use faas_protocol::Language;
     use faas_protocol::Limits;
-    use faas_protocol::Task;
 
     use super::*;
 
     fn job(code: &str, auto_install: bool) -> Job {
         Job {
-            task: Task::Run,
-            language: Language::Python,
-            code: code.to_owned(),
-            input: None,
-            invocation: Invocation::default(),
             auto_install,
-            files: Vec::new(),
-            limits: Limits::default(),
+            ..Job::run(Language::Python, code, Limits::default())
         }
     }
 
