@@ -20,6 +20,7 @@ import time
 import unittest
 import urllib.error
 import urllib.request
+import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DIST = ROOT / "target/dist"
@@ -373,6 +374,17 @@ class Release(unittest.TestCase):
         ):
             run = subprocess.run(command, check=True, capture_output=True)
             self.assertTrue(run.stdout == program, command)
+
+    def test_files_in_the_wheel_are_as_old_as_the_commit(self):
+        with zipfile.ZipFile(the_file("*.whl")) as wheel:
+            times = {entry.date_time for entry in wheel.infolist()}
+        self.assertEqual(len(times), 1, times)
+
+    def test_settings_in_the_package_can_be_read_by_root_only(self):
+        command = ["dpkg-deb", "--contents", the_file("*.deb")]
+        listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        [line] = [line for line in listing.splitlines() if line.endswith("./etc/default/faas-server")]
+        self.assertTrue(line.startswith("-rw------- root/root"), line)
 
     def test_no_machine_code_and_no_source_of_this_machine_is_in_it(self):
         names = [path.name for path in (DIST / "tree").rglob("*")]
