@@ -276,6 +276,24 @@ fn a_connection_beyond_the_limit_is_told_so() {
 }
 
 #[test]
+fn connections_that_are_kept_but_not_used_make_room_for_others() {
+    let server = Server::start_javascript(&[
+        ("FAAS_MAX_CONNECTIONS", "4"),
+        ("FAAS_CLIENT_TIMEOUT", "600"),
+    ]);
+    let ask = |stream: &mut TcpStream| {
+        let request = b"HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(request).unwrap();
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).is_ok() && start == *b"HTTP/1.1 200"
+    };
+    // FAAS_KEEP_ALIVE lets each of them be idle for minutes.
+    let mut kept: Vec<TcpStream> = (0..4).map(|_| connect(&server)).collect();
+    assert!(kept.iter_mut().all(ask));
+    eventually("none makes room", || ask(&mut connect(&server)));
+}
+
+#[test]
 fn a_connection_that_is_kept_but_not_used_is_closed() {
     let server = Server::start_javascript(&[("FAAS_KEEP_ALIVE", "600")]);
     let mut stream = connect(&server);

@@ -14,6 +14,7 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 
@@ -24,12 +25,31 @@ use super::client::Client;
 pub struct Connection {
     client: Arc<Client>,
     patience: Duration,
+    room: Arc<Room>,
     /// The head that is awaited, until its end has come.
     head: Option<Head>,
+    /// Runs while the client has nothing to ask: then it may have to make room.
+    idle: Option<Pin<Box<Sleep>>>,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     /// Set when the last byte was sent.
     ending: Option<Ending>,
+}
+
+/// How many connections there may be.
+#[derive(Debug)]
+pub struct Room {
+    /// A permit for each connection that there may be yet.
+    pub free: Arc<Semaphore>,
+    /// With those that there are.
+    pub all: usize,
+}
+
+impl Room {
+    /// Whether so many are taken that nobody may keep one without using it.
+    fn is_scarce(&self) -> bool {
+        self.free.available_permits() < self.all / 2
+    }
 }
 
 /// A request's head that must come: a connection's first, or one that has begun to.
@@ -54,7 +74,9 @@ const QUIET: Duration = Duration::from_secs(1);
 const DISCARDED_AT_ONCE: usize = 16 << 10;
 
 impl Connection {
-    pub fn new(client: Arc<Client>, patience: Duration) -> Self {
+    /// `patience`: how long the client may take nothing, how long a head may come, and how long a connection
+    /// may be kept without a request while there is little room.
+    pub fn new(client: Arc<Client>, patience: Duration, room: Arc<Room>) -> Self {
         let stream = &client.stream;
         // Answers are written whole; waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
@@ -65,7 +87,9 @@ impl Connection {
         Self {
             client,
             patience,
+            room,
             head,
+            idle: None,
             stalled: None,
             ending: None,
         }
@@ -83,6 +107,25 @@ impl Connection {
         }
         let head = self.head.as_mut();
         head.is_some_and(|head| head.due.as_mut().poll(context).is_ready())
+    }
+
+    /// Whether it is kept without a request while others want its place.
+    fn is_in_the_way(&mut self, context: &mut Context<'_>) -> bool {
+        if self.head.is_some() || self.client.is_waiting() {
+            self.idle = None;
+            return false;
+        }
+        let patience = self.patience;
+        let idle = self
+            .idle
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        while idle.as_mut().poll(context).is_ready() {
+            if self.room.is_scarce() {
+                return true;
+            }
+            idle.as_mut().reset(Instant::now() + patience);
+        }
+        false
     }
 
     /// Reads what the client still sends, until it closes its end or has had enough time.
@@ -181,7 +224,8 @@ impl AsyncRead for Connection {
         let before = buffer.filled().len();
         let read = read(&self.client.stream, context, buffer);
         let has_come = buffer.filled().len() > before;
-        if self.is_head_late(context, has_come) && read.is_pending() {
+        let is_over = self.is_head_late(context, has_come) || self.is_in_the_way(context);
+        if is_over && read.is_pending() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         read

@@ -28,6 +28,7 @@ use super::AppState;
 use super::caller::Peer;
 use super::client::Client;
 use super::connection::Connection;
+use super::connection::Room;
 use super::error::ApiError;
 
 /// Longest head of a request, in bytes; a longer one is answered with 431.
@@ -87,7 +88,11 @@ pub async fn serve(
             request
         });
         let handler = TowerToHyperService::new(with_peer);
-        let stream = TokioIo::new(Connection::new(client.clone(), client_timeout));
+        let stream = TokioIo::new(Connection::new(
+            client.clone(),
+            client_timeout,
+            places.room.clone(),
+        ));
         let connection = http.serve_connection(stream, handler);
         let connection = connections.watch(connection.into_owned());
         tokio::spawn(async move {
@@ -115,7 +120,7 @@ pub async fn serve(
 /// queue, where a full service looks like a broken network.
 struct Places {
     state: Arc<AppState>,
-    free: Arc<Semaphore>,
+    room: Arc<Room>,
     refusals: Arc<Semaphore>,
     /// When the log said so last.
     told: Option<Instant>,
@@ -123,9 +128,11 @@ struct Places {
 
 impl Places {
     fn new(state: &Arc<AppState>) -> Self {
+        let all = state.settings.max_connections as usize;
+        let free = Arc::new(Semaphore::new(all));
         Self {
             state: state.clone(),
-            free: Arc::new(Semaphore::new(state.settings.max_connections as usize)),
+            room: Arc::new(Room { free, all }),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
             told: None,
         }
@@ -133,7 +140,7 @@ impl Places {
 
     /// Gives the connection back with a place, or refuses it.
     fn seat(&mut self, stream: TcpStream) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-        if let Ok(place) = self.free.clone().try_acquire_owned() {
+        if let Ok(place) = self.room.free.clone().try_acquire_owned() {
             return Some((stream, place));
         }
         let most = self.state.settings.max_connections;
