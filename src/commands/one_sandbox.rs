@@ -1,23 +1,25 @@
-//! A pool for commands that run one program and end.
+//! A pool for commands that run a program or two and end.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use faas_packages::Packages;
 use faas_pool::Pool;
 use faas_protocol::Language;
+use faas_protocol::Runtime;
 use faas_telemetry::Metrics;
 
 use super::Error;
 use crate::code_cache;
 use crate::settings::Settings;
 
-/// Starts a pool that keeps one sandbox, and waits until it serves.
+/// Starts a pool that keeps one sandbox of each runtime, and waits until they serve.
 ///
 /// # Errors
 /// When this machine lacks a layer of protection that is required, or the runtime cannot boot.
 pub async fn start(
     settings: &Settings,
-    language: Language,
+    languages: impl IntoIterator<Item = Language>,
     packages: Packages,
 ) -> Result<Arc<Pool>, Error> {
     faas_lockdown::probe_layers().require(settings.require_sandbox)?;
@@ -28,8 +30,11 @@ pub async fn start(
         prepared_sets: 0,
         ..settings.clone()
     };
-    let runtimes = [language.runtime()];
-    let metrics = Arc::new(Metrics::new(std::iter::once(language), runtimes));
+    let languages: Vec<Language> = languages.into_iter().collect();
+    let runtimes = languages.iter().map(|language| language.runtime());
+    // Several languages may have one runtime.
+    let runtimes: BTreeSet<Runtime> = runtimes.collect();
+    let metrics = Arc::new(Metrics::new(languages, runtimes.iter().copied()));
     let pool = Pool::start(one_sandbox.pool_settings(runtimes)?, packages, metrics)?;
     pool.until_settled().await?;
     if let Some(reason) = code_cache::missing(&pool) {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use faas_packages::LOCK_FILE;
 use faas_packages::PackageError;
 use faas_packages::PackageSettings;
 use faas_packages::Packages;
@@ -15,11 +16,9 @@ use faas_packages::write_whole;
 use faas_pool::ExecutionRequest;
 use faas_pool::LiveEvent;
 use faas_pool::PackageSet;
-use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
 use faas_protocol::Priority;
-use faas_protocol::Task;
 use faas_telemetry::start_logging;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
@@ -29,8 +28,6 @@ use super::Error;
 use super::one_sandbox;
 use crate::settings::Settings;
 
-/// The file that makes a directory one of the distribution's.
-const LOCK_FILE: &str = "pyodide-lock.json";
 /// What shows how far it is on a terminal, where the number of files is known and where it is not.
 const BAR: &str = "[{bar:24}] {pos}/{len} {msg}";
 const SPINNER: &str = "{spinner} {msg}";
@@ -156,21 +153,16 @@ async fn install(
     spinner.set_message("starting a sandbox");
     let (live, mut events) = mpsc::unbounded_channel();
     let request = ExecutionRequest {
-        job: Job {
-            task: Task::Run,
-            language: Language::Python,
-            code: String::new(),
-            input: None,
-            invocation: Invocation::default(),
-            auto_install: false,
-            files: Vec::new(),
-            limits: settings.limits(settings.preload_timeout),
-        },
+        job: Job::run(
+            Language::Python,
+            "",
+            settings.limits(settings.preload_timeout),
+        ),
         priority: Priority::Normal,
         packages: PackageSet::new(requirements)?,
         live: Some(live),
     };
-    let pool = one_sandbox::start(settings, Language::Python, packages.clone()).await?;
+    let pool = one_sandbox::start(settings, [Language::Python], packages.clone()).await?;
     let showing = async {
         let mut shown: Option<Arc<str>> = None;
         while let Some(event) = events.recv().await {

@@ -83,7 +83,7 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         .build()?;
     runtime.block_on(async {
         let packages = settings.open_packages([language.runtime()])?;
-        let pool = one_sandbox::start(settings, language, packages).await?;
+        let pool = one_sandbox::start(settings, [language], packages).await?;
         let exit_code = execute(&pool, request).await;
         pool.shut_down().await;
         exit_code

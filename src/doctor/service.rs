@@ -6,20 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use faas_packages::LOCK_FILE;
 use faas_pool::ExecutionRequest;
 use faas_pool::PackageSet;
 use faas_pool::Pool;
-use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
 use faas_protocol::Priority;
-use faas_protocol::Task;
-use faas_telemetry::Metrics;
 use tokio::net::TcpListener;
 
 use super::Finding;
 use crate::code_cache;
 use crate::commands::healthcheck;
+use crate::commands::one_sandbox;
 use crate::settings::Settings;
 
 /// For a package source to answer.
@@ -43,10 +42,6 @@ pub async fn look_at_service(settings: &Settings) -> Vec<Finding> {
     findings.push(finding);
     let own = Settings {
         workspace: workspace.to_owned(),
-        pool_size: Some(1),
-        pool_min_size: None,
-        pool_max_size: None,
-        prepared_sets: 0,
         ..settings.clone()
     };
     findings.extend(run_programs(&own).await);
@@ -127,11 +122,7 @@ async fn package_sources(settings: &Settings) -> Vec<Finding> {
     let wheelhouse = wheelhouse.map(|path| path.display().to_string());
     let named = [
         ("FAAS_WHEELHOUSE", wheelhouse, ""),
-        (
-            "FAAS_PYODIDE_PACKAGES",
-            sources.distribution,
-            "pyodide-lock.json",
-        ),
+        ("FAAS_PYODIDE_PACKAGES", sources.distribution, LOCK_FILE),
         ("FAAS_PACKAGE_INDEX", sources.index, ""),
     ];
     let mut findings = Vec::new();
@@ -236,16 +227,11 @@ async fn run_programs(settings: &Settings) -> Vec<Finding> {
 }
 
 async fn boot(settings: &Settings) -> Result<Arc<Pool>, String> {
-    let pool_settings = settings.pool_settings(settings.runtimes());
-    let pool_settings = pool_settings.map_err(|error| error.to_string())?;
-    let packages = settings.open_packages(settings.runtimes());
-    let packages = packages.map_err(|error| error.to_string())?;
-    let metrics = Arc::new(Metrics::new(settings.languages(), settings.runtimes()));
-    let pool = Pool::start(pool_settings, packages, metrics).map_err(|error| error.to_string())?;
-    pool.until_settled()
-        .await
-        .map_err(|error| error.to_string())?;
-    Ok(pool)
+    let booted = async {
+        let packages = settings.open_packages(settings.runtimes())?;
+        one_sandbox::start(settings, settings.languages(), packages).await
+    };
+    booted.await.map_err(|error| error.to_string())
 }
 
 /// Runs a program that prints 42.
@@ -253,16 +239,7 @@ async fn run(pool: &Arc<Pool>, settings: &Settings, language: Language, code: &s
     const SENTENCE: &str =
         "a program did not run as it should; docs/troubleshooting.md has the reasons";
     let request = ExecutionRequest {
-        job: Job {
-            task: Task::Run,
-            language,
-            code: code.to_owned(),
-            input: None,
-            invocation: Invocation::default(),
-            auto_install: false,
-            files: Vec::new(),
-            limits: settings.limits(RUN_WITHIN),
-        },
+        job: Job::run(language, code, settings.limits(RUN_WITHIN)),
         priority: Priority::Normal,
         packages: PackageSet::default(),
         live: None,

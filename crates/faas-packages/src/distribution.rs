@@ -21,6 +21,7 @@ use super::remote::Remote;
 
 /// The setting that names it.
 pub const DISTRIBUTION_SETTING: &str = "FAAS_PYODIDE_PACKAGES";
+/// The file that makes a directory one of the distribution's.
 pub const LOCK_FILE: &str = "pyodide-lock.json";
 
 /// Where the files come from.

@@ -54,6 +54,7 @@ use sources::Sources;
 pub use copies::WHEELS;
 pub use copies::write_whole;
 pub use digest::Digest;
+pub use distribution::LOCK_FILE;
 pub use error::OpenError;
 pub use error::PackageError;
 pub use http::innermost;

@@ -14,13 +14,11 @@ use faas_packages::Digest;
 use faas_packages::PackageError;
 use faas_packages::Packages;
 use faas_protocol::ByteSize;
-use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::JobFile;
 use faas_protocol::Language;
 use faas_protocol::Limits;
 use faas_protocol::Status;
-use faas_protocol::Task;
 use tokio::sync::mpsc;
 
 use super::admission::Admission;
@@ -144,26 +142,22 @@ impl Unpacker {
     }
 
     fn job(&self, file: &str, contents: Vec<u8>) -> Job {
+        let limits = Limits {
+            wall: WITHIN,
+            cpu: WITHIN,
+            memory: self.memory,
+            output: ByteSize::kib(4),
+            return_value: ByteSize::kib(4),
+            files: LARGEST,
+            storage: LARGEST,
+        };
         Job {
-            task: Task::Run,
-            language: Language::Python,
-            code: PROGRAM.to_owned(),
             input: Some(serde_json::Value::from(file).to_string()),
-            invocation: Invocation::default(),
-            auto_install: false,
             files: vec![JobFile {
                 name: file.to_owned(),
                 contents,
             }],
-            limits: Limits {
-                wall: WITHIN,
-                cpu: WITHIN,
-                memory: self.memory,
-                output: ByteSize::kib(4),
-                return_value: ByteSize::kib(4),
-                files: LARGEST,
-                storage: LARGEST,
-            },
+            ..Job::run(Language::Python, PROGRAM, limits)
         }
     }
 }

@@ -36,6 +36,22 @@ pub struct Job {
     pub limits: Limits,
 }
 
+impl Job {
+    /// Runs a program that is given nothing and takes no packages.
+    pub fn run(language: Language, code: impl Into<String>, limits: Limits) -> Self {
+        Self {
+            task: Task::Run,
+            language,
+            code: code.into(),
+            input: None,
+            invocation: Invocation::default(),
+            auto_install: false,
+            files: Vec::new(),
+            limits,
+        }
+    }
+}
+
 /// What a command line would give a program, and what its caller wants back.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Invocation {

@@ -200,13 +200,7 @@ pub fn check_request(
     ExecutionRequest {
         job: Job {
             task: Task::Check,
-            language,
-            code,
-            input: None,
-            invocation: Invocation::default(),
-            auto_install: false,
-            files: Vec::new(),
-            limits: settings.limits(settings.timeout()),
+            ..Job::run(language, code, settings.limits(settings.timeout()))
         },
         priority,
         packages: PackageSet::default(),
