@@ -60,8 +60,9 @@ fn peak_memory_is_reported_even_for_very_short_programs() {
             let answer = shared().run(json!({ "language": language, "code": code }));
             let peak = &answer.body["metadata"]["usage"]["peak_memory_bytes"];
             let peak = peak.as_u64().unwrap();
-            // The kernel counts resident pages per CPU and adds them up some dozens at a time.
-            assert!((39 << 20..80 << 20).contains(&peak), "{language}: {peak}");
+            // The kernel counts resident pages per CPU and adds them up some dozens at a time, and the zygote may
+            // have had some MiB free that the program takes first.
+            assert!((35 << 20..80 << 20).contains(&peak), "{language}: {peak}");
         }
     }
 }
