@@ -1,5 +1,8 @@
 //! The command line.
 
+use std::fmt::Display;
+use std::path::PathBuf;
+
 use clap::Arg;
 use clap::CommandFactory;
 use clap::FromArgMatches;
@@ -8,17 +11,21 @@ use clap::Subcommand;
 use clap::builder::Resettable;
 use clap::error::ContextKind;
 use clap::error::ContextValue;
+use clap::error::ErrorKind;
 
 use crate::commands::compile::CompileArgs;
 use crate::commands::generate::GenerateArgs;
 use crate::commands::packages::PackagesArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::zygote::ZygoteArgs;
+use crate::settings::Effective;
+use crate::settings::NEVER_EMPTY;
 use crate::settings::Settings;
+use crate::settings::SettingsFile;
 
 /// Runs untrusted Python, JavaScript and TypeScript in fresh OS-isolated sandboxes behind an HTTP API.
 ///
-/// Every setting is an option and an environment variable; the option wins.
+/// Every setting is an option, an environment variable and a line of a file; the first of these wins.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Cli {
@@ -27,20 +34,61 @@ pub struct Cli {
 
     #[command(flatten)]
     pub settings: Settings,
+
+    /// The value of each setting, and where it came from.
+    #[arg(skip)]
+    pub effective: Vec<Effective>,
 }
 
-/// The one variable that must not be empty: a service whose token got lost would let everybody in.
-const NEVER_EMPTY: &str = "FAAS_API_TOKEN";
-
 impl Cli {
-    /// Parses the arguments and the environment of this process; ends it with a message if they are wrong.
+    /// Parses the arguments, the environment of this process and the file that they name; ends it with a message if
+    /// they are wrong.
     pub fn from_process() -> Self {
-        let parsed = Self::command()
-            .mut_args(without_empty_variable)
-            .try_get_matches()
-            .and_then(|matches| Self::from_arg_matches(&matches));
-        parsed.unwrap_or_else(|error| without_secret(error).exit())
+        Self::parse_with_file().unwrap_or_else(|error| without_secret(error).exit())
     }
+
+    fn parse_with_file() -> Result<Self, clap::Error> {
+        let command = Self::command().mut_args(without_empty_variable);
+        let file = path_of_file(&command).map(|path| SettingsFile::read(&path));
+        let file = file.transpose().map_err(refusal)?;
+        let with_file = match &file {
+            Some(file) => file.apply(command).map_err(refusal)?,
+            None => command,
+        };
+        let matches = with_file.try_get_matches();
+        let matches = matches.map_err(|error| naming_file(error, file.as_ref()))?;
+        let mut parsed = Self::from_arg_matches(&matches)?;
+        parsed.settings.read_secrets().map_err(refusal)?;
+        parsed.effective = Effective::all(&Self::command(), &matches, file.as_ref());
+        Ok(parsed)
+    }
+}
+
+/// The file of settings. Whatever else is wrong is said when its values are known.
+fn path_of_file(command: &clap::Command) -> Option<PathBuf> {
+    let command = command.clone().ignore_errors(true);
+    let matches = command.try_get_matches().ok()?;
+    matches.get_one::<PathBuf>("config").cloned()
+}
+
+fn refusal(error: impl Display) -> clap::Error {
+    clap::Error::raw(ErrorKind::ValueValidation, format!("{error}\n"))
+}
+
+/// Says which file an invalid value is in, if it is in one.
+fn naming_file(mut error: clap::Error, file: Option<&SettingsFile>) -> clap::Error {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    // As clap shows an option: `--memory-limit <FAAS_MEMORY_LIMIT>`.
+    let (option, variable) = argument.split_once(' ').unwrap_or((argument, ""));
+    let option = option.trim_start_matches('-');
+    let is_overridden = std::env::var_os(variable.trim_matches(['<', '>'])).is_some();
+    if let Some(file) = file.filter(|file| file.sets(option) && !is_overridden) {
+        let argument = format!("{argument}' in '{}", file.path().display());
+        error.insert(ContextKind::InvalidArg, ContextValue::String(argument));
+    }
+    error
 }
 
 /// Keeps a token that is refused out of the message, which goes to logs.
@@ -83,6 +131,8 @@ pub enum Command {
     Compile(CompileArgs),
     /// Look at this machine: what holds, what does not, and what to do; fails if the service would not work
     Doctor,
+    /// Print the settings in force and where each came from, as a file of settings
+    Config,
     /// Ask the service that runs with the same settings for its health; fails unless it is healthy
     Healthcheck,
     /// Fetch packages ahead of need

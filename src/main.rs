@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         None | Some(Command::Serve) => commands::serve::run(&cli.settings),
         Some(Command::Run(arguments)) => commands::run::run(&cli.settings, &arguments),
         Some(Command::Compile(arguments)) => commands::compile::run(&cli.settings, &arguments),
+        Some(Command::Config) => commands::config::run(&cli.settings, cli.effective),
         Some(Command::Doctor) => commands::doctor::run(&cli.settings),
         Some(Command::Generate(arguments)) => commands::generate::run(&arguments),
         Some(Command::Healthcheck) => commands::healthcheck::run(&cli.settings),

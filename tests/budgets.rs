@@ -247,7 +247,7 @@ fn a_connection_beyond_the_limit_is_told_so() {
     let idle = [connect(&server), connect(&server)];
     let mut third = connect(&server);
     third
-        .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .write_all(b"GET /executions HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();
     let answer = read_all(third);
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
@@ -267,7 +267,7 @@ fn a_connection_beyond_the_limit_is_told_so() {
     drop(idle);
     eventually("a place is not given back", || {
         let mut stream = connect(&server);
-        let request = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let request = b"GET /executions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         stream.write_all(request).unwrap();
         read_all(stream).starts_with("HTTP/1.1 200 ")
     });
@@ -282,7 +282,7 @@ fn connections_that_are_kept_but_not_used_make_room_for_others() {
         ("FAAS_CLIENT_TIMEOUT", "600"),
     ]);
     let ask = |stream: &mut TcpStream| {
-        let request = b"HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let request = b"HEAD /executions HTTP/1.1\r\nHost: localhost\r\n\r\n";
         stream.write_all(request).unwrap();
         let mut start = [0; 12];
         stream.read_exact(&mut start).is_ok() && start == *b"HTTP/1.1 200"

@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 
 use common::NO_SOURCES;
 use common::PROGRAM;
@@ -105,6 +107,199 @@ fn version_and_help_are_printed() {
     assert!(!help.contains("\n  zygote"));
 }
 
+/// What `faas-server config` prints with a file of settings, these options and variables.
+fn config(settings: &str, options: &[&str], environment: &[(&str, &str)]) -> Output {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    let scratch = Scratch::new(&format!("settings-{call}"));
+    let path = scratch.file("settings.toml", settings);
+    let mut arguments = vec!["--config", path.as_str()];
+    arguments.extend(options);
+    arguments.push("config");
+    run(&arguments, environment)
+}
+
+#[test]
+fn config_tells_each_setting_and_whether_an_option_a_variable_or_the_file_set_it() {
+    let output = config(
+        "memory-limit = 512\nqueue-size = 7\nport = 1\npackages = false\nfonts = \"\"\n\
+         package-deny = [\"one\", \"two\"]\npreload-timeout = \"9000\"",
+        &["--port", "8123"],
+        &[
+            ("FAAS_QUEUE_SIZE", "8"),
+            ("FAAS_PORT", "2"),
+            ("FAAS_LOG", ""),
+        ],
+    );
+    assert!(output.status.success(), "{output:?}");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let file = |line: &str| {
+        let found = shown.lines().find(|it| it.starts_with(line));
+        found
+            .unwrap_or_else(|| panic!("{line}: {shown}"))
+            .ends_with("/settings.toml")
+    };
+    for line in [
+        "memory-limit = 512  # ",
+        "packages = 0  # ",
+        "package-deny = [\"one\", \"two\"]  # ",
+        "preload-timeout = 9000  # ",
+    ] {
+        assert!(file(line), "{line}: {shown}");
+    }
+    for line in [
+        "port = 8123  # command line",
+        "queue-size = 8  # FAAS_QUEUE_SIZE",
+        "log = \"info\"  # default",
+        "# fonts is not set",
+        // They adapt to others.
+        "timeout = 30000  # default",
+        "pool-max-size = 10  # default",
+    ] {
+        assert!(shown.lines().any(|it| it == line), "{line}: {shown}");
+    }
+    // What it prints is such a file itself.
+    let again = config(&shown, &[], &[]);
+    let again = String::from_utf8(again.stdout).unwrap();
+    let values = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.starts_with("config = "));
+        let value = |line: &str| line.rsplit_once("  # ").map_or(line, |it| it.0).to_owned();
+        lines.map(value).collect()
+    };
+    assert_eq!(values(&again), values(&shown));
+}
+
+#[test]
+fn a_mistake_in_a_file_of_settings_stops_the_start_and_names_the_file() {
+    for (settings, problem) in [
+        ("memroy-limit = 512", "`memroy-limit`"),
+        ("config = \"other.toml\"", "`config`"),
+        ("help = true", "`help`"),
+        ("memory-limit = 1.5", "a text, an integer"),
+        ("package-allow = []", "may not be empty"),
+        ("[memory-limit]\nMiB = 512", "a text, an integer"),
+        ("memory-limit = ", "not valid TOML"),
+        ("memory-limit = \"lots\"", "between 16 and 65536"),
+        ("memory-limit = [16, 17]", "`memory-limit`"),
+        ("log-format = \"xml\"", "human, json"),
+    ] {
+        let output = config(settings, &[], &[]);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{settings}");
+        for part in [problem, "/settings.toml"] {
+            assert!(stderr.contains(part), "{settings}: {stderr}");
+        }
+    }
+    let missing = run(&["--config", "/nonexistent.toml", "config"], &[]);
+    let stderr = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert!(
+        stderr.contains("cannot read the settings in /nonexistent.toml"),
+        "{stderr}"
+    );
+    // Nobody is let in because a token got lost.
+    let lost = config("api-token = \"\"", &[], &[]);
+    assert!(!lost.status.success());
+}
+
+#[test]
+fn a_secret_in_a_setting_is_never_shown_by_config() {
+    let secret = "0123456789-secret";
+    let settings =
+        format!("api-token = \"{secret}\"\npackage-index = \"https://me:{secret}@index.test/\"");
+    // An empty variable counts as not set: the tests' own would go before the file.
+    let output = config(&settings, &[], &[("FAAS_PACKAGE_INDEX", "")]);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(!shown.contains(secret), "{shown}");
+    for line in ["# api-token is a secret", "# package-index is a secret"] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    let refused = config(&format!("api-token = \"{secret} \""), &[], &[]);
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && !stderr.contains(secret),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_token_in_a_file_of_its_own_is_asked_for() {
+    let scratch = Scratch::new("token");
+    let file = scratch.file("token", "0123456789-secret\n");
+    let server = Server::start_javascript(&[("FAAS_API_TOKEN_FILE", &file)]);
+    let ask = |headers: &[(&str, &str)]| {
+        let answer = server.send("GET", "/executions", headers, String::new());
+        answer.status
+    };
+    assert_eq!(ask(&[]), 401);
+    assert_eq!(ask(&[("authorization", "Bearer 0123456789-secret")]), 200);
+    let empty = scratch.file("empty", "\n");
+    for (variables, problem) in [
+        (
+            vec![("FAAS_API_TOKEN_FILE", empty.as_str())],
+            "at least one",
+        ),
+        (
+            vec![("FAAS_API_TOKEN_FILE", "/nonexistent")],
+            "No such file",
+        ),
+        (
+            vec![
+                ("FAAS_API_TOKEN_FILE", file.as_str()),
+                ("FAAS_API_TOKEN", "0123456789-other"),
+            ],
+            "both set",
+        ),
+    ] {
+        let output = run(&[], &variables);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{variables:?}");
+        for part in [problem, "FAAS_API_TOKEN_FILE"] {
+            assert!(stderr.contains(part), "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn settings_that_have_no_effect_together_stop_the_start_with_both_names() {
+    let body = ("FAAS_MAX_BODY_BYTES", "1000");
+    for (variables, others) in [
+        (
+            [("FAAS_MAX_CODE_BYTES", "1001"), body],
+            "FAAS_MAX_BODY_BYTES, which is 1000",
+        ),
+        (
+            [("FAAS_HISTORY_BODIES", "1"), ("FAAS_HISTORY", "off")],
+            "FAAS_HISTORY=off",
+        ),
+        (
+            [("FAAS_PRELOAD", "numpy"), ("FAAS_PACKAGES", "0")],
+            "FAAS_PACKAGES=0",
+        ),
+        (
+            [("FAAS_PRELOAD", "numpy"), ("FAAS_LANGUAGE", "javascript")],
+            "FAAS_LANGUAGE=javascript",
+        ),
+        (
+            [("FAAS_PRELOAD", "a;b"), ("FAAS_PACKAGE_ZYGOTES", "1")],
+            "FAAS_PACKAGE_ZYGOTES=1",
+        ),
+    ] {
+        let output = run(&[], &variables);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{variables:?}");
+        for part in [variables[0].0, others] {
+            assert!(stderr.contains(part), "{variables:?}: {stderr}");
+        }
+    }
+    // One that is not set adapts.
+    let output = run(&["config"], &[body]);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        shown.contains("max-code-bytes = 1000  # default"),
+        "{shown}"
+    );
+}
+
 #[test]
 fn an_invalid_setting_stops_the_start() {
     for (name, value, allowed) in [
@@ -112,6 +307,8 @@ fn an_invalid_setting_stops_the_start() {
         ("FAAS_PORT", "http", "between 0 and 65535"),
         ("FAAS_TIMEOUT", "0", "between 1 and 86400000"),
         ("FAAS_TIMEOUT", "-1", "between 1 and 86400000"),
+        // No runtime boots in less than a second everywhere.
+        ("FAAS_PRELOAD_TIMEOUT", "999", "between 1000 and 86400000"),
         ("FAAS_POOL_SIZE", "0", "between 1 and 10000"),
         ("FAAS_MEMORY_LIMIT", "lots", "between 16 and 65536"),
         ("FAAS_HOST", "nowhere", "IP address"),

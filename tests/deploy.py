@@ -267,12 +267,13 @@ class Kubernetes(unittest.TestCase):
         memory = self.container["resources"]["limits"]["memory"]
         self.assertLessEqual(memory_needed(settings), int(memory.removesuffix("Gi")) << 10)
 
-    def test_probes_ask_the_port_for_its_health(self):
+    def test_probes_ask_the_port_whether_it_is_well_and_ready(self):
         ports = {port["name"]: port["containerPort"] for port in self.container["ports"]}
-        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        paths = {"startupProbe": "/health", "readinessProbe": "/ready", "livenessProbe": "/health"}
+        for probe, path in paths.items():
             with self.subTest(probe):
                 asked = self.container[probe]["httpGet"]
-                self.assertEqual((asked["path"], ports[asked["port"]]), ("/health", 8000))
+                self.assertEqual((asked["path"], ports[asked["port"]]), (path, 8000))
 
     def test_running_executions_can_end(self):
         environment = {entry["name"]: entry.get("value") for entry in self.container["env"]}

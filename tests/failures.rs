@@ -337,6 +337,31 @@ fn is_root() -> bool {
 }
 
 #[test]
+fn a_request_waits_for_a_sandbox_no_longer_than_its_time_limit() {
+    let mut command = javascript_server();
+    command.env("FAAS_POOL_SIZE", "1");
+    let server = Server::start_command(command).until_ready();
+    // SAFETY: kill takes two numbers; this is the zygote of our own server.
+    unsafe { libc::kill(server.zygote(), libc::SIGSTOP) };
+    let request = json!({ "code": "console.log(1)", "timeout": 500 });
+    let mut answer = server.run(request.clone());
+    // More than wait already may have been forked.
+    for _ in 0..3 {
+        if answer.status == 503 {
+            break;
+        }
+        answer = server.run(request.clone());
+    }
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    let details = answer.body["details"].as_str().unwrap();
+    assert!(details.contains("no sandbox within 500ms"), "{details}");
+    assert!(answer.headers.contains_key("retry-after"));
+    eventually("it is not replaced", || {
+        server.run(request.clone()).status == 200
+    });
+}
+
+#[test]
 fn a_zygote_that_hangs_is_replaced() {
     let mut command = javascript_server();
     command.env("FAAS_POOL_SIZE", "1");

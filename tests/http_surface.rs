@@ -312,7 +312,7 @@ fetch(process.argv[1], { method: 'POST', body }).then((answer) => console.log(an
         let stream = connect(&full);
         let mut stream_too = stream.try_clone().unwrap();
         stream_too
-            .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            .write_all(b"GET /executions HTTP/1.1\r\nHost: x\r\n\r\n")
             .unwrap();
         let mut answer = [0; 12];
         stream_too.read_exact(&mut answer).unwrap();

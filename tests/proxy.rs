@@ -366,7 +366,7 @@ frontend callers
   default_backend faas
 backend faas
   balance leastconn
-  option httpchk GET /health
+  option httpchk GET /ready
   retries 3
   option redispatch 1
   retry-on conn-failure empty-response 503

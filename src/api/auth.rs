@@ -14,8 +14,8 @@ use super::AppState;
 use super::caller::Caller;
 use super::error::ApiError;
 
-/// Open to all: load balancers and orchestrators use it. Callers with the token see more.
-const OPEN_PATH: &str = "/health";
+/// Open to all: load balancers and orchestrators use them. Callers with the token see more.
+const OPEN_PATHS: [&str; 2] = ["/health", "/ready"];
 
 /// Passes a request on if it has the token. Runs before any of the request body is read.
 pub async fn authorize(
@@ -26,7 +26,7 @@ pub async fn authorize(
     let Some(token) = &state.settings.api_token else {
         return next.run(request).await;
     };
-    let is_open = request.uri().path() == OPEN_PATH;
+    let is_open = OPEN_PATHS.contains(&request.uri().path());
     match sent_token(request.headers()) {
         Some(sent) if token.is(sent) => {
             if let Some(caller) = request.extensions_mut().get_mut::<Caller>() {

@@ -1,5 +1,8 @@
 //! Errors as callers see them: a status, `{"error", "details"}`, and what to do about it.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
@@ -10,14 +13,17 @@ use faas_pool::PoolError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Seconds after which a refused caller should try again.
-const RETRY_AFTER_SECONDS: u64 = 1;
+/// When a refused caller should try again, at the earliest and at the latest: what was measured may be out of
+/// date.
+const RETRY_AFTER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 
 /// An error answer.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
     body: ErrorBody,
+    /// When it may work, as far as that is known: for those who should come back.
+    retry_after: Duration,
 }
 
 /// What went wrong.
@@ -37,7 +43,14 @@ impl ApiError {
                 error: error.into(),
                 details: details.into(),
             },
+            retry_after: Duration::ZERO,
         }
+    }
+
+    /// Tells those who should come back when.
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = wait;
+        self
     }
 
     pub fn status(&self) -> StatusCode {
@@ -135,18 +148,19 @@ impl ApiError {
         let body = serde_json::to_string(&self.body).unwrap_or_default();
         format!(
             "HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Retry-After: {RETRY_AFTER_SECONDS}\r\n\
+             Retry-After: {}\r\n\
              X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n\
              Connection: close\r\n\r\n{body}",
             self.status,
             body.len(),
+            whole_seconds(self.retry_after),
         )
     }
 
     pub fn no_route() -> Self {
         Self::not_found(
             "Not found",
-            "The routes are POST /run_code, POST /check_code, GET /health, GET /metrics, GET /executions, \
+            "The routes are POST /run_code, POST /check_code, GET /health, GET /ready, GET /metrics, GET /executions, \
              GET /executions/{task_id} and GET /openapi.json",
         )
     }
@@ -164,8 +178,13 @@ impl From<PoolError> for ApiError {
     fn from(error: PoolError) -> Self {
         let details = format!("{error}; try again shortly");
         match error {
-            PoolError::QueueFull(_) => Self::too_many(details),
-            PoolError::NotReady { .. } | PoolError::ShuttingDown => Self::unavailable(details),
+            PoolError::QueueFull { retry_after, .. } => {
+                Self::too_many(details).retry_after(retry_after)
+            }
+            PoolError::NotReady { retry_after, .. } => {
+                Self::unavailable(details).retry_after(retry_after)
+            }
+            PoolError::ShuttingDown => Self::unavailable(details),
             PoolError::Broken(_) => Self::failed(details),
         }
     }
@@ -178,8 +197,7 @@ impl IntoResponse for ApiError {
             self.status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
         ) {
-            let seconds = HeaderValue::from(RETRY_AFTER_SECONDS);
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            set_retry_after(&mut response, self.retry_after);
         }
         if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             let none = HeaderValue::from_static("identity");
@@ -194,4 +212,16 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// Says when to come back (RFC 9110, 10.2.3).
+pub fn set_retry_after(response: &mut Response, wait: Duration) {
+    let seconds = HeaderValue::from(whole_seconds(wait));
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+}
+
+/// Rounded up, since an early caller would be refused again.
+fn whole_seconds(wait: Duration) -> u64 {
+    let wait = wait.clamp(*RETRY_AFTER.start(), *RETRY_AFTER.end());
+    wait.as_secs_f64().ceil() as u64
 }

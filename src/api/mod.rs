@@ -20,6 +20,7 @@ mod metrics;
 mod observe;
 mod openapi;
 mod playground;
+mod ready;
 mod record;
 mod request;
 mod response;
@@ -120,6 +121,7 @@ pub fn router(state: Arc<AppState>) -> Router {
     page.route("/run_code", post(run_code::run_code))
         .route("/check_code", post(check_code::check_code))
         .route("/health", get(health::health))
+        .route("/ready", get(ready::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/executions", get(executions::list))
         .route("/executions/{task_id}", get(executions::find))

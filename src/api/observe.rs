@@ -23,7 +23,7 @@ use super::caller::REQUEST_ID;
 /// Stands for the answer to a caller that hung up before there was one, as nginx has it.
 const HUNG_UP: u16 = 499;
 /// Routes that are asked every few seconds, by nobody who would look for it in the log.
-const QUIET_ROUTES: [&str; 2] = ["/health", "/metrics"];
+const QUIET_ROUTES: [&str; 3] = ["/health", "/metrics", "/ready"];
 
 /// Wraps the handling of every request.
 pub async fn observe(

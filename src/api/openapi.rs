@@ -51,6 +51,7 @@ use super::executions::ExecutionBody;
 use super::executions::ExecutionList;
 use super::health::Health;
 use super::metrics::MetricsBody;
+use super::ready::Ready;
 use super::request;
 use super::request::RawCheck;
 use super::request::RawRequest;
@@ -101,6 +102,7 @@ fn paths() -> Paths {
         .path("/run_code", post(run_code()))
         .path("/check_code", post(check_code()))
         .path("/health", get(health()))
+        .path("/ready", get(ready()))
         .path("/metrics", get(metrics()))
         .path("/executions", get(list_executions()))
         .path("/executions/{task_id}", get(find_execution()))
@@ -165,6 +167,18 @@ fn health() -> OperationBuilder {
         .response("400", shared(ERROR))
         .response("403", shared(ERROR))
         .response("503", answer_of::<Health>(down))
+}
+
+fn ready() -> OperationBuilder {
+    let taken = "A request that came now would be taken";
+    let not_taken = "It would not, or should go elsewhere; `reason` says why";
+    operation("ready", "Say whether requests should be sent here")
+        .securities(Some([]))
+        .parameter(query("language", request::language_names()))
+        .response("200", answer_of::<Ready>(taken))
+        .response("400", shared(ERROR))
+        .response("403", shared(ERROR))
+        .response("503", answer_of::<Ready>(not_taken))
 }
 
 fn metrics() -> OperationBuilder {
@@ -277,6 +291,7 @@ fn components() -> Components {
     add::<RawCheck>(&mut schemas);
     add::<CheckResponse>(&mut schemas);
     add::<Health>(&mut schemas);
+    add::<Ready>(&mut schemas);
     add::<MetricsBody>(&mut schemas);
     add::<ExecutionList>(&mut schemas);
     add::<ErrorBody>(&mut schemas);

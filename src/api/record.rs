@@ -164,7 +164,7 @@ fn end(report: &Report) -> End {
 /// Why an execution was refused.
 fn refusal(error: &PoolError) -> Refusal {
     match error {
-        PoolError::QueueFull(_) => Refusal::QueueFull,
+        PoolError::QueueFull { .. } => Refusal::QueueFull,
         PoolError::NotReady { .. } => Refusal::NotReady,
         PoolError::ShuttingDown => Refusal::ShuttingDown,
         PoolError::Broken(_) => Refusal::NoSandbox,

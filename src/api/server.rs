@@ -1,5 +1,6 @@
 //! Connections: accepting, timeouts, and an orderly stop.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,6 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncReadExt;
@@ -43,6 +45,14 @@ const TELL_EVERY: Duration = Duration::from_mins(1);
 const TELL_WITHIN: Duration = Duration::from_secs(1);
 /// Time that a refused client has to take its answer.
 const REFUSE_WITHIN: Duration = Duration::from_secs(1);
+/// Time that a client without a place has to show that it is a probe.
+const PROBE_WITHIN: Duration = Duration::from_millis(250);
+/// Time to answer a probe that has no place.
+const PROBE_ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+/// What probes ask for, with these methods. They are answered also when no place is free: else a full service
+/// would look like a dead one.
+const PROBED: [&[u8]; 3] = [b"/health", b"/ready", b"/metrics"];
+const PROBE_METHODS: [&[u8]; 2] = [b"GET ", b"HEAD "];
 
 /// Serves until `stop`, then lets running executions finish within the grace period.
 pub async fn serve(
@@ -51,18 +61,9 @@ pub async fn serve(
     state: Arc<AppState>,
     stop: CancellationToken,
 ) {
-    // Not HTTP/2: telling the two apart waits for the first bytes, for which there is no timeout.
-    let mut http = Builder::new(TokioExecutor::new()).http1_only();
-    let client_timeout = state.settings.client_timeout;
-    http.http1()
-        .timer(TokioTimer::new())
-        // While nothing comes. `Connection` sees to it that what has begun comes to its end sooner.
-        .header_read_timeout(state.settings.keep_alive)
-        // A client that has sent all that it will gets its answer; `client` finds out who is gone.
-        .half_close(true)
-        .max_buf_size(MAX_HEAD_BYTES);
     let connections = GracefulShutdown::new();
-    let mut places = Places::new(&state);
+    let mut places = Places::new(&state, router);
+    let http = places.service.http(true);
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -76,31 +77,13 @@ pub async fn serve(
                 continue;
             }
         };
-        let Some((stream, place)) = places.seat(stream) else {
+        let Some((stream, place)) = places.seat(stream, peer) else {
             continue;
         };
-        let client = Client::new(stream);
-        let of_client = client.clone();
-        let with_peer = router.clone().map_request(move |mut request: Request<_>| {
-            of_client.note_head();
-            request.extensions_mut().insert(Peer(peer));
-            request.extensions_mut().insert(of_client.clone());
-            request
-        });
-        let handler = TowerToHyperService::new(with_peer);
-        let stream = TokioIo::new(Connection::new(
-            client.clone(),
-            client_timeout,
-            places.room.clone(),
-        ));
-        let connection = http.serve_connection(stream, handler);
-        let connection = connections.watch(connection.into_owned());
+        let (client, connection) = places.service.connect(&http, stream, peer);
+        let connection = connections.watch(connection);
         tokio::spawn(async move {
-            tokio::select! {
-                // A client that breaks the connection is not an error of the service.
-                _ = connection => {}
-                () = client.until_gone() => {}
-            }
+            until_over(connection, &client).await;
             drop(place);
         });
     }
@@ -116,31 +99,95 @@ pub async fn serve(
     }
 }
 
+/// What connections are served with.
+struct Service {
+    router: Router,
+    client_timeout: Duration,
+    keep_alive: Duration,
+    room: Arc<Room>,
+}
+
+impl Service {
+    /// The protocol, for connections that may be kept after a request, or not.
+    fn http(&self, is_kept: bool) -> Builder<TokioExecutor> {
+        // Not HTTP/2: telling the two apart waits for the first bytes, for which there is no timeout.
+        let mut http = Builder::new(TokioExecutor::new()).http1_only();
+        http.http1()
+            .timer(TokioTimer::new())
+            .keep_alive(is_kept)
+            // While nothing comes. `Connection` sees to it that what has begun comes to its end sooner.
+            .header_read_timeout(self.keep_alive)
+            // A client that has sent all that it will gets its answer; `client` finds out who is gone.
+            .half_close(true)
+            .max_buf_size(MAX_HEAD_BYTES);
+        http
+    }
+
+    fn connect(
+        &self,
+        http: &Builder<TokioExecutor>,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> (Arc<Client>, impl GracefulConnection + Send + use<>) {
+        let client = Client::new(stream);
+        let of_client = client.clone();
+        let router = self.router.clone();
+        let with_peer = router.map_request(move |mut request: Request<_>| {
+            of_client.note_head();
+            request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(of_client.clone());
+            request
+        });
+        let handler = TowerToHyperService::new(with_peer);
+        let connection = Connection::new(client.clone(), self.client_timeout, self.room.clone());
+        let connection = http.serve_connection(TokioIo::new(connection), handler);
+        (client, connection.into_owned())
+    }
+}
+
+/// A client that breaks the connection is not an error of the service.
+async fn until_over<T>(connection: impl Future<Output = T>, client: &Client) {
+    tokio::select! {
+        _ = connection => {}
+        () = client.until_gone() => {}
+    }
+}
+
 /// The places for connections. Whoever finds none is told so, rather than left to wait in the system's
 /// queue, where a full service looks like a broken network.
 struct Places {
     state: Arc<AppState>,
-    room: Arc<Room>,
+    service: Arc<Service>,
     refusals: Arc<Semaphore>,
     /// When the log said so last.
     told: Option<Instant>,
 }
 
 impl Places {
-    fn new(state: &Arc<AppState>) -> Self {
-        let all = state.settings.max_connections as usize;
+    fn new(state: &Arc<AppState>, router: Router) -> Self {
+        let settings = &state.settings;
+        let all = settings.max_connections as usize;
         let free = Arc::new(Semaphore::new(all));
         Self {
             state: state.clone(),
-            room: Arc::new(Room { free, all }),
+            service: Arc::new(Service {
+                router,
+                client_timeout: settings.client_timeout,
+                keep_alive: settings.keep_alive,
+                room: Arc::new(Room { free, all }),
+            }),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
             told: None,
         }
     }
 
-    /// Gives the connection back with a place, or refuses it.
-    fn seat(&mut self, stream: TcpStream) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-        if let Ok(place) = self.room.free.clone().try_acquire_owned() {
+    /// Gives the connection back with a place. Without one, only probes are answered.
+    fn seat(
+        &mut self,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+        if let Ok(place) = self.service.room.free.clone().try_acquire_owned() {
             return Some((stream, place));
         }
         let most = self.state.settings.max_connections;
@@ -148,22 +195,49 @@ impl Places {
             self.told = Some(Instant::now());
             tracing::warn!(most, "refusing connections (FAAS_MAX_CONNECTIONS)");
         }
-        let (method, status) = ("other", StatusCode::SERVICE_UNAVAILABLE);
-        let metrics = &self.state.metrics;
-        metrics.answered("other", method, status.as_u16(), Duration::ZERO);
-        if let Ok(turn) = self.refusals.clone().try_acquire_owned() {
-            let answer = ApiError::unavailable(format!(
-                "There are {most} connections already (FAAS_MAX_CONNECTIONS); try again shortly, over a \
-                 connection that you keep"
-            ));
-            tokio::spawn(async move {
+        let Ok(turn) = self.refusals.clone().try_acquire_owned() else {
+            note_refusal(&self.state);
+            return None;
+        };
+        let (state, service) = (self.state.clone(), self.service.clone());
+        tokio::spawn(async move {
+            if is_probe(&stream).await {
+                let (client, connection) = service.connect(&service.http(false), stream, peer);
+                let answered = until_over(connection, &client);
+                let _ = tokio::time::timeout(PROBE_ANSWERED_WITHIN, answered).await;
+            } else {
+                note_refusal(&state);
+                let answer = ApiError::unavailable(format!(
+                    "There are {most} connections already (FAAS_MAX_CONNECTIONS); try again shortly, over a \
+                     connection that you keep"
+                ));
                 let refused = refuse(stream, answer.to_http());
                 let _ = tokio::time::timeout(REFUSE_WITHIN, refused).await;
-                drop(turn);
-            });
-        }
+            }
+            drop(turn);
+        });
         None
     }
+}
+
+fn note_refusal(state: &AppState) {
+    let (method, status) = ("other", StatusCode::SERVICE_UNAVAILABLE);
+    let metrics = &state.metrics;
+    metrics.answered("other", method, status.as_u16(), Duration::ZERO);
+}
+
+/// Whether the first bytes that come begin a probe's request. They stay to be read.
+async fn is_probe(stream: &TcpStream) -> bool {
+    let mut bytes = [0; 16];
+    let begun = tokio::time::timeout(PROBE_WITHIN, stream.peek(&mut bytes));
+    let Ok(Ok(length)) = begun.await else {
+        return false;
+    };
+    let begun = &bytes[..length];
+    let target = PROBE_METHODS
+        .iter()
+        .find_map(|method| begun.strip_prefix(*method));
+    target.is_some_and(|target| PROBED.iter().any(|path| target.starts_with(path)))
 }
 
 /// Answers without reading the request, then waits for the client to close: what it still sends would have

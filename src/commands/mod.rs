@@ -1,6 +1,7 @@
 //! What the program can do, one module for each command.
 
 pub mod compile;
+pub mod config;
 pub mod doctor;
 pub mod generate;
 pub mod healthcheck;

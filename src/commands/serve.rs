@@ -54,7 +54,7 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
         .build()?;
     let traces = Traces::from_environment(runtime.handle())?;
     start_logging(settings.log_format, &settings.log, traces.as_ref());
-    raise_descriptor_limit();
+    let most_connections = settings.connections(raise_descriptor_limit())?;
     let warnings = warn_of_machine(settings);
     for name in unknown_variables() {
         tracing::warn!(
@@ -67,7 +67,9 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
             "FAAS_API_TOKEN has fewer than {SHORTEST_GOOD_TOKEN} characters and can be guessed: use a longer one"
         );
     }
-    let result = runtime.block_on(serve(settings.clone(), pool_settings, warnings));
+    let mut settings = settings.clone();
+    settings.max_connections = most_connections;
+    let result = runtime.block_on(serve(settings, pool_settings, warnings));
     if let Some(traces) = traces {
         traces.flush(FLUSH_WITHIN);
     }
@@ -85,14 +87,15 @@ fn return_large_blocks() {
     debug_assert_eq!(is_set, 1);
 }
 
-/// Lets this process have as many descriptors as it may: every connection takes one, every sandbox
-/// two. Sandboxes lower theirs again.
-fn raise_descriptor_limit() {
+/// Lets this process have as many descriptors as it may, and returns how many; `None` for any number. Sandboxes
+/// lower theirs again.
+fn raise_descriptor_limit() -> Option<u64> {
     let mut limit = rustix::process::getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = rustix::process::setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%error, "cannot raise the number of open files");
     }
+    rustix::process::getrlimit(Resource::Nofile).current
 }
 
 /// Logs what this machine lacks, and returns the sentences for `/health`.

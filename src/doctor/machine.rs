@@ -9,8 +9,6 @@ use crate::settings::Settings;
 
 /// Threads of the server itself, and processes besides sandboxes and zygotes, with some room.
 const OWN_TASKS: u64 = 64;
-/// What a connection, the log and the files of packages take besides sandboxes.
-const OWN_DESCRIPTORS: u64 = 256;
 
 /// Looks at what the kernel, the limits of this process and its control group allow.
 pub fn look_at_machine(settings: &Settings) -> Vec<Finding> {
@@ -90,9 +88,7 @@ fn stack() -> Finding {
 }
 
 fn descriptors(settings: &Settings) -> Finding {
-    let wanted = u64::from(settings.max_connections)
-        + 2 * u64::from(settings.max_instances)
-        + OWN_DESCRIPTORS;
+    let wanted = u64::from(settings.max_connections) + settings.descriptors_without_connections();
     let limit = rustix::process::getrlimit(Resource::Nofile).maximum;
     Finding::warning_unless(
         limit.is_none_or(|limit| limit >= wanted),

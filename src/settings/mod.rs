@@ -1,7 +1,10 @@
 //! Every setting, parsed and checked in one place. The environment variables are those of the
-//! services that this one replaces, and more; each is a command-line option, too.
+//! services that this one replaces, and more; each is a command-line option and a line of a file, too.
 
 mod default_sources;
+mod descriptors;
+mod effective;
+mod file;
 mod parts;
 mod pyodide;
 mod unknown;
@@ -21,6 +24,8 @@ use faas_protocol::Runtime;
 use faas_telemetry::LogFormat;
 
 use crate::api_token::ApiToken;
+pub use effective::Effective;
+pub use file::SettingsFile;
 pub use unknown::unknown_variables;
 
 use values::bytes;
@@ -35,6 +40,10 @@ use versions::PackageVersions;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_POOL_SIZE: u32 = 10;
+const DEFAULT_MAX_CODE_BYTES: ByteSize = ByteSize::mib(1);
+
+/// The one variable that must not be empty: a service whose token got lost would let everybody in.
+pub const NEVER_EMPTY: &str = "FAAS_API_TOKEN";
 
 /// What a sandbox takes over FAAS_MEMORY_LIMIT at most.
 const OVER_MEMORY_LIMIT: ByteSize = ByteSize::mib(32);
@@ -44,6 +53,11 @@ const OF_THE_SERVICE: ByteSize = ByteSize::mib(256);
 /// Settings of the service.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
+    /// File of settings in TOML, each named as its option: `memory-limit = 512`. Options and variables go before
+    /// what it says
+    #[arg(long, env = "FAAS_CONFIG", value_name = "FAAS_CONFIG")]
+    pub config: Option<PathBuf>,
+
     /// Address to listen on; the container image sets 0.0.0.0, all addresses
     #[arg(
         long,
@@ -119,15 +133,19 @@ pub struct Settings {
           default_value = "64", value_parser = mebibytes(1..=1 << 20))]
     pub max_storage: ByteSize,
 
-    /// Longest program, in bytes
+    /// Longest program, in bytes [default: 1048576, or FAAS_MAX_BODY_BYTES if that is less]
     #[arg(long, env = "FAAS_MAX_CODE_BYTES", value_name = "FAAS_MAX_CODE_BYTES",
-          default_value = "1048576", value_parser = bytes(1..=1 << 28))]
-    pub max_code_bytes: ByteSize,
+          value_parser = bytes(1..=1 << 28))]
+    pub max_code_bytes: Option<ByteSize>,
 
-    /// Bearer token that callers must send (all routes but /health); at least 16 characters
+    /// Bearer token that callers must send (all routes but /health and /ready); at least 16 characters
     #[arg(long, env = "FAAS_API_TOKEN", value_name = "FAAS_API_TOKEN",
           value_parser = ApiToken::parse, hide_env_values = true)]
     pub api_token: Option<ApiToken>,
+
+    /// File that has the bearer token in it, instead of FAAS_API_TOKEN; read once, at the start
+    #[arg(long, env = "FAAS_API_TOKEN_FILE", value_name = "FAAS_API_TOKEN_FILE")]
+    pub api_token_file: Option<PathBuf>,
 
     /// Hosts that requests may be for, besides IP addresses, localhost and names without dots, while there
     /// is no FAAS_API_TOKEN; web pages of these hosts may send requests. Separated by commas
@@ -140,7 +158,7 @@ pub struct Settings {
     )]
     pub allowed_hosts: Vec<String>,
 
-    /// Connections at once; more are answered with 503
+    /// Connections at once, as far as the limit of open files allows them; more are answered with 503
     #[arg(long, env = "FAAS_MAX_CONNECTIONS", value_name = "FAAS_MAX_CONNECTIONS",
           default_value_t = 2048, value_parser = whole::<u32>(1..=1_000_000))]
     pub max_connections: u32,
@@ -213,7 +231,7 @@ pub struct Settings {
 
     /// Boot timeout of a language runtime, in ms
     #[arg(long, env = "FAAS_PRELOAD_TIMEOUT", value_name = "FAAS_PRELOAD_TIMEOUT",
-          default_value = "60000", value_parser = milliseconds(1))]
+          default_value = "60000", value_parser = milliseconds(1000))]
     pub preload_timeout: Duration,
 
     /// Time that running executions have to finish after SIGTERM, in ms
@@ -406,6 +424,21 @@ pub enum SettingsError {
         bound: &'static str,
         limit: u64,
     },
+    #[error("{name} is {value}, which has no effect with {other}: change one of the two")]
+    Contradiction {
+        name: &'static str,
+        value: String,
+        other: String,
+    },
+    #[error(
+        "only {limit} files may be open at once, and FAAS_MAX_INSTANCES takes {needed} with some connections: \
+         raise the hard limit (ulimit -Hn, LimitNOFILE) or lower FAAS_MAX_INSTANCES"
+    )]
+    Descriptors { limit: u64, needed: u64 },
+    #[error("FAAS_API_TOKEN and FAAS_API_TOKEN_FILE are both set: set one of the two")]
+    TwoTokens,
+    #[error("cannot take the token in {} (FAAS_API_TOKEN_FILE): {reason}", path.display())]
+    TokenFile { path: PathBuf, reason: String },
     #[error(
         "no Pyodide in {0}: run `make setup`, or set FAAS_PYODIDE_DIR to the directory that has its files"
     )]
@@ -444,13 +477,72 @@ impl Settings {
             "FAAS_MAX_INSTANCES",
             instances,
         )?;
+        bound(
+            "FAAS_MAX_CODE_BYTES",
+            self.max_code_bytes().get(),
+            "FAAS_MAX_BODY_BYTES",
+            self.max_body_bytes.get(),
+        )?;
         let milliseconds = |duration: Duration| duration.as_millis() as u64;
         bound(
             "FAAS_TIMEOUT",
             milliseconds(self.timeout()),
             "FAAS_MAX_EXECUTION_TIME",
             milliseconds(self.max_execution_time),
-        )
+        )?;
+        self.check_contradictions()
+    }
+
+    /// Finds settings that others keep from having an effect.
+    fn check_contradictions(&self) -> Result<(), SettingsError> {
+        let contradiction = |name, value: &str, other: String| {
+            let value = value.to_owned();
+            Err(SettingsError::Contradiction { name, value, other })
+        };
+        if self.history_bodies && !self.history {
+            return contradiction("FAAS_HISTORY_BODIES", "1", "FAAS_HISTORY=off".to_owned());
+        }
+        let is_set = |text: &&String| !text.trim().is_empty();
+        let sets = self.preload.iter().filter(is_set).count();
+        if sets == 0 {
+            return Ok(());
+        }
+        let preload = self.preload.join(";");
+        if !self.packages {
+            return contradiction("FAAS_PRELOAD", &preload, "FAAS_PACKAGES=0".to_owned());
+        }
+        let mut runtimes = self.runtimes();
+        if !runtimes.any(|runtime| runtime.spec().with_packages.is_some())
+            && let Some(only) = self.language
+        {
+            let other = format!("FAAS_LANGUAGE={}", only.name());
+            return contradiction("FAAS_PRELOAD", &preload, other);
+        }
+        if sets > self.package_zygotes as usize {
+            let zygotes = self.package_zygotes;
+            let other = format!("FAAS_PACKAGE_ZYGOTES={zygotes}, fewer than its sets");
+            return contradiction("FAAS_PRELOAD", &preload, other);
+        }
+        Ok(())
+    }
+
+    /// Reads the secrets that are in files of their own.
+    ///
+    /// # Errors
+    /// When one cannot be read or is not valid, or is set otherwise as well.
+    pub fn read_secrets(&mut self) -> Result<(), SettingsError> {
+        let Some(path) = self.api_token_file.clone() else {
+            return Ok(());
+        };
+        if self.api_token.is_some() {
+            return Err(SettingsError::TwoTokens);
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+        match text.and_then(|text| ApiToken::parse(&text)) {
+            Ok(token) => self.api_token = Some(token),
+            Err(reason) => return Err(SettingsError::TokenFile { path, reason }),
+        }
+        Ok(())
     }
 
     /// Whether FAAS_ALLOWED_HOSTS names this host, in any case.
@@ -482,6 +574,12 @@ impl Settings {
     pub fn timeout(&self) -> Duration {
         self.timeout
             .unwrap_or_else(|| DEFAULT_TIMEOUT.min(self.max_execution_time))
+    }
+
+    /// Longest program.
+    pub fn max_code_bytes(&self) -> ByteSize {
+        self.max_code_bytes
+            .unwrap_or_else(|| DEFAULT_MAX_CODE_BYTES.min(self.max_body_bytes))
     }
 
     pub fn worker_count(&self) -> u32 {

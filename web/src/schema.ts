@@ -58,6 +58,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Say whether requests should be sent here */
+        get: operations["ready"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -479,6 +496,30 @@ export interface components {
             /** @description Empty as long as it is not up. */
             version: string;
         };
+        /** @description Requests that wait. */
+        Queue: {
+            waiting: number;
+            /** @description FAAS_QUEUE_SIZE. */
+            size: number;
+            /**
+             * Format: int64
+             * @description How long a request that came now would wait for its turn, in ms, by how long the last ones took.
+             */
+            expected_wait_ms: number;
+        };
+        /** @enum {string} */
+        Readiness: "ready" | "not_ready";
+        /** @description Whether requests should be sent here. */
+        Ready: {
+            status: components["schemas"]["Readiness"];
+            /** @description Why not; empty if ready. */
+            reason: string;
+            /** @description Of each that is served: whether it is up. */
+            runtimes: {
+                [key: string]: components["schemas"]["RuntimeState"];
+            };
+            queue: components["schemas"]["Queue"];
+        };
         RunRequest: {
             /** @description The program's language, in any case; absent means python, or javascript if only that is served (FAAS_LANGUAGE) */
             language?: string | null;
@@ -556,6 +597,11 @@ export interface components {
              * @description How often its zygote went down.
              */
             restarts: number;
+        };
+        RuntimeState: {
+            up: boolean;
+            /** @description Why it is not; empty if it is. */
+            reason: string;
         };
         /** @description Executions since the start. */
         Scheduler: {
@@ -722,10 +768,14 @@ export type PoolStats = components['schemas']['PoolStats'];
 export type PoolStatus = components['schemas']['PoolStatus'];
 export type Priority = components['schemas']['Priority'];
 export type Pyodide = components['schemas']['Pyodide'];
+export type Queue = components['schemas']['Queue'];
+export type Readiness = components['schemas']['Readiness'];
+export type Ready = components['schemas']['Ready'];
 export type RunRequest = components['schemas']['RunRequest'];
 export type RunResponse = components['schemas']['RunResponse'];
 export type Runtime = components['schemas']['Runtime'];
 export type RuntimeMetrics = components['schemas']['RuntimeMetrics'];
+export type RuntimeState = components['schemas']['RuntimeState'];
 export type Scheduler = components['schemas']['Scheduler'];
 export type Security = components['schemas']['Security'];
 export type ShownResult = components['schemas']['ShownResult'];
@@ -847,6 +897,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    ready: {
+        parameters: {
+            query?: {
+                language?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A request that came now would be taken */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ready"];
+                };
+            };
+            400: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            /** @description It would not, or should go elsewhere; `reason` says why */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ready"];
                 };
             };
         };

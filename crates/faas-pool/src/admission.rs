@@ -15,6 +15,9 @@ use tokio::sync::oneshot;
 /// one of the next higher priority goes first, so that none starves.
 const PRIORITY_STEP: Duration = Duration::from_secs(5);
 
+/// A turn counts so much less than all before it, for how long turns take.
+const WEIGHT_OF_A_TURN: u32 = 8;
+
 /// The queue is full.
 #[derive(Debug, PartialEq, Eq)]
 pub struct QueueFull;
@@ -33,6 +36,8 @@ struct State {
     free: usize,
     /// In the order of [`Priority`].
     waiting: [VecDeque<Waiter>; Priority::ALL.len()],
+    /// How long a turn takes, as the last ones did; nothing before the first is over.
+    turn: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -43,7 +48,10 @@ struct Waiter {
 
 /// The right to execute; gives it on when dropped.
 #[derive(Debug)]
-pub struct WorkerPermit(Option<Arc<Admission>>);
+pub struct WorkerPermit {
+    admission: Option<Arc<Admission>>,
+    since: Instant,
+}
 
 impl Admission {
     /// `workers` executions at once, `capacity` requests waiting.
@@ -52,6 +60,7 @@ impl Admission {
             state: Mutex::new(State {
                 free: workers,
                 waiting: Default::default(),
+                turn: None,
             }),
             workers,
             capacity,
@@ -67,7 +76,7 @@ impl Admission {
             let mut state = self.lock();
             if state.free > 0 {
                 state.free -= 1;
-                return Ok(WorkerPermit(Some(self.clone())));
+                return Ok(WorkerPermit::of(self));
             }
             // Those who gave up do not count.
             for queue in &mut state.waiting {
@@ -104,14 +113,29 @@ impl Admission {
         self.workers - self.lock().free
     }
 
-    /// Hands a free worker to the next in line, or keeps it.
-    fn release(self: Arc<Self>) {
+    /// How long a request that comes now would wait for its turn, if turns take as long as the last ones did.
+    pub fn expected_wait(&self) -> Duration {
+        let state = self.lock();
+        if state.free > 0 {
+            return Duration::ZERO;
+        }
+        let waiting = state.waiting.iter().map(VecDeque::len).sum::<usize>();
+        let turns = (waiting + 1) as f64 / self.workers as f64;
+        state.turn.unwrap_or_default().mul_f64(turns)
+    }
+
+    /// Hands a free worker to the next in line, or keeps it. It was busy for so long.
+    fn release(self: Arc<Self>, turn: Duration) {
         let mut state = self.lock();
+        state.turn = Some(match state.turn {
+            None => turn,
+            Some(mean) => (mean * (WEIGHT_OF_A_TURN - 1) + turn) / WEIGHT_OF_A_TURN,
+        });
         while let Some(waiter) = state.next(Instant::now()) {
-            match waiter.permit.send(WorkerPermit(Some(self.clone()))) {
+            match waiter.permit.send(WorkerPermit::of(&self)) {
                 Ok(()) => return,
                 // It gave up. Its permit must not come back here through `drop`: the lock is held.
-                Err(mut permit) => permit.0 = None,
+                Err(mut permit) => permit.admission = None,
             }
         }
         state.free += 1;
@@ -139,10 +163,19 @@ impl State {
     }
 }
 
+impl WorkerPermit {
+    fn of(admission: &Arc<Admission>) -> Self {
+        Self {
+            admission: Some(admission.clone()),
+            since: Instant::now(),
+        }
+    }
+}
+
 impl Drop for WorkerPermit {
     fn drop(&mut self) {
-        if let Some(admission) = self.0.take() {
-            admission.release();
+        if let Some(admission) = self.admission.take() {
+            admission.release(self.since.elapsed());
         }
     }
 }
@@ -212,6 +245,7 @@ mod tests {
                 VecDeque::new(),
                 VecDeque::from([waiter(0), waiter(2)]),
             ],
+            turn: None,
         };
         let now = start + Duration::from_secs(12);
         let since = |waiter: Option<Waiter>| waiter.map(|waiter| (waiter.since - start).as_secs());
@@ -237,5 +271,33 @@ mod tests {
         drop(turn);
         next.await.unwrap();
         assert_eq!(*order.lock().unwrap(), ["next"]);
+    }
+
+    #[tokio::test]
+    async fn the_expected_wait_is_what_turns_take_times_those_before_it() {
+        let admission = Admission::new(2, 10);
+        assert_eq!(admission.expected_wait(), Duration::ZERO);
+        let first = admission.enter(Priority::Normal).await.unwrap();
+        let second = admission.enter(Priority::Normal).await.unwrap();
+        assert_eq!(
+            admission.expected_wait(),
+            Duration::ZERO,
+            "nothing is known yet"
+        );
+        admission.lock().turn = Some(Duration::from_secs(4));
+        assert_eq!(admission.expected_wait(), Duration::from_secs(2));
+        let order = Arc::default();
+        let waiting = queue_up(&admission, &order, "waits", Priority::Normal).await;
+        assert_eq!(admission.expected_wait(), Duration::from_secs(4));
+        drop(first);
+        waiting.await.unwrap();
+        let turn = admission.lock().turn.unwrap();
+        assert!(turn < Duration::from_secs(4), "{turn:?}");
+        drop(second);
+        assert_eq!(
+            admission.expected_wait(),
+            Duration::ZERO,
+            "a worker is free"
+        );
     }
 }

@@ -41,6 +41,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use faas_packages::Packages;
 use faas_protocol::ByteSize;
@@ -93,6 +94,7 @@ pub use progress::InstallStage;
 pub use report::Report;
 pub use report::Timings;
 pub use shelf::ShelfSize;
+pub use stats::Load;
 pub use stats::PackageZygote;
 pub use stats::PoolStats;
 pub use status::Booted;
@@ -108,14 +110,36 @@ const PACKAGE_SHELF_START: usize = 2;
 /// Why a job was not executed.
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
-    #[error("{0} requests are waiting already")]
-    QueueFull(usize),
+    #[error("{waiting} requests are waiting already")]
+    QueueFull {
+        waiting: usize,
+        /// When a request may find a turn, as far as that can be told.
+        retry_after: Duration,
+    },
     #[error("the {} runtime is not up: {reason}", runtime.name())]
-    NotReady { runtime: Runtime, reason: String },
+    NotReady {
+        runtime: Runtime,
+        reason: String,
+        /// When it may be up, as far as that can be told.
+        retry_after: Duration,
+    },
     #[error("the service is shutting down")]
     ShuttingDown,
     #[error("no sandbox could take the program: {0}")]
     Broken(String),
+}
+
+impl PoolError {
+    /// A runtime does not serve, as its zygote's state says.
+    fn not_ready(runtime: Runtime, reason: String, state: &ZygoteState) -> Self {
+        let expected = state.expected();
+        let left = expected.map(|at| at.saturating_duration_since(Instant::now()));
+        Self::NotReady {
+            runtime,
+            reason,
+            retry_after: left.unwrap_or_default(),
+        }
+    }
 }
 
 /// The zygotes, their sandboxes, and the queue before them.
@@ -383,16 +407,17 @@ impl Pool {
         packages: &PackageSet,
         any_that_covers: bool,
     ) -> Result<Arc<ZygotePool>, PoolError> {
-        let not_ready = |reason: &str| PoolError::NotReady {
-            runtime,
-            reason: reason.to_owned(),
-        };
         let base = self.bases.get(&runtime);
-        let base = base.ok_or_else(|| not_ready("it is not enabled"))?;
+        let base = base.ok_or_else(|| PoolError::NotReady {
+            runtime,
+            reason: "it is not enabled".to_owned(),
+            retry_after: Duration::ZERO,
+        })?;
         let state = base.status.get();
         // Requests wait for one that went down, but not for one that never was up.
         if state.booted().is_none() {
-            return Err(not_ready(state.reason().unwrap_or_default()));
+            let reason = state.reason().unwrap_or_default().to_owned();
+            return Err(PoolError::not_ready(runtime, reason, &state));
         }
         if packages.is_empty() {
             return Ok(base.clone());
@@ -480,7 +505,8 @@ impl Pool {
         let mut all = Ok(());
         for (&runtime, pool) in &self.bases {
             let settled = pool.status.until_settled().await;
-            all = all.and(settled.map_err(|reason| PoolError::NotReady { runtime, reason }));
+            let not_ready = |reason| PoolError::not_ready(runtime, reason, &pool.status.get());
+            all = all.and(settled.map_err(not_ready));
         }
         all
     }

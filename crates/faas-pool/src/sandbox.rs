@@ -9,6 +9,7 @@ use faas_protocol::ByteSize;
 use faas_protocol::Limits;
 use faas_protocol::SandboxEvent;
 use faas_protocol::Stage;
+use rustix::io::Errno;
 use rustix::process::Resource;
 use rustix::process::Signal;
 use tokio::sync::OwnedSemaphorePermit;
@@ -42,14 +43,25 @@ pub enum SandboxError {
     NotReady,
     #[error("it ended: {0}")]
     Ended(ExitStatus),
-    #[error("{}{}", stage.advice(), Errno(*errno))]
+    #[error("{}{}", stage.advice(), Reason(*errno))]
     Failed { stage: Stage, errno: i32 },
 }
 
-/// The system's words for an error number, if there is one.
-struct Errno(i32);
+impl SandboxError {
+    /// Whether the supervisor had no descriptor left for it, which another zygote would not change.
+    pub fn is_shortage(&self) -> bool {
+        let (Self::Process(error) | Self::Socket(error)) = self else {
+            return false;
+        };
+        let errno = Errno::from_io_error(error);
+        matches!(errno, Some(Errno::MFILE | Errno::NFILE))
+    }
+}
 
-impl std::fmt::Display for Errno {
+/// The system's words for an error number, if there is one.
+struct Reason(i32);
+
+impl std::fmt::Display for Reason {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             0 => Ok(()),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use faas_linux::ProcessStatus;
 use faas_protocol::ByteSize;
@@ -25,6 +26,19 @@ pub struct PoolStats {
     pub queued: usize,
 }
 
+/// What waits in front of the workers.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Requests that wait for their turn.
+    pub waiting: usize,
+    /// Those that may.
+    pub queue: usize,
+    /// Whether every worker has work.
+    pub is_busy: bool,
+    /// How long a request that came now would wait for its turn, by how long the last ones took.
+    pub expected_wait: Duration,
+}
+
 /// A zygote with packages, for `/health`.
 #[derive(Debug)]
 pub struct PackageZygote {
@@ -41,6 +55,15 @@ impl Pool {
             idle: self.all_pools().iter().map(|pool| pool.shelf.idle()).sum(),
             active: self.admission.executing(),
             queued: self.admission.waiting() + self.waiting_for_packages(),
+        }
+    }
+
+    pub fn load(&self) -> Load {
+        Load {
+            waiting: self.admission.waiting(),
+            queue: self.queue_size,
+            is_busy: self.admission.executing() == self.admission.workers(),
+            expected_wait: self.admission.expected_wait(),
         }
     }
 

@@ -15,7 +15,12 @@ pub enum ZygoteState {
     /// It serves.
     Up(Booted),
     /// It is up, but its sandboxes do not get ready; more are tried.
-    Stalled { reason: String, booted: Booted },
+    Stalled {
+        reason: String,
+        booted: Booted,
+        /// When it may bring sandboxes again.
+        expected: Instant,
+    },
     /// It went down, or did not boot; it is tried again.
     Down {
         reason: String,
@@ -23,6 +28,8 @@ pub enum ZygoteState {
         last: Option<Booted>,
         /// Whether it failed so often in a row that nobody should wait for it.
         is_hopeless: bool,
+        /// When it may be up again.
+        expected: Instant,
     },
     /// It was given up.
     Failed {
@@ -66,6 +73,15 @@ impl ZygoteState {
         match self {
             Self::Up(booted) | Self::Stalled { booted, .. } => Some(booted.pid),
             Self::Booting | Self::Down { .. } | Self::Failed { .. } => None,
+        }
+    }
+
+    /// When it may serve, if that is known and it does not.
+    pub fn expected(&self) -> Option<Instant> {
+        match self {
+            Self::Booting | Self::Up(_) => None,
+            Self::Stalled { expected, .. } | Self::Down { expected, .. } => Some(*expected),
+            Self::Failed { retry_at, .. } => *retry_at,
         }
     }
 
@@ -120,13 +136,17 @@ impl ZygoteStatus {
     }
 
     /// A zygote that is up brings no sandboxes for now.
-    pub fn set_stalled(&self, reason: String) {
+    pub fn set_stalled(&self, reason: String, expected: Instant) {
         self.state.send_if_modified(|state| {
             let booted = match state {
                 ZygoteState::Up(booted) | ZygoteState::Stalled { booted, .. } => booted.clone(),
                 _ => return false,
             };
-            *state = ZygoteState::Stalled { reason, booted };
+            *state = ZygoteState::Stalled {
+                reason,
+                booted,
+                expected,
+            };
             true
         });
     }
@@ -142,12 +162,14 @@ impl ZygoteStatus {
         });
     }
 
-    pub fn set_down(&self, reason: String, is_hopeless: bool) {
+    /// It does not serve; `expected`: when it may be up again.
+    pub fn set_down(&self, reason: String, is_hopeless: bool, expected: Instant) {
         self.state.send_modify(|state| {
             *state = ZygoteState::Down {
                 reason,
                 last: state.booted().cloned(),
                 is_hopeless,
+                expected,
             };
         });
     }
@@ -218,9 +240,9 @@ mod tests {
     async fn waiting_for_a_zygote_ends_when_it_failed_for_good_or_is_hopeless() {
         let status = ZygoteStatus::new("python".to_owned());
         assert_eq!(verdict(&status).await, None);
-        status.set_down("no memory".to_owned(), false);
+        status.set_down("no memory".to_owned(), false, Instant::now());
         assert_eq!(verdict(&status).await, None, "it is tried again");
-        status.set_down("no memory".to_owned(), true);
+        status.set_down("no memory".to_owned(), true, Instant::now());
         assert_eq!(verdict(&status).await, Some(Err("no memory".to_owned())));
         status.set_up(booted());
         assert_eq!(verdict(&status).await, Some(Ok(())));
@@ -234,18 +256,18 @@ mod tests {
     #[test]
     fn a_zygote_without_sandboxes_does_not_serve_until_it_has_some() {
         let status = ZygoteStatus::new("python".to_owned());
-        status.set_stalled("no memory".to_owned());
+        status.set_stalled("no memory".to_owned(), Instant::now());
         assert!(matches!(status.get(), ZygoteState::Booting));
         status.set_up(booted());
-        status.set_stalled("no memory".to_owned());
-        status.set_stalled("no process".to_owned());
+        status.set_stalled("no memory".to_owned(), Instant::now());
+        status.set_stalled("no process".to_owned(), Instant::now());
         let state = status.get();
         assert!(!state.is_up());
         assert_eq!(state.reason(), Some("no process"));
         assert_eq!(state.booted().map(|booted| booted.pid), Some(42));
         status.clear_stalled();
         assert!(status.get().is_up());
-        status.set_down("signal 9".to_owned(), false);
+        status.set_down("signal 9".to_owned(), false, Instant::now());
         status.clear_stalled();
         assert_eq!(status.get().reason(), Some("signal 9"), "it is still down");
     }
@@ -254,8 +276,8 @@ mod tests {
     fn a_zygote_that_went_down_is_remembered_as_it_was() {
         let status = ZygoteStatus::new("python".to_owned());
         status.set_up(booted());
-        status.set_down("signal 9".to_owned(), false);
-        status.set_down("it did not boot".to_owned(), true);
+        status.set_down("signal 9".to_owned(), false, Instant::now());
+        status.set_down("it did not boot".to_owned(), true, Instant::now());
         let state = status.get();
         assert_eq!(state.booted().map(|booted| booted.pid), Some(42));
         assert_eq!(state.reason(), Some("it did not boot"));

@@ -78,11 +78,21 @@ impl Pool {
         let pool = self.pool_for(request, wait)?;
         self.make_room_for(&pool);
         let fork = tracing::info_span!("fork");
-        let taken = pool.shelf.take().instrument(fork).await;
-        taken.map_or_else(
-            |reason| Err(self.no_sandbox(&pool, reason, request)),
-            |sandbox| Ok(Taken::from(sandbox, &pool)),
-        )
+        let patience = request.job.limits.wall;
+        let taken = tokio::time::timeout(patience, pool.shelf.take()).instrument(fork);
+        match taken.await {
+            Ok(Ok(sandbox)) => Ok(Taken::from(sandbox, &pool)),
+            Ok(Err(reason)) => Err(self.no_sandbox(&pool, reason, request)),
+            Err(_) => {
+                let state = pool.status.get();
+                let reason = match state.reason() {
+                    Some(reason) => reason.to_owned(),
+                    None => format!("it brought no sandbox within {patience:?}"),
+                };
+                let runtime = request.job.language.runtime();
+                Err(PoolError::not_ready(runtime, reason, &state).into())
+            }
+        }
     }
 
     async fn take_with_packages(
@@ -169,7 +179,10 @@ impl Pool {
 
     fn queue_full(&self) -> NotTaken {
         self.resources.metrics.found_queue_full();
-        NotTaken::Refused(PoolError::QueueFull(self.queue_size))
+        NotTaken::Refused(PoolError::QueueFull {
+            waiting: self.queue_size,
+            retry_after: self.admission.expected_wait(),
+        })
     }
 
     fn no_sandbox(
@@ -179,10 +192,10 @@ impl Pool {
         request: &ExecutionRequest,
     ) -> NotTaken {
         match (reason, pool.status.get()) {
-            (NoSandbox::Stalled(reason), _) => NotTaken::Refused(PoolError::NotReady {
-                runtime: request.job.language.runtime(),
-                reason,
-            }),
+            (NoSandbox::Stalled(reason), state) => {
+                let runtime = request.job.language.runtime();
+                NotTaken::Refused(PoolError::not_ready(runtime, reason, &state))
+            }
             (NoSandbox::Closed, ZygoteState::Failed { reason, .. }) => {
                 NotTaken::NotInstalled(reason)
             }

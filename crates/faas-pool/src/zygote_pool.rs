@@ -76,6 +76,7 @@ impl ZygotePool {
             instances: resources.instances.clone(),
             fork_requests: inbox,
             has_served: false,
+            boot_took: None,
             wheels: Vec::new(),
             stop: pool.stop.clone(),
         };
@@ -97,7 +98,7 @@ impl ZygotePool {
 
     /// Ends the zygote; the next request for it opens it again.
     pub fn retire(&self, reason: String) {
-        self.status.set_down(reason, true);
+        self.status.set_down(reason, true, Instant::now());
         self.end();
     }
 

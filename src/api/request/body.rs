@@ -57,6 +57,7 @@ async fn read_whole_body(request: Request, state: &AppState) -> Result<Body, Api
              try again shortly",
             settings.queue_bytes.get()
         ))
+        .retry_after(state.pool.load().expected_wait)
     };
     let mut share = state.requests.share();
     share.grow(announced).map_err(no_room)?;

@@ -91,7 +91,7 @@ pub fn parse_code(field: Option<&RawValue>, settings: &Settings) -> Result<Strin
 }
 
 fn check_length(error: &str, code: &str, settings: &Settings) -> Result<(), ApiError> {
-    let most = settings.max_code_bytes.get();
+    let most = settings.max_code_bytes().get();
     if code.len() as u64 <= most {
         return Ok(());
     }

@@ -6,7 +6,6 @@ use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 
-use faas_linux::socket_pair;
 use faas_protocol as protocol;
 use faas_protocol::MAX_CONTROL_BYTES;
 use faas_protocol::ZygoteCommand;
@@ -15,7 +14,6 @@ use faas_telemetry::Gauged;
 use rustix::net::SendAncillaryBuffer;
 use rustix::net::SendAncillaryMessage;
 use rustix::net::SendFlags;
-use rustix::net::SocketType;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::OwnedSemaphorePermit;
@@ -48,12 +46,14 @@ impl Control {
         Ok(Self(unsafe { AsyncFd::register(socket) }?))
     }
 
+    /// `sockets`: both ends of the sandbox's job socket.
     pub async fn ask_for_sandbox(
         &self,
+        sockets: (OwnedFd, OwnedFd),
         instance: OwnedSemaphorePermit,
         starting: Gauged,
     ) -> Result<Pending, Down> {
-        let (ours, theirs) = socket_pair(SocketType::STREAM).map_err(Down::Control)?;
+        let (ours, theirs) = sockets;
         self.send(&ZygoteCommand::Fork, &[theirs.as_fd()]).await?;
         Ok(Pending::Sandbox {
             socket: ours,

@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use faas_linux::socket_pair;
 use faas_protocol::ByteSize;
 use faas_protocol::ZygoteEvent;
 use faas_telemetry::Meter;
+use rustix::net::SocketType;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
@@ -77,6 +79,8 @@ pub struct Keeper {
     pub fork_requests: mpsc::Receiver<ForkRequest>,
     /// Whether it ever brought a sandbox.
     pub has_served: bool,
+    /// How long its last boot took.
+    pub boot_took: Option<Duration>,
     /// Wheels that its zygote unpacked, to be unpacked ahead for the next one.
     pub wheels: Vec<Wheel>,
     pub stop: CancellationToken,
@@ -133,6 +137,7 @@ impl Keeper {
         let mut failures = 0;
         let mut stalled = None;
         loop {
+            let began = Instant::now();
             let mut booted = false;
             let down = match self.serve_one(&mut booted, stalled).await {
                 Err(down) => down,
@@ -160,13 +165,18 @@ impl Keeper {
             }
             tracing::error!(zygote = self.status.name(), reason = %down, failures, "zygote down");
             let is_hopeless = failures >= PATIENCE;
-            self.status.set_down(down.to_string(), is_hopeless);
+            let pause = pause_after(failures);
+            // Until it has booted once, it takes as long as it did to fail.
+            let boots_within = self.boot_took.unwrap_or_else(|| began.elapsed());
+            let expected = Instant::now() + pause + boots_within;
+            self.status
+                .set_down(down.to_string(), is_hopeless, expected);
             if is_hopeless {
                 self.shelf.stall(down.to_string());
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
-                () = tokio::time::sleep(pause_after(failures)) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
@@ -181,7 +191,7 @@ impl Keeper {
         let zygote = self.status.name();
         if self.has_served {
             tracing::error!(zygote, reason = %down, "package zygote down");
-            self.status.set_down(down.to_string(), true);
+            self.status.set_down(down.to_string(), true, Instant::now());
         } else {
             tracing::warn!(zygote, reason = %down, "gave a package zygote up");
             let reason = format!(
@@ -220,6 +230,7 @@ impl Keeper {
         } = started;
         self.wheels = wheels;
         self.meter.booted(took);
+        self.boot_took = Some(took);
         let wanted = self.source.place(&mut process, &self.stop).await?;
         tracing::info!(
             zygote = self.status.name(),
@@ -238,7 +249,7 @@ impl Keeper {
         });
         drop(wanted);
         match stalled {
-            Some(reason) => self.status.set_stalled(reason),
+            Some(reason) => self.status.set_stalled(reason, Instant::now()),
             None => self.shelf.resume(),
         }
         let served = tokio::select! {
@@ -287,9 +298,17 @@ impl Keeper {
             tokio::select! {
                 // The semaphore is never closed.
                 Ok(instance) = self.instances.clone().acquire_owned(), if wanted => {
-                    let starting = self.meter.starting();
-                    let asked = control.ask_for_sandbox(instance, starting).await?;
-                    pending.push_back((Instant::now(), asked));
+                    match socket_pair(SocketType::STREAM) {
+                        Ok(sockets) => {
+                            let starting = self.meter.starting();
+                            let asked = control.ask_for_sandbox(sockets, instance, starting).await?;
+                            pending.push_back((Instant::now(), asked));
+                        }
+                        // That descriptors run out is no fault of the zygote.
+                        Err(error) => {
+                            self.failed(&mut failures, &format!("it gets no socket: {error}"));
+                        }
+                    }
                 }
                 Some(request) = self.fork_requests.recv() => {
                     let asked = control.ask_for_zygote(request).await?;
@@ -356,7 +375,8 @@ impl Keeper {
                     }
                     Ok(Err(error)) => {
                         let reason = format!("a sandbox did not get ready: {error}");
-                        if self.failed(&mut failures, &reason) >= LAST_SANDBOX {
+                        let in_a_row = self.failed(&mut failures, &reason);
+                        if in_a_row >= LAST_SANDBOX && !error.is_shortage() {
                             return Err(Down::Sandboxes(error));
                         }
                     }
@@ -385,7 +405,8 @@ impl Keeper {
         let Some(in_a_row) = failures.add(now) else {
             return failures.in_a_row();
         };
-        let next_try_ms = failures.pause(now).unwrap_or_default().as_millis();
+        let pause = failures.pause(now).unwrap_or_default();
+        let next_try_ms = pause.as_millis();
         tracing::warn!(
             zygote = self.status.name(),
             reason,
@@ -395,7 +416,7 @@ impl Keeper {
         );
         if in_a_row >= PATIENCE {
             self.shelf.stall(reason.to_owned());
-            self.status.set_stalled(reason.to_owned());
+            self.status.set_stalled(reason.to_owned(), now + pause);
         }
         in_a_row
     }
@@ -452,6 +473,7 @@ pub async fn serve_liar(
         instances: Arc::new(Semaphore::new(sandboxes)),
         fork_requests,
         has_served: false,
+        boot_took: None,
         wheels: Vec::new(),
         stop: CancellationToken::new(),
     };

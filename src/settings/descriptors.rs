@@ -1,0 +1,38 @@
+//! Open files: what the settings take, and how many connections that leaves.
+
+use super::Settings;
+use super::SettingsError;
+
+/// The log, the history, packages that are fetched, what tokio takes, and probes that are answered beside a
+/// full service.
+const OF_THE_SERVICE: u64 = 256;
+/// Of a sandbox: its process and its socket.
+const OF_A_SANDBOX: u64 = 2;
+/// Of a zygote: its process, its sockets, its log.
+const OF_A_ZYGOTE: u64 = 8;
+/// With fewer connections a service is of no use.
+const FEWEST_CONNECTIONS: u64 = 16;
+
+impl Settings {
+    /// Open files that everything but connections may take.
+    pub fn descriptors_without_connections(&self) -> u64 {
+        let zygotes = u64::from(self.package_zygotes) + self.runtimes().count() as u64;
+        OF_THE_SERVICE + OF_A_SANDBOX * u64::from(self.max_instances) + OF_A_ZYGOTE * zygotes
+    }
+
+    /// Connections at once: FAAS_MAX_CONNECTIONS, or what a limit of open files leaves.
+    ///
+    /// # Errors
+    /// [`SettingsError::Descriptors`] if that is next to none.
+    pub fn connections(&self, limit: Option<u64>) -> Result<u32, SettingsError> {
+        let taken = self.descriptors_without_connections();
+        let left = limit.map_or(u64::MAX, |limit| limit.saturating_sub(taken));
+        if left < FEWEST_CONNECTIONS.min(self.max_connections.into()) {
+            return Err(SettingsError::Descriptors {
+                limit: limit.unwrap_or_default(),
+                needed: taken + FEWEST_CONNECTIONS,
+            });
+        }
+        Ok(u32::try_from(left).map_or(self.max_connections, |left| left.min(self.max_connections)))
+    }
+}
