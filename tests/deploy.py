@@ -31,23 +31,40 @@ HISTOGRAMS = {
 }
 METRICS = {
     "faas_executions_total": {"language", "status"},
+    "faas_execution_cpu_seconds_total": {"language"},
+    "faas_sandboxes_killed_total": {"signal"},
     "faas_pool_sandboxes": {"runtime", "state"},
     "faas_queue_length": set(),
+    "faas_worker_count": set(),
+    "faas_queue_size": set(),
+    "faas_max_instances": set(),
+    "faas_zygote_up": {"runtime"},
     "faas_zygote_restarts_total": {"runtime"},
+    "faas_zygote_boot_failures_total": {"runtime"},
+    "faas_package_install_failures_total": set(),
     "faas_limits_hit_total": {"limit"},
     "faas_package_cache_hits_total": set(),
     "faas_package_cache_misses_total": set(),
     "faas_package_downloaded_bytes_total": set(),
     "faas_http_requests_total": {"route", "method", "code"},
+    "faas_kept_bytes": {"holder"},
+    "faas_kept_bytes_max": {"holder"},
     "faas_history_write_failures_total": set(),
     "faas_audit_write_failures_total": set(),
     "faas_hidden_processes_killed_total": set(),
+    "faas_build_info": {"version"},
+    "process_start_time_seconds": set(),
+    "process_resident_memory_bytes": set(),
+    "process_open_fds": set(),
+    "process_max_fds": set(),
 }
 for histogram, labels in HISTOGRAMS.items():
     METRICS[f"{histogram}_bucket"] = labels | {"le"}
     METRICS[f"{histogram}_sum"] = METRICS[f"{histogram}_count"] = labels
-# What Prometheus adds when it scrapes.
-TARGET_LABELS = {"instance", "job", "namespace", "pod"}
+# What Prometheus adds when it scrapes: of itself, and as its usual settings for Kubernetes have it.
+TARGET_LABELS = {"instance", "job", "namespace", "pod", "app_kubernetes_io_name"}
+# What Prometheus makes itself, beside the recording rules.
+OF_PROMETHEUS = {"up": set(), "ALERTS": {"alertname", "alertstate"}}
 
 
 def read_yaml(path):
@@ -325,13 +342,16 @@ class Kubernetes(unittest.TestCase):
 class Monitoring(unittest.TestCase):
     def setUp(self):
         groups = read_yaml(DOCKER / "prometheus/alerts.yaml")["groups"]
-        self.alerts = [rule for group in groups for rule in group["rules"]]
+        rules = [rule for group in groups for rule in group["rules"]]
+        self.alerts = [rule for rule in rules if "alert" in rule]
+        self.recorded = {rule["record"]: rule["expr"] for rule in rules if "record" in rule}
         self.dashboard = json.loads((DOCKER / "grafana/dashboard.json").read_text())
         self.panels = [panel for panel in self.dashboard["panels"] if panel["type"] != "row"]
 
     def expressions(self):
         for alert in self.alerts:
             yield alert["alert"], alert["expr"]
+        yield from self.recorded.items()
         for panel in self.panels:
             for target in panel["targets"]:
                 yield panel["title"], target["expr"]
@@ -339,10 +359,11 @@ class Monitoring(unittest.TestCase):
     def test_only_known_metrics_and_labels_are_used(self):
         for place, expression in self.expressions():
             with self.subTest(place):
-                names = re.findall(r"\bfaas_\w+", expression)
-                self.assertTrue(names or re.search(r"\bup\{", expression))
-                self.assertLessEqual(set(names), METRICS.keys())
-                allowed = set(TARGET_LABELS).union(*(METRICS[name] for name in names))
+                known = METRICS | OF_PROMETHEUS | {name: set() for name in self.recorded}
+                names = re.findall(r"\b(?:faas[_:]|process_)[\w:]+|\b(?:up|ALERTS)\b", expression)
+                self.assertTrue(names)
+                self.assertLessEqual(set(names), known.keys())
+                allowed = set(TARGET_LABELS).union(*(known[name] for name in names))
                 used = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
                 for group in re.findall(r"\bby \(([^)]*)\)", expression):
                     used |= {label.strip() for label in group.split(",")}
@@ -365,11 +386,37 @@ class Monitoring(unittest.TestCase):
         ids = [panel["id"] for panel in self.dashboard["panels"]]
         self.assertEqual(len(ids), len(set(ids)))
 
-    def test_alerts_say_what_is_wrong(self):
+    def test_alerts_say_what_is_wrong_and_where_it_says_what_to_do(self):
+        page = (ROOT / "docs/alerts.md").read_text()
+        headings = re.findall(r"^### (Faas\w+)$", page, re.MULTILINE)
+        self.assertEqual(headings, [alert["alert"] for alert in self.alerts])
         for alert in self.alerts:
-            with self.subTest(alert["alert"]):
+            name, annotations = alert["alert"], alert["annotations"]
+            with self.subTest(name):
                 self.assertIn(alert["labels"]["severity"], ("warning", "critical"))
-                self.assertLessEqual({"summary", "description"}, alert["annotations"].keys())
+                self.assertLessEqual({"summary", "description"}, annotations.keys())
+                self.assertEqual(annotations["runbook"], f"docs/alerts.md#{name.lower()}")
+                entry = page.split(f"### {name}\n")[1].split("\n#")[0]
+                for part in ("What it means: ", "Look at: ", "Do: "):
+                    self.assertEqual(entry.count(part), 1, part)
+
+    def test_every_alert_fires_in_a_test(self):
+        tests = read_yaml(DOCKER / "prometheus/alerts_test.yaml")["tests"]
+        samples = [
+            sample["labels"]
+            for test in tests
+            for query in test["promql_expr_test"]
+            for sample in query["exp_samples"]
+        ]
+        fired = set(re.findall(r"Faas\w+", " ".join(samples)))
+        self.assertEqual(fired, {alert["alert"] for alert in self.alerts})
+
+    def test_ratios_count_no_probes_and_no_scrapes(self):
+        for place, expression in self.expressions():
+            for selector in re.findall(r"faas_http_requests_total\{([^}]*)\}", expression):
+                if "/ sum" in expression:
+                    with self.subTest(place):
+                        self.assertIn('route=~"/run_code|/check_code|other"', selector)
 
     def test_promtool(self):
         run_tool(self, "promtool", "check", "rules", DOCKER / "prometheus/alerts.yaml")

@@ -5,6 +5,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
 use serde_json::json;
 
@@ -161,8 +163,6 @@ fn metrics_that_dashboards_and_alerts_name_exist_from_the_start() {
     let deploy = include_str!("deploy.py");
     let (_, rest) = deploy.split_once("HISTOGRAMS = {").unwrap();
     let (tables, _) = rest.split_once("# What Prometheus adds").unwrap();
-    // Requests are counted once there was one.
-    assert_eq!(fresh.get("/health").status, 200);
     let metrics = Metrics::of(&fresh, "*/*");
     let mut checked = 0;
     for line in tables.lines() {
@@ -170,7 +170,8 @@ fn metrics_that_dashboards_and_alerts_name_exist_from_the_start() {
         let (Some(name), labels) = (quoted.next(), quoted.collect::<BTreeSet<_>>()) else {
             continue;
         };
-        if !name.starts_with("faas_") || name.contains('{') {
+        let is_name = name.starts_with("faas_") || name.starts_with("process_");
+        if !is_name || name.contains('{') {
             continue;
         }
         checked += 1;
@@ -189,7 +190,7 @@ fn metrics_that_dashboards_and_alerts_name_exist_from_the_start() {
             );
         }
     }
-    assert_eq!(checked, 17);
+    assert_eq!(checked, 32);
     for language in ["javascript", "typescript"] {
         for status in ["success", "killed", "cancelled"] {
             let labels = [("language", language), ("status", status)];
@@ -198,6 +199,25 @@ fn metrics_that_dashboards_and_alerts_name_exist_from_the_start() {
     }
     assert_eq!(
         metrics.value("faas_limits_hit_total", &[("limit", "memory")]),
+        0.0
+    );
+    for (route, method, code) in [
+        ("/run_code", "POST", "200"),
+        ("/run_code", "POST", "401"),
+        ("/run_code", "POST", "429"),
+        ("/run_code", "POST", "499"),
+        ("/run_code", "POST", "500"),
+        ("/check_code", "POST", "503"),
+        ("/executions/{task_id}", "GET", "401"),
+        ("other", "other", "503"),
+    ] {
+        let labels = [("route", route), ("method", method), ("code", code)];
+        assert_eq!(metrics.value("faas_http_requests_total", &labels), 0.0);
+    }
+    let runtime = [("runtime", "javascript")];
+    assert_eq!(metrics.value("faas_zygote_up", &runtime), 1.0);
+    assert_eq!(
+        metrics.value("faas_zygote_boot_failures_total", &runtime),
         0.0
     );
     // A language that is not served has no series that an alert could find to be zero.
@@ -353,6 +373,20 @@ fn a_full_queue_and_a_dead_zygote_are_counted() {
 }
 
 #[test]
+fn a_runtime_that_cannot_boot_is_not_up_and_its_failures_are_counted() {
+    let server = Server::start_unready(&[
+        ("FAAS_LANGUAGE", "javascript"),
+        ("FAAS_V8_FLAGS", "--no-such-flag"),
+    ])
+    .until_listening();
+    let metrics = Metrics::of(&server, "*/*");
+    let runtime = [("runtime", "javascript")];
+    assert_eq!(metrics.value("faas_zygote_up", &runtime), 0.0);
+    assert!(metrics.value("faas_zygote_boot_failures_total", &runtime) >= 3.0);
+    assert_eq!(metrics.value("faas_zygote_restarts_total", &runtime), 0.0);
+}
+
+#[test]
 fn the_format_of_metrics_is_negotiated() {
     let ask = |accept| server().send("GET", "/metrics", &[("accept", accept)], "");
     let plain = ask("*/*");
@@ -391,4 +425,84 @@ fn sandboxes_with_packages_are_counted_as_a_runtime_of_their_own() {
     assert_eq!(metrics.value("faas_pool_sandboxes", &idle), 0.0);
     let labels = [("language", "python"), ("status", "error")];
     assert_eq!(metrics.value("faas_executions_total", &labels), 1.0);
+    assert_eq!(
+        metrics.value("faas_package_install_failures_total", &[]),
+        1.0
+    );
+}
+
+#[test]
+fn the_process_and_its_capacity_are_told() {
+    let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let server = Server::start_javascript(&[
+        ("FAAS_WORKER_COUNT", "3"),
+        ("FAAS_QUEUE_SIZE", "7"),
+        ("FAAS_MAX_INSTANCES", "20"),
+        ("FAAS_QUEUE_BYTES", "30000000"),
+    ]);
+    let metrics = Metrics::of(&server, "*/*");
+    let of_process = |name| metrics.value(&format!("process_{name}"), &[]);
+    let started = of_process("start_time_seconds");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    assert!(
+        started >= before.as_secs_f64() && started <= now.as_secs_f64(),
+        "{started}"
+    );
+    assert!(of_process("resident_memory_bytes") > 1e6);
+    assert!(of_process("open_fds") > 10.0);
+    assert!(of_process("open_fds") < of_process("max_fds"));
+    assert_eq!(metrics.value("faas_worker_count", &[]), 3.0);
+    assert_eq!(metrics.value("faas_queue_size", &[]), 7.0);
+    assert_eq!(metrics.value("faas_max_instances", &[]), 20.0);
+    let requests = [("holder", "requests")];
+    assert_eq!(metrics.value("faas_kept_bytes_max", &requests), 30e6);
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    assert_eq!(metrics.value("faas_build_info", &version), 1.0);
+    let later = Metrics::of(&server, "application/openmetrics-text");
+    assert_eq!(later.value("process_start_time_seconds", &[]), started);
+}
+
+#[test]
+fn bytes_of_requests_count_as_kept_while_they_are_executed() {
+    let server = Server::start_javascript(&[]);
+    let kept = || {
+        let metrics = Metrics::of(&server, "*/*");
+        metrics.value("faas_kept_bytes", &[("holder", "requests")])
+    };
+    let code = format!("for (;;); //{}", "x".repeat(50_000));
+    let stream = server.begin("", &json!({ "code": code, "timeout": 20_000 }));
+    common::eventually("it is not kept", || kept() >= 50_000.0);
+    drop(stream);
+    common::eventually("it is kept still", || kept() == 0.0);
+}
+
+#[test]
+fn a_sandbox_that_somebody_kills_is_counted_by_its_signal() {
+    let server = Server::start_javascript(&[("FAAS_POOL_SIZE", "1"), ("FAAS_MAX_INSTANCES", "1")]);
+    let killed = |signal| {
+        let metrics = Metrics::of(&server, "*/*");
+        metrics.value("faas_sandboxes_killed_total", &[("signal", signal)])
+    };
+    let endless = |timeout: u32| server.run(json!({ "code": "for (;;);", "timeout": timeout }));
+    assert_eq!(endless(200).outcome(), "timeout");
+    assert_eq!(killed("SIGKILL"), 0.0, "that was the server");
+    let zygote = server.zygote();
+    std::thread::scope(|scope| {
+        let answer = scope.spawn(|| endless(20_000));
+        common::eventually("it does not run", || {
+            let active = [("runtime", "javascript"), ("state", "active")];
+            Metrics::of(&server, "*/*").value("faas_pool_sandboxes", &active) > 0.0
+        });
+        for pid in server.children() {
+            if pid != zygote {
+                // SAFETY: kill takes two numbers; the process is a child of our own child.
+                unsafe { libc::kill(pid, libc::SIGKILL) };
+            }
+        }
+        assert_eq!(answer.join().unwrap().outcome(), "killed");
+    });
+    assert_eq!(killed("SIGKILL"), 1.0);
+    let cpu = [("language", "javascript")];
+    let metrics = Metrics::of(&server, "*/*");
+    assert!(metrics.value("faas_execution_cpu_seconds_total", &cpu) > 0.0);
 }

@@ -32,6 +32,15 @@ impl Budget {
         })
     }
 
+    /// Bytes that are held now.
+    pub fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// A share of nothing yet.
     pub fn share(self: &Arc<Self>) -> Share {
         Share {

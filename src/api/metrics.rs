@@ -10,6 +10,7 @@ use axum::http::HeaderMap;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use faas_telemetry::Holder;
 use faas_telemetry::Metrics;
 use faas_telemetry::SandboxKind;
 use faas_telemetry::SandboxState;
@@ -64,7 +65,8 @@ pub async fn metrics(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let form = Form::accepted(&headers);
-    state.pool.set_idle_gauges();
+    state.pool.set_gauges();
+    set_kept_gauges(&state);
     let registry = &state.registry;
     let mut text = String::new();
     let (encoded, content_type) = match form {
@@ -80,6 +82,20 @@ pub async fn metrics(
     };
     encoded.map_err(|_| ApiError::unavailable("The metrics cannot be written as text"))?;
     Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
+}
+
+/// Has the gauges of bytes say what is kept now.
+fn set_kept_gauges(state: &AppState) {
+    let metrics = &state.metrics;
+    for (holder, budget) in [
+        (Holder::Requests, &state.requests),
+        (Holder::Answers, &state.answers),
+    ] {
+        metrics.keeps(holder, budget.held(), budget.limit());
+    }
+    let cached = state.pool.packages().stats().cached_bytes;
+    let most = state.settings.package_cache.get();
+    metrics.keeps(Holder::PackageCache, cached, most);
 }
 
 /// The numbers as JSON.

@@ -83,6 +83,7 @@ impl AppState {
         history: Option<History>,
         warnings: Vec<&'static str>,
     ) -> Self {
+        observe::expect_answers(&metrics);
         Self {
             registry: pool.registry(&metrics),
             requests: Budget::new(settings.queue_bytes),

@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
+use faas_telemetry::Metrics;
 use faas_telemetry::continue_trace;
 use futures_util::StreamExt;
 use tracing::Instrument;
@@ -19,11 +20,29 @@ use tracing::Span;
 use super::AppState;
 use super::caller::Caller;
 use super::caller::REQUEST_ID;
+use super::openapi;
 
 /// Stands for the answer to a caller that hung up before there was one, as nginx has it.
 const HUNG_UP: u16 = 499;
 /// Routes that are asked every few seconds, by nobody who would look for it in the log.
 const QUIET_ROUTES: [&str; 3] = ["/health", "/metrics", "/ready"];
+
+/// Has the series of every answer exist that the API describes, and of those that no route gives, before
+/// there is one: Prometheus takes a series that begins with a number for one that had it before.
+pub fn expect_answers(metrics: &Metrics) {
+    for (route, method, code) in openapi::answers() {
+        metrics.expect_answer(&route, method, code);
+        if method == "POST" {
+            metrics.expect_answer(&route, method, HUNG_UP);
+        }
+    }
+    // Connections that there is no room for.
+    metrics.expect_answer("other", "other", 503);
+    // Those who try addresses, with a wrong token or none.
+    for code in [401, 404] {
+        metrics.expect_answer("other", "GET", code);
+    }
+}
 
 /// Wraps the handling of every request.
 pub async fn observe(

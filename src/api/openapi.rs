@@ -95,6 +95,20 @@ fn document() -> OpenApi {
         .build()
 }
 
+/// Route, method and code of each answer that is described.
+pub fn answers() -> Vec<(String, &'static str, u16)> {
+    let mut answers = Vec::new();
+    for (route, item) in paths().paths {
+        for (method, operation) in [("GET", item.get), ("POST", item.post)] {
+            let responses = operation.map(|operation| operation.responses.responses);
+            let codes = responses.unwrap_or_default().into_keys();
+            let codes = codes.filter_map(|code| code.parse().ok());
+            answers.extend(codes.map(|code| (route.clone(), method, code)));
+        }
+    }
+    answers
+}
+
 fn paths() -> Paths {
     let get = |operation: OperationBuilder| PathItem::new(HttpMethod::Get, operation);
     let post = |operation: OperationBuilder| PathItem::new(HttpMethod::Post, operation);

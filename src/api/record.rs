@@ -13,6 +13,7 @@ use faas_pool::Report;
 use faas_protocol::Language;
 use faas_telemetry::Bodies;
 use faas_telemetry::End;
+use faas_telemetry::Ended;
 use faas_telemetry::Execution;
 use faas_telemetry::Fate;
 use faas_telemetry::Refusal;
@@ -57,9 +58,14 @@ impl Record {
         self.ended = true;
         match result {
             Ok((report, _)) => {
-                let wall = report.usage.wall;
-                let metrics = &self.state.metrics;
-                metrics.executed(self.language, report.status, wall, report.truncated);
+                let ended = Ended {
+                    status: report.status,
+                    wall: report.usage.wall,
+                    cpu: report.usage.cpu,
+                    truncated: report.truncated,
+                    signal: report.signal,
+                };
+                self.state.metrics.executed(self.language, ended);
                 if let Some(mut kept) = self.kept.take() {
                     kept.fate = Fate::Ended(report.status);
                     kept.end = Some(end(report));

@@ -1,6 +1,7 @@
 //! Kernel interfaces, and the check of a directory, that more than one crate uses.
 
 mod clock;
+mod descriptors;
 mod proc_status;
 mod socket_pair;
 mod stack_limit;
@@ -8,6 +9,8 @@ mod workspace;
 
 pub use clock::cpu_time;
 pub use clock::monotonic_us;
+pub use descriptors::most_descriptors;
+pub use descriptors::open_descriptors;
 pub use proc_status::ProcessStatus;
 pub use socket_pair::socket_pair;
 pub use stack_limit::MOST_STACK;

@@ -7,6 +7,8 @@ pub struct ProcessStatus {
     pub address_bytes: u64,
     /// Private writable memory, used or not (`VmData`): what RLIMIT_DATA counts.
     pub data_bytes: u64,
+    /// Resident memory (`VmRSS`), with pages that other processes share.
+    pub resident_bytes: u64,
     /// Highest resident memory so far (`VmHWM`), with pages that other processes share.
     pub peak_resident_bytes: u64,
     /// Resident memory that is not of files (`RssAnon`).
@@ -55,6 +57,7 @@ impl ProcessStatus {
             let field = match name {
                 "VmSize" => &mut status.address_bytes,
                 "VmData" => &mut status.data_bytes,
+                "VmRSS" => &mut status.resident_bytes,
                 "VmHWM" => &mut status.peak_resident_bytes,
                 "RssAnon" => &mut status.anonymous_bytes,
                 "VmSwap" => &mut status.swapped_bytes,
@@ -79,11 +82,12 @@ mod tests {
 
     #[test]
     fn sizes_of_a_status_file_are_read_in_bytes() {
-        let status = "Name:\tx\nVmSize:\t      12 kB\nVmHWM:\t 3 kB\nRssAnon:\t2 kB\nThreads:\t5\n\
+        let status = "Name:\tx\nVmSize:\t      12 kB\nVmHWM:\t 3 kB\nVmRSS:\t 1 kB\nRssAnon:\t2 kB\nThreads:\t5\n\
                       VmData:\t 7 kB\nVmPTE:\t 4 kB\nVmSwap:\t 8 kB\n";
         let expected = ProcessStatus {
             address_bytes: 12 << 10,
             data_bytes: 7 << 10,
+            resident_bytes: 1 << 10,
             peak_resident_bytes: 3 << 10,
             anonymous_bytes: 2 << 10,
             swapped_bytes: 8 << 10,

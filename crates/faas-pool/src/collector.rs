@@ -23,13 +23,16 @@ impl Pool {
         registry
     }
 
-    /// Sets the gauges of idle sandboxes. The shelves know how many wait; the gauges learn it when
-    /// somebody is about to read them.
-    pub fn set_idle_gauges(&self) {
+    /// Sets the gauges of idle sandboxes and of zygotes that serve. The pool knows both; the gauges learn
+    /// it when somebody is about to read them.
+    pub fn set_gauges(&self) {
         let metrics = &self.resources.metrics;
         for kind in metrics.open_kinds() {
             let idle = i64::try_from(self.idle(kind)).unwrap_or(i64::MAX);
             metrics.sandboxes(kind, SandboxState::Idle).set(idle);
+        }
+        for (runtime, zygote) in self.zygotes() {
+            metrics.set_up(runtime, zygote.is_up());
         }
     }
 }
@@ -50,6 +53,26 @@ impl Collector for PoolCollector {
             "Requests that wait for their turn.",
             &ConstGauge::new(queued),
         )?;
+        for (name, help, most) in [
+            (
+                "faas_worker_count",
+                "Programs that may be executed at once.",
+                self.0.admission.workers(),
+            ),
+            (
+                "faas_queue_size",
+                "Requests that may wait for their turn.",
+                self.0.queue_size,
+            ),
+            (
+                "faas_max_instances",
+                "Sandboxes that may be alive at once.",
+                self.0.max_instances,
+            ),
+        ] {
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            encode(name, help, &ConstGauge::new(most))?;
+        }
         let packages = self.0.packages().stats();
         encode(
             "faas_package_cache_hits",

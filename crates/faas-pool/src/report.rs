@@ -39,6 +39,8 @@ pub struct Report {
     pub truncated: bool,
     pub usage: Usage,
     pub timings: Timings,
+    /// The signal that killed the sandbox, if the supervisor did not send it.
+    pub signal: Option<i32>,
 }
 
 /// Where the time of an execution went.
@@ -147,6 +149,7 @@ impl Report {
                 ..Usage::default()
             },
             timings: Timings::default(),
+            signal: None,
         }
     }
 }
@@ -185,9 +188,21 @@ impl Ending {
         }
     }
 
+    /// The signal that killed the sandbox, if it was not the supervisor's.
+    fn signal(&self, status: Status) -> Option<i32> {
+        match (status, self.exit) {
+            (Status::Violation, Some(ExitStatus::Signal(signal))) => Some(signal),
+            (Status::Killed, Some(ExitStatus::Signal(signal))) if self.stop.is_none() => {
+                Some(signal)
+            }
+            _ => None,
+        }
+    }
+
     /// Puts it all into words.
     pub fn into_report(self, sandbox: &str, output: Output, job: &Job) -> Report {
         let status = self.status(job);
+        let signal = self.signal(status);
         let mut stdout = into_text(output.stdout);
         let mut stderr = into_text(output.stderr);
         if let Some(line) = self.last_line(status, job) {
@@ -228,6 +243,7 @@ impl Ending {
             truncated: output.truncated,
             usage: self.usage,
             timings: self.timings,
+            signal,
         }
     }
 

@@ -53,6 +53,11 @@ impl Meter {
         self.metrics.booted(self.kind, duration);
     }
 
+    /// Records that a zygote did not come up.
+    pub fn boot_failed(&self) {
+        self.metrics.boot_failed(self.kind);
+    }
+
     /// Records that a zygote that had served went down.
     pub fn restarted(&self) {
         self.metrics.restarted(self.kind);

@@ -2,6 +2,7 @@
 //! routes of this program. What a caller sends never becomes a label.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use faas_protocol::Language;
@@ -16,6 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::execution::Fate;
+use super::process::ProcessCollector;
 
 /// Upper bounds in seconds for things that take from under a millisecond to minutes.
 const BUCKETS: [f64; 19] = [
@@ -75,6 +77,80 @@ impl SandboxState {
     }
 }
 
+/// What keeps bytes that have a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Requests that are read, wait or are executed.
+    Requests,
+    /// Answers that their callers have not read.
+    Answers,
+    /// Package files on disk.
+    PackageCache,
+}
+
+impl Holder {
+    const ALL: [Self; 3] = [Self::Requests, Self::Answers, Self::PackageCache];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Answers => "answers",
+            Self::PackageCache => "package_cache",
+        }
+    }
+}
+
+/// How an execution ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    pub status: Status,
+    pub wall: Duration,
+    pub cpu: Duration,
+    /// Whether output was cut off.
+    pub truncated: bool,
+    /// The signal that killed its sandbox, if the server did not send it.
+    pub signal: Option<i32>,
+}
+
+/// Signals that end sandboxes, with their numbers on x86_64 (signal(7)).
+const SIGNALS: [(i32, &str); 8] = [
+    (4, "SIGILL"),
+    (5, "SIGTRAP"),
+    (6, "SIGABRT"),
+    (7, "SIGBUS"),
+    (8, "SIGFPE"),
+    (9, "SIGKILL"),
+    (11, "SIGSEGV"),
+    (31, "SIGSYS"),
+];
+/// The label of all other signals.
+const OTHER_SIGNAL: &str = "other";
+
+fn signal_names() -> impl Iterator<Item = &'static str> {
+    let known = SIGNALS.iter().map(|(_, name)| *name);
+    known.chain([OTHER_SIGNAL])
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    let known = SIGNALS.iter().find(|(number, _)| *number == signal);
+    known.map_or(OTHER_SIGNAL, |(_, name)| name)
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SignalLabels {
+    signal: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HolderLabels {
+    holder: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ExecutionLabels {
     language: &'static str,
@@ -130,19 +206,29 @@ fn limit_hit(status: Status, truncated: bool) -> Option<Limit> {
 
 type Histograms<L> = Family<L, Histogram>;
 
+/// Seconds that add up.
+type Seconds = Counter<f64, AtomicU64>;
+
 /// The counters, gauges and histograms of the service.
 #[derive(Debug)]
 pub struct Metrics {
     executions: Family<ExecutionLabels, Counter>,
     execution_duration: Histograms<LanguageLabels>,
+    execution_cpu: Family<LanguageLabels, Seconds>,
+    killed: Family<SignalLabels, Counter>,
     queue_wait: Histogram,
     fork: Histograms<RuntimeLabels>,
     boot: Histograms<RuntimeLabels>,
     sandboxes: Family<SandboxLabels, Gauge>,
+    up: Family<RuntimeLabels, Gauge>,
     restarts: Family<RuntimeLabels, Counter>,
+    boot_failures: Family<RuntimeLabels, Counter>,
+    install_failures: Counter,
     limits: Family<LimitLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     request_duration: Histograms<RouteLabels>,
+    kept: Family<HolderLabels, Gauge>,
+    most_kept: Family<HolderLabels, Gauge>,
     pub hidden_processes: Counter,
     pub history_write_failures: Counter,
     pub audit_write_failures: Counter,
@@ -166,14 +252,21 @@ impl Metrics {
         let metrics = Self {
             executions: Family::default(),
             execution_duration: Family::new_with_constructor(histogram),
+            execution_cpu: Family::default(),
+            killed: Family::default(),
             queue_wait: histogram(),
             fork: Family::new_with_constructor(histogram),
             boot: Family::new_with_constructor(boot_histogram),
             sandboxes: Family::default(),
+            up: Family::default(),
             restarts: Family::default(),
+            boot_failures: Family::default(),
+            install_failures: Counter::default(),
             limits: Family::default(),
             requests: Family::default(),
             request_duration: Family::new_with_constructor(histogram),
+            kept: Family::default(),
+            most_kept: Family::default(),
             hidden_processes: Counter::default(),
             history_write_failures: Counter::default(),
             audit_write_failures: Counter::default(),
@@ -187,12 +280,23 @@ impl Metrics {
             }
             let labels = LanguageLabels { language };
             drop(metrics.execution_duration.get_or_create(&labels));
+            drop(metrics.execution_cpu.get_or_create(&labels));
         }
         for limit in limit_names() {
             drop(metrics.limits.get_or_create(&LimitLabels { limit }));
         }
+        for signal in signal_names() {
+            drop(metrics.killed.get_or_create(&SignalLabels { signal }));
+        }
+        for holder in Holder::ALL {
+            metrics.keeps(holder, 0, 0);
+        }
         for runtime in runtimes {
             metrics.open(SandboxKind::Runtime(runtime));
+            metrics.set_up(runtime, false);
+            let runtime = runtime.name();
+            let labels = RuntimeLabels { runtime };
+            drop(metrics.boot_failures.get_or_create(&labels));
         }
         metrics
     }
@@ -232,6 +336,16 @@ impl Metrics {
             self.execution_duration.clone(),
         );
         registry.register(
+            "faas_execution_cpu_seconds",
+            "CPU time of programs in their sandboxes",
+            self.execution_cpu.clone(),
+        );
+        registry.register(
+            "faas_sandboxes_killed",
+            "Programs whose sandbox was ended by a signal that the server did not send",
+            self.killed.clone(),
+        );
+        registry.register(
             "faas_queue_wait_seconds",
             "Time that requests waited for a sandbox",
             self.queue_wait.clone(),
@@ -250,6 +364,21 @@ impl Metrics {
             "faas_pool_sandboxes",
             "Sandboxes alive, by state",
             self.sandboxes.clone(),
+        );
+        registry.register(
+            "faas_zygote_up",
+            "Whether the zygote of a runtime serves: 1 or 0",
+            self.up.clone(),
+        );
+        registry.register(
+            "faas_zygote_boot_failures",
+            "Zygotes that did not come up",
+            self.boot_failures.clone(),
+        );
+        registry.register(
+            "faas_package_install_failures",
+            "Package sets that could not be installed",
+            self.install_failures.clone(),
         );
         registry.register(
             "faas_zygote_restarts",
@@ -272,6 +401,16 @@ impl Metrics {
             self.request_duration.clone(),
         );
         registry.register(
+            "faas_kept_bytes",
+            "Bytes of requests, of answers, and of package files on disk",
+            self.kept.clone(),
+        );
+        registry.register(
+            "faas_kept_bytes_max",
+            "What these bytes may be at most",
+            self.most_kept.clone(),
+        );
+        registry.register(
             "faas_hidden_processes_killed",
             "Processes that a zygote forked unasked, found and killed",
             self.hidden_processes.clone(),
@@ -286,19 +425,28 @@ impl Metrics {
             "Lines missing from the audit log",
             self.audit_write_failures.clone(),
         );
+        let build = Family::<BuildLabels, Gauge>::default();
+        let version = env!("CARGO_PKG_VERSION");
+        build.get_or_create(&BuildLabels { version }).set(1);
+        registry.register("faas_build_info", "1, with the version", build);
+        registry.register_collector(Box::new(ProcessCollector::new()));
         registry
     }
 
-    /// Counts an execution that ended after `wall`; `truncated` if output was cut off.
-    pub fn executed(&self, language: Language, status: Status, wall: Duration, truncated: bool) {
-        self.count_execution(language, Fate::Ended(status));
+    /// Counts an execution that ended.
+    pub fn executed(&self, language: Language, ended: Ended) {
+        self.count_execution(language, Fate::Ended(ended.status));
         let language = language.name();
-        let duration = self
-            .execution_duration
-            .get_or_create(&LanguageLabels { language });
-        duration.observe(wall.as_secs_f64());
-        if let Some(limit) = limit_hit(status, truncated) {
+        let labels = LanguageLabels { language };
+        let duration = self.execution_duration.get_or_create(&labels);
+        duration.observe(ended.wall.as_secs_f64());
+        let cpu = self.execution_cpu.get_or_create(&labels);
+        cpu.inc_by(ended.cpu.as_secs_f64());
+        if let Some(limit) = limit_hit(ended.status, ended.truncated) {
             self.hit(limit);
+        }
+        if let Some(signal) = ended.signal.map(signal_name) {
+            self.killed.get_or_create(&SignalLabels { signal }).inc();
         }
     }
 
@@ -347,6 +495,40 @@ impl Metrics {
         boot.observe(duration.as_secs_f64());
     }
 
+    /// Notes whether the zygote of a runtime serves.
+    pub fn set_up(&self, runtime: Runtime, is_up: bool) {
+        let runtime = runtime.name();
+        let up = self.up.get_or_create(&RuntimeLabels { runtime });
+        up.set(i64::from(is_up));
+    }
+
+    /// Counts a zygote that did not come up.
+    pub fn boot_failed(&self, kind: SandboxKind) {
+        match kind {
+            SandboxKind::Runtime(runtime) => {
+                let runtime = runtime.name();
+                let labels = RuntimeLabels { runtime };
+                self.boot_failures.get_or_create(&labels).inc();
+            }
+            // Mostly for what callers asked for: an alert about zygotes is not to see it.
+            SandboxKind::WithPackages(_) => {
+                self.install_failures.inc();
+            }
+        }
+    }
+
+    /// Notes how many bytes somebody keeps, and may.
+    pub fn keeps(&self, holder: Holder, bytes: u64, most: u64) {
+        let holder = holder.name();
+        let labels = HolderLabels { holder };
+        let set = |family: &Family<HolderLabels, Gauge>, bytes| {
+            let gauge = family.get_or_create(&labels);
+            gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        };
+        set(&self.kept, bytes);
+        set(&self.most_kept, most);
+    }
+
     pub fn restarted(&self, kind: SandboxKind) {
         let runtime = kind.name();
         self.restarts
@@ -360,6 +542,21 @@ impl Metrics {
             runtime: kind.name(),
             state: state.name(),
         })
+    }
+
+    /// Creates the series of an answer that there may be, so that an alert sees the first one.
+    pub fn expect_answer(&self, route: &str, method: &'static str, code: u16) {
+        let route = route.to_owned();
+        let labels = RouteLabels {
+            route: route.clone(),
+        };
+        drop(self.request_duration.get_or_create(&labels));
+        let labels = RequestLabels {
+            route,
+            method,
+            code,
+        };
+        drop(self.requests.get_or_create(&labels));
     }
 
     /// Counts an answered request. `route`: a route's pattern, never a path as it was sent.

@@ -147,8 +147,9 @@ impl Keeper {
             if matches!(down, Down::Stopped) {
                 return self.close();
             }
-            if booted {
-                self.meter.restarted();
+            match booted {
+                true => self.meter.restarted(),
+                false => self.meter.boot_failed(),
             }
             // One whose sandboxes do not get ready is no better than one that does not boot.
             let has_served = booted && !matches!(down, Down::Sandboxes(_));
