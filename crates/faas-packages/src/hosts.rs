@@ -24,8 +24,8 @@ use url::Host;
 use url::Url;
 
 use super::error::OpenError;
-use super::guard;
 use super::remote;
+use super::threads::guard;
 
 /// Ports of the web, which a host may be asked at unless another one is named.
 const WEB_PORTS: [u16; 2] = [80, 443];

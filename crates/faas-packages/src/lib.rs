@@ -13,6 +13,7 @@
 //! | `files`, `flight`, `store`, `weighted` | fetching a file once and keeping it |
 //! | `unpacked` | what was made of wheels |
 //! | `copies` | what was passed on, for machines that are cut off |
+//! | `threads` | work that blocks, locks |
 
 mod copies;
 mod digest;
@@ -36,29 +37,29 @@ mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod unpacked;
 mod version;
 mod weighted;
 mod wheelhouse;
 
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 
 use bytes::Bytes;
 
 use names::Wanted;
 use sources::Sources;
+use threads::blocking;
 
 pub use copies::WHEELS;
 pub use copies::write_whole;
 pub use digest::Digest;
-pub use distribution::LOCK_FILE;
 pub use error::OpenError;
 pub use error::PackageError;
 pub use http::innermost;
+pub use lock::LOCK_FILE;
 pub use names::ProjectName;
+pub use names::is_package_file;
 pub use settings::PackageSettings;
 pub use settings::WantedVersion;
 pub use stats::PackageStats;
@@ -294,18 +295,4 @@ impl Packages {
     fn sources(&self) -> Result<&Sources, PackageError> {
         self.sources.as_deref().ok_or(PackageError::Disabled)
     }
-}
-
-/// Runs work on the disk or on much data where it does not block other tasks.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, PackageError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| PackageError::store("working on packages", &error))
-}
-
-/// Locks a mutex. Nothing here panics while it holds one, so poison would mean nothing.
-fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

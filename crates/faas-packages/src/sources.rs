@@ -10,7 +10,6 @@ use futures_util::stream;
 use super::copies::Copies;
 use super::digest::Digest;
 use super::distribution::Distribution;
-use super::distribution::read_lock;
 use super::error::OpenError;
 use super::error::PackageError;
 use super::files::Files;
@@ -54,7 +53,7 @@ pub struct Sources {
 impl Sources {
     pub fn open(settings: &PackageSettings) -> Result<Self, OpenError> {
         let policy = Policy::new(settings.allow.as_deref(), &settings.deny)?;
-        let bundled_lock = Arc::new(read_lock(&settings.bundled_lock)?);
+        let bundled_lock = Arc::new(Lock::read(&settings.bundled_lock)?);
         let wheelhouse = match &settings.wheelhouse {
             Some(directory) if !directory.is_dir() => {
                 return Err(OpenError::Setting {

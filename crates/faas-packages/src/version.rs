@@ -7,7 +7,7 @@ use pep440_rs::Version;
 use pep440_rs::VersionSpecifier;
 use pep440_rs::VersionSpecifiers;
 
-use super::names::quoted;
+use super::error::quoted;
 
 /// A range such as `>=2,<3`.
 #[derive(Clone, Debug)]
