@@ -15,6 +15,7 @@ mod hostile;
 mod imports;
 mod job_socket;
 mod launcher;
+mod live;
 mod memory_watch;
 mod output;
 mod package_broker;
@@ -24,8 +25,10 @@ mod package_set;
 mod process;
 mod progress;
 mod report;
+mod request;
 mod return_value;
 mod sandbox;
+mod sandbox_error;
 mod shelf;
 mod stats;
 mod status;
@@ -33,7 +36,9 @@ mod time_limit;
 mod totals;
 mod unpacker;
 mod used_sets;
+mod wait;
 mod waiting;
+mod wheel;
 mod zygote;
 mod zygote_pool;
 
@@ -44,8 +49,6 @@ use std::time::Duration;
 
 use faas_packages::Packages;
 use faas_protocol::ByteSize;
-use faas_protocol::Job;
-use faas_protocol::Priority;
 use faas_protocol::Runtime;
 use faas_protocol::Task;
 use faas_protocol::ZygoteOptions;
@@ -66,13 +69,13 @@ use imports::Imports;
 use launcher::Launcher;
 use package_pools::PackagePools;
 use progress::Progress;
-use sandbox::SandboxError;
+use sandbox_error::SandboxError;
 use unpacker::Unpacker;
-use unpacker::Wheel;
 use used_sets::UsedSets;
-use waiting::NotTaken;
-use waiting::Taken;
-use waiting::Wait;
+use wait::NotTaken;
+use wait::Taken;
+use wait::Wait;
+use wheel::Wheel;
 use zygote::InstallLimits;
 use zygote::ZygoteSource;
 use zygote_pool::Resources;
@@ -82,16 +85,18 @@ pub use handed_back::ARTIFACT_MEDIA_TYPE;
 pub use handed_back::Content;
 pub use handed_back::OutputFile;
 pub use handed_back::ShownResult;
-pub use output::Live;
-pub use output::LiveEvent;
+pub use live::InstallProgress;
+pub use live::InstallStage;
+pub use live::Live;
+pub use live::LiveEvent;
 pub use package_set::BadRequirement;
 pub use package_set::MAX_PACKAGES;
 pub use package_set::MAX_REQUIREMENT_BYTES;
 pub use package_set::PackageSet;
-pub use progress::InstallProgress;
-pub use progress::InstallStage;
 pub use report::Report;
 pub use report::Timings;
+pub use request::ExecutionRequest;
+pub use request::PoolError;
 pub use shelf::ShelfSize;
 pub use stats::PackageZygote;
 pub use stats::PoolStats;
@@ -104,19 +109,6 @@ const ATTEMPTS: usize = 3;
 
 /// Sandboxes waiting behind a zygote with packages, to begin with; more when more are wanted.
 const PACKAGE_SHELF_START: usize = 2;
-
-/// Why a job was not executed.
-#[derive(Debug, thiserror::Error)]
-pub enum PoolError {
-    #[error("{0} requests are waiting already")]
-    QueueFull(usize),
-    #[error("the {} runtime is not up: {reason}", runtime.name())]
-    NotReady { runtime: Runtime, reason: String },
-    #[error("the service is shutting down")]
-    ShuttingDown,
-    #[error("no sandbox could take the program: {0}")]
-    Broken(String),
-}
 
 /// The zygotes, their sandboxes, and the queue before them.
 #[derive(Debug)]
@@ -141,17 +133,6 @@ pub struct Pool {
     queue_size: usize,
     shelf_size: ShelfSize,
     pub totals: Totals,
-}
-
-/// What to execute, and how.
-#[derive(Debug)]
-pub struct ExecutionRequest {
-    pub job: Job,
-    pub priority: Priority,
-    /// Packages that have to be installed.
-    pub packages: PackageSet,
-    /// Who is told of the output as it comes.
-    pub live: Option<Live>,
 }
 
 /// What the pool is started with.

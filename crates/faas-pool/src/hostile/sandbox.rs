@@ -39,7 +39,7 @@ use crate::execution::Finished;
 use crate::handed_back::Content;
 use crate::report::Report;
 use crate::sandbox::Sandbox;
-use crate::sandbox::SandboxError;
+use crate::sandbox_error::SandboxError;
 
 /// Longest payload of a frame in these tests.
 const LARGEST_PAYLOAD: ByteSize = ByteSize::kib(128);
