@@ -20,11 +20,32 @@ use rusqlite::OptionalExtension;
 use rusqlite::Row;
 use rusqlite::params;
 
-use super::Filter;
-use super::HistorySettings;
 use crate::execution::Bodies;
 use crate::execution::Execution;
 use crate::execution::Fate;
+
+/// What is kept, and where.
+#[derive(Clone, Debug)]
+pub struct HistorySettings {
+    pub path: PathBuf,
+    /// Most executions kept.
+    pub max_rows: u64,
+    /// Executions older than this are deleted.
+    pub max_age: Duration,
+}
+
+/// Which executions to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// One of [`Fate::OF_BEGUN`].
+    pub fate: Option<Fate>,
+    pub language: Option<Language>,
+    /// Started then or later.
+    pub since: Option<SystemTime>,
+    /// Those that come after the execution of this task in the list.
+    pub before: Option<String>,
+    pub limit: u32,
+}
 
 /// Time that another server may hold the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
