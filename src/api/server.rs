@@ -24,12 +24,12 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::AppState;
 use super::caller::Peer;
 use super::client::Client;
 use super::connection::Connection;
 use super::connection::Room;
 use super::error::ApiError;
+use super::state::AppState;
 
 /// Longest head of a request, in bytes; a longer one is answered with 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;

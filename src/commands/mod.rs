@@ -4,7 +4,6 @@ pub mod compile;
 pub mod doctor;
 pub mod generate;
 pub mod healthcheck;
-pub mod one_sandbox;
 pub mod packages;
 pub mod run;
 pub mod serve;

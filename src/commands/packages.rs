@@ -25,7 +25,7 @@ use indicatif::ProgressStyle;
 use tokio::sync::mpsc;
 
 use super::Error;
-use super::one_sandbox;
+use crate::one_sandbox;
 use crate::settings::Settings;
 
 /// What shows how far it is on a terminal, where the number of files is known and where it is not.

@@ -18,7 +18,7 @@ use faas_telemetry::start_logging;
 use rustix::fs::FileType;
 
 use super::Error;
-use super::one_sandbox;
+use crate::one_sandbox;
 use crate::settings::Settings;
 
 /// Arguments of the `run` command.

@@ -16,9 +16,9 @@ use faas_protocol::Priority;
 use tokio::net::TcpListener;
 
 use super::Finding;
+use super::health::ask_for_health;
 use crate::code_cache;
-use crate::commands::healthcheck;
-use crate::commands::one_sandbox;
+use crate::one_sandbox;
 use crate::settings::Settings;
 
 /// For a package source to answer.
@@ -64,7 +64,7 @@ async fn port(settings: &Settings) -> Finding {
     match TcpListener::bind((settings.host, settings.port)).await {
         Ok(_) => Finding::holds("port", format!("{address} is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            match healthcheck::ask(settings).await {
+            match ask_for_health(settings).await {
                 Ok(()) => Finding::holds(
                     "port",
                     format!("{address}: this service runs there and is healthy"),
