@@ -122,8 +122,8 @@ impl RunArgs {
             (Some(name), _) => {
                 Language::from_name(name).ok_or_else(|| format!("unknown language {name}").into())
             }
-            (None, Some(name)) => Ok(Language::from_name(name).unwrap_or(Language::Python)),
-            (None, None) => Ok(Language::Python),
+            (None, Some(name)) => Ok(Language::from_name(name).unwrap_or(Language::DEFAULT)),
+            (None, None) => Ok(Language::DEFAULT),
         }
     }
 }

@@ -211,7 +211,7 @@ impl Pool {
         let memory = settings.zygotes.iter().map(|zygote| zygote.memory).max();
         let bases: BTreeMap<_, _> = settings.zygotes.into_iter().map(open).collect();
         let (unpacker, wheels) = mpsc::channel(unpacker::MOST_WAITING);
-        if let Some(base) = bases.get(&Runtime::Python) {
+        if let Some(base) = bases.get(&Runtime::OF_PACKAGES) {
             let unpacker = Unpacker {
                 packages: packages.clone(),
                 base: base.clone(),
@@ -422,7 +422,7 @@ impl Pool {
     /// # Errors
     /// Why it does not.
     pub async fn preload(&self, packages: &PackageSet) -> Result<(), String> {
-        let pool = self.pool_of(Runtime::Python, packages, false);
+        let pool = self.pool_of(Runtime::OF_PACKAGES, packages, false);
         let pool = pool.map_err(|error| error.to_string())?;
         pool.status.until_settled().await
     }
