@@ -1,6 +1,6 @@
 //! Keeps web pages in somebody's browser from using a server that the browser can reach: pages of another
 //! origin that send requests, and pages whose own name was made to point here (DNS rebinding). Callers
-//! that are no browsers send neither `Origin` nor `Sec-Fetch-Site`, and notice nothing of the former.
+//! that are not browsers send neither `Origin` nor `Sec-Fetch-Site`, and notice nothing of the former.
 
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;

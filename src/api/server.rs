@@ -116,7 +116,7 @@ pub async fn serve(
     }
 }
 
-/// The places for connections. Whoever finds none is told so, rather than left to wait in the system's
+/// The places for connections. A client that finds none is told so, rather than left to wait in the system's
 /// queue, where a full service looks like a broken network.
 struct Places {
     state: Arc<AppState>,

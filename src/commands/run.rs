@@ -45,7 +45,7 @@ pub struct RunArgs {
 /// Executes the file; the exit code is the program's.
 ///
 /// # Errors
-/// When the file cannot be read or the sandbox cannot be had.
+/// When the file cannot be read or no sandbox starts.
 pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> {
     settings.check()?;
     start_logging(settings.log_format, "warn", None);

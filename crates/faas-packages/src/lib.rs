@@ -163,7 +163,7 @@ impl Packages {
         self.sources()?.distribution_file(file, self.room).await
     }
 
-    /// Which of these packages cannot be had, since the distribution lacks a file that they need. What comes
+    /// Which of these packages are not available, since the distribution lacks a file that they need. What comes
     /// from the wheelhouse or an index is not looked at.
     pub async fn lacking(&self, requirements: &[String]) -> Vec<String> {
         let mut lacking = Vec::new();
@@ -180,8 +180,8 @@ impl Packages {
     }
 
     /// Fetches what a set of these requirements will ask for one after the other, several files at once, as
-    /// far as Pyodide's distribution has it. It ends when that is there, and has no errors: whoever asks for
-    /// a file is told why it cannot be had.
+    /// far as Pyodide's distribution has it. It ends when that is there, and has no errors: a request for a
+    /// file says why it is not available.
     pub async fn fetch_ahead(&self, requirements: &[String]) {
         let named = requirements
             .iter()
@@ -208,7 +208,7 @@ impl Packages {
         self.sources()?.unpacked().get(wheel, self.room).await
     }
 
-    /// Keeps what was made of the wheel with this digest, for whoever installs that wheel.
+    /// Keeps what was made of the wheel with this digest, for processes that install that wheel.
     ///
     /// # Errors
     /// As [`Self::unpacked`].

@@ -262,7 +262,7 @@ impl Sources {
     }
 
     /// Fetches from the distribution's mirror what these projects and all that they need consist of, several
-    /// files at once. What cannot be fetched is left to whoever asks for it.
+    /// files at once. What cannot be fetched fails when it is asked for.
     pub async fn fetch_ahead(&self, projects: impl IntoIterator<Item = ProjectName>) {
         let Some(distribution) = &self.distribution else {
             return;
@@ -282,7 +282,7 @@ impl Sources {
         }
     }
 
-    /// Whether the distribution should have a project and a file that it needs cannot be had.
+    /// Whether the distribution should have a project and a file that it needs is not available.
     pub async fn is_lacking(&self, name: &ProjectName) -> bool {
         let Some(lock) = self.lock().filter(|lock| lock.version(name).is_some()) else {
             return false;

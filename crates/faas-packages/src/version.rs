@@ -14,7 +14,7 @@ use super::error::quoted;
 pub struct VersionRange(VersionSpecifiers);
 
 impl FromStr for VersionRange {
-    /// A sentence about what is none.
+    /// A sentence that says that it is not a range.
     type Err = String;
 
     /// Reads a range; a version without an operator means exactly that one.
@@ -36,7 +36,7 @@ impl FromStr for VersionRange {
 }
 
 impl VersionRange {
-    /// Whether a version is in the range. What is no version is in none.
+    /// Whether a version is in the range. What is not a version is in no range.
     pub fn contains(&self, version: &str) -> bool {
         version
             .parse()

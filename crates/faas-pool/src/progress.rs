@@ -28,7 +28,7 @@ impl Progress {
         }))
     }
 
-    /// It begins, perhaps anew.
+    /// It begins, perhaps again.
     pub fn begin(&self, stage: InstallStage) {
         self.0.send_modify(|now| {
             *now = InstallProgress {
@@ -48,7 +48,7 @@ impl Progress {
         });
     }
 
-    /// The file is there, with so many bytes, or cannot be had.
+    /// The file is there, with so many bytes, or is not available.
     pub fn fetched(&self, bytes: Option<u64>) {
         self.0.send_modify(|now| {
             now.stage = InstallStage::Installing;

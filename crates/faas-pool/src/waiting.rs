@@ -1,4 +1,4 @@
-//! How a request comes by a worker and a sandbox.
+//! How a request gets a worker and a sandbox.
 //!
 //! A plain program takes its turn first and then a sandbox: its zygote is up, so that takes no longer
 //! than a fork. A program with packages may have to wait until they are installed, which others must

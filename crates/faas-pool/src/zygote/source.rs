@@ -1,4 +1,4 @@
-//! How zygotes come to be: booted in a new process, or forked from another and fitted out.
+//! How zygotes come to be: booted in a new process, or forked from another, with packages installed.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -316,7 +316,7 @@ impl Database {
 impl Open {
     fn new(path: &Path) -> Result<Self, Unusable> {
         if let Some(folder) = path.parent() {
-            // It may have been deleted, and made anew by another user.
+            // It may have been deleted, and made again by another user.
             prepare_workspace(folder).map_err(|error| {
                 let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
                 rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
