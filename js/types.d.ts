@@ -135,7 +135,7 @@ declare module "ext:core/mod.js" {
     TypedArrayPrototypeGetBuffer(array: View): ArrayBuffer;
     TypedArrayPrototypeGetByteLength(array: ArrayBufferView): number;
     TypedArrayPrototypeGetByteOffset(array: ArrayBufferView): number;
-    // Undefined for what is no typed array.
+    // Undefined for what is not a typed array.
     TypedArrayPrototypeGetSymbolToStringTag(value: unknown): string | undefined;
     TypedArrayPrototypeSlice(array: Uint8Array): Uint8Array<ArrayBuffer>;
     Uint32Array: Uint32ArrayConstructor;

@@ -129,7 +129,7 @@ class Prometheus:
             raise AssertionError(f"{query}: {error.read().decode()}") from error
 
     def values(self, expression):
-        """The numbers of a query; what is no number is none."""
+        """The numbers of a query, without NaN and infinities."""
         result = self.ask("query", query=expression)["result"]
         numbers = [float(series["value"][1]) for series in result]
         return [number for number in numbers if math.isfinite(number)]

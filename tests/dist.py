@@ -229,7 +229,7 @@ class InstalledOnDebian:
             return log
 
     def unpack_tarball(self, system, directory):
-        """As a user does: the two directories of the archive, which belong to whoever unpacks it."""
+        """As a user does: the two directories of the archive, which belong to the user who unpacks it."""
         target = system.root / directory
         target.mkdir(parents=True, exist_ok=True)
         tar = ["tar", "-xf", the_file("*.tar.xz"), "-C", target, "--strip-components=1", "--no-same-owner"]

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use common::PROGRAM;
 use common::Server;
+use common::scratch::Scratch;
 use common::shared;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -55,8 +56,7 @@ impl Page {
     }
 
     fn blocks(&self) -> Vec<Block<'_>> {
-        // Between fences are, in turn, prose and blocks.
-        let pieces = self.text.split("\n```").skip(1).step_by(2);
+        let pieces = self.pieces().into_iter().skip(1).step_by(2);
         pieces
             .map(|piece| {
                 let (language, text) = piece.split_once('\n').unwrap();
@@ -65,9 +65,24 @@ impl Page {
             .collect()
     }
 
+    /// What is between fences, which may be indented: in turn, prose and blocks.
+    fn pieces(&self) -> Vec<&str> {
+        let mut pieces = Vec::new();
+        let mut begin = 0;
+        for (at, fence) in self.text.match_indices("```") {
+            let line = self.text[..at].rsplit('\n').next().unwrap();
+            if line.trim().is_empty() {
+                pieces.push(&self.text[begin..at]);
+                begin = at + fence.len();
+            }
+        }
+        pieces.push(&self.text[begin..]);
+        pieces
+    }
+
     /// What is not in a fenced block.
     fn prose(&self) -> String {
-        self.text.split("\n```").step_by(2).collect()
+        self.pieces().into_iter().step_by(2).collect()
     }
 
     /// Inline code.
@@ -230,6 +245,148 @@ fn every_console_example_prints_what_follows_its_command() {
         }
     }
     assert!(examples >= 1, "{examples}");
+}
+
+/// Blocks that no test runs as they are written: how they begin, and why.
+const NOT_RUN: [(&str, &str, &str); 13] = [
+    (
+        "README.md",
+        "apt-get install ./",
+        "tests/dist.py installs what it names, as root",
+    ),
+    (
+        "docs/install.md",
+        "apt-get install ./",
+        "tests/dist.py does, as root",
+    ),
+    (
+        "docs/install.md",
+        "mkdir -p ~/.local",
+        "tests/dist.py unpacks it elsewhere",
+    ),
+    (
+        "docs/install.md",
+        "pip install faas_server",
+        "tests/dist.py does, in an environment",
+    ),
+    (
+        "docs/install.md",
+        "ok      lock-down",
+        "is output of a machine; tests/doctor.rs",
+    ),
+    ("docs/install.md", "(cd /; set -a;", "wants systemd"),
+    (
+        "docs/api.md",
+        "faas-server packages fetch",
+        "the network; tests/cli.rs has a source of its own",
+    ),
+    (
+        "docs/operations.md",
+        "faas-server packages fetch",
+        "as above",
+    ),
+    (
+        "docs/upgrading.md",
+        "scripts/upgrade-pyodide",
+        "fetches another Pyodide",
+    ),
+    (
+        "docs/operations.md",
+        "location /faas/",
+        "tests/proxy.rs reads and runs it",
+    ),
+    (
+        "docs/operations.md",
+        "upstream faas",
+        "tests/proxy.rs reads and runs it",
+    ),
+    (
+        "docs/operations.md",
+        "backend faas",
+        "tests/proxy.rs reads and runs it",
+    ),
+    ("docs/architecture.md", "HTTP", "is a drawing"),
+];
+
+#[test]
+fn every_example_is_run_or_has_a_reason_not_to_be() {
+    let mut left: BTreeSet<_> = NOT_RUN.map(|(page, start, _)| (page, start)).into();
+    for page in Page::all() {
+        for block in page.blocks() {
+            // The tests above take those.
+            if ["sh", "json", "console"].contains(&block.language) {
+                continue;
+            }
+            let is_run = run_make(block.text) || run_file(block.text) || read_settings(&block);
+            let known = left.iter().find(|(path, start)| {
+                page.path == *path && block.text.trim_start().starts_with(start)
+            });
+            let known = known.copied();
+            assert!(
+                is_run || known.is_some(),
+                "{}: no test runs {}",
+                page.path,
+                block.text
+            );
+            if let Some(known) = known {
+                left.remove(&known);
+            }
+        }
+    }
+    assert!(left.is_empty(), "are no longer there: {left:?}");
+}
+
+/// Whether a block calls make. Its targets are only looked for: what they do is what runs these tests.
+fn run_make(block: &str) -> bool {
+    let makefile = std::fs::read_to_string(Path::new(ROOT).join("Makefile")).unwrap();
+    block.lines().all(|line| {
+        let target = line.strip_prefix("make ");
+        let target = target.and_then(|rest| rest.split_whitespace().next());
+        let is_there = |target| {
+            makefile
+                .lines()
+                .any(|line| line.starts_with(&format!("{target}:")))
+        };
+        target.is_some_and(|target| {
+            assert!(is_there(target), "the Makefile has no {target}");
+            true
+        })
+    })
+}
+
+/// Has the program take a block as its file of settings.
+fn read_settings(block: &Block<'_>) -> bool {
+    if block.language != "toml" {
+        return false;
+    }
+    let files = Scratch::new("docs-settings");
+    let path = files.file("settings.toml", block.text);
+    let output = Command::new(PROGRAM)
+        .args(["--config", &path, "config"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    true
+}
+
+/// Runs a block that calls the program with a file.
+fn run_file(block: &str) -> bool {
+    let Some(arguments) = block.strip_prefix("./target/release/faas-server run program.py ") else {
+        return false;
+    };
+    let files = Scratch::new("docs-run");
+    let program = files.file("program.py", "print(6 * 7)");
+    let output = Command::new(PROGRAM)
+        .args(["run", &program])
+        .args(arguments.split_whitespace())
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "42\n",
+        "{output:?}"
+    );
+    true
 }
 
 #[test]

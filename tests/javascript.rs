@@ -717,7 +717,7 @@ fn names_that_only_browsers_or_node_have_come_with_advice() {
         ("Response", "no network"),
         ("Headers", "Map"),
         ("FormData", "URLSearchParams"),
-        ("navigator", "no browser"),
+        ("navigator", "not a browser"),
         ("Worker", "one thread"),
         ("fs", "files.list()"),
         ("util", "structuredClone"),

@@ -32,7 +32,7 @@ impl Metrics {
         Self::of(server(), "text/plain")
     }
 
-    /// Parses strictly: anything that is no comment and no sample fails the test.
+    /// Parses strictly: anything that is neither a comment nor a sample fails the test.
     fn parse(text: &str) -> Self {
         let mut metrics = Self::default();
         let mut helped = BTreeSet::new();

@@ -52,6 +52,21 @@ fn free_address() -> String {
     free.local_addr().unwrap().to_string()
 }
 
+/// An example of docs/operations.md, counted among those of its language, with addresses of this test.
+fn example(language: &str, index: usize, addresses: &[(&str, &str)]) -> String {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let fence = format!("\n```{language}\n");
+    let mut blocks = page.split(&fence).skip(1);
+    let (example, _) = blocks.nth(index).unwrap().split_once("```").unwrap();
+    let mut example = example.to_owned();
+    for (from, to) in addresses {
+        assert!(example.contains(from), "no {from} in {example}");
+        example = example.replace(from, to);
+    }
+    example
+}
+
 /// What nginx needs besides its servers; one process, so that it ends with the test.
 fn nginx_configuration(here: &str, of_http: &str) -> String {
     format!(
@@ -92,17 +107,8 @@ impl Proxied {
         let server = Server::start_javascript(&[]);
         let files = Scratch::new(name);
         let address = free_address();
-        // As in docs/operations.md.
-        let of_http = format!(
-            "server {{
-               listen {address};
-               location /faas/ {{
-                 proxy_pass http://{}/;
-                 proxy_set_header Host $http_host;
-               }}
-             }}",
-            server.address
-        );
+        let location = example("nginx", 0, &[("faas:8000", &server.address)]);
+        let of_http = format!("server {{ listen {address}; {location} }}");
         let here = files.path();
         let path = files.file("nginx.conf", &nginx_configuration(here, &of_http));
         nginx.args(["-c", &path, "-e", &format!("{here}/errors")]);
@@ -321,20 +327,14 @@ fn a_rolling_restart_behind_nginx_loses_no_request() {
     let mut replicas = ["behind-nginx-1", "behind-nginx-2"].map(Replica::start);
     let files = Scratch::new("rolling-nginx");
     let address = free_address();
-    // As in docs/operations.md.
-    let of_http = format!(
-        "upstream faas {{ server {} max_fails=0; server {} max_fails=0; keepalive 16; }}
-         server {{
-           listen {address};
-           location / {{
-             proxy_pass http://faas;
-             proxy_set_header Host $http_host;
-             proxy_http_version 1.1;
-             proxy_set_header Connection \"\";
-             proxy_next_upstream error http_503 non_idempotent;
-           }}
-         }}",
-        replicas[0].address, replicas[1].address
+    let of_http = example(
+        "nginx",
+        1,
+        &[
+            ("faas-1:8000", &replicas[0].address),
+            ("faas-2:8000", &replicas[1].address),
+            ("server {", &format!("server {{ listen {address};")),
+        ],
     );
     let here = files.path();
     let path = files.file("nginx.conf", &nginx_configuration(here, &of_http));
@@ -354,7 +354,14 @@ fn a_rolling_restart_behind_haproxy_loses_no_request() {
     let mut replicas = ["behind-haproxy-1", "behind-haproxy-2"].map(Replica::start);
     let files = Scratch::new("rolling-haproxy");
     let address = free_address();
-    // As in docs/operations.md.
+    let backend = example(
+        "haproxy",
+        0,
+        &[
+            ("faas-1:8000", &replicas[0].address),
+            ("faas-2:8000", &replicas[1].address),
+        ],
+    );
     let configuration = format!(
         "defaults
   mode http
@@ -364,16 +371,7 @@ fn a_rolling_restart_behind_haproxy_loses_no_request() {
 frontend callers
   bind {address}
   default_backend faas
-backend faas
-  balance leastconn
-  option httpchk GET /ready
-  retries 3
-  option redispatch 1
-  retry-on conn-failure empty-response 503
-  server one {} check inter 1s
-  server two {} check inter 1s
-",
-        replicas[0].address, replicas[1].address
+{backend}"
     );
     let path = files.file("haproxy.cfg", &configuration);
     let haproxy = haproxy.args(["-db", "-q", "-f", &path]);

@@ -147,7 +147,7 @@ fn a_server_refuses_connections_until_it_can_execute_programs() {
         std::thread::sleep(Duration::from_millis(10));
     }
     assert!(refused > 0, "it did not boot while this looked");
-    // Whoever is not refused is answered.
+    // A client that is not refused is answered.
     assert_eq!(server.python("print(1)").stdout(), "1\n");
     let javascript = server.run(json!({ "language": "javascript", "code": "console.log(1)" }));
     assert_eq!(javascript.stdout(), "1\n");

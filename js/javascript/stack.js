@@ -21,9 +21,9 @@ const {
   Uint32Array,
 } = primordials;
 
-// Names that programs look for in vain, and what to do instead.
+// Names that programs look for and do not find, and what to do instead.
 const NO_NETWORK = "it has no network";
-const NO_BROWSER = "it is no browser";
+const NO_BROWSER = "it is not a browser";
 const NO_MODULES = "there are no modules to load; put everything into the code that is sent";
 const NO_HANDLERS =
   "use try and catch, or a handler of the promise; an error that nobody catches ends the program";
@@ -101,7 +101,7 @@ const MISSING = {
   readline: "send `input` with the request, and read input_data",
   removeEventListener: NO_HANDLERS,
   reportError: "throw the error",
-  requestAnimationFrame: "it is no browser; use setTimeout",
+  requestAnimationFrame: "it is not a browser; use setTimeout",
   requestIdleCallback: "use setTimeout",
   require: `${NO_MODULES}; files are read with the global \`files\``,
   scheduler: "use setTimeout",
@@ -110,7 +110,7 @@ const MISSING = {
   sessionStorage: "it keeps nothing; use a Map",
   stream: "use ReadableStream, WritableStream and TransformStream",
   util: "console.log shows values as util.inspect does; use structuredClone, TextEncoder and Promise",
-  window: "it is no browser; use globalThis",
+  window: "it is not a browser; use globalThis",
   worker_threads: "it has one thread; use promises",
 };
 

@@ -178,7 +178,7 @@ function makeImmortal(list) {
   }
 }
 
-// Whether an open stream of Emscripten's is none of the three standard ones.
+// Whether an open stream of Emscripten's is not one of the three standard ones.
 /** @type {(stream: { fd: number } | null | undefined) => boolean} */
 function isFile(stream) {
   return stream != null && stream.fd > 2;

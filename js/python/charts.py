@@ -203,7 +203,7 @@ def pairs(xs, ys):
 
 
 def plain(value):
-    """A number or a text of what JSON has. What is no number, such as NaN, is None."""
+    """A number or a text of what JSON has. What is not a number, such as NaN, is None."""
     if isinstance(value, (datetime.date, datetime.datetime)):
         return value.isoformat()
     if isinstance(value, str):

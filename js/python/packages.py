@@ -82,7 +82,7 @@ BUILT_IN |= {"js", "micropip", "pyodide", "pyodide_js"}
 
 
 class SourceError(OSError):
-    """The supervisor's reason why a package cannot be had."""
+    """The supervisor's reason why a package is not available."""
 
     __module__ = "micropip"
 

@@ -20,7 +20,7 @@ export function limitStorage(FS) {
     return bytes;
   }
 
-  // Files that are gone are not counted off one by one: all are counted anew when it matters.
+  // Files that are gone are not counted off one by one: all are counted again when it matters.
   /** @type {(bytes: number) => void} */
   function claim(bytes) {
     if (used + bytes <= limit) {
@@ -32,7 +32,7 @@ export function limitStorage(FS) {
     used += bytes;
   }
 
-  // An exception that is none of the file system's would go through Python's code and leave it broken.
+  // An exception that is not one of the file system's would go through Python's code and leave it broken.
   /** @type {<T>(grow: () => T) => T} */
   function orNoMemory(grow) {
     try {

@@ -48,7 +48,7 @@ def hand_back(piece):
 
 
 def code_of(name, source):
-    """Compiled code, which is not to be checked against the source (PEP 552): neither changes. Or None."""
+    """Compiled code, which is not checked against the source (PEP 552): neither changes. Or None."""
     try:
         code = compile(source, str(directory / name), "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError):

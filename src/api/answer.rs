@@ -5,11 +5,11 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
-use super::AppState;
 use super::budget::Exhausted;
 use super::budget::Share;
 use super::error::ApiError;
 use super::response::RunResponse;
+use super::state::AppState;
 
 /// The JSON of an answer, and what it holds of FAAS_ANSWER_BYTES.
 #[derive(Debug)]

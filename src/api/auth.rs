@@ -10,9 +10,9 @@ use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
-use super::AppState;
 use super::caller::Caller;
 use super::error::ApiError;
+use super::state::AppState;
 
 /// Open to all: load balancers and orchestrators use them. Callers with the token see more.
 const OPEN_PATHS: [&str; 2] = ["/health", "/ready"];

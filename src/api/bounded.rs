@@ -44,7 +44,7 @@ pub fn kind(raw: &RawValue) -> Kind {
 /// first, since the error for a wrong one repeats the value, however long.
 ///
 /// # Errors
-/// 400 as for the whole body for what is no JSON, such as half a surrogate pair.
+/// 400 as for the whole body for what is not JSON, such as half a surrogate pair.
 pub fn parse<'a, T: Deserialize<'a>>(
     raw: &'a RawValue,
     expected: Kind,

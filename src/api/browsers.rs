@@ -1,6 +1,6 @@
 //! Keeps web pages in somebody's browser from using a server that the browser can reach: pages of another
 //! origin that send requests, and pages whose own name was made to point here (DNS rebinding). Callers
-//! that are no browsers send neither `Origin` nor `Sec-Fetch-Site`, and notice nothing of the former.
+//! that are not browsers send neither `Origin` nor `Sec-Fetch-Site`, and notice nothing of the former.
 
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
@@ -18,8 +18,8 @@ use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
-use super::AppState;
 use super::error::ApiError;
+use super::state::AppState;
 use crate::settings::Settings;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

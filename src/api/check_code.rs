@@ -15,10 +15,10 @@ use faas_protocol::Loops;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::error::ApiError;
 use super::execute::analyse;
 use super::request;
+use super::state::AppState;
 use super::words::LanguageWord;
 use super::words::Named;
 

@@ -8,7 +8,6 @@ use faas_protocol::Complexity;
 use faas_protocol::Findings;
 use faas_protocol::Status;
 
-use super::AppState;
 use super::answer::Answer;
 use super::caller::Caller;
 use super::error::ApiError;
@@ -16,6 +15,7 @@ use super::record::Record;
 use super::request;
 use super::request::RunRequest;
 use super::response::RunResponse;
+use super::state::AppState;
 
 /// Has a program executed and words the answer.
 ///

@@ -25,8 +25,8 @@ use serde::Serialize;
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::error::ApiError;
+use super::state::AppState;
 use super::words::LanguageWord;
 use super::words::OutcomeWord;
 use super::words::PriorityWord;

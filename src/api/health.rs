@@ -19,9 +19,9 @@ use faas_telemetry::rfc3339;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::caller::Caller;
 use super::response::PoolStatsBody;
+use super::state::AppState;
 use super::words::Named;
 use super::words::RuntimeWord;
 

@@ -19,12 +19,12 @@ use prometheus_client::encoding::text as openmetrics_text;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::accept::entries;
 use super::error::ApiError;
 use super::health;
 use super::health::PackagesBody;
 use super::health::Scheduler;
+use super::state::AppState;
 use super::words::LanguageWord;
 use super::words::OutcomeWord;
 use super::words::RuntimeWord;

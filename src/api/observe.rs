@@ -17,10 +17,10 @@ use futures_util::StreamExt;
 use tracing::Instrument;
 use tracing::Span;
 
-use super::AppState;
 use super::caller::Caller;
 use super::caller::REQUEST_ID;
 use super::openapi;
+use super::state::AppState;
 
 /// Stands for the answer to a caller that hung up before there was one, as nginx has it.
 const HUNG_UP: u16 = 499;

@@ -17,9 +17,9 @@ use serde::Serialize;
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::error::ApiError;
 use super::error::set_retry_after;
+use super::state::AppState;
 
 /// Of the queue, in quarters: from this on others should get the requests.
 const FULL_QUARTERS: usize = 3;

@@ -20,9 +20,9 @@ use faas_telemetry::Refusal;
 use faas_telemetry::cut;
 use uuid::Uuid;
 
-use super::AppState;
 use super::caller::Caller;
 use super::error::ApiError;
+use super::state::AppState;
 
 /// An execution that is recorded once it ends: by [`Self::end`], or when it is dropped before, as cancelled:
 /// then the caller hung up.

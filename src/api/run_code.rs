@@ -10,13 +10,13 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
 
-use super::AppState;
 use super::accept::quality_of;
 use super::caller::Caller;
 use super::client::Client;
 use super::error::ApiError;
 use super::execute::execute;
 use super::request;
+use super::state::AppState;
 use super::stream;
 
 /// Executes a program. A caller who accepts `text/event-stream` gets the output as it comes.

@@ -26,12 +26,12 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::AppState;
 use super::caller::Peer;
 use super::client::Client;
 use super::connection::Connection;
 use super::connection::Room;
 use super::error::ApiError;
+use super::state::AppState;
 
 /// Longest head of a request, in bytes; a longer one is answered with 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -153,7 +153,7 @@ async fn until_over<T>(connection: impl Future<Output = T>, client: &Client) {
     }
 }
 
-/// The places for connections. Whoever finds none is told so, rather than left to wait in the system's
+/// The places for connections. A client that finds none is told so, rather than left to wait in the system's
 /// queue, where a full service looks like a broken network.
 struct Places {
     state: Arc<AppState>,

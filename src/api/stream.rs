@@ -34,7 +34,6 @@ use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
-use super::AppState;
 use super::answer;
 use super::answer::Answer;
 use super::budget::Exhausted;
@@ -46,6 +45,7 @@ use super::error::ApiError;
 use super::execute::execute;
 use super::request::RunRequest;
 use super::response::ResultBody;
+use super::state::AppState;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 

@@ -19,7 +19,7 @@ pub fn run(settings: &Settings, effective: Vec<Effective>) -> Result<ExitCode, E
         format!("{setting}\n")
     });
     match std::io::stdout().write_all(lines.collect::<String>().as_bytes()) {
-        // Whoever reads has seen enough.
+        // The reader has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         written => written?,
     }

@@ -7,11 +7,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Arg;
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::Shell;
 
 use super::Error;
-use crate::cli::Cli;
 
 /// Arguments of the `generate` command.
 #[derive(Debug, clap::Args)]
@@ -48,19 +47,19 @@ const DEFAULTS_HEAD: &str = "\
 #   OTEL_EXPORTER_OTLP_ENDPOINT         where traces go
 ";
 
-/// Writes man pages, completions, and a file with all settings.
+/// Writes man pages, completions, and a file with all settings: those of `command`, the whole program.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn run(arguments: &GenerateArgs) -> Result<ExitCode, Error> {
+pub fn run(arguments: &GenerateArgs, command: &Command) -> Result<ExitCode, Error> {
     let manual = directory(&arguments.prefix, "share/man/man1")?;
-    clap_mangen::generate_to(Cli::command(), manual)?;
+    clap_mangen::generate_to(command.clone(), manual)?;
     for (shell, place, name) in COMPLETIONS {
         let mut file = File::create(directory(&arguments.prefix, place)?.join(name))?;
-        clap_complete::generate(shell, &mut Cli::command(), NAME, &mut file);
+        clap_complete::generate(shell, &mut command.clone(), NAME, &mut file);
     }
     let examples = directory(&arguments.prefix, "share/doc/faas-server")?;
-    std::fs::write(examples.join("faas-server.default"), defaults()?)?;
+    std::fs::write(examples.join("faas-server.default"), defaults(command)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -71,9 +70,9 @@ fn directory(prefix: &Path, place: &str) -> std::io::Result<PathBuf> {
 }
 
 /// The settings as a file for systemd's `EnvironmentFile`, all of them comments.
-fn defaults() -> Result<String, std::fmt::Error> {
+fn defaults(command: &Command) -> Result<String, std::fmt::Error> {
     let mut text = DEFAULTS_HEAD.to_owned();
-    for argument in Cli::command().get_arguments() {
+    for argument in command.get_arguments() {
         let Some(name) = argument.get_env().and_then(|name| name.to_str()) else {
             continue;
         };

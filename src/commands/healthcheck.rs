@@ -1,20 +1,11 @@
 //! The `healthcheck` command: asks the service that runs with the same settings how it is, for
 //! containers whose image has no other program to ask with.
 
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
-use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
-
-use serde_json::Value;
 
 use super::Error;
+use crate::doctor::ask_for_health;
 use crate::settings::Settings;
-
-/// Less than the five seconds that docker/ gives this command.
-const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 
 /// Ends in success if the service is healthy.
 ///
@@ -24,46 +15,6 @@ pub fn run(settings: &Settings) -> Result<ExitCode, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(ask(settings))?;
+    runtime.block_on(ask_for_health(settings))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Where to ask a service that listens there.
-fn reachable(host: IpAddr) -> IpAddr {
-    match host {
-        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        address => address,
-    }
-}
-
-/// # Errors
-/// Why the service that runs with these settings is not healthy.
-pub async fn ask(settings: &Settings) -> Result<(), Error> {
-    let address = SocketAddr::new(reachable(settings.host), settings.port);
-    // The proxy that packages come through has no business here.
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(ANSWER_WITHIN)
-        .build()?;
-    let answer = client.get(format!("http://{address}/health")).send().await;
-    let answer = answer.map_err(|error| {
-        let reason = if error.is_timeout() {
-            format!("no answer within {} s", ANSWER_WITHIN.as_secs())
-        } else {
-            faas_packages::innermost(&error).to_string()
-        };
-        format!(
-            "the service at {address} cannot be reached: {reason}; FAAS_HOST and FAAS_PORT must be \
-             those that it was started with"
-        )
-    })?;
-    let status = answer.status();
-    if status.is_success() {
-        return Ok(());
-    }
-    let body = answer.bytes().await.unwrap_or_default();
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let reason = body["reason"].as_str().unwrap_or("no reason given");
-    Err(format!("the service at {address} is not healthy ({status}): {reason}").into())
 }

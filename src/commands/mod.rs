@@ -5,7 +5,6 @@ pub mod config;
 pub mod doctor;
 pub mod generate;
 pub mod healthcheck;
-pub mod one_sandbox;
 pub mod packages;
 pub mod run;
 pub mod serve;

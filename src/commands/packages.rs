@@ -17,15 +17,15 @@ use faas_pool::ExecutionRequest;
 use faas_pool::LiveEvent;
 use faas_pool::PackageSet;
 use faas_protocol::Job;
-use faas_protocol::Language;
 use faas_protocol::Priority;
+use faas_protocol::Runtime;
 use faas_telemetry::start_logging;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use tokio::sync::mpsc;
 
 use super::Error;
-use super::one_sandbox;
+use crate::one_sandbox;
 use crate::settings::Settings;
 
 /// What shows how far it is on a terminal, where the number of files is known and where it is not.
@@ -152,17 +152,14 @@ async fn install(
     spinner.enable_steady_tick(TURN_EVERY);
     spinner.set_message("starting a sandbox");
     let (live, mut events) = mpsc::unbounded_channel();
+    let language = Runtime::OF_PACKAGES.language();
     let request = ExecutionRequest {
-        job: Job::run(
-            Language::Python,
-            "",
-            settings.limits(settings.preload_timeout),
-        ),
+        job: Job::run(language, "", settings.limits(settings.preload_timeout)),
         priority: Priority::Normal,
         packages: PackageSet::new(requirements)?,
         live: Some(live),
     };
-    let pool = one_sandbox::start(settings, [Language::Python], packages.clone()).await?;
+    let pool = one_sandbox::start(settings, [language], packages.clone()).await?;
     let showing = async {
         let mut shown: Option<Arc<str>> = None;
         while let Some(event) = events.recv().await {

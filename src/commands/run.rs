@@ -18,7 +18,7 @@ use faas_telemetry::start_logging;
 use rustix::fs::FileType;
 
 use super::Error;
-use super::one_sandbox;
+use crate::one_sandbox;
 use crate::settings::Settings;
 
 /// Arguments of the `run` command.
@@ -45,7 +45,7 @@ pub struct RunArgs {
 /// Executes the file; the exit code is the program's.
 ///
 /// # Errors
-/// When the file cannot be read or the sandbox cannot be had.
+/// When the file cannot be read or no sandbox starts.
 pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> {
     settings.check()?;
     start_logging(settings.log_format, "warn", None);
@@ -122,8 +122,8 @@ impl RunArgs {
             (Some(name), _) => {
                 Language::from_name(name).ok_or_else(|| format!("unknown language {name}").into())
             }
-            (None, Some(name)) => Ok(Language::from_name(name).unwrap_or(Language::Python)),
-            (None, None) => Ok(Language::Python),
+            (None, Some(name)) => Ok(Language::from_name(name).unwrap_or(Language::DEFAULT)),
+            (None, None) => Ok(Language::DEFAULT),
         }
     }
 }

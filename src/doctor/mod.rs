@@ -2,9 +2,11 @@
 //! quick part runs at each start: the log, `/health` and `faas-server doctor` say the same sentences.
 
 mod cgroup;
+mod health;
 mod machine;
 mod service;
 
+pub use health::ask_for_health;
 pub use machine::look_at_machine;
 pub use service::look_at_service;
 

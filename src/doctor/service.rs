@@ -11,14 +11,14 @@ use faas_pool::ExecutionRequest;
 use faas_pool::PackageSet;
 use faas_pool::Pool;
 use faas_protocol::Job;
-use faas_protocol::Language;
 use faas_protocol::Priority;
+use faas_protocol::Runtime;
 use tokio::net::TcpListener;
 
 use super::Finding;
+use super::health::ask_for_health;
 use crate::code_cache;
-use crate::commands::healthcheck;
-use crate::commands::one_sandbox;
+use crate::one_sandbox;
 use crate::settings::Settings;
 
 /// For a package source to answer.
@@ -31,7 +31,7 @@ pub async fn look_at_service(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![look_at_settings(settings), port(settings).await];
     findings.extend(settings.fonts.as_deref().map(fonts));
     findings.extend(package_sources(settings).await);
-    // A workspace that is not there yet is not made: it would belong to whoever asks.
+    // A workspace that is not there yet is not made: it would belong to the user who asks.
     let Ok(spare) = tempfile::tempdir() else {
         let sentence =
             "cannot make a temporary directory; set TMPDIR to a directory that can be written";
@@ -64,7 +64,7 @@ async fn port(settings: &Settings) -> Finding {
     match TcpListener::bind((settings.host, settings.port)).await {
         Ok(_) => Finding::holds("port", format!("{address} is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            match healthcheck::ask(settings).await {
+            match ask_for_health(settings).await {
                 Ok(()) => Finding::holds(
                     "port",
                     format!("{address}: this service runs there and is healthy"),
@@ -208,19 +208,17 @@ async fn run_programs(settings: &Settings) -> Vec<Finding> {
         "boot",
         format!("took {} ms", began.elapsed().as_millis()),
     )];
-    if settings.serves(Language::Python) {
+    if settings
+        .runtimes()
+        .any(|runtime| runtime.spec().needs_pyodide)
+    {
         findings.push(match code_cache::missing(&pool) {
             None => Finding::holds("code cache", "fits this machine"),
             Some(reason) => Finding::warning("code cache", code_cache::MISSING, reason),
         });
     }
-    for (language, code) in [
-        (Language::Python, "print(6 * 7)"),
-        (Language::JavaScript, "console.log(6 * 7)"),
-    ] {
-        if settings.serves(language) {
-            findings.push(run(&pool, settings, language, code).await);
-        }
+    for runtime in settings.runtimes() {
+        findings.push(run(&pool, settings, runtime).await);
     }
     pool.shut_down().await;
     findings
@@ -235,18 +233,20 @@ async fn boot(settings: &Settings) -> Result<Arc<Pool>, String> {
 }
 
 /// Runs a program that prints 42.
-async fn run(pool: &Arc<Pool>, settings: &Settings, language: Language, code: &str) -> Finding {
+async fn run(pool: &Arc<Pool>, settings: &Settings, runtime: Runtime) -> Finding {
     const SENTENCE: &str =
         "a program did not run as it should; docs/troubleshooting.md has the reasons";
+    let spec = runtime.spec();
+    let subject = spec.title;
     let request = ExecutionRequest {
-        job: Job::run(language, code, settings.limits(RUN_WITHIN)),
+        job: Job::run(
+            runtime.language(),
+            spec.prints_42,
+            settings.limits(RUN_WITHIN),
+        ),
         priority: Priority::Normal,
         packages: PackageSet::default(),
         live: None,
-    };
-    let subject = match language {
-        Language::Python => "Python",
-        _ => "JavaScript",
     };
     let began = Instant::now();
     match pool.execute(request).await {

@@ -1,8 +1,9 @@
-//! Variables of the environment that look like settings and are none.
+//! Variables of the environment that look like settings but are not.
 
-use clap::CommandFactory;
+use clap::Args;
+use clap::Command;
 
-use crate::cli::Cli;
+use super::Settings;
 
 const PREFIX: &str = "FAAS_";
 
@@ -11,7 +12,7 @@ const OF_SERVICES: [&str; 3] = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
 
 /// Their names, in order: mistakes, mostly.
 pub fn unknown_variables() -> Vec<String> {
-    let command = Cli::command();
+    let command = Settings::augment_args(Command::default());
     let known: Vec<_> = command
         .get_arguments()
         .filter_map(|it| it.get_env())

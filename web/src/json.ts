@@ -5,7 +5,7 @@ const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 /** Deeper, and indentation alone would be larger than what a browser can show. */
 const MOST_NESTING = 500;
 
-/** The text laid out in lines, or undefined if it is no JSON, or nests too deep to be read. */
+/** The text laid out in lines, or undefined if it is not JSON, or nests too deep to be read. */
 export function layOutJson(text: string): string | undefined {
   try {
     JSON.parse(text);

@@ -33,7 +33,7 @@ const isObject = (value: unknown): value is Row =>
 const isField = (value: unknown): value is { name: string | number; type?: unknown } =>
   isObject(value) && (typeof value["name"] === "string" || typeof value["name"] === "number");
 
-/** The table of a data resource, or undefined if it is none. */
+/** The table of a data resource, or undefined if it is not one. */
 export function readTable(value: unknown): Table | undefined {
   if (!isObject(value) || !isObject(value["schema"])) return undefined;
   const { fields, primaryKey } = value["schema"];

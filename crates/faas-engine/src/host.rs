@@ -25,7 +25,6 @@ use super::Outcome;
 use super::Program;
 use super::interrupt;
 use super::platform;
-use super::results::Shown;
 
 /// Services of the process that a realm runs in. A zygote gives [`Silent`], a sandbox its socket.
 pub trait Host {
@@ -143,6 +142,13 @@ pub struct HostState {
     /// When the program's source was compiled, by `CLOCK_MONOTONIC`.
     pub compiled_at_us: Option<u64>,
     pub started: Instant,
+}
+
+/// How many results there are, and how many representations of the next.
+#[derive(Debug, Default)]
+pub struct Shown {
+    pub results: usize,
+    pub representations: usize,
 }
 
 impl HostState {

@@ -11,6 +11,7 @@ mod key_derivation;
 mod loader;
 #[cfg(test)]
 mod op_names;
+mod place;
 mod platform;
 mod properties;
 mod python;

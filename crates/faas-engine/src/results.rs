@@ -13,13 +13,6 @@ use faas_protocol::nesting;
 
 use super::host::HostState;
 
-/// How many results there are, and how many representations of the next.
-#[derive(Debug, Default)]
-pub struct Shown {
-    results: usize,
-    representations: usize,
-}
-
 /// Adds a text, or the text of JSON, to the next result.
 #[op2(fast)]
 pub fn op_faas_represent(

@@ -40,7 +40,7 @@ pub fn prepare_workspace(path: &Path) -> Result<(), WorkspaceError> {
     let user = rustix::process::geteuid().as_raw();
     let directory = path.metadata().map_err(unusable)?;
     let link = path.symlink_metadata().map_err(unusable)?;
-    // Whoever made a link can change where it leads; root may.
+    // The user who made a link can change where it leads; root may.
     let link_owner = Some(link.uid()).filter(|owner| link.is_symlink() && *owner != 0);
     let owners = [Some(directory.uid()), link_owner];
     if let Some(owner) = owners.into_iter().flatten().find(|owner| *owner != user) {

@@ -12,7 +12,7 @@
 //!
 //! A zygote narrows itself, too, once it has booted ([`narrow_zygote`]): it may be asked to install
 //! packages, which runs third-party code. A fork that installs them narrows further before it does
-//! ([`narrow_package_zygote`]), so that it is no neighbour's neighbour. Sandboxes inherit all of that and
+//! ([`narrow_package_zygote`]), so that it reaches no other zygote. Sandboxes inherit all of that and
 //! narrow themselves last. Of Landlock's domains, which the kernel stacks up to 16 deep, a zygote uses
 //! one, one with packages two, a sandbox three.
 

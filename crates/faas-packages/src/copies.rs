@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::blocking;
 use super::error::PackageError;
+use super::threads::blocking;
 
 /// Below the directory: wheels that are not of the distribution, to be used as a wheelhouse.
 pub const WHEELS: &str = "wheels";

@@ -1,6 +1,5 @@
 //! Pyodide's own distribution: the files that its lock names, from a directory or a mirror.
 
-use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,21 +7,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::digest::Digest;
+use super::error::DISTRIBUTION_SETTING;
 use super::error::OpenError;
 use super::error::PackageError;
 use super::files::Files;
 use super::files::LocalFile;
 use super::files::RemoteFile;
 use super::lock::Lock;
+use super::lock::own_lock;
 use super::names::ProjectName;
 use super::names::invalid;
-use super::names::is_file_name;
+use super::names::is_package_file;
 use super::remote::Remote;
-
-/// The setting that names it.
-pub const DISTRIBUTION_SETTING: &str = "FAAS_PYODIDE_PACKAGES";
-/// The file that makes a directory one of the distribution's.
-pub const LOCK_FILE: &str = "pyodide-lock.json";
 
 /// Where the files come from.
 enum Source {
@@ -34,12 +30,6 @@ enum Source {
 pub struct Distribution {
     source: Source,
     lock: Arc<Lock>,
-}
-
-/// The lock file in a distribution, if it is a directory that has one.
-pub fn own_lock(distribution: &str) -> Option<PathBuf> {
-    let own = Path::new(distribution).join(LOCK_FILE);
-    own.is_file().then_some(own)
 }
 
 impl Distribution {
@@ -65,7 +55,7 @@ impl Distribution {
             });
         }
         let lock = match own_lock(address) {
-            Some(own) => Arc::new(read_lock(&own)?),
+            Some(own) => Arc::new(Lock::read(&own)?),
             None => bundled.clone(),
         };
         Ok(Self {
@@ -98,7 +88,7 @@ impl Distribution {
 
     /// The project that a file belongs to, and what the file must be.
     pub fn locked(&self, name: &str) -> Result<(&ProjectName, Digest), PackageError> {
-        if !is_file_name(name) {
+        if !is_package_file(name) {
             return Err(invalid("file", name));
         }
         let missing = || {
@@ -153,14 +143,4 @@ impl Distribution {
             }
         }
     }
-}
-
-/// Reads a lock file of this machine.
-pub fn read_lock(path: &Path) -> Result<Lock, OpenError> {
-    let failed = |problem: String| OpenError::Lock {
-        path: path.display().to_string(),
-        problem,
-    };
-    let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    Lock::parse(&text).map_err(failed)
 }

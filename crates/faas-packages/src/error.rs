@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::distribution::DISTRIBUTION_SETTING;
-use super::names::quoted;
+/// The setting that names Pyodide's distribution.
+pub const DISTRIBUTION_SETTING: &str = "FAAS_PYODIDE_PACKAGES";
 
 /// Why a package request was refused or failed.
 ///
@@ -174,6 +174,15 @@ impl PackageError {
         tracing::error!(%cause, doing, "package store failed");
         Self::Store
     }
+}
+
+/// A name that failed its check, fit for a message: quoted, escaped and cut.
+pub fn quoted(name: &str) -> String {
+    const SHOWN: usize = 80;
+    let mut chars = name.chars();
+    let start: String = chars.by_ref().take(SHOWN).collect();
+    let rest = if chars.next().is_some() { "…" } else { "" };
+    format!("'{}{rest}'", start.escape_debug())
 }
 
 /// What a source that cannot be reached can be replaced by.

@@ -13,11 +13,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::blocking;
 use super::digest::Digest;
 use super::error::PackageError;
 use super::flight::SingleFlight;
-use super::guard;
 use super::http::Http;
 use super::http::Request;
 use super::remote;
@@ -26,6 +24,8 @@ use super::stats::Counters;
 use super::stats::add;
 use super::store::Store;
 use super::store::wrong_hash;
+use super::threads::blocking;
+use super::threads::guard;
 
 /// A file that a source on the network named.
 #[derive(Debug, Clone)]

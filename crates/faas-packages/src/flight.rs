@@ -10,7 +10,7 @@ use futures_util::future::Shared;
 use tokio::sync::oneshot;
 
 use super::error::PackageError;
-use super::guard;
+use super::threads::guard;
 
 type Outcome<T> = Result<T, PackageError>;
 type Running<K, T> = Arc<Mutex<HashMap<K, Shared<oneshot::Receiver<Outcome<T>>>>>>;

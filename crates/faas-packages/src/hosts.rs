@@ -1,12 +1,12 @@
 //! Which hosts this server asks for packages, and at which addresses.
 //!
-//! An answer of an index names files by address, and any server may redirect. Whoever writes such an
-//! answer must not send this server to hosts that the operator did not mean, and least of all to
+//! An answer of an index names files by address, and any server may redirect. Those who write such
+//! answers must not send this server to hosts that the operator did not mean, and least of all to
 //! neighbours on the inside of its network.
 //!
-//! Asked are the hosts of the configured addresses, those that FAAS_PACKAGE_HOSTS names, and those that
-//! the index itself keeps its files on. The last ones are learned (see `index`), and only ever asked at
-//! public addresses, whatever their names resolve to at that moment.
+//! The hosts that are asked are those of the configured addresses, those that FAAS_PACKAGE_HOSTS names, and
+//! those that the index itself keeps its files on. The last ones are learned (see `index`), and only ever
+//! asked at public addresses, whatever their names resolve to at that moment.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -24,8 +24,8 @@ use url::Host;
 use url::Url;
 
 use super::error::OpenError;
-use super::guard;
 use super::remote;
+use super::threads::guard;
 
 /// Ports of the web, which a host may be asked at unless another one is named.
 const WEB_PORTS: [u16; 2] = [80, 443];

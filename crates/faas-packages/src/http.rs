@@ -23,12 +23,12 @@ use url::Url;
 
 use super::error::OpenError;
 use super::error::PackageError;
-use super::guard;
 use super::hosts::Hosts;
 use super::hosts::Resolver;
 use super::remote;
 use super::remote::Remote;
 use super::retry;
+use super::threads::guard;
 
 /// Less than the time that a request has by default: a program is to be told, not stopped.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

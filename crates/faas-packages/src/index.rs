@@ -5,10 +5,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 use std::time::Instant;
 
-use super::blocking;
 use super::error::PackageError;
 use super::flight::SingleFlight;
-use super::guard;
 use super::http::Http;
 use super::http::Request;
 use super::listing::Project;
@@ -17,6 +15,8 @@ use super::parse;
 use super::parse::ACCEPT;
 use super::remote;
 use super::remote::Remote;
+use super::threads::blocking;
+use super::threads::guard;
 use super::weighted::WeightedLru;
 
 /// Generous, because an index lists every file that a project ever had.

@@ -13,6 +13,7 @@
 //! | `files`, `flight`, `store`, `weighted` | fetching a file once and keeping it |
 //! | `unpacked` | what was made of wheels |
 //! | `copies` | what was passed on, for machines that are cut off |
+//! | `threads` | work that blocks, locks |
 
 mod copies;
 mod digest;
@@ -36,29 +37,29 @@ mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod unpacked;
 mod version;
 mod weighted;
 mod wheelhouse;
 
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 
 use bytes::Bytes;
 
 use names::Wanted;
 use sources::Sources;
+use threads::blocking;
 
 pub use copies::WHEELS;
 pub use copies::write_whole;
 pub use digest::Digest;
-pub use distribution::LOCK_FILE;
 pub use error::OpenError;
 pub use error::PackageError;
 pub use http::innermost;
+pub use lock::LOCK_FILE;
 pub use names::ProjectName;
+pub use names::is_package_file;
 pub use settings::PackageSettings;
 pub use settings::WantedVersion;
 pub use stats::PackageStats;
@@ -162,7 +163,7 @@ impl Packages {
         self.sources()?.distribution_file(file, self.room).await
     }
 
-    /// Which of these packages cannot be had, since the distribution lacks a file that they need. What comes
+    /// Which of these packages are not available, since the distribution lacks a file that they need. What comes
     /// from the wheelhouse or an index is not looked at.
     pub async fn lacking(&self, requirements: &[String]) -> Vec<String> {
         let mut lacking = Vec::new();
@@ -179,8 +180,8 @@ impl Packages {
     }
 
     /// Fetches what a set of these requirements will ask for one after the other, several files at once, as
-    /// far as Pyodide's distribution has it. It ends when that is there, and has no errors: whoever asks for
-    /// a file is told why it cannot be had.
+    /// far as Pyodide's distribution has it. It ends when that is there, and has no errors: a request for a
+    /// file says why it is not available.
     pub async fn fetch_ahead(&self, requirements: &[String]) {
         let named = requirements
             .iter()
@@ -207,7 +208,7 @@ impl Packages {
         self.sources()?.unpacked().get(wheel, self.room).await
     }
 
-    /// Keeps what was made of the wheel with this digest, for whoever installs that wheel.
+    /// Keeps what was made of the wheel with this digest, for processes that install that wheel.
     ///
     /// # Errors
     /// As [`Self::unpacked`].
@@ -294,18 +295,4 @@ impl Packages {
     fn sources(&self) -> Result<&Sources, PackageError> {
         self.sources.as_deref().ok_or(PackageError::Disabled)
     }
-}
-
-/// Runs work on the disk or on much data where it does not block other tasks.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, PackageError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| PackageError::store("working on packages", &error))
-}
-
-/// Locks a mutex. Nothing here panics while it holds one, so poison would mean nothing.
-fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,12 +3,25 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::digest::Digest;
+use super::error::OpenError;
 use super::names::ProjectName;
-use super::names::is_file_name;
+use super::names::is_package_file;
+
+/// The file that makes a directory one of the distribution's.
+pub const LOCK_FILE: &str = "pyodide-lock.json";
+
+/// The lock file in a distribution, if it is a directory that has one.
+pub fn own_lock(distribution: &str) -> Option<PathBuf> {
+    let own = Path::new(distribution).join(LOCK_FILE);
+    own.is_file().then_some(own)
+}
 
 /// A parsed lock file.
 #[derive(Debug)]
@@ -61,7 +74,7 @@ impl Lock {
             let (Ok(project), Some(sha256), true) = (
                 ProjectName::parse(&package.name),
                 Digest::parse(&package.sha256),
-                is_file_name(&package.file_name),
+                is_package_file(&package.file_name),
             ) else {
                 tracing::warn!(
                     package = package.name,
@@ -80,6 +93,19 @@ impl Lock {
                 .insert(package.file_name, LockedFile { project, sha256 });
         }
         Ok(lock)
+    }
+
+    /// Reads a lock file of this machine.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not one.
+    pub fn read(path: &Path) -> Result<Self, OpenError> {
+        let failed = |problem: String| OpenError::Lock {
+            path: path.display().to_string(),
+            problem,
+        };
+        let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        Self::parse(&text).map_err(failed)
     }
 
     pub fn file(&self, name: &str) -> Option<&LockedFile> {

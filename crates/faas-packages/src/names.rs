@@ -59,7 +59,7 @@ impl WheelName {
     pub fn parse(file: &str) -> Option<Self> {
         let stem = file.strip_suffix(".whl")?;
         let parts: Vec<&str> = stem.split('-').collect();
-        if !is_file_name(file)
+        if !is_package_file(file)
             || !matches!(parts.len(), 5 | 6)
             || parts.iter().any(|part| part.is_empty())
         {
@@ -91,7 +91,7 @@ impl Wanted {
             None => (file, false),
         };
         WheelName::parse(name)
-            .filter(|wheel| is_file_name(file) && wheel.project == *project)
+            .filter(|wheel| is_package_file(file) && wheel.project == *project)
             .map(|wheel| Self { wheel, metadata })
             .ok_or_else(|| invalid("file", file))
     }
@@ -103,8 +103,8 @@ impl Wanted {
     }
 }
 
-/// Whether this is a plain file name: safe in a path, in an address and in a log line.
-pub fn is_file_name(name: &str) -> bool {
+/// Whether a source of packages may have a file of this name: safe in a path, in an address and in a log line.
+pub fn is_package_file(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._+!-".contains(&byte);
     !name.is_empty()
         && name.len() <= MAX_FILE
@@ -117,15 +117,6 @@ pub fn invalid(what: &'static str, name: &str) -> PackageError {
         what,
         name: name.chars().take(MAX_FILE).collect(),
     }
-}
-
-/// A name that failed its check, fit for a message: quoted, escaped and cut.
-pub fn quoted(name: &str) -> String {
-    const SHOWN: usize = 80;
-    let mut chars = name.chars();
-    let start: String = chars.by_ref().take(SHOWN).collect();
-    let rest = if chars.next().is_some() { "…" } else { "" };
-    format!("'{}{rest}'", start.escape_debug())
 }
 
 fn is_separator(c: char) -> bool {

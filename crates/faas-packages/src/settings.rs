@@ -5,8 +5,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::distribution::own_lock;
-
+use super::lock::own_lock;
 use super::version::VersionRange;
 
 /// Which versions of a project will do.

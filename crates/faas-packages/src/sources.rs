@@ -10,7 +10,6 @@ use futures_util::stream;
 use super::copies::Copies;
 use super::digest::Digest;
 use super::distribution::Distribution;
-use super::distribution::read_lock;
 use super::error::OpenError;
 use super::error::PackageError;
 use super::files::Files;
@@ -54,7 +53,7 @@ pub struct Sources {
 impl Sources {
     pub fn open(settings: &PackageSettings) -> Result<Self, OpenError> {
         let policy = Policy::new(settings.allow.as_deref(), &settings.deny)?;
-        let bundled_lock = Arc::new(read_lock(&settings.bundled_lock)?);
+        let bundled_lock = Arc::new(Lock::read(&settings.bundled_lock)?);
         let wheelhouse = match &settings.wheelhouse {
             Some(directory) if !directory.is_dir() => {
                 return Err(OpenError::Setting {
@@ -263,7 +262,7 @@ impl Sources {
     }
 
     /// Fetches from the distribution's mirror what these projects and all that they need consist of, several
-    /// files at once. What cannot be fetched is left to whoever asks for it.
+    /// files at once. What cannot be fetched fails when it is asked for.
     pub async fn fetch_ahead(&self, projects: impl IntoIterator<Item = ProjectName>) {
         let Some(distribution) = &self.distribution else {
             return;
@@ -283,7 +282,7 @@ impl Sources {
         }
     }
 
-    /// Whether the distribution should have a project and a file that it needs cannot be had.
+    /// Whether the distribution should have a project and a file that it needs is not available.
     pub async fn is_lacking(&self, name: &ProjectName) -> bool {
         let Some(lock) = self.lock().filter(|lock| lock.version(name).is_some()) else {
             return false;

@@ -27,13 +27,13 @@ use tempfile::TempPath;
 use tokio::io::AsyncSeekExt;
 use tokio::io::AsyncWriteExt;
 
-use super::blocking;
 use super::digest::Digest;
 use super::error::PackageError;
-use super::guard;
 use super::http::Sink;
 use super::stats::Counters;
 use super::stats::add;
+use super::threads::blocking;
+use super::threads::guard;
 use super::weighted::WeightedLru;
 
 /// How long the cache is waited for in silence.

@@ -14,11 +14,11 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use tempfile::NamedTempFile;
 
-use super::blocking;
 use super::digest::Digest;
 use super::error::PackageError;
 use super::files::Files;
 use super::http::Sink;
+use super::threads::blocking;
 
 /// To be raised with each change of js/python/unpack.py, or of what js/python/wheels.mjs reads of it.
 const FORMAT: u32 = 1;

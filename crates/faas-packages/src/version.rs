@@ -7,14 +7,14 @@ use pep440_rs::Version;
 use pep440_rs::VersionSpecifier;
 use pep440_rs::VersionSpecifiers;
 
-use super::names::quoted;
+use super::error::quoted;
 
 /// A range such as `>=2,<3`.
 #[derive(Clone, Debug)]
 pub struct VersionRange(VersionSpecifiers);
 
 impl FromStr for VersionRange {
-    /// A sentence about what is none.
+    /// A sentence that says that it is not a range.
     type Err = String;
 
     /// Reads a range; a version without an operator means exactly that one.
@@ -36,7 +36,7 @@ impl FromStr for VersionRange {
 }
 
 impl VersionRange {
-    /// Whether a version is in the range. What is no version is in none.
+    /// Whether a version is in the range. What is not a version is in no range.
     pub fn contains(&self, version: &str) -> bool {
         version
             .parse()

@@ -14,16 +14,16 @@ use bytes::Bytes;
 use sha2::Digest as _;
 use sha2::Sha256;
 
-use super::blocking;
 use super::digest::Digest;
 use super::error::PackageError;
 use super::files::Files;
 use super::files::LocalFile;
-use super::guard;
 use super::listing::ListedFile;
 use super::listing::render;
 use super::names::ProjectName;
 use super::names::WheelName;
+use super::threads::blocking;
+use super::threads::guard;
 
 /// Wheels may be added and replaced while the server runs. Cheap to clone.
 #[derive(Clone)]

@@ -13,8 +13,8 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 
 use super::handed_back::HandedBack;
-use super::output::Live;
-use super::output::LiveEvent;
+use super::live::Live;
+use super::live::LiveEvent;
 use super::output::Output;
 use super::package_broker::BrokerError;
 use super::package_broker::PackageBroker;
@@ -24,7 +24,7 @@ use super::report::Report;
 use super::report::Stop;
 use super::report::Timings;
 use super::sandbox::Sandbox;
-use super::sandbox::SandboxError;
+use super::sandbox_error::SandboxError;
 use super::time_limit::Step;
 use super::time_limit::TimeLimit;
 

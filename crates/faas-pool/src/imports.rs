@@ -13,9 +13,9 @@ use faas_packages::Packages;
 use faas_protocol::Job;
 use faas_protocol::Status;
 
-use super::ExecutionRequest;
 use super::package_set::PackageSet;
 use super::report::Report;
+use super::request::ExecutionRequest;
 
 /// Most programs that are remembered. All are forgotten together, which costs each one fork.
 const MAX_PROGRAMS: usize = 4096;

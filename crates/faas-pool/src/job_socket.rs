@@ -18,7 +18,7 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio_util::codec::FramedRead;
 use tokio_util::codec::LengthDelimitedCodec;
 
-use super::sandbox::SandboxError;
+use super::sandbox_error::SandboxError;
 
 #[derive(Debug)]
 pub struct JobSocket {

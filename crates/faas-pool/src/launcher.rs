@@ -18,7 +18,7 @@ use rustix::thread::Pid;
 use tokio::sync::oneshot;
 
 use super::process::ChildProcess;
-use super::zygote::ZygoteProcess;
+use super::process::ZygoteProcess;
 
 type Reply = oneshot::Sender<std::io::Result<Launched>>;
 

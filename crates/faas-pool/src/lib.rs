@@ -15,6 +15,7 @@ mod hostile;
 mod imports;
 mod job_socket;
 mod launcher;
+mod live;
 mod memory_watch;
 mod output;
 mod package_broker;
@@ -24,8 +25,10 @@ mod package_set;
 mod process;
 mod progress;
 mod report;
+mod request;
 mod return_value;
 mod sandbox;
+mod sandbox_error;
 mod shelf;
 mod stats;
 mod status;
@@ -33,7 +36,9 @@ mod time_limit;
 mod totals;
 mod unpacker;
 mod used_sets;
+mod wait;
 mod waiting;
+mod wheel;
 mod zygote;
 mod zygote_pool;
 
@@ -41,12 +46,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use faas_packages::Packages;
 use faas_protocol::ByteSize;
-use faas_protocol::Job;
-use faas_protocol::Priority;
 use faas_protocol::Runtime;
 use faas_protocol::Task;
 use faas_protocol::ZygoteOptions;
@@ -67,13 +69,13 @@ use imports::Imports;
 use launcher::Launcher;
 use package_pools::PackagePools;
 use progress::Progress;
-use sandbox::SandboxError;
+use sandbox_error::SandboxError;
 use unpacker::Unpacker;
-use unpacker::Wheel;
 use used_sets::UsedSets;
-use waiting::NotTaken;
-use waiting::Taken;
-use waiting::Wait;
+use wait::NotTaken;
+use wait::Taken;
+use wait::Wait;
+use wheel::Wheel;
 use zygote::InstallLimits;
 use zygote::ZygoteSource;
 use zygote_pool::Resources;
@@ -83,16 +85,18 @@ pub use handed_back::ARTIFACT_MEDIA_TYPE;
 pub use handed_back::Content;
 pub use handed_back::OutputFile;
 pub use handed_back::ShownResult;
-pub use output::Live;
-pub use output::LiveEvent;
+pub use live::InstallProgress;
+pub use live::InstallStage;
+pub use live::Live;
+pub use live::LiveEvent;
 pub use package_set::BadRequirement;
 pub use package_set::MAX_PACKAGES;
 pub use package_set::MAX_REQUIREMENT_BYTES;
 pub use package_set::PackageSet;
-pub use progress::InstallProgress;
-pub use progress::InstallStage;
 pub use report::Report;
 pub use report::Timings;
+pub use request::ExecutionRequest;
+pub use request::PoolError;
 pub use shelf::ShelfSize;
 pub use stats::Load;
 pub use stats::PackageZygote;
@@ -106,41 +110,6 @@ const ATTEMPTS: usize = 3;
 
 /// Sandboxes waiting behind a zygote with packages, to begin with; more when more are wanted.
 const PACKAGE_SHELF_START: usize = 2;
-
-/// Why a job was not executed.
-#[derive(Debug, thiserror::Error)]
-pub enum PoolError {
-    #[error("{waiting} requests are waiting already")]
-    QueueFull {
-        waiting: usize,
-        /// When a request may find a turn, as far as that can be told.
-        retry_after: Duration,
-    },
-    #[error("the {} runtime is not up: {reason}", runtime.name())]
-    NotReady {
-        runtime: Runtime,
-        reason: String,
-        /// When it may be up, as far as that can be told.
-        retry_after: Duration,
-    },
-    #[error("the service is shutting down")]
-    ShuttingDown,
-    #[error("no sandbox could take the program: {0}")]
-    Broken(String),
-}
-
-impl PoolError {
-    /// A runtime does not serve, as its zygote's state says.
-    fn not_ready(runtime: Runtime, reason: String, state: &ZygoteState) -> Self {
-        let expected = state.expected();
-        let left = expected.map(|at| at.saturating_duration_since(Instant::now()));
-        Self::NotReady {
-            runtime,
-            reason,
-            retry_after: left.unwrap_or_default(),
-        }
-    }
-}
 
 /// The zygotes, their sandboxes, and the queue before them.
 #[derive(Debug)]
@@ -165,17 +134,6 @@ pub struct Pool {
     queue_size: usize,
     shelf_size: ShelfSize,
     pub totals: Totals,
-}
-
-/// What to execute, and how.
-#[derive(Debug)]
-pub struct ExecutionRequest {
-    pub job: Job,
-    pub priority: Priority,
-    /// Packages that have to be installed.
-    pub packages: PackageSet,
-    /// Who is told of the output as it comes.
-    pub live: Option<Live>,
 }
 
 /// What the pool is started with.
@@ -254,7 +212,7 @@ impl Pool {
         let memory = settings.zygotes.iter().map(|zygote| zygote.memory).max();
         let bases: BTreeMap<_, _> = settings.zygotes.into_iter().map(open).collect();
         let (unpacker, wheels) = mpsc::channel(unpacker::MOST_WAITING);
-        if let Some(base) = bases.get(&Runtime::Python) {
+        if let Some(base) = bases.get(&Runtime::OF_PACKAGES) {
             let unpacker = Unpacker {
                 packages: packages.clone(),
                 base: base.clone(),
@@ -466,7 +424,7 @@ impl Pool {
     /// # Errors
     /// Why it does not.
     pub async fn preload(&self, packages: &PackageSet) -> Result<(), String> {
-        let pool = self.pool_of(Runtime::Python, packages, false);
+        let pool = self.pool_of(Runtime::OF_PACKAGES, packages, false);
         let pool = pool.map_err(|error| error.to_string())?;
         pool.status.until_settled().await
     }

@@ -1,13 +1,10 @@
 //! What a program wrote, kept within a budget.
 
-use std::sync::Arc;
-
 use faas_protocol::ByteSize;
 use faas_protocol::Stream;
-use tokio::sync::mpsc;
 
-use super::handed_back::ShownResult;
-use super::progress::InstallProgress;
+use super::live::Live;
+use super::live::LiveEvent;
 
 /// A program that writes this many times its budget is flooding and is stopped.
 const FLOOD_FACTOR: u64 = 16;
@@ -15,22 +12,6 @@ const FLOOD_FACTOR: u64 = 16;
 const FLOOD_FLOOR: u64 = 32 << 20;
 /// What a frame counts for at least, in bytes.
 const LEAST_COUNTED: u64 = 256;
-
-/// What is told of an execution while it goes on.
-#[derive(Debug)]
-pub enum LiveEvent {
-    /// It waits for its packages.
-    Installing(InstallProgress),
-    /// The program has a sandbox and starts.
-    Started,
-    /// It wrote something, of which this is kept.
-    Output(Stream, Vec<u8>),
-    /// It showed a result.
-    Result(Arc<ShownResult>),
-}
-
-/// Takes the events. Unbounded, since what is kept of the output is.
-pub type Live = mpsc::UnboundedSender<LiveEvent>;
 
 /// Both streams of one execution.
 #[derive(Debug, Default)]
@@ -56,7 +37,7 @@ impl Output {
         output
     }
 
-    /// Tells whoever follows the program.
+    /// Tells those who follow the program.
     pub fn tell(&self, event: LiveEvent) {
         if let Some(live) = &self.live {
             // Nobody listens any more: the execution is about to be dropped.
@@ -116,6 +97,8 @@ fn character_boundary(bytes: &[u8], at: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+
     use super::*;
 
     #[test]

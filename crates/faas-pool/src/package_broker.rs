@@ -7,15 +7,15 @@ use bytes::Bytes;
 use faas_packages::Digest;
 use faas_packages::PackageError;
 use faas_packages::Packages;
+use faas_packages::is_package_file;
 use faas_protocol::ByteSize;
 use faas_protocol::PackageAnswer;
 use faas_protocol::PackageRequest;
-use faas_protocol::is_file_name;
 
 use super::job_socket::JobSocket;
 use super::progress::Progress;
-use super::sandbox::SandboxError;
-use super::unpacker::Wheel;
+use super::sandbox_error::SandboxError;
+use super::wheel::Wheel;
 
 /// How the file names of wheels end.
 const WHEEL: &str = ".whl";
@@ -159,7 +159,7 @@ impl PackageBroker {
         file: &str,
         contents: impl Future<Output = Result<Bytes, PackageError>>,
     ) -> Result<Bytes, PackageError> {
-        let Some(progress) = self.progress.as_ref().filter(|_| is_file_name(file)) else {
+        let Some(progress) = self.progress.as_ref().filter(|_| is_package_file(file)) else {
             return contents.await;
         };
         progress.fetch(file);

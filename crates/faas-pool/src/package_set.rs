@@ -46,7 +46,7 @@ impl PackageSet {
         self.0.is_empty()
     }
 
-    /// This set and these projects, or `None` if that is no valid set.
+    /// This set and these projects, or `None` if that is not a valid set.
     pub fn with(&self, projects: &[String]) -> Option<Self> {
         Self::new(&[self.0.as_slice(), projects].concat()).ok()
     }

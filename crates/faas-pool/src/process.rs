@@ -20,6 +20,7 @@ use rustix::process::WaitId;
 use rustix::process::WaitIdOptions;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,9 @@ pub struct ChildProcess<K: Send + 'static = ()> {
     /// `None` only while being dropped.
     held: Option<(Pidfd, K, Claim)>,
 }
+
+/// A zygote's process, and its right to be alive: one with packages has one.
+pub type ZygoteProcess = ChildProcess<Option<OwnedSemaphorePermit>>;
 
 /// The right to a child, held until it is reaped. No process may have two owners: the end of one
 /// would kill what the other still uses.

@@ -1,46 +1,17 @@
 //! How far the installation of a package set is, for those who wait for it.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::watch;
 
-use super::output::Live;
-use super::output::LiveEvent;
+use super::live::InstallProgress;
+use super::live::InstallStage;
+use super::live::Live;
+use super::live::LiveEvent;
 
 /// Shortest time between two messages to one who waits.
 const TELL_EVERY: Duration = Duration::from_millis(100);
-
-/// How far an installation is, as callers are told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct InstallProgress {
-    /// What is installed.
-    #[serde(rename = "packages")]
-    pub requirements: Arc<[String]>,
-    pub stage: InstallStage,
-    /// The file that it got last, or is getting.
-    pub file: Option<Arc<str>>,
-    /// Files that it has got.
-    pub files: u32,
-    /// Of these files.
-    pub bytes: u64,
-}
-
-/// What is being done for an installation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InstallStage {
-    /// It is not its turn yet.
-    Waiting,
-    /// A file is on its way, from a source or the cache.
-    Fetching,
-    /// Files are unpacked and modules imported.
-    Installing,
-    /// A program has a sandbox with them.
-    Ready,
-}
 
 /// Where an installation says how far it is.
 #[derive(Clone, Debug)]
@@ -57,7 +28,7 @@ impl Progress {
         }))
     }
 
-    /// It begins, perhaps anew.
+    /// It begins, perhaps again.
     pub fn begin(&self, stage: InstallStage) {
         self.0.send_modify(|now| {
             *now = InstallProgress {
@@ -77,7 +48,7 @@ impl Progress {
         });
     }
 
-    /// The file is there, with so many bytes, or cannot be had.
+    /// The file is there, with so many bytes, or is not available.
     pub fn fetched(&self, bytes: Option<u64>) {
         self.0.send_modify(|now| {
             now.stage = InstallStage::Installing;

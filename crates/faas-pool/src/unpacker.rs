@@ -10,7 +10,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use faas_packages::Digest;
 use faas_packages::PackageError;
 use faas_packages::Packages;
 use faas_protocol::ByteSize;
@@ -25,8 +24,9 @@ use super::admission::Admission;
 use super::execution::Execution;
 use super::execution::Finished;
 use super::report::Report;
-use super::sandbox::SandboxError;
+use super::sandbox_error::SandboxError;
 use super::shelf::NoSandbox;
+use super::wheel::Wheel;
 use super::zygote_pool::ZygotePool;
 
 const PROGRAM: &str = include_str!("../../../js/python/unpack.py");
@@ -42,18 +42,6 @@ const WITHIN: Duration = Duration::from_mins(2);
 const LARGEST: ByteSize = ByteSize::mib(96);
 /// Most wheels that are remembered as failed. Beyond it all are tried again.
 const MAX_FAILED: usize = 1024;
-
-/// A wheel that a zygote was given.
-#[derive(Clone, Debug)]
-pub struct Wheel {
-    /// Its file name.
-    pub file: String,
-    /// Its project, unless it is of the distribution.
-    pub project: Option<String>,
-    pub digest: Digest,
-    /// Whether what had been made of it ahead was used.
-    pub was_unpacked: bool,
-}
 
 /// Why a wheel was not unpacked.
 #[derive(Debug, thiserror::Error)]

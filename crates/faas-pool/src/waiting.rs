@@ -1,68 +1,29 @@
-//! How a request comes by a worker and a sandbox.
+//! How a request gets a worker and a sandbox.
 //!
 //! A plain program takes its turn first and then a sandbox: its zygote is up, so that takes no longer
 //! than a fork. A program with packages may have to wait until they are installed, which others must
 //! not feel. So it takes its turn only once a sandbox with its packages is there.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use faas_telemetry::Meter;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::ExecutionRequest;
 use super::Pool;
-use super::PoolError;
-use super::admission::WorkerPermit;
 use super::report::Report;
-use super::sandbox::Sandbox;
+use super::request::ExecutionRequest;
+use super::request::PoolError;
 use super::shelf::NoSandbox;
 use super::status::ZygoteState;
+use super::wait::NotTaken;
+use super::wait::Taken;
+use super::wait::Wait;
 use super::zygote_pool::ZygotePool;
 
 /// How long a request with packages may hold a worker without a sandbox. A fork takes a few ms.
 const FORK_WITHIN: Duration = Duration::from_millis(100);
 /// How often a request that waits for a sandbox looks whether another zygote has to give one up.
 const MAKE_ROOM_EVERY: Duration = Duration::from_millis(250);
-
-/// A request on its way to a sandbox.
-pub struct Wait {
-    pub asked: Instant,
-    /// How long it waited for turns.
-    pub queue: Duration,
-    turn: Option<WorkerPermit>,
-    /// Whether a zygote will do that has more packages than the request wants: then it did not name them.
-    pub any_that_covers: bool,
-}
-
-/// What a request waited for. The worker is free again when this is dropped.
-pub struct Taken {
-    pub sandbox: Sandbox,
-    pub meter: Meter,
-}
-
-/// Why there is no sandbox.
-pub enum NotTaken {
-    /// The zygote ended; another one may be had.
-    Again(String),
-    /// The program is not run, and this is its report.
-    NotRun(Box<Report>),
-    /// Its packages cannot be installed, for this reason.
-    NotInstalled(String),
-    Refused(PoolError),
-}
-
-impl Wait {
-    pub fn begin() -> Self {
-        Self {
-            asked: Instant::now(),
-            queue: Duration::ZERO,
-            turn: None,
-            any_that_covers: false,
-        }
-    }
-}
 
 impl Pool {
     /// Waits for a turn, which `wait` keeps, and for a sandbox.
@@ -204,20 +165,5 @@ impl Pool {
                 NotTaken::Again(reason.to_owned())
             }
         }
-    }
-}
-
-impl Taken {
-    fn from(sandbox: Sandbox, pool: &Arc<ZygotePool>) -> Self {
-        Self {
-            sandbox,
-            meter: pool.meter.clone(),
-        }
-    }
-}
-
-impl From<PoolError> for NotTaken {
-    fn from(error: PoolError) -> Self {
-        Self::Refused(error)
     }
 }

@@ -126,7 +126,7 @@ fn scratch() -> i64 {
 pub fn sweep(numbers: Range<i64>) -> Vec<Attempt> {
     let mut skipped = faas_lockdown::sandbox_calls();
     skipped.extend(faas_lockdown::KILLING);
-    // uretprobe and uprobe: the kernel lets no filter see them, and kills with SIGILL whoever calls
+    // uretprobe and uprobe: the kernel lets no filter see them, and kills with SIGILL a process that calls
     // them from elsewhere than its own trampoline.
     #[cfg(target_arch = "x86_64")]
     skipped.extend([335, 336]);

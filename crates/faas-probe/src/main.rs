@@ -5,28 +5,27 @@
 //! over HTTP, and it changes nothing on the machine even where a call is not refused.
 
 mod attempts;
+mod child;
 mod neighbours;
 
-use std::io::Read;
 use std::io::Write;
-use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use faas_linux::ProcessStatus;
 use faas_lockdown::Lockdown;
-use faas_protocol::ByteSize;
 use faas_protocol::Layer;
 use serde_json::Value;
 use serde_json::json;
 
 use attempts::Attempt;
-use attempts::Outcome;
-
-type Error = Box<dyn std::error::Error>;
-
-/// Memory of the probed sandbox: little, so that reaching for more is quick to refuse.
-const MEMORY: ByteSize = ByteSize::mib(16);
+use child::Error;
+use child::MEMORY;
+use child::end_of;
+use child::read_report;
+use child::send_report;
+use child::to_json;
+use child::wait_for_close;
 
 /// System call numbers tried one by one; the kernel's own end below 500.
 const SWEEP: std::ops::Range<i64> = 0..600;
@@ -133,18 +132,6 @@ fn fork_and_ask(kind: Kind, task: Task<'_>) -> Result<Value, Error> {
     Ok(report)
 }
 
-/// Waits for a child's end.
-fn end_of(child: i32) -> Value {
-    let mut status = 0;
-    // SAFETY: the kernel writes one int to a live local; the child is ours and not reaped.
-    unsafe { libc::waitpid(child, &raw mut status, 0) };
-    if libc::WIFSIGNALED(status) {
-        json!({ "signal": libc::WTERMSIG(status) })
-    } else {
-        json!({ "exit": libc::WEXITSTATUS(status) })
-    }
-}
-
 /// The child's part. Ends when the parent closes its end of the socket.
 fn probe(kind: Kind, task: Task<'_>, parent: i32, socket: OwnedFd) -> Result<(), Error> {
     let lockdown = Lockdown::prepare(&ProcessStatus::own()?, MEMORY)?;
@@ -194,51 +181,6 @@ fn probe(kind: Kind, task: Task<'_>, parent: i32, socket: OwnedFd) -> Result<(),
     send_report(&socket, &report)?;
     wait_for_close(&socket);
     Ok(())
-}
-
-fn send_report(socket: &OwnedFd, report: &Value) -> std::io::Result<()> {
-    let text = report.to_string();
-    write_all(socket, &(text.len() as u64).to_le_bytes())?;
-    write_all(socket, text.as_bytes())
-}
-
-fn wait_for_close(socket: &OwnedFd) {
-    let mut end = [0];
-    // SAFETY: the pointer and length are those of a live, writable array.
-    unsafe { libc::read(socket.as_raw_fd(), end.as_mut_ptr().cast(), 1) };
-}
-
-fn to_json(attempt: &Attempt, outcome: Outcome) -> Value {
-    let error = std::io::Error::from_raw_os_error(outcome.errno);
-    json!({
-        "name": attempt.name,
-        "result": outcome.result,
-        "errno": outcome.errno,
-        "is_public": attempt.is_public,
-        "error": if outcome.errno == 0 { String::new() } else { error.to_string() },
-    })
-}
-
-fn write_all(socket: &OwnedFd, mut bytes: &[u8]) -> std::io::Result<()> {
-    while !bytes.is_empty() {
-        // `write`, not the `sendto` that a UnixStream may use.
-        // SAFETY: the pointer and length are those of a live slice.
-        let written =
-            unsafe { libc::write(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
-        let written = usize::try_from(written).map_err(|_| std::io::Error::last_os_error())?;
-        bytes = &bytes[written..];
-    }
-    Ok(())
-}
-
-fn read_report(socket: &mut UnixStream) -> Result<Value, Error> {
-    let mut length = [0; 8];
-    socket.read_exact(&mut length)?;
-    let mut text = Vec::new();
-    socket
-        .take(u64::from_le_bytes(length))
-        .read_to_end(&mut text)?;
-    Ok(serde_json::from_slice(&text)?)
 }
 
 /// What `/proc` says of a process: some of its status, its descriptors, its limits.

@@ -13,13 +13,15 @@ use faas_lockdown::Lockdown;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::Error;
 use crate::attempts;
-use crate::end_of;
-use crate::read_report;
-use crate::send_report;
-use crate::to_json;
-use crate::wait_for_close;
+use crate::child::Error;
+use crate::child::MEMORY;
+use crate::child::end_of;
+use crate::child::read_report;
+use crate::child::send_report;
+use crate::child::to_json;
+use crate::child::wait_for_close;
+use crate::child::write_all;
 
 /// The processes, in the order of their sockets.
 const BASE: usize = 0;
@@ -59,7 +61,7 @@ pub fn meet(has_filter: bool) -> Result<Value, Error> {
         *socket = Some(OwnedFd::from(their_end));
     }
     let fork = Fork {
-        lockdown: Lockdown::prepare(&ProcessStatus::own()?, crate::MEMORY)?,
+        lockdown: Lockdown::prepare(&ProcessStatus::own()?, MEMORY)?,
         supervisor: std::process::id() as i32,
         has_filter,
         sockets,
@@ -136,7 +138,7 @@ fn live(who: usize, mut fork: Fork) -> Result<(), Error> {
             // SAFETY: what had that number is a socket of another process, not used in this one.
             socket = unsafe { faas_lockdown::move_to_job_socket(socket) }?;
             fork.lockdown.apply(fork.supervisor)?;
-            crate::write_all(&socket, b"!")?;
+            write_all(&socket, b"!")?;
         }
     }
     let children: &[usize] = match who {
@@ -160,7 +162,7 @@ fn live(who: usize, mut fork: Fork) -> Result<(), Error> {
         match pid {
             -1 => return Err(std::io::Error::last_os_error().into()),
             0 => be(child, fork),
-            pid => crate::write_all(&socket, &(pid as i32).to_le_bytes())?,
+            pid => write_all(&socket, &(pid as i32).to_le_bytes())?,
         }
     }
     if HOSTILE.contains(&who) {

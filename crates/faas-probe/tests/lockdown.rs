@@ -113,7 +113,7 @@ fn check(report: &Value, by_root: bool) {
     assert_eq!(report["foreign_call"]["signal"], libc::SIGSYS);
 }
 
-/// Calls that no honest program makes end whoever makes them.
+/// Calls that no honest program makes end the process that makes them.
 fn check_killing(ends: &Value, who: &str) {
     let ends: BTreeMap<&str, &Value> = ends
         .as_array()

@@ -15,6 +15,9 @@ pub enum Language {
 impl Language {
     pub const ALL: [Self; 3] = [Self::Python, Self::JavaScript, Self::TypeScript];
 
+    /// What is meant where no language is named: the first of the table.
+    pub const DEFAULT: Self = RUNTIMES[0].languages[0];
+
     /// The language that a request means by `name`, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
         let means = |language: &Self| {
@@ -60,6 +63,8 @@ pub struct RuntimeSpec {
     pub runtime: Runtime,
     /// Its name in settings, errors, metrics and `/health`.
     pub name: &'static str,
+    /// Its name in sentences.
+    pub title: &'static str,
     /// What the value of FAAS_LANGUAGE means besides its name, for `--help`.
     pub help: Option<&'static str>,
     /// `metadata.runtime` of answers, as callers of the replaced services know it.
@@ -69,6 +74,12 @@ pub struct RuntimeSpec {
     pub needs_pyodide: bool,
     /// If it takes packages: what metrics call its sandboxes that have some.
     pub with_packages: Option<&'static str>,
+    /// A program in the first of its languages that prints 42: shows that the runtime works.
+    pub prints_42: &'static str,
+    /// Whether programs have a file system, from which files can be collected.
+    pub has_file_system: bool,
+    /// Most arrays and objects within each other in the input, if its parser would run out of stack.
+    pub max_input_nesting: Option<usize>,
     /// Whether a last line of JSON on stdout is the return value, as the replaced services had it.
     pub returns_last_line_of_json: bool,
 }
@@ -78,21 +89,29 @@ pub const RUNTIMES: [RuntimeSpec; 2] = [
     RuntimeSpec {
         runtime: Runtime::Python,
         name: "python",
+        title: "Python",
         help: None,
         answers_as: "pyodide-webassembly",
         languages: &[Language::Python],
         needs_pyodide: true,
         with_packages: Some("python-packages"),
+        prints_42: "print(6 * 7)",
+        has_file_system: true,
+        max_input_nesting: Some(10_000),
         returns_last_line_of_json: false,
     },
     RuntimeSpec {
         runtime: Runtime::JavaScript,
         name: "javascript",
+        title: "JavaScript",
         help: Some("And TypeScript"),
         answers_as: "v8",
         languages: &[Language::JavaScript, Language::TypeScript],
         needs_pyodide: false,
         with_packages: None,
+        prints_42: "console.log(6 * 7)",
+        has_file_system: false,
+        max_input_nesting: None,
         returns_last_line_of_json: true,
     },
 ];
@@ -112,10 +131,24 @@ impl Runtime {
         all
     };
 
+    /// The one that takes packages: wheels, from which no other could be served.
+    pub const OF_PACKAGES: Self = {
+        let mut index = 0;
+        while RUNTIMES[index].with_packages.is_none() {
+            index += 1;
+        }
+        RUNTIMES[index].runtime
+    };
+
     /// Its entry in [`RUNTIMES`].
     pub const fn spec(self) -> &'static RuntimeSpec {
         const TABLE: &[RuntimeSpec; RUNTIMES.len()] = &RUNTIMES;
         &TABLE[self as usize]
+    }
+
+    /// The first of its languages.
+    pub const fn language(self) -> Language {
+        self.spec().languages[0]
     }
 
     /// Its name in settings, errors, metrics and `/health`.

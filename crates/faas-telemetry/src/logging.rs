@@ -17,7 +17,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Parses a filter in the syntax of the tracing crate. There, a word that is no level names a target, and
+/// Parses a filter in the syntax of the tracing crate. There, a word that is not a level names a target, and
 /// silences all others: here that is taken for a mistake.
 ///
 /// # Errors

@@ -9,10 +9,10 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::api::AppState;
 use crate::api::budget::Exhausted;
 use crate::api::budget::Share;
 use crate::api::error::ApiError;
+use crate::api::state::AppState;
 use crate::settings::Settings;
 
 /// Deepest nesting of a body: its parser keeps a byte for each level.

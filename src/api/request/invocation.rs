@@ -20,8 +20,6 @@ const MAX_ARGUMENTS: usize = 256;
 const MAX_PATTERNS: usize = 64;
 /// Longest such pattern, in bytes.
 const LONGEST_PATTERN: usize = 256;
-/// Deepest nesting of the input of a Python program.
-const MAX_INPUT_NESTING: usize = 10_000;
 
 /// What [`parse_arguments`] accepts.
 pub fn args_schema() -> Schema {
@@ -76,12 +74,16 @@ pub fn parse_input(
     let Some(raw) = field else {
         return Ok(None);
     };
-    if language == Language::Python && nesting(raw.get()) > MAX_INPUT_NESTING {
+    let runtime = language.runtime().spec();
+    if let Some(most) = runtime.max_input_nesting
+        && nesting(raw.get()) > most
+    {
         return Err(ApiError::bad_request(
             "Parameter 'input' is nested too deep",
             format!(
-                "Python takes at most {MAX_INPUT_NESTING} arrays and objects within each other; send \
-                 deeper data as a string in `stdin` or a file"
+                "{} takes at most {most} arrays and objects within each other; send deeper data as a string \
+                 in `stdin` or a file",
+                runtime.title
             ),
         ));
     }
@@ -125,7 +127,7 @@ pub fn parse_collect(
             "At most {MAX_PATTERNS} patterns are accepted"
         )));
     }
-    if !patterns.is_empty() && language != Language::Python {
+    if !patterns.is_empty() && !language.runtime().spec().has_file_system {
         return Err(refused(
             "Only Python programs have a file system; JavaScript programs hand files back with \
              files.write(name, data)"

@@ -1,4 +1,4 @@
-# Takes and restores memory snapshots, and saves Pyodide's state for whoever comes next.
+# Takes and restores memory snapshots, and saves Pyodide's state for the next program.
 # Known from: Pyodide's makeMemorySnapshot; Cloudflare's snapshot-based Python workers.
 import pyodide_js
 

@@ -1,4 +1,4 @@
-# Asks the supervisor, through the package channel, for files that are no packages.
+# Asks the supervisor, through the package channel, for files that are not packages.
 # Known from: dependency confusion and path traversal in package mirrors (CVE-2024-35195's family).
 # expect: success
 import _faas_host

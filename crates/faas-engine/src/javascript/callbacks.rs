@@ -7,11 +7,11 @@ use deno_core::JsRuntime;
 use deno_core::v8;
 use faas_protocol::Stream;
 
-use super::realm::Realm;
 use super::rejections;
 use super::source::FILE_NAME;
-use super::source::Place;
+use super::state::Realm;
 use crate::host::HostState;
+use crate::place::Place;
 use crate::refusals;
 
 /// Frames shown of a program that was stopped; as many as an Error has.

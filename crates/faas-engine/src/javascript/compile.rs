@@ -7,9 +7,9 @@ use deno_core::v8;
 use deno_core::v8::script_compiler;
 
 use super::source::FILE_NAME;
-use super::source::Place;
 use super::source::Source;
 use crate::loader;
+use crate::place::Place;
 
 /// The text before and after a program that is not a module. The program's text starts on a new
 /// line, which counts as the first, so that lines and columns are those of the program.

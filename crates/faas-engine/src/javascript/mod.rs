@@ -8,6 +8,7 @@ mod memory;
 mod realm;
 mod rejections;
 mod source;
+mod state;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,16 +40,15 @@ use super::heap;
 use super::host::HostState;
 use super::interrupt;
 use super::interrupt::Urgency;
+use super::place::Place;
 use super::platform;
 use super::properties::take;
 use super::scripts;
 use super::typescript;
 use compile::Compiled;
 use compile::Rejected;
-use realm::Realm;
 use source::Source;
-
-pub use source::Place;
+use state::Realm;
 
 /// Further V8 flags: the garbage collection after the warm-up must not throw away the code that was
 /// compiled in it.

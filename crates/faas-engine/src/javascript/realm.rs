@@ -1,6 +1,5 @@
-//! The realm of a JavaScript engine: which ops it has, what they do, and what they share.
+//! The realm of a JavaScript engine: which ops it has, and what they do.
 
-use std::cell::Cell;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -17,13 +16,12 @@ use sha2::Sha256;
 use sha2::Sha384;
 use sha2::Sha512;
 
-use super::rejections::Rejections;
 use super::rejections::op_faas_run_microtasks;
-use super::source::Place;
-use super::source::Source;
+use super::state::Realm;
 use crate::Outcome;
 use crate::host;
 use crate::host::HostState;
+use crate::place::Place;
 use crate::results;
 
 deno_core::extension!(
@@ -70,41 +68,6 @@ deno_core::extension!(
         state.put(options.realm);
     },
 );
-
-/// What the realm's ops and V8's call-backs share. There is one, and one thread.
-pub struct Realm {
-    /// Of the program that runs.
-    pub source: RefCell<Rc<Source>>,
-    /// When the next timer is due, in ms of `op_faas_now`; infinite if none is.
-    pub timer_due: Cell<f64>,
-    /// Whether a timer is there that the program's end waits for.
-    pub timers_hold: Cell<bool>,
-    /// The function of js/javascript/stack.js.
-    pub format_stack: RefCell<Option<v8::Global<v8::Function>>>,
-    /// Where the program was when V8 was interrupted.
-    pub context: RefCell<Option<v8::Global<v8::Context>>>,
-    /// The function of js/javascript/runner.js that ends the program by an error.
-    pub fail: RefCell<Option<v8::Global<v8::Function>>>,
-    pub rejections: Rejections,
-}
-
-impl Realm {
-    pub fn new() -> Rc<Self> {
-        Rc::new(Self {
-            source: RefCell::new(Rc::new(Source::new(String::new()))),
-            timer_due: Cell::new(f64::INFINITY),
-            timers_hold: Cell::new(false),
-            format_stack: RefCell::new(None),
-            context: RefCell::new(None),
-            fail: RefCell::new(None),
-            rejections: Rejections::default(),
-        })
-    }
-
-    pub fn source(&self) -> Rc<Source> {
-        self.source.borrow().clone()
-    }
-}
 
 /// Ops that programs reach through deno_web or our own code. All others are disabled: among them is
 /// one that panics the process (`op_panic`) and some that write to the host's streams. Timers are

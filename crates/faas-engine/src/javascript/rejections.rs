@@ -3,79 +3,15 @@
 //! Kept here rather than in deno_core: a value that is not an Error does not know where it was
 //! thrown, but V8 still does at the moment of the rejection.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use deno_core::op2;
 use deno_core::v8;
 
-use super::realm::Realm;
 use super::source::FILE_NAME;
-use super::source::Place;
-
-#[derive(Default)]
-pub struct Rejections {
-    /// Those that wait for a handler until the microtasks are done.
-    waiting: RefCell<VecDeque<Rejection>>,
-    /// Where the last value was thrown whose place was known: functions that await each other may
-    /// throw it on.
-    last: RefCell<Option<(v8::Global<v8::Value>, Place)>>,
-}
-
-/// One promise that was rejected.
-pub struct Rejection {
-    promise: v8::Global<v8::Promise>,
-    reason: v8::Global<v8::Value>,
-    /// Where in the code that runs, for a reason that is not an Error.
-    place: Option<Place>,
-}
-
-impl Rejections {
-    fn add(&self, rejection: Rejection) {
-        self.waiting.borrow_mut().push_back(rejection);
-    }
-
-    /// Removes the rejection of a promise, if there is one.
-    pub fn take_of(&self, promise: &v8::Global<v8::Promise>) -> Option<Rejection> {
-        let mut waiting = self.waiting.borrow_mut();
-        let index = waiting
-            .iter()
-            .rposition(|waiting| waiting.promise == *promise)?;
-        waiting.remove(index)
-    }
-
-    /// Forgets those of a program that is over.
-    pub fn clear(&self) {
-        self.waiting.borrow_mut().clear();
-        *self.last.borrow_mut() = None;
-    }
-
-    fn take_first(&self) -> Option<Rejection> {
-        self.waiting.borrow_mut().pop_front()
-    }
-
-    /// The place that goes with a reason: the one given, or where the same reason was seen before.
-    fn remember(
-        &self,
-        scope: &mut v8::PinScope<'_, '_>,
-        reason: v8::Local<'_, v8::Value>,
-        place: Option<Place>,
-    ) -> Option<Place> {
-        let mut last = self.last.borrow_mut();
-        match (place, &*last) {
-            (Some(place), _) => {
-                *last = Some((v8::Global::new(scope, reason), place));
-                Some(place)
-            }
-            (None, Some((seen, place))) => {
-                let seen = v8::Local::new(scope, seen);
-                seen.same_value(reason).then_some(*place)
-            }
-            (None, None) => None,
-        }
-    }
-}
+use super::state::Realm;
+use super::state::Rejection;
+use crate::place::Place;
 
 /// Reports rejections of this isolate to its realm from now on.
 pub fn watch(isolate: &mut v8::Isolate) {

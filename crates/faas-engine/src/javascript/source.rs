@@ -4,6 +4,8 @@ use std::cell::OnceCell;
 
 use deno_core::sourcemap::SourceMap;
 
+use crate::place::Place;
+
 /// Name of a program's source in stack traces.
 pub const FILE_NAME: &str = "<code>";
 
@@ -16,13 +18,6 @@ pub struct Source {
     /// JSON text of a source map, version 3, from the code that runs to `text`.
     map_json: Option<String>,
     map: OnceCell<Option<SourceMap>>,
-}
-
-/// A place in a source: line and column, both counted from 1, the column in UTF-16 units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    pub line: u32,
-    pub column: u32,
 }
 
 impl Source {

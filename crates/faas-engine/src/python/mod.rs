@@ -25,6 +25,7 @@ use super::heap;
 use super::host::HostState;
 use super::interrupt;
 use super::platform;
+use realm::Functions;
 
 /// A booted Pyodide.
 pub struct PythonEngine {
@@ -32,17 +33,6 @@ pub struct PythonEngine {
     functions: Functions,
     version: RuntimeVersion,
     pyodide: Compiled,
-}
-
-/// What `js/python/boot.mjs` left behind.
-struct Functions {
-    run: v8::Global<v8::Function>,
-    reseed: v8::Global<v8::Function>,
-    settle: v8::Global<v8::Function>,
-    install: v8::Global<v8::Function>,
-    warm_packages: v8::Global<v8::Function>,
-    check: v8::Global<v8::Function>,
-    report_stop: v8::Global<v8::Function>,
 }
 
 impl PythonEngine {
@@ -57,9 +47,14 @@ impl PythonEngine {
             .enable_time()
             .build()
             .map_err(|error| EngineError::Boot(error.to_string()))?;
-        reactor
-            .block_on(realm::boot(options))
-            .map_err(|error| EngineError::Boot(error.to_string()))
+        let booted = reactor.block_on(realm::boot(options));
+        let booted = booted.map_err(|error| EngineError::Boot(error.to_string()))?;
+        Ok(Self {
+            runtime: booted.runtime,
+            functions: booted.functions,
+            version: booted.version,
+            pyodide: booted.pyodide,
+        })
     }
 
     /// A file for one of [`BootOptions::code_caches`], with which later boots start with the machine code

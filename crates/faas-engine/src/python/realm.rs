@@ -13,8 +13,6 @@ use deno_core::v8;
 use faas_protocol::ByteSize;
 use faas_protocol::RuntimeVersion;
 
-use super::Functions;
-use super::PythonEngine;
 use crate::BootOptions;
 use crate::Silent;
 use crate::code_cache;
@@ -185,11 +183,30 @@ const MODULES: [(&str, &str); 16] = [
     ),
 ];
 
+/// A realm in which Pyodide is booted.
+pub struct Booted {
+    pub runtime: JsRuntime,
+    pub functions: Functions,
+    pub version: RuntimeVersion,
+    pub pyodide: Compiled,
+}
+
+/// What `js/python/boot.mjs` left behind.
+pub struct Functions {
+    pub run: v8::Global<v8::Function>,
+    pub reseed: v8::Global<v8::Function>,
+    pub settle: v8::Global<v8::Function>,
+    pub install: v8::Global<v8::Function>,
+    pub warm_packages: v8::Global<v8::Function>,
+    pub check: v8::Global<v8::Function>,
+    pub report_stop: v8::Global<v8::Function>,
+}
+
 /// Boots Pyodide in a new realm.
 ///
 /// # Errors
 /// Mostly files missing from the distribution.
-pub async fn boot(options: &BootOptions) -> Result<PythonEngine, Error> {
+pub async fn boot(options: &BootOptions) -> Result<Booted, Error> {
     let directory = &options.pyodide;
     let loader = BootLoader::new(directory.clone());
     heap::set_host(Rc::new(Silent));
@@ -235,18 +252,18 @@ pub async fn boot(options: &BootOptions) -> Result<PythonEngine, Error> {
         terminate,
         Urgency::WhenRepeated,
     );
-    let engine = take_over(runtime, pyodide)?;
-    engine
+    let booted = take_over(runtime, pyodide)?;
+    booted
         .runtime
         .op_state()
         .borrow_mut()
         .borrow_mut::<HostState>()
         .boot_files = None;
-    Ok(engine)
+    Ok(booted)
 }
 
 /// Takes the runner's functions out of the realm and closes the way back into the host.
-fn take_over(mut runtime: JsRuntime, pyodide: Compiled) -> Result<PythonEngine, Error> {
+fn take_over(mut runtime: JsRuntime, pyodide: Compiled) -> Result<Booted, Error> {
     let (functions, version, stages) = {
         deno_core::scope!(scope, &mut runtime);
         let global = scope.get_current_context().global(scope);
@@ -283,7 +300,7 @@ fn take_over(mut runtime: JsRuntime, pyodide: Compiled) -> Result<PythonEngine, 
         )
     };
     tracing::debug!(stages, "booted Pyodide");
-    Ok(PythonEngine {
+    Ok(Booted {
         runtime,
         functions,
         version,

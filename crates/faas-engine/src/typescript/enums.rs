@@ -263,7 +263,7 @@ impl VisitMut for Evaluator {
 
     fn visit_mut_ts_enum_decl(&mut self, declaration: &mut ast::TsEnumDecl) {
         let is_exported = std::mem::take(&mut self.is_exported);
-        // Whoever uses an enum of constants finds it at run time, like any other: swc, which can put its
+        // An enum of constants is there at run time, like any other: swc, which can put its
         // values in where they are used, does not see all such places.
         if std::mem::take(&mut declaration.is_const) {
             declaration.declare = false;

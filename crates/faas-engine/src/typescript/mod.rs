@@ -36,7 +36,7 @@ use deno_ast::swc::parser::error::SyntaxError;
 use deno_ast::swc::transforms::resolver;
 use faas_protocol::Language;
 
-use super::javascript::Place;
+use super::place::Place;
 
 /// Whether the translator is running.
 static TRANSLATING: AtomicBool = AtomicBool::new(false);

@@ -7,26 +7,19 @@
 mod killing;
 mod program;
 
-use std::collections::BTreeMap;
-
 use seccompiler::BpfProgram;
 use seccompiler::SeccompCmpArgLen;
 use seccompiler::SeccompCmpOp;
 use seccompiler::SeccompCondition;
 use seccompiler::SeccompRule;
 
+use program::Error;
+use program::Rules;
 use program::compile;
 
 pub use killing::KILLING;
 #[cfg(target_arch = "x86_64")]
 pub use killing::X32;
-
-/// Why there is no filter: the architecture has none, or a rule is wrong.
-type Error = seccompiler::BackendError;
-
-/// Calls by number. Those without rules are allowed with any arguments, the others if one of their
-/// rules holds.
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Whether the kernel filters system calls with the actions that we use.
 pub fn is_available() -> bool {
@@ -316,7 +309,7 @@ mod tests {
 
     #[test]
     fn no_call_that_kills_is_one_that_a_filter_allows() {
-        let allowed = [common().unwrap(), sandbox_rules(3).unwrap()].map(BTreeMap::into_keys);
+        let allowed = [common().unwrap(), sandbox_rules(3).unwrap()].map(Rules::into_keys);
         let allowed: Vec<i64> = allowed.into_iter().flatten().collect();
         let both: Vec<_> = KILLING
             .iter()

@@ -1,15 +1,23 @@
 //! From rules to the program that the kernel runs for each system call.
 
+use std::collections::BTreeMap;
+
 use seccompiler::BpfProgram;
 use seccompiler::SeccompAction;
 use seccompiler::SeccompFilter;
+use seccompiler::SeccompRule;
 use seccompiler::sock_filter;
 
-use super::Error;
-use super::Rules;
 use super::killing::KILLING;
 #[cfg(target_arch = "x86_64")]
 use super::killing::X32;
+
+/// Why there is no filter: the architecture has none, or a rule is wrong.
+pub type Error = seccompiler::BackendError;
+
+/// Calls by number. Those without rules are allowed with any arguments, the others if one of their
+/// rules holds.
+pub type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// The program of a filter that allows what the rules say.
 ///

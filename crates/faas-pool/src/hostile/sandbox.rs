@@ -39,7 +39,7 @@ use crate::execution::Finished;
 use crate::handed_back::Content;
 use crate::report::Report;
 use crate::sandbox::Sandbox;
-use crate::sandbox::SandboxError;
+use crate::sandbox_error::SandboxError;
 
 /// Longest payload of a frame in these tests.
 const LARGEST_PAYLOAD: ByteSize = ByteSize::kib(128);
@@ -266,7 +266,7 @@ fn a_sandbox_that_never_pauses_is_stopped_all_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let packages = packages(directory.path());
     let greeting = [Event::Ready.encode(), Event::Started.encode()].concat();
-    // Frames that carry nothing all the same: empty output, and files with names that are none.
+    // Frames that carry nothing all the same: empty output, and files with invalid names.
     let empty = Event::Output(true, Vec::new()).encode().repeat(2000);
     let files = Event::File("..".to_owned(), vec![0; 10])
         .encode()

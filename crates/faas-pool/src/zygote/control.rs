@@ -1,12 +1,14 @@
 //! The supervisor's end of a zygote's control socket.
 
 use std::io::IoSlice;
+use std::io::PipeWriter;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 
 use faas_protocol as protocol;
+use faas_protocol::ByteSize;
 use faas_protocol::MAX_CONTROL_BYTES;
 use faas_protocol::ZygoteCommand;
 use faas_protocol::ZygoteEvent;
@@ -19,9 +21,23 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::oneshot;
 
-use super::ANSWERS_WITHIN;
-use super::Down;
-use super::ForkRequest;
+use super::down::ANSWERS_WITHIN;
+use super::down::Down;
+
+/// A zygote wanted from another one.
+pub struct ForkRequest {
+    pub requirements: Vec<String>,
+    /// Most that their files may take.
+    pub storage: ByteSize,
+    pub job: OwnedFd,
+    pub control: OwnedFd,
+    /// Its standard error.
+    pub log: PipeWriter,
+    /// The right to be alive, kept until its process is reaped.
+    pub place: OwnedSemaphorePermit,
+    /// Takes the new zygote's process id, and gives the place back.
+    pub reply: oneshot::Sender<(i32, OwnedSemaphorePermit)>,
+}
 
 /// A fork asked for.
 pub enum Pending {

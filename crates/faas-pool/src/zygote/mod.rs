@@ -1,6 +1,7 @@
 //! Keeps one zygote alive and its shelf filled.
 
 mod control;
+mod down;
 mod fork_failures;
 mod log;
 mod source;
@@ -16,7 +17,6 @@ use faas_protocol::ByteSize;
 use faas_protocol::ZygoteEvent;
 use faas_telemetry::Meter;
 use rustix::net::SocketType;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -24,21 +24,24 @@ use tokio_util::sync::CancellationToken;
 
 use super::memory_watch::MemoryWatch;
 use super::process::ChildProcess;
-use super::process::ExitStatus;
+use super::process::ZygoteProcess;
 use super::sandbox::Sandbox;
-use super::sandbox::SandboxError;
+use super::sandbox_error::SandboxError;
 use super::shelf::Refill;
 use super::shelf::Shelf;
 use super::status::Booted;
 use super::status::ZygoteStatus;
-use super::unpacker::Wheel;
+use super::wheel::Wheel;
 use control::Control;
 use control::Pending;
+use down::Down;
+use down::how_it_ended;
 use fork_failures::ForkFailures;
 use fork_failures::pause_after;
 use source::Started;
 
-pub use source::ForkRequest;
+pub use control::ForkRequest;
+pub use down::ANSWERS_WITHIN;
 pub use source::InstallLimits;
 pub use source::ZygoteSource;
 
@@ -49,10 +52,6 @@ const PATIENCE: u32 = 3;
 /// After so many tries in a row whose sandboxes did not get ready, another zygote is tried: after
 /// about six seconds, if they fail at once.
 const LAST_SANDBOX: u32 = 7;
-/// A zygote that has not answered by then never will.
-pub const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
-/// How long a zygote that closed its socket may take to end.
-const EXITED_WITHIN: Duration = Duration::from_secs(1);
 /// How often the shelf is looked at for shrinking.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// A sandbox that is not ready by then never will be.
@@ -60,9 +59,6 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a set of packages that could not be brought up is not tried again.
 pub const REMEMBER_FAILURE: Duration = Duration::from_secs(60);
-
-/// A zygote's process, and its right to be alive: one with packages has one.
-pub type ZygoteProcess = ChildProcess<Option<OwnedSemaphorePermit>>;
 
 /// What a zygote's keeper needs.
 pub struct Keeper {
@@ -86,47 +82,11 @@ pub struct Keeper {
     pub stop: CancellationToken,
 }
 
-/// Why a zygote stopped serving.
-#[derive(Debug, thiserror::Error)]
-pub enum Down {
-    #[error("shutting down")]
-    Stopped,
-    #[error("it did not start: {0}")]
-    NotLaunched(std::io::Error),
-    #[error("it was not booted after {0:?}")]
-    TooSlow(Duration),
-    #[error("it did not answer within {0:?}")]
-    Silent(Duration),
-    #[error("it ended: {0}")]
-    Exited(ExitStatus),
-    #[error("its control socket failed: {0}")]
-    Control(std::io::Error),
-    #[error("it sent something that is not in the protocol")]
-    Protocol,
-    #[error("its sandboxes do not get ready: {0}")]
-    Sandboxes(SandboxError),
-    #[error("it took more memory than a zygote with packages may have")]
-    Memory,
-    #[error("its packages cannot be installed: {0}")]
-    NotInstalled(String),
-}
-
 /// Waits until a watched process holds more than it may.
 async fn until_exceeded(watch: Option<MemoryWatch>) {
     match watch {
         Some(watch) => watch.until_exceeded().await,
         None => std::future::pending().await,
-    }
-}
-
-/// A zygote that closed its socket has mostly ended, and how says more.
-async fn how_it_ended(down: Down, process: &ZygoteProcess) -> Down {
-    match down {
-        Down::Control(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            let ended = tokio::time::timeout(EXITED_WITHIN, process.reap()).await;
-            ended.map_or(Down::Control(error), Down::Exited)
-        }
-        down => down,
     }
 }
 

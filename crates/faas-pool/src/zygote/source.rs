@@ -1,6 +1,5 @@
-//! How zygotes come to be: booted in a new process, or forked from another and fitted out.
+//! How zygotes come to be: booted in a new process, or forked from another, with packages installed.
 
-use std::io::PipeWriter;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,14 +25,15 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Down;
-use super::ZygoteProcess;
 use super::control::Control;
-use super::how_it_ended;
+use super::control::ForkRequest;
+use super::down::Down;
+use super::down::how_it_ended;
 use super::log;
 use crate::job_socket::JobSocket;
 use crate::launcher::Launched;
 use crate::launcher::Launcher;
+use crate::live::InstallStage;
 use crate::memory_watch::MemoryWatch;
 use crate::package_broker::BrokerError;
 use crate::package_broker::PackageBroker;
@@ -41,9 +41,9 @@ use crate::package_budget::PackageBudget;
 use crate::package_budget::Place;
 use crate::package_budget::Wanted;
 use crate::process::ChildProcess;
-use crate::progress::InstallStage;
+use crate::process::ZygoteProcess;
 use crate::progress::Progress;
-use crate::unpacker::Wheel;
+use crate::wheel::Wheel;
 
 /// Longest reason why packages cannot be installed.
 const LONGEST_REASON: ByteSize = ByteSize::kib(64);
@@ -105,21 +105,6 @@ impl InstallLimits {
             self.memory.get() >> 20
         ))
     }
-}
-
-/// A zygote wanted from another one.
-pub struct ForkRequest {
-    pub requirements: Vec<String>,
-    /// Most that their files may take.
-    pub storage: ByteSize,
-    pub job: OwnedFd,
-    pub control: OwnedFd,
-    /// Its standard error.
-    pub log: PipeWriter,
-    /// The right to be alive, kept until its process is reaped.
-    pub place: OwnedSemaphorePermit,
-    /// Takes the new zygote's process id, and gives the place back.
-    pub reply: oneshot::Sender<(i32, OwnedSemaphorePermit)>,
 }
 
 /// A zygote that was started, and what it said when it was ready.

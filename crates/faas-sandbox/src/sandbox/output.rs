@@ -2,7 +2,7 @@
 //!
 //! A line of output costs a system call and wakes the supervisor, so output is gathered, but for no
 //! longer than [`FLUSH_AFTER`]: a timer's signal handler writes it out, whatever the program is
-//! doing. What a program printed is thus kept even if the next thing that happens is SIGKILL.
+//! doing. So what a program printed is kept even if the next thing that happens is SIGKILL.
 
 use std::cell::UnsafeCell;
 use std::os::fd::FromRawFd;

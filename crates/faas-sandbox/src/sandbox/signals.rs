@@ -41,7 +41,7 @@ extern "C" fn on_cpu_limit(signal: libc::c_int) {
 }
 
 extern "C" fn on_timer(_: libc::c_int) {
-    keep_errno(timer::on_signal);
+    keep_errno(|| timer::on_signal(output::flush_from_handler));
 }
 
 /// Leaves no trace of what a handler does in the interrupted code's errno.

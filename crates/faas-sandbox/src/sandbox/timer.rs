@@ -8,8 +8,6 @@ use std::time::Duration;
 use faas_engine::interrupt;
 use faas_linux::monotonic_us;
 
-use super::output;
-
 /// When output is due, by `CLOCK_MONOTONIC` in us; [`NEVER`] if there is none.
 static FLUSH_AT: AtomicU64 = AtomicU64::new(NEVER);
 /// When the alarm is due, likewise.
@@ -37,12 +35,13 @@ pub fn set_alarm(after: Duration, interval: Duration) {
     arm();
 }
 
-/// Does what is due. Called by the handler of the timer's signal; async-signal-safe.
-pub fn on_signal() {
+/// Does what is due: `flush` writes output out. Called by the handler of the timer's signal; async-signal-safe
+/// if `flush` is.
+pub fn on_signal(flush: fn()) {
     let now = monotonic_us();
     if FLUSH_AT.load(Ordering::SeqCst) <= now {
         FLUSH_AT.store(NEVER, Ordering::SeqCst);
-        output::flush_from_handler();
+        flush();
     }
     if ALARM_AT.load(Ordering::SeqCst) <= now {
         let at = match ALARM_EVERY.load(Ordering::SeqCst) {

@@ -157,7 +157,7 @@ impl<'a> Zygote<'a> {
         Ok(zygote)
     }
 
-    /// Tells the supervisor that forks can be had.
+    /// Tells the supervisor that it can fork.
     fn announce(&self) -> Result<(), Error> {
         self.control.send(&ZygoteEvent::Booted {
             version: self.engine.version().clone(),

@@ -20,11 +20,32 @@ use rusqlite::OptionalExtension;
 use rusqlite::Row;
 use rusqlite::params;
 
-use super::Filter;
-use super::HistorySettings;
 use crate::execution::Bodies;
 use crate::execution::Execution;
 use crate::execution::Fate;
+
+/// What is kept, and where.
+#[derive(Clone, Debug)]
+pub struct HistorySettings {
+    pub path: PathBuf,
+    /// Most executions kept.
+    pub max_rows: u64,
+    /// Executions older than this are deleted.
+    pub max_age: Duration,
+}
+
+/// Which executions to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// One of [`Fate::OF_BEGUN`].
+    pub fate: Option<Fate>,
+    pub language: Option<Language>,
+    /// Started then or later.
+    pub since: Option<SystemTime>,
+    /// Those that come after the execution of this task in the list.
+    pub before: Option<String>,
+    pub limit: u32,
+}
 
 /// Time that another server may hold the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -295,7 +316,7 @@ impl Database {
 impl Open {
     fn new(path: &Path) -> Result<Self, Unusable> {
         if let Some(folder) = path.parent() {
-            // It may have been deleted, and made anew by another user.
+            // It may have been deleted, and made again by another user.
             prepare_workspace(folder).map_err(|error| {
                 let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
                 rusqlite::Error::SqliteFailure(code, Some(error.to_string()))

@@ -3,16 +3,12 @@
 
 mod database;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::SystemTime;
 
-use faas_protocol::Language;
 use tokio::sync::oneshot;
 
 use super::execution::Execution;
-use super::execution::Fate;
 use super::failures::Failures;
 use super::writer::NotTaken;
 use super::writer::Sink;
@@ -20,29 +16,8 @@ use super::writer::Writer;
 use database::Database;
 
 pub use database::Entry;
-
-/// What is kept, and where.
-#[derive(Clone, Debug)]
-pub struct HistorySettings {
-    pub path: PathBuf,
-    /// Most executions kept.
-    pub max_rows: u64,
-    /// Executions older than this are deleted.
-    pub max_age: Duration,
-}
-
-/// Which executions to list, newest first.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// One of [`Fate::OF_BEGUN`].
-    pub fate: Option<Fate>,
-    pub language: Option<Language>,
-    /// Started then or later.
-    pub since: Option<SystemTime>,
-    /// Those that come after the execution of this task in the list.
-    pub before: Option<String>,
-    pub limit: u32,
-}
+pub use database::Filter;
+pub use database::HistorySettings;
 
 /// Why the history could not answer.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,6 @@ use faas_protocol::Language;
 use faas_protocol::Runtime;
 use faas_telemetry::Metrics;
 
-use super::Error;
 use crate::code_cache;
 use crate::settings::Settings;
 
@@ -21,7 +20,7 @@ pub async fn start(
     settings: &Settings,
     languages: impl IntoIterator<Item = Language>,
     packages: Packages,
-) -> Result<Arc<Pool>, Error> {
+) -> Result<Arc<Pool>, Box<dyn std::error::Error>> {
     faas_lockdown::probe_layers().require(settings.require_sandbox)?;
     let one_sandbox = Settings {
         pool_size: Some(1),

@@ -1,0 +1,54 @@
+//! What is told of an execution while it goes on.
+
+use std::sync::Arc;
+
+use faas_protocol::Stream;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::handed_back::ShownResult;
+
+/// One thing of it.
+#[derive(Debug)]
+pub enum LiveEvent {
+    /// It waits for its packages.
+    Installing(InstallProgress),
+    /// The program has a sandbox and starts.
+    Started,
+    /// It wrote something, of which this is kept.
+    Output(Stream, Vec<u8>),
+    /// It showed a result.
+    Result(Arc<ShownResult>),
+}
+
+/// Takes the events. Unbounded, since what is kept of the output is.
+pub type Live = mpsc::UnboundedSender<LiveEvent>;
+
+/// How far an installation is, as callers are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InstallProgress {
+    /// What is installed.
+    #[serde(rename = "packages")]
+    pub requirements: Arc<[String]>,
+    pub stage: InstallStage,
+    /// The file that it got last, or is getting.
+    pub file: Option<Arc<str>>,
+    /// Files that it has got.
+    pub files: u32,
+    /// Of these files.
+    pub bytes: u64,
+}
+
+/// What is being done for an installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstallStage {
+    /// It is not its turn yet.
+    Waiting,
+    /// A file is on its way, from a source or the cache.
+    Fetching,
+    /// Files are unpacked and modules imported.
+    Installing,
+    /// A program has a sandbox with them.
+    Ready,
+}

@@ -1,0 +1,58 @@
+//! What is asked of the pool, and why it may refuse.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use faas_protocol::Job;
+use faas_protocol::Priority;
+use faas_protocol::Runtime;
+
+use super::live::Live;
+use super::package_set::PackageSet;
+use super::status::ZygoteState;
+
+/// What to execute, and how.
+#[derive(Debug)]
+pub struct ExecutionRequest {
+    pub job: Job,
+    pub priority: Priority,
+    /// Packages that have to be installed.
+    pub packages: PackageSet,
+    /// Who is told of the output as it comes.
+    pub live: Option<Live>,
+}
+
+/// Why a job was not executed.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    #[error("{waiting} requests are waiting already")]
+    QueueFull {
+        waiting: usize,
+        /// When a request may find a turn, as far as that can be told.
+        retry_after: Duration,
+    },
+    #[error("the {} runtime is not up: {reason}", runtime.name())]
+    NotReady {
+        runtime: Runtime,
+        reason: String,
+        /// When it may be up, as far as that can be told.
+        retry_after: Duration,
+    },
+    #[error("the service is shutting down")]
+    ShuttingDown,
+    #[error("no sandbox could take the program: {0}")]
+    Broken(String),
+}
+
+impl PoolError {
+    /// A runtime does not serve, as its zygote's state says.
+    pub fn not_ready(runtime: Runtime, reason: String, state: &ZygoteState) -> Self {
+        let expected = state.expected();
+        let left = expected.map(|at| at.saturating_duration_since(Instant::now()));
+        Self::NotReady {
+            runtime,
+            reason,
+            retry_after: left.unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use faas_pool::Pool;
+use faas_telemetry::AuditLog;
+use faas_telemetry::History;
+use faas_telemetry::Metrics;
+use prometheus_client::registry::Registry;
+use tokio_util::sync::CancellationToken;
+
+use super::budget::Budget;
+use super::error::ApiError;
+use crate::settings::Settings;
+
+/// The pool, the settings, and what is counted.
+#[derive(Debug)]
+pub struct AppState {
+    pub pool: Arc<Pool>,
+    pub settings: Settings,
+    /// Set when no new work is taken.
+    pub draining: AtomicBool,
+    /// Cancelled when what still runs is given up.
+    pub cut_off: CancellationToken,
+    pub metrics: Arc<Metrics>,
+    pub registry: Registry,
+    pub started: Instant,
+    /// Bytes of requests, from their first byte until they are answered.
+    pub requests: Arc<Budget>,
+    /// Bytes of answers, until their callers have read them.
+    pub answers: Arc<Budget>,
+    pub audit: Option<AuditLog>,
+    pub history: Option<History>,
+    /// What this machine lacks, in fixed sentences.
+    pub warnings: Vec<&'static str>,
+}
+
+impl AppState {
+    pub fn new(
+        pool: Arc<Pool>,
+        settings: Settings,
+        metrics: Arc<Metrics>,
+        audit: Option<AuditLog>,
+        history: Option<History>,
+        warnings: Vec<&'static str>,
+    ) -> Self {
+        Self {
+            registry: pool.registry(&metrics),
+            requests: Budget::new(settings.queue_bytes),
+            answers: Budget::new(settings.answer_bytes),
+            pool,
+            settings,
+            draining: AtomicBool::new(false),
+            cut_off: CancellationToken::new(),
+            metrics,
+            started: Instant::now(),
+            audit,
+            history,
+            warnings,
+        }
+    }
+
+    /// # Errors
+    /// 503 while the service is shutting down.
+    pub fn refuse_if_draining(&self) -> Result<(), ApiError> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Err(ApiError::unavailable(
+                "The service is shutting down; send the request to another instance",
+            ));
+        }
+        Ok(())
+    }
+}
