@@ -116,6 +116,25 @@ fn os_exit_and_os_abort_set_the_exit_code() {
 }
 
 #[test]
+fn no_alarm_is_lost_that_comes_while_python_looks_for_one() {
+    let lost = stdout(
+        "import signal, time
+came = []
+signal.signal(signal.SIGALRM, lambda *_: came.append(1))
+lost = 0
+for _ in range(2000):
+    came.clear()
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    end = time.monotonic() + 1
+    while not came and time.monotonic() < end:
+        pass
+    lost += not came
+print(lost)",
+    );
+    assert_eq!(lost, "0\n");
+}
+
+#[test]
 fn marked_text_on_stdout_takes_precedence_as_the_return_value() {
     let code = r#"
 import json

@@ -28,6 +28,20 @@ function stage(name) {
   last = time;
 }
 
+// The signal that waits for CPython, if any; a handler of this thread's signals writes it.
+const signals = host.interruptBuffer();
+const SIGNALS_HELPER = "_Py_CheckEmscriptenSignals_Helper";
+
+/**
+ * Has CPython take a signal and clear it in one step. Pyodide's own function (pyodide.asm.mjs) reads it, then
+ * clears it, and what came between is lost: a time limit or an alarm.
+ * @param {Record<string, unknown>} environment
+ */
+function takeSignalsAtOnce(environment) {
+  if (!(SIGNALS_HELPER in environment)) throw new Error(`Pyodide has no ${SIGNALS_HELPER}`);
+  environment[SIGNALS_HELPER] = () => Atomics.exchange(signals, 0, 0);
+}
+
 const pyodide = await loadPyodide({
   indexURL: "/pyodide/",
   lockFileContents: boot.lock,
@@ -39,11 +53,16 @@ const pyodide = await loadPyodide({
     PYTHONSAFEPATH: "1",
     TZ: "UTC",
   },
-  /** @param {object} settings */
+  /** @param {{ instantiateWasm: (imports: { env: Record<string, unknown> }, receive: unknown) => unknown }} settings */
   createPyodideModule(settings) {
     // Makes Emscripten take `crypto.getRandomValues` for entropy instead of shelling out with
     // `os.system`; it looks only during this synchronous part of its start.
     globalThis.window = {};
+    const instantiate = settings.instantiateWasm;
+    settings.instantiateWasm = (imports, receive) => {
+      takeSignalsAtOnce(imports.env);
+      return instantiate(imports, receive);
+    };
     try {
       return createPyodideModule(settings);
     } finally {
@@ -84,7 +103,7 @@ pyodide.setStdin({
 });
 pyodide.setStdout(output(1));
 pyodide.setStderr(output(2));
-pyodide.setInterruptBuffer(host.interruptBuffer());
+pyodide.setInterruptBuffer(signals);
 pyodide.registerJsModule("_faas_host", {
   acknowledge_stop: host.acknowledgeStop,
   compiled: host.compiled,
