@@ -17,8 +17,10 @@ test: check build ## Check everything, run every test
 	@scripts/fetch-test-wheels
 	@scripts/fetch-test-distribution
 	@scripts/fetch-test-programs
+	@scripts/fetch-trace-receiver
 	@scripts/test-deploy
 	cargo test $(CARGO_FLAGS) --workspace
+	@scripts/test-doors
 	@scripts/test-page
 
 test-image: ## Build docker/Dockerfile without Docker, run the image as compose does, as root

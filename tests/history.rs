@@ -136,6 +136,11 @@ fn the_execution_list_is_newest_first_and_can_be_filtered() {
     assert!(listed(server, "?since=2999-01-01").is_empty());
     assert_eq!(listed(server, "?since=1000"), all);
     assert!(listed(server, "?since=2999-01-01T00:00:00Z").is_empty());
+    let request = json!({ "code": "1" }).to_string();
+    let mine = server.send("POST", "/run_code", &[("x-request-id", "mine")], request);
+    let mine = task_id(&mine).to_owned();
+    assert_eq!(listed(server, "?request_id=mine"), [mine]);
+    assert!(listed(server, "?request_id=nobodys").is_empty());
     for (query, allowed) in [
         ("?status=nonsense", "success, error, violation, timeout"),
         ("?language=python", "javascript, js, typescript, ts"),
@@ -144,7 +149,7 @@ fn the_execution_list_is_newest_first_and_can_be_filtered() {
         ("?limit=1001", "between 1 and 1000"),
         ("?limit=-1", "between 1 and 1000"),
         ("?since=2026-02-30", "a date such as 2026-01-31"),
-        ("?order=desc", "status, language, since, before and limit"),
+        ("?order=desc", "since, request_id, before and limit"),
     ] {
         let answer = server.get(&format!("/executions{query}"));
         assert_eq!(answer.status, 400, "{query}");

@@ -1,6 +1,8 @@
 //! Who sent a request.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::OnceLock;
 
 use axum::extract::FromRequestParts;
 use axum::extract::Request;
@@ -8,6 +10,7 @@ use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use faas_telemetry::Fate;
 use uuid::Uuid;
 
 use super::error::ApiError;
@@ -29,6 +32,15 @@ pub struct Caller {
     pub address: Option<SocketAddr>,
     /// Whether it sent the right token.
     pub by_token: bool,
+    /// Set when a program that it sent has ended, or will not run.
+    pub executed: Arc<OnceLock<Executed>>,
+}
+
+/// A program that a caller sent, for log and trace of its request.
+#[derive(Debug)]
+pub struct Executed {
+    pub task_id: String,
+    pub fate: Fate,
 }
 
 impl Caller {
@@ -39,6 +51,17 @@ impl Caller {
             request_id: sent_id(request.headers()).unwrap_or_else(new_id),
             address: peer.map(|Peer(address)| *address),
             by_token: false,
+            executed: Arc::default(),
+        }
+    }
+
+    /// The one who started this program, over its standard input.
+    pub fn local() -> Self {
+        Self {
+            request_id: new_id(),
+            address: None,
+            by_token: true,
+            executed: Arc::default(),
         }
     }
 

@@ -215,6 +215,7 @@ fn parse(query: &str, state: &AppState) -> Result<Filter, ApiError> {
                 })?;
                 filter.since = Some(time);
             }
+            "request_id" => filter.request_id = Some(value.clone().into_owned()),
             "before" => filter.before = Some(value.clone().into_owned()),
             "limit" => {
                 let limit = value.parse().ok();
@@ -226,7 +227,7 @@ fn parse(query: &str, state: &AppState) -> Result<Filter, ApiError> {
                 let name: String = name.chars().take(64).collect();
                 return Err(ApiError::bad_request(
                     format!("Unknown parameter: {name}"),
-                    "The parameters are status, language, since, before and limit",
+                    "The parameters are status, language, since, request_id, before and limit",
                 ));
             }
         }

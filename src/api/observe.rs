@@ -12,12 +12,14 @@ use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use faas_telemetry::Metrics;
-use faas_telemetry::continue_trace;
+use faas_telemetry::RequestHead;
+use faas_telemetry::RequestSpan;
 use futures_util::StreamExt;
 use tracing::Instrument;
 use tracing::Span;
 
 use super::caller::Caller;
+use super::caller::Executed;
 use super::caller::REQUEST_ID;
 use super::openapi;
 use super::state::AppState;
@@ -52,22 +54,45 @@ pub async fn observe(
 ) -> Response {
     let caller = Caller::of(&request);
     let id = caller.request_id.clone();
-    let path = request.extensions().get::<MatchedPath>();
-    let route = path.map_or("other", MatchedPath::as_str).to_owned();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("other", MatchedPath::as_str);
     let method = method_name(request.method());
+    let trace = if QUIET_ROUTES.contains(&route) {
+        RequestSpan::none()
+    } else {
+        RequestSpan::begin(&RequestHead {
+            id: caller.request_id(),
+            method,
+            route: matched.as_ref().map(MatchedPath::as_str),
+            path: request.uri().path(),
+            version: request.version(),
+            caller: caller.address,
+            headers: request.headers(),
+        })
+    };
     // An error's level, so that lines keep their context whatever FAAS_LOG leaves out.
-    let span = tracing::error_span!("request", request_id = caller.request_id(), method, route);
-    continue_trace(&span, request.headers());
-    request.extensions_mut().insert(caller);
+    let span = tracing::error_span!(
+        parent: trace.span(),
+        "request",
+        request_id = caller.request_id(),
+        method,
+        route,
+        trace_id = trace.trace_id(),
+    );
+    let in_trace = trace.span().clone();
     let mut end = End {
         state,
         began: Instant::now(),
-        route,
+        route: route.to_owned(),
         method,
         code: HUNG_UP,
+        caller: caller.clone(),
         span: span.clone(),
+        trace,
     };
-    let mut response = next.run(request).instrument(span).await;
+    request.extensions_mut().insert(caller);
+    let answering = next.run(request).instrument(span).instrument(in_trace);
+    let mut response = answering.await;
     end.code = response.status().as_u16();
     response.headers_mut().insert(REQUEST_ID, id);
     if response.body().size_hint().exact().is_some() {
@@ -89,7 +114,9 @@ struct End {
     route: String,
     method: &'static str,
     code: u16,
+    caller: Caller,
     span: Span,
+    trace: RequestSpan,
 }
 
 impl Drop for End {
@@ -103,13 +130,31 @@ impl Drop for End {
         let duration = self.began.elapsed();
         let metrics = &self.state.metrics;
         metrics.answered(route, method, *code, duration);
+        let executed = self.caller.executed.get();
+        if let Some(Executed { task_id, fate }) = executed {
+            self.trace.executed(task_id, fate.name());
+        }
+        match *code {
+            HUNG_UP => self.trace.cancelled(),
+            code => self.trace.answered(code),
+        }
         let duration_ms = duration.as_micros() as f64 / 1000.0;
         let _in_span = self.span.enter();
         if QUIET_ROUTES.contains(&route.as_str()) {
             tracing::debug!(status = code, duration_ms, "answered");
-        } else {
-            tracing::info!(status = code, duration_ms, "answered");
+            return;
         }
+        let caller = self.caller.address.map(|address| address.ip().to_string());
+        let task_id = executed.map(|program| program.task_id.as_str());
+        let program = executed.map(|program| program.fate.name());
+        tracing::info!(
+            status = code,
+            duration_ms,
+            caller,
+            task_id,
+            program,
+            "answered"
+        );
     }
 }
 

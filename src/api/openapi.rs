@@ -232,6 +232,10 @@ fn list_executions() -> OperationBuilder {
         .parameter(query("language", request::language_names()))
         .parameter(since)
         .parameter(
+            query("request_id", ObjectBuilder::new().schema_type(Type::String))
+                .description(Some("Those of the request with this `X-Request-Id`")),
+        )
+        .parameter(
             query("before", ObjectBuilder::new().schema_type(Type::String)).description(Some(
                 "`next` of the list before, or any task_id: the executions that come after it",
             )),

@@ -2,6 +2,7 @@
 //! log, a row of the history.
 
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use axum::http::StatusCode;
@@ -21,6 +22,7 @@ use faas_telemetry::cut;
 use uuid::Uuid;
 
 use super::caller::Caller;
+use super::caller::Executed;
 use super::error::ApiError;
 use super::state::AppState;
 
@@ -31,6 +33,8 @@ pub struct Record {
     pub task_id: String,
     state: Arc<AppState>,
     language: Language,
+    /// Told what became of it, once.
+    executed: Arc<OnceLock<Executed>>,
     /// Taken when it ends; none if nobody wants it.
     kept: Option<Execution>,
     ended: bool,
@@ -48,6 +52,7 @@ impl Record {
             task_id,
             state: state.clone(),
             language: request.job.language,
+            executed: caller.executed.clone(),
             ended: false,
             if_dropped: Fate::Cancelled,
         }
@@ -58,6 +63,7 @@ impl Record {
         self.ended = true;
         match result {
             Ok((report, _)) => {
+                self.tell(Fate::Ended(report.status));
                 let ended = Ended {
                     status: report.status,
                     wall: report.usage.wall,
@@ -96,10 +102,17 @@ impl Record {
 
     fn refuse_for(&mut self, refusal: Refusal) {
         self.ended = true;
+        self.tell(Fate::Refused(refusal));
         if let (Some(mut kept), Some(audit)) = (self.kept.take(), &self.state.audit) {
             kept.fate = Fate::Refused(refusal);
             audit.write(&Arc::new(kept));
         }
+    }
+
+    fn tell(&self, fate: Fate) {
+        let task_id = self.task_id.clone();
+        // It was not told before: a request has one program.
+        let _ = self.executed.set(Executed { task_id, fate });
     }
 
     fn keep(&self, execution: Execution) {
@@ -118,6 +131,7 @@ impl Drop for Record {
         if self.ended {
             return;
         }
+        self.tell(self.if_dropped);
         self.state.metrics.given_up(self.language, self.if_dropped);
         if let Some(mut kept) = self.kept.take() {
             kept.fate = self.if_dropped;

@@ -969,6 +969,8 @@ export interface operations {
                  * @example 2026-01-31T12:00:00Z
                  */
                 since?: string;
+                /** @description Those of the request with this `X-Request-Id` */
+                request_id?: string;
                 /** @description `next` of the list before, or any task_id: the executions that come after it */
                 before?: string;
                 limit?: number;

@@ -332,17 +332,25 @@ impl Pool {
         let waited = wait.asked.elapsed();
         self.resources.metrics.waited(waited);
         let _active = taken.meter.active();
-        let language = job.language.name();
-        let run = tracing::info_span!("run", language, status = field::Empty);
+        let run = tracing::info_span!(
+            "run",
+            execution.language = job.language.name(),
+            execution.status = field::Empty,
+            otel.status_code = field::Empty,
+        );
         let executed = async {
             let execution = Execution::start(taken.sandbox, job).await?;
             self.totals.begin(job.task);
             let live = request.live.as_ref();
             Ok::<_, SandboxError>(execution.finish(&self.packages, live).await)
         };
-        let mut finished = executed.instrument(run.clone()).await?;
+        let executed = executed.instrument(run.clone()).await;
+        // A program that fails is no fault of the service; a sandbox that breaks is.
+        let mut finished = executed.inspect_err(|_| {
+            run.record("otel.status_code", "ERROR");
+        })?;
         if let Finished::Reported(report) = &mut finished {
-            run.record("status", report.status.name());
+            run.record("execution.status", report.status.name());
             report.timings.queue = wait.queue;
             report.timings.sandbox = waited.saturating_sub(wait.queue);
         }

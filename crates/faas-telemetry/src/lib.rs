@@ -40,5 +40,6 @@ pub use metrics::Metrics;
 pub use metrics::SandboxKind;
 pub use metrics::SandboxState;
 pub use time::rfc3339;
+pub use traces::RequestHead;
+pub use traces::RequestSpan;
 pub use traces::Traces;
-pub use traces::continue_trace;

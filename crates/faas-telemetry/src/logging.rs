@@ -1,13 +1,17 @@
 //! Log lines, and the same spans as traces for a collector.
 
+use tracing::Level;
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::traces::TRACES_ONLY;
 use super::traces::Traces;
 
 /// How log lines look.
@@ -40,8 +44,14 @@ pub fn parse_log_filter(text: &str) -> Result<String, String> {
 /// the tracing crate; an invalid one becomes `info`.
 pub fn start_logging(format: LogFormat, filter: &str, traces: Option<&Traces>) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let for_lines = filter_fn(|metadata| {
+        let target = metadata.target();
+        // The SDK's lines have messages in them, and so programs.
+        let is_of_sdk = target.starts_with("rmcp") && *metadata.level() > Level::WARN;
+        target != TRACES_ONLY && !is_of_sdk
+    });
     tracing_subscriber::registry()
-        .with(lines(format).with_filter(filter))
+        .with(lines(format).with_filter(filter.and(for_lines)))
         .with(traces.map(Traces::layer))
         .init();
 }

@@ -3,6 +3,7 @@
 //!
 //! Configured by the variables that OpenTelemetry defines; without them, none of this runs.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -10,9 +11,16 @@ use std::time::Duration;
 use std::time::Instant;
 
 use http::HeaderMap;
+use http::HeaderName;
+use http::Version;
+use http::header::HOST;
+use http::header::USER_AGENT;
+use http::uri::Authority;
 use opentelemetry::Context;
 use opentelemetry::propagation::Extractor;
 use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::TraceId;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::SpanExporter as OtlpExporter;
 use opentelemetry_sdk::Resource;
@@ -26,6 +34,7 @@ use tokio::runtime::Handle;
 use tracing::Level;
 use tracing::Span;
 use tracing::Subscriber;
+use tracing::field;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -36,8 +45,10 @@ const ENDPOINTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 ];
-/// Our crates that create spans.
-const CRATES_WITH_SPANS: [&str; 2] = ["faas_server", "faas_pool"];
+/// Targets of the spans that go into traces: the requests', and what the pool does for them.
+const TARGETS: [&str; 2] = [TRACES_ONLY, "faas_pool"];
+/// What is kept of a client's name for itself, in bytes.
+const MAX_AGENT_BYTES: usize = 256;
 /// Pause between two log lines about a collector that accepts no spans.
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -86,11 +97,12 @@ impl Traces {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let targets = CRATES_WITH_SPANS.map(|name| (name, Level::INFO));
+        let targets = TARGETS.map(|name| (name, Level::INFO));
         let targets = Targets::new().with_targets(targets);
         tracing_opentelemetry::layer()
             .with_tracer(self.0.tracer(NAME))
             .with_location(false)
+            .with_target(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
             .with_filter(targets)
@@ -103,8 +115,116 @@ impl Traces {
     }
 }
 
+/// The target of spans that are for traces only: log lines have their own.
+pub const TRACES_ONLY: &str = "faas_server::traces";
+
+/// What is known of a request before it is answered.
+#[derive(Debug)]
+pub struct RequestHead<'a> {
+    pub id: &'a str,
+    /// Of a closed set.
+    pub method: &'static str,
+    /// None if no route has its path, which may then be anything.
+    pub route: Option<&'a str>,
+    pub path: &'a str,
+    pub version: Version,
+    pub caller: Option<SocketAddr>,
+    pub headers: &'a HeaderMap,
+}
+
+/// The span of a request, by OpenTelemetry's conventions for HTTP servers (semantic conventions 1.23.0, the first
+/// that are stable). It is part of the trace that the caller names with `traceparent`.
+#[derive(Debug)]
+pub struct RequestSpan(Span);
+
+impl RequestSpan {
+    pub fn begin(head: &RequestHead<'_>) -> Self {
+        let method = match head.method {
+            "other" => "_OTHER",
+            known => known,
+        };
+        let known = if method == "_OTHER" { "HTTP" } else { method };
+        let name = head
+            .route
+            .map_or_else(|| known.to_owned(), |route| format!("{known} {route}"));
+        let host = head.header(&HOST).unwrap_or_default();
+        let server: Option<Authority> = host.parse().ok();
+        let span = tracing::info_span!(
+            target: TRACES_ONLY,
+            "request",
+            otel.name = name,
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            request.id = head.id,
+            http.request.method = method,
+            http.route = head.route,
+            http.response.status_code = field::Empty,
+            error.type = field::Empty,
+            url.scheme = "http",
+            url.path = head.route.map(|_| head.path),
+            client.address = head.caller.map(|caller| caller.ip().to_string()),
+            client.port = head.caller.map(|caller| i64::from(caller.port())),
+            server.address = server.as_ref().map(Authority::host),
+            server.port = server.as_ref().and_then(Authority::port_u16).map(i64::from),
+            network.protocol.version = if head.version == Version::HTTP_10 { "1.0" } else { "1.1" },
+            user_agent.original = head.header(&USER_AGENT).map(cut_agent),
+            execution.task_id = field::Empty,
+            execution.status = field::Empty,
+        );
+        continue_trace(&span, head.headers);
+        Self(span)
+    }
+
+    /// One that no trace has, as of probes.
+    pub fn none() -> Self {
+        Self(Span::none())
+    }
+
+    /// The parent of what is done for the request.
+    pub fn span(&self) -> &Span {
+        &self.0
+    }
+
+    /// The trace that it belongs to, for log lines; none without a collector.
+    pub fn trace_id(&self) -> Option<String> {
+        let context = self.0.context();
+        let trace_id = context.span().span_context().trace_id();
+        (trace_id != TraceId::INVALID).then(|| trace_id.to_string())
+    }
+
+    /// Notes which program the request had executed, and what became of it.
+    pub fn executed(&self, task_id: &str, status: &str) {
+        self.0.record("execution.task_id", task_id);
+        self.0.record("execution.status", status);
+    }
+
+    /// Notes how the request was answered. Only what the service is to blame for is an error.
+    pub fn answered(&self, code: u16) {
+        self.0.record("http.response.status_code", i64::from(code));
+        if code >= 500 {
+            self.0.record("error.type", code.to_string());
+            self.0.record("otel.status_code", "ERROR");
+        }
+    }
+
+    /// Notes that the caller hung up before there was an answer.
+    pub fn cancelled(&self) {
+        self.0.record("error.type", "cancelled");
+    }
+}
+
+fn cut_agent(agent: &str) -> &str {
+    &agent[..agent.floor_char_boundary(MAX_AGENT_BYTES)]
+}
+
+impl RequestHead<'_> {
+    fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
 /// Makes a request's span part of the trace that its caller named with `traceparent`.
-pub fn continue_trace(span: &Span, headers: &HeaderMap) {
+fn continue_trace(span: &Span, headers: &HeaderMap) {
     if !headers.contains_key("traceparent") {
         return;
     }

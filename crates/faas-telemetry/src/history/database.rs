@@ -44,6 +44,8 @@ pub struct Filter {
     pub since: Option<SystemTime>,
     /// Those that come after the execution of this task in the list.
     pub before: Option<String>,
+    /// Those of the request with this id.
+    pub request_id: Option<String>,
     pub limit: u32,
 }
 
@@ -212,12 +214,20 @@ impl Database {
                    AND began_ms >= ?3
                    AND (?5 IS NULL
                      OR (began_ms, id) < (SELECT began_ms, id FROM executions WHERE task_id = ?5))
+                 AND (?6 IS NULL OR request_id = ?6)
                  ORDER BY began_ms DESC, id DESC LIMIT ?4"
             ))?;
             let since = filter.since.map_or(0, milliseconds);
             let status = filter.fate.map(Fate::name);
             let language = filter.language.map(Language::name);
-            let parameters = params![status, language, since, filter.limit, filter.before];
+            let parameters = params![
+                status,
+                language,
+                since,
+                filter.limit,
+                filter.before,
+                filter.request_id
+            ];
             let rows = statement.query_map(parameters, entry)?;
             rows.collect()
         })
