@@ -135,6 +135,8 @@ pub enum Command {
     Config,
     /// Ask the service that runs with the same settings for its health; fails unless it is healthy
     Healthcheck,
+    /// Serve the Model Context Protocol over stdin and stdout, for desktop clients
+    Mcp,
     /// Fetch packages ahead of need
     Packages(PackagesArgs),
     /// Write man pages, completions and a file of settings, for packages

@@ -14,6 +14,7 @@ mod cli;
 mod code_cache;
 mod commands;
 mod doctor;
+mod doors;
 mod one_sandbox;
 mod settings;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Some(Command::Doctor) => commands::doctor::run(&cli.settings),
         Some(Command::Generate(arguments)) => commands::generate::run(&arguments, &Cli::command()),
         Some(Command::Healthcheck) => commands::healthcheck::run(&cli.settings),
+        Some(Command::Mcp) => commands::mcp::run(&cli.settings),
         Some(Command::Packages(arguments)) => commands::packages::run(&cli.settings, &arguments),
         Some(Command::Zygote(arguments)) => commands::zygote::run(&arguments),
     };

@@ -211,8 +211,16 @@ pub async fn check_code(
 ) -> Result<Json<CheckResponse>, ApiError> {
     state.refuse_if_draining()?;
     let body = request::read_body(request, &state).await?;
+    Ok(Json(check(&state, body).await?))
+}
+
+/// Analyses the program of a body.
+///
+/// # Errors
+/// As [`check_code`].
+pub async fn check(state: &AppState, body: request::Body) -> Result<CheckResponse, ApiError> {
     let (request, _share) = request::parse_check(body, &state.settings)?;
     let language = request.job.language;
-    let findings = analyse(&state, request).await?;
-    Ok(Json(CheckResponse::new(language, findings)))
+    let findings = analyse(state, request).await?;
+    Ok(CheckResponse::new(language, findings))
 }

@@ -115,6 +115,11 @@ impl ApiError {
         )
     }
 
+    /// Both parts as one sentence.
+    pub fn sentence(&self) -> String {
+        format!("{}: {}", self.body.error, self.body.details)
+    }
+
     /// The body, for streams whose status was already sent.
     pub fn body(&self) -> &impl Serialize {
         &self.body
@@ -161,7 +166,7 @@ impl ApiError {
         Self::not_found(
             "Not found",
             "The routes are POST /run_code, POST /check_code, GET /health, GET /ready, GET /metrics, GET /executions, \
-             GET /executions/{task_id} and GET /openapi.json",
+             GET /executions/{task_id}, GET /openapi.json and those of FAAS_DOORS",
         )
     }
 

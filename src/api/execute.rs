@@ -4,11 +4,14 @@
 use std::sync::Arc;
 
 use faas_pool::ExecutionRequest;
+use faas_pool::PoolStats;
+use faas_pool::Report;
 use faas_protocol::Complexity;
 use faas_protocol::Findings;
 use faas_protocol::Status;
 
 use super::answer::Answer;
+use super::budget::Share;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::record::Record;
@@ -16,6 +19,16 @@ use super::request;
 use super::request::RunRequest;
 use super::response::RunResponse;
 use super::state::AppState;
+
+/// A program that was executed.
+#[derive(Debug)]
+pub struct Finished {
+    pub task_id: String,
+    pub report: Report,
+    stats: PoolStats,
+    /// Holds its part of FAAS_QUEUE_BYTES until it is answered.
+    _request: Share,
+}
 
 /// Has a program executed and words the answer.
 ///
@@ -26,12 +39,29 @@ pub async fn execute(
     caller: &Caller,
     request: RunRequest,
 ) -> Result<Answer, ApiError> {
+    let (language, timings) = (request.execution.job.language, request.timings);
+    let Finished {
+        task_id,
+        report,
+        stats,
+        _request,
+    } = run(state, caller, request).await?;
+    let response = RunResponse::new(task_id, language, report, stats, timings);
+    Answer::new(&response, state)
+}
+
+/// Has a program executed.
+///
+/// # Errors
+/// [`ApiError`] for one that was not.
+pub async fn run(
+    state: &Arc<AppState>,
+    caller: &Caller,
+    request: RunRequest,
+) -> Result<Finished, ApiError> {
     let RunRequest {
-        execution,
-        timings,
-        share: _until_answered,
+        execution, share, ..
     } = request;
-    let language = execution.job.language;
     let mut record = Record::begin(state, caller, &execution);
     let passed = enforce_complexity(state, &execution).await;
     passed.inspect_err(|error| record.refuse(error))?;
@@ -45,9 +75,12 @@ pub async fn execute(
     };
     record.end(&result);
     let (report, stats) = result?;
-    let task_id = record.task_id.clone();
-    let response = RunResponse::new(task_id, language, report, stats, timings);
-    Answer::new(&response, state)
+    Ok(Finished {
+        task_id: record.task_id.clone(),
+        report,
+        stats,
+        _request: share,
+    })
 }
 
 /// Refuses a program that is more complex than the settings allow. One that does not compile

@@ -6,12 +6,12 @@ mod auth;
 mod bounded;
 mod browsers;
 mod budget;
-mod caller;
-mod check_code;
+pub mod caller;
+pub mod check_code;
 mod client;
 mod connection;
 mod error;
-mod execute;
+pub mod execute;
 mod executions;
 mod files;
 mod health;
@@ -22,7 +22,7 @@ mod openapi;
 mod playground;
 mod ready;
 mod record;
-mod request;
+pub mod request;
 mod response;
 mod run_code;
 mod server;
@@ -38,13 +38,14 @@ use axum::middleware;
 use axum::routing::get;
 use axum::routing::post;
 
-use error::ApiError;
-
+pub use answer::no_room;
+pub use budget::Share;
+pub use error::ApiError;
 pub use server::serve;
 pub use state::AppState;
 
-/// All routes.
-pub fn router(state: Arc<AppState>) -> Router {
+/// All routes, with those of the doors.
+pub fn router(state: Arc<AppState>, doors: Router<Arc<AppState>>) -> Router {
     observe::expect_answers(&state.metrics);
     let page = if state.settings.playground {
         playground::routes()
@@ -59,6 +60,7 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route("/executions", get(executions::list))
         .route("/executions/{task_id}", get(executions::find))
         .route("/openapi.json", get(openapi::openapi))
+        .merge(doors)
         .fallback(async || ApiError::no_route())
         .method_not_allowed_fallback(async || ApiError::wrong_method())
         .layer(middleware::from_fn_with_state(

@@ -3,17 +3,12 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use std::time::Instant;
 
 use faas_pool::BadRequirement;
 use faas_pool::PackageSet;
 use faas_pool::Pool;
 use faas_pool::PoolSettings;
-use faas_telemetry::AuditLog;
-use faas_telemetry::Failures;
-use faas_telemetry::History;
-use faas_telemetry::Metrics;
 use faas_telemetry::Traces;
 use faas_telemetry::start_logging;
 use futures_util::future::join_all;
@@ -25,6 +20,8 @@ use tokio::signal::unix::signal;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use super::parts;
+use super::parts::FLUSH_WITHIN;
 use crate::api;
 use crate::api::AppState;
 use crate::api_token::ApiToken;
@@ -32,13 +29,12 @@ use crate::api_token::SHORTEST_GOOD_TOKEN;
 use crate::code_cache;
 use crate::doctor::Verdict;
 use crate::doctor::look_at_machine;
+use crate::doors;
 use crate::settings::Settings;
 use crate::settings::unknown_variables;
 
 /// Connections that may wait to be accepted.
 const WAITING_CONNECTIONS: u32 = 1024;
-/// Time for writing what is left at the end.
-const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
 /// Runs the service until it is told to stop.
 ///
@@ -122,22 +118,11 @@ async fn serve(
     let socket = take_address(wanted).map_err(cannot_listen)?;
     let address = socket.local_addr()?;
     tracing::info!(address = %format!("http://{address}"), "booting");
-    let packages = settings.open_packages(settings.runtimes())?;
     let preload = preload_sets(&settings)?;
-    let metrics = Arc::new(Metrics::new(settings.languages(), settings.runtimes()));
-    let audit = open_audit_log(&settings, &metrics)?;
-    let history = start_history(&settings, &metrics)?;
-    let pool = Pool::start(pool_settings, packages, metrics.clone())?;
+    let state = parts::start(settings.clone(), pool_settings, warnings)?;
+    let pool = state.pool.clone();
     let stop = CancellationToken::new();
     watch_signals(&stop)?;
-    let state = Arc::new(AppState::new(
-        pool.clone(),
-        settings.clone(),
-        metrics,
-        audit,
-        history,
-        warnings,
-    ));
     watch_hangups(&state)?;
     let settled = tokio::select! {
         () = stop.cancelled() => false,
@@ -155,12 +140,11 @@ async fn serve(
                 code_cache::make_if_missing(&pool, &settings).await;
             }
         });
-        let router = api::router(state.clone());
+        let router = api::router(state.clone(), doors::routes(&state));
         api::serve(listener, router, state.clone(), stop).await;
         announcement.abort();
     }
-    pool.shut_down().await;
-    flush(state).await;
+    parts::end(state).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -186,30 +170,6 @@ fn listen(socket: TcpSocket) -> std::io::Result<TcpListener> {
     socket.listen(WAITING_CONNECTIONS)
 }
 
-/// Opens the audit log, if there is to be one.
-fn open_audit_log(settings: &Settings, metrics: &Metrics) -> Result<Option<AuditLog>, Error> {
-    let Some(path) = &settings.audit_log else {
-        return Ok(None);
-    };
-    let failures = Failures::new("audit log", metrics.audit_write_failures.clone());
-    let log = AuditLog::open(path, failures).map_err(|error| {
-        let path = path.display();
-        format!("cannot open the audit log {path}: {error}; set FAAS_AUDIT_LOG to a file that can be written")
-    })?;
-    Ok(Some(log))
-}
-
-/// Starts the history, if there is to be one.
-fn start_history(settings: &Settings, metrics: &Metrics) -> Result<Option<History>, Error> {
-    if !settings.history {
-        return Ok(None);
-    }
-    faas_linux::prepare_workspace(&settings.workspace)?;
-    let failures = Failures::new("history", metrics.history_write_failures.clone());
-    let history = History::start(settings.history_settings(), failures)?;
-    Ok(Some(history))
-}
-
 /// SIGHUP has the audit log reopened. It never ends the service, as it would by default: closed terminals and
 /// `systemctl reload` send it.
 fn watch_hangups(state: &Arc<AppState>) -> std::io::Result<()> {
@@ -224,20 +184,6 @@ fn watch_hangups(state: &Arc<AppState>) -> std::io::Result<()> {
         }
     });
     Ok(())
-}
-
-/// Has everything written that waits for a disk.
-async fn flush(state: Arc<AppState>) {
-    let write = move || {
-        if let Some(audit) = &state.audit {
-            audit.flush(FLUSH_WITHIN);
-        }
-        if let Some(history) = &state.history {
-            history.flush(FLUSH_WITHIN);
-        }
-    };
-    // It does not panic, and is not cancelled.
-    let _ = tokio::task::spawn_blocking(write).await;
 }
 
 /// Says on one line that the service is ready, once it is.

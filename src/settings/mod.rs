@@ -3,6 +3,7 @@
 
 mod default_sources;
 mod descriptors;
+mod door;
 mod effective;
 mod file;
 mod parts;
@@ -24,10 +25,13 @@ use faas_protocol::Runtime;
 use faas_telemetry::LogFormat;
 
 use crate::api_token::ApiToken;
+pub use door::Door;
 pub use effective::Effective;
 pub use file::SettingsFile;
 pub use unknown::unknown_variables;
 
+use door::Doors;
+use door::parse_doors;
 use values::bytes;
 use values::log_format_parser;
 use values::mebibytes;
@@ -382,6 +386,11 @@ pub struct Settings {
     #[arg(long, env = "FAAS_HISTORY_BODIES", value_name = "FAAS_HISTORY_BODIES",
           default_value = "0", value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub history_bodies: bool,
+
+    /// Other protocols that programs may come by, separated by commas: mcp (Model Context Protocol, at /mcp); off for
+    /// none
+    #[arg(long, env = "FAAS_DOORS", value_name = "FAAS_DOORS", default_value = "mcp", value_parser = parse_doors)]
+    pub doors: Doors,
 
     /// Serve a page at `/` for trying out programs (1 or 0)
     #[arg(long, env = "FAAS_PLAYGROUND", value_name = "FAAS_PLAYGROUND",

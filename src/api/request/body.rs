@@ -25,6 +25,27 @@ pub struct Body {
     pub(super) share: Share,
 }
 
+impl Body {
+    /// One that did not come by itself, but in what another protocol brought.
+    ///
+    /// # Errors
+    /// 413 if it is longer than a body may be, 429 if there is no room for it.
+    pub fn of(bytes: Vec<u8>, state: &AppState) -> Result<Self, ApiError> {
+        if bytes.len() as u64 > state.settings.max_body_bytes.get() {
+            return Err(body_too_large(&state.settings));
+        }
+        let mut share = state.requests.share();
+        let grown = share.grow(bytes.len() as u64);
+        grown.map_err(|Exhausted| no_room(state))?;
+        Ok(Self { bytes, share })
+    }
+
+    /// The bytes, and what they hold of FAAS_QUEUE_BYTES.
+    pub fn into_parts(self) -> (Vec<u8>, Share) {
+        (self.bytes, self.share)
+    }
+}
+
 /// Reads the body within the time that a client has for it, and within the bytes that all requests
 /// together may take.
 ///
@@ -50,15 +71,7 @@ async fn read_whole_body(request: Request, state: &AppState) -> Result<Body, Api
     if announced > settings.max_body_bytes.get() {
         return Err(body_too_large(settings));
     }
-    let no_room = |Exhausted| {
-        state.metrics.found_queue_full();
-        ApiError::too_many(format!(
-            "Requests of {} bytes are being read, waiting or executing already (FAAS_QUEUE_BYTES); \
-             try again shortly",
-            settings.queue_bytes.get()
-        ))
-        .retry_after(state.pool.load().expected_wait)
-    };
+    let no_room = |Exhausted| no_room(state);
     let mut share = state.requests.share();
     share.grow(announced).map_err(no_room)?;
     // At most FAAS_MAX_BODY_BYTES; the system gives memory only for what is written to it.
@@ -76,6 +89,16 @@ async fn read_whole_body(request: Request, state: &AppState) -> Result<Body, Api
         bytes.extend_from_slice(&piece);
     }
     Ok(Body { bytes, share })
+}
+
+fn no_room(state: &AppState) -> ApiError {
+    state.metrics.found_queue_full();
+    ApiError::too_many(format!(
+        "Requests of {} bytes are being read, waiting or executing already (FAAS_QUEUE_BYTES); try again \
+         shortly",
+        state.settings.queue_bytes.get()
+    ))
+    .retry_after(state.pool.load().expected_wait)
 }
 
 /// # Errors

@@ -1,0 +1,81 @@
+//! What a client is told of the service, and who answers its calls.
+
+use std::sync::Arc;
+
+use rmcp::ErrorData;
+use rmcp::RoleServer;
+use rmcp::ServerHandler;
+use rmcp::ServiceExt;
+use rmcp::model::CallToolRequestParams;
+use rmcp::model::CallToolResponse;
+use rmcp::model::Implementation;
+use rmcp::model::ListToolsResult;
+use rmcp::model::PaginatedRequestParams;
+use rmcp::model::ServerCapabilities;
+use rmcp::model::ServerConfig;
+use rmcp::model::Tool;
+use rmcp::service::RequestContext;
+
+use super::call;
+use super::tools;
+use crate::api::AppState;
+
+/// What a model is told of the service as a whole.
+const INSTRUCTIONS: &str = "Runs untrusted code in a sandbox that exists for one call: nothing is kept between calls. \
+     There is no network, no access to other files or processes, and no shell. Python has most of its standard \
+     library, and numpy, pandas, matplotlib and others where they are imported.";
+
+/// The tools, for one client.
+#[derive(Clone, Debug)]
+pub struct Mcp {
+    state: Arc<AppState>,
+}
+
+impl Mcp {
+    pub fn new(state: Arc<AppState>) -> Self {
+        Self { state }
+    }
+
+    /// Serves over stdin and stdout until the client closes its end.
+    ///
+    /// # Errors
+    /// When the client breaks the protocol at the start.
+    pub async fn serve_stdio(self) -> Result<(), Box<dyn std::error::Error>> {
+        let service = self.serve(rmcp::transport::stdio()).await?;
+        service.waiting().await?;
+        Ok(())
+    }
+}
+
+impl ServerHandler for Mcp {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let name = env!("CARGO_PKG_NAME");
+        ServerConfig::new(capabilities)
+            .with_server_info(Implementation::new(name, env!("CARGO_PKG_VERSION")))
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(tools::all(
+            &self.state.settings,
+        )))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        let mut tools = tools::all(&self.state.settings).into_iter();
+        tools.find(|tool| tool.name == name)
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        call::call(&self.state, request, context).await
+    }
+}

@@ -1,0 +1,342 @@
+#!/usr/bin/env python3
+"""The doors: other protocols, tried with the real clients that scripts/fetch-test-clients installs."""
+
+import asyncio
+import base64
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROGRAM = ROOT / "target/release/faas-server"
+CLIENTS = ROOT / "target/test-clients"
+BOOTS_WITHIN = 90
+PNG = b"\x89PNG\r\n\x1a\n"
+
+try:
+    from mcp import Client, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+except ImportError:
+    print("SKIPPED: the clients are missing: scripts/fetch-test-clients", file=sys.stderr)
+    raise SystemExit(0) from None
+
+
+class Server:
+    """A server on a free port."""
+
+    def __init__(self, **settings):
+        self.scratch = tempfile.TemporaryDirectory()
+        environment = dict(
+            os.environ, FAAS_PORT="0", FAAS_LOG_FORMAT="json", FAAS_WORKSPACE=self.scratch.name + "/w"
+        )
+        environment.update(FAAS_PYODIDE_PACKAGES="off", FAAS_PACKAGE_INDEX="off", **settings)
+        self.log = pathlib.Path(self.scratch.name) / "log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen([PROGRAM], env=environment, stderr=log)
+        self.address = self.until_ready()
+
+    def until_ready(self):
+        end = time.monotonic() + BOOTS_WITHIN
+        while time.monotonic() < end:
+            found = re.search(r'"ready","address":"(http://[^"]+)"', self.lines())
+            if found:
+                return found[1]
+            time.sleep(0.05)
+        raise AssertionError(f"it does not get ready: {self.lines()}")
+
+    def lines(self):
+        return self.log.read_text()
+
+    def post(self, path, body, **headers):
+        """Status and JSON of an answer."""
+        headers = {
+            "content-type": "application/json",
+            "accept": "application/json, text/event-stream",
+            **headers,
+        }
+        request = urllib.request.Request(self.address + path, data=body.encode(), headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                text = answer.read().decode()
+                return answer.status, json.loads(text) if text else None
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        self.scratch.cleanup()
+
+
+def text_of(result):
+    return "".join(block.text for block in result.content if block.type == "text")
+
+
+class Mcp(unittest.TestCase):
+    """The Model Context Protocol, over HTTP unless a test says otherwise."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+        cls.addClassCleanup(cls.server.stop)
+
+    def with_client(self, work, **options):
+        """Has the official client for Python do something, in the newest protocol that both know."""
+
+        async def run():
+            async with Client(self.server.address + "/mcp", **options) as client:
+                return await work(client)
+
+        return asyncio.run(run())
+
+    def call(self, name, arguments):
+        return self.with_client(lambda client: client.call_tool(name, arguments))
+
+    def test_the_official_client_lists_the_tools_and_runs_each(self):
+        async def work(client):
+            tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+            self.assertEqual(set(tools), {"run_python", "run_javascript", "check_code"})
+            for tool in tools.values():
+                self.assertGreater(len(tool.description), 100)
+                self.assertEqual(tool.input_schema["required"][0], "code")
+            # The client checks structured content against the schema of the tool.
+            python = await client.call_tool("run_python", {"code": "print('hi')\n6 * 7"})
+            self.assertEqual(python.structured_content["stdout"], "hi\n")
+            self.assertEqual(python.structured_content["result"], "42")
+            self.assertEqual(text_of(python), "hi\n[result]\n42")
+            self.assertFalse(python.is_error)
+            typed = {"code": "const n: number = 6; console.log(n * 7)", "language": "typescript"}
+            script = await client.call_tool("run_javascript", typed)
+            self.assertEqual(script.structured_content["stdout"], "42\n")
+            checked = await client.call_tool("check_code", {"code": "if", "language": "python"})
+            self.assertEqual(checked.structured_content["valid"], False)
+
+        self.with_client(work)
+
+    def test_a_failing_program_is_an_error_that_the_model_can_read(self):
+        result = self.call("run_python", {"code": "print('before')\n1 / 0"})
+        self.assertTrue(result.is_error)
+        self.assertIn("before", text_of(result))
+        self.assertIn("ZeroDivisionError", text_of(result))
+        self.assertEqual(result.structured_content["status"], "error")
+        slow = self.call("run_python", {"code": "while True: pass", "timeout": 300})
+        self.assertTrue(slow.is_error)
+        self.assertEqual(slow.structured_content["status"], "timeout")
+        self.assertIn("timeout", text_of(slow))
+
+    def test_files_stdin_and_arguments_go_in_and_files_come_back(self):
+        code = """
+import sys
+rows = open('data.csv').read().splitlines()
+open('out.txt', 'w').write(f'{len(rows)} {sys.stdin.read()} {sys.argv[1]}')
+open('out.bin', 'wb').write(bytes([0, 255]))
+"""
+        arguments = {
+            "code": code,
+            "files": [{"name": "data.csv", "content": "a\nb\n"}],
+            "stdin": "typed",
+            "args": ["argument"],
+            "collect": ["out.*"],
+        }
+        result = self.call("run_python", arguments)
+        self.assertFalse(result.is_error, text_of(result))
+        resources = {
+            block.resource.uri: block.resource for block in result.content if block.type == "resource"
+        }
+        self.assertEqual(resources["file:///out.txt"].text, "2 typed argument")
+        self.assertEqual(base64.b64decode(resources["file:///out.bin"].blob), bytes([0, 255]))
+        names = {file["name"]: file["size"] for file in result.structured_content["files"]}
+        self.assertEqual(names["out.bin"], 2)
+
+    def test_pictures_are_image_content(self):
+        pixel = base64.b64encode(PNG + b"rest").decode()
+        code = f"""
+import base64
+class Picture:
+    def _repr_png_(self):
+        return base64.b64decode({pixel!r})
+Picture()
+"""
+        result = self.call("run_python", {"code": code})
+        pictures = [block for block in result.content if block.type == "image"]
+        self.assertEqual([picture.mime_type for picture in pictures], ["image/png"])
+        self.assertTrue(base64.b64decode(pictures[0].data).startswith(PNG))
+
+    def test_wrong_arguments_are_told_to_the_model(self):
+        for name, arguments, said in [
+            ("run_python", {"code": 1}, "must be a string"),
+            ("run_python", {"code": ""}, "code"),
+            ("run_python", {"code": "1", "cwd": "/"}, "Unknown argument 'cwd'"),
+            ("run_javascript", {"code": "1", "language": "python"}, "javascript or typescript"),
+            ("run_python", {"code": "1", "files": [{"name": "../x", "content": ""}]}, "name"),
+        ]:
+            with self.subTest(arguments):
+                result = self.call(name, arguments)
+                self.assertTrue(result.is_error)
+                self.assertIn(said, text_of(result))
+
+    def test_progress_is_told_while_the_program_prints(self):
+        told = []
+
+        async def note(progress, total, message):
+            told.append((progress, message))
+
+        code = "import time\nfor i in range(3):\n    print(i, flush=True)\n    time.sleep(0.1)"
+
+        async def work(client):
+            return await client.call_tool("run_python", {"code": code}, progress_callback=note)
+
+        result = self.with_client(work)
+        self.assertEqual(result.structured_content["stdout"], "0\n1\n2\n")
+        messages = "".join(message for _, message in told)
+        for line in ("0\n", "1\n", "2\n"):
+            self.assertIn(line, messages)
+        self.assertEqual([step for step, _ in told], sorted({step for step, _ in told}))
+
+    def test_a_client_of_an_older_protocol_is_served(self):
+        for version in ("2025-11-25", "2025-06-18", "2025-03-26"):
+            with self.subTest(version):
+                hello = {
+                    "protocolVersion": version,
+                    "capabilities": {},
+                    "clientInfo": {"name": "old", "version": "1"},
+                }
+                status, answer = self.message("initialize", hello)
+                self.assertEqual(status, 200, answer)
+                self.assertEqual(answer["result"]["protocolVersion"], version)
+                call = {"name": "run_python", "arguments": {"code": "print(1)"}}
+                status, answer = self.message("tools/call", call, **{"mcp-protocol-version": version})
+                self.assertEqual(answer["result"]["structuredContent"]["stdout"], "1\n")
+        initialized = json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        self.assertEqual(self.server.post("/mcp", initialized)[0], 202)
+
+    def message(self, method, parameters, **headers):
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+        return self.server.post("/mcp", json.dumps(message), **headers)
+
+    def test_a_program_ends_when_its_client_is_gone(self):
+        async def give_up(client):
+            waiting = client.call_tool("run_python", {"code": "while True: pass", "timeout": 30000})
+            try:
+                await asyncio.wait_for(waiting, 1)
+            except TimeoutError:
+                return
+            raise AssertionError("it answered")
+
+        self.with_client(give_up)
+        end = time.monotonic() + 10
+        while self.active() and time.monotonic() < end:
+            time.sleep(0.05)
+        self.assertEqual(self.active(), 0)
+
+    def active(self):
+        with urllib.request.urlopen(self.server.address + "/health", timeout=10) as answer:
+            return json.load(answer)["pool"]["activeInstances"]
+
+    def test_executions_are_in_the_history_and_the_line_of_the_request_names_them(self):
+        task_id = self.call("run_python", {"code": "print(1)"}).structured_content["task_id"]
+        with urllib.request.urlopen(f"{self.server.address}/executions/{task_id}", timeout=10) as answer:
+            self.assertEqual(json.load(answer)["status"], "success")
+        lines = [json.loads(line) for line in self.server.lines().splitlines()]
+        [line] = [line for line in lines if line["fields"].get("task_id") == task_id]
+        self.assertEqual((line["fields"]["program"], line["spans"][0]["route"]), ("success", "/mcp"))
+
+    def test_what_is_too_large_or_no_message_is_refused(self):
+        numbers = "[" + "0," * 30_000 + "0]"
+        status, answer = self.server.post("/mcp", numbers)
+        self.assertEqual((status, "too many values" in answer["error"]), (400, True))
+        status, answer = self.server.post("/mcp", '"' + "x" * (11 << 20) + '"')
+        self.assertEqual(status, 413)
+        self.assertEqual(
+            self.message("tools/call", {"name": "rm", "arguments": {}})[1]["error"]["code"], -32602
+        )
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(self.server.address + "/mcp", timeout=10)
+        self.assertEqual(refused.exception.code, 405)
+        refused.exception.close()
+        status, _ = self.server.post("/mcp", "{}", origin="https://elsewhere.test")
+        self.assertEqual(status, 403)
+
+    def test_langchain_gets_the_tools_and_calls_one(self):
+        script = f"""
+import asyncio
+from langchain_mcp_adapters.client import MultiServerMCPClient
+
+async def main():
+    address = {{"url": "{self.server.address}/mcp", "transport": "streamable_http"}}
+    tools = await MultiServerMCPClient({{"faas": address}}).get_tools()
+    [tool] = [tool for tool in tools if tool.name == "run_python"]
+    print(await tool.ainvoke({{"code": "print('from a chain')"}}))
+
+asyncio.run(main())
+"""
+        # It takes the older generation of the client: an environment of its own.
+        command = [CLIENTS / "langchain/bin/python", "-c", script]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        self.assertIn("from a chain", run.stdout, run.stderr)
+
+    def test_the_sdk_for_javascript_runs_a_program(self):
+        script = f"""
+import {{ Client }} from "@modelcontextprotocol/sdk/client/index.js";
+import {{ StreamableHTTPClientTransport }} from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+const client = new Client({{ name: "test", version: "1" }});
+await client.connect(new StreamableHTTPClientTransport(new URL("{self.server.address}/mcp")));
+const {{ tools }} = await client.listTools();
+const result = await client.callTool({{ name: "run_python", arguments: {{ code: "print(1 + 1)" }} }});
+console.log(JSON.stringify([tools.length, result.structuredContent.stdout]));
+await client.close();
+"""
+        file = CLIENTS / "node/test.mjs"
+        file.write_text(script)
+        run = subprocess.run(["node", file], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(run.stdout, '[3,"2\\n"]\n', run.stderr)
+
+
+class Closed(unittest.TestCase):
+    """Doors that are locked or shut."""
+
+    def test_mcp_asks_for_the_token_and_is_gone_when_it_is_turned_off(self):
+        guarded = Server(FAAS_LANGUAGE="javascript", FAAS_API_TOKEN="0123456789abcdef")
+        self.addCleanup(guarded.stop)
+        self.assertEqual(guarded.post("/mcp", "{}")[0], 401)
+        ping = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+        status, answer = guarded.post("/mcp", ping, authorization="Bearer 0123456789abcdef")
+        self.assertEqual(status, 200)
+        # Only tools of what is served.
+        names = [tool["name"] for tool in answer["result"]["tools"]]
+        self.assertEqual(names, ["run_javascript", "check_code"])
+        closed = Server(FAAS_LANGUAGE="javascript", FAAS_DOORS="off")
+        self.addCleanup(closed.stop)
+        self.assertEqual(closed.post("/mcp", ping)[0], 404)
+
+
+class Stdio(unittest.TestCase):
+    """`faas-server mcp`, as desktop clients start it."""
+
+    def test_a_client_that_starts_the_program_itself_runs_code(self):
+        async def run(workspace):
+            environment = {
+                "FAAS_PYODIDE_PACKAGES": "off",
+                "FAAS_PACKAGE_INDEX": "off",
+                "FAAS_WORKSPACE": workspace,
+            }
+            parameters = StdioServerParameters(command=str(PROGRAM), args=["mcp"], env=environment)
+            async with Client(stdio_client(parameters)) as client:
+                first = await client.call_tool("run_python", {"code": "print('over a pipe')"})
+                second = await client.call_tool("run_javascript", {"code": "console.log(2)"})
+                return first.structured_content["stdout"], second.structured_content["stdout"]
+
+        with tempfile.TemporaryDirectory() as scratch:
+            self.assertEqual(asyncio.run(run(scratch + "/w")), ("over a pipe\n", "2\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
