@@ -103,7 +103,8 @@ pyodide.setStdin({
 });
 pyodide.setStdout(output(1));
 pyodide.setStderr(output(2));
-pyodide.setInterruptBuffer(signals);
+// Has CPython look for signals at all. Programs can reach this buffer, and not `signals`.
+pyodide.setInterruptBuffer(new Uint8Array(1));
 pyodide.registerJsModule("_faas_host", {
   acknowledge_stop: host.acknowledgeStop,
   compiled: host.compiled,
