@@ -767,7 +767,10 @@ fn names_that_only_browsers_or_node_have_come_with_advice() {
 /// A program's own names are no names of browsers: it has classes that end in Node, and variables with usual names.
 #[test]
 fn names_of_a_program_itself_come_without_advice() {
-    for name in ["TreeNode", "ListNode", "TodoList", "once", "online", "name", "status", "length", "Media", "html"] {
+    for name in [
+        "TreeNode", "ListNode", "TodoList", "once", "online", "name", "status", "length", "Media",
+        "html",
+    ] {
         let stderr = failure("js", &format!("{name}.x"));
         let plain = format!("ReferenceError: {name} is not defined\n");
         assert!(stderr.contains(&plain), "{stderr}");

@@ -257,6 +257,57 @@ fn asyncio_finds_no_network_as_an_os_error() {
 }
 
 #[test]
+fn modules_of_the_network_say_that_there_is_none_in_errors_of_their_own() {
+    let code = "\
+import errno, ftplib, http.client, http.server, smtplib, socket, urllib.error, urllib.request, xmlrpc.client
+def attempt(kind, work):
+    try: work()
+    except kind as error: print(type(error).__name__, 'the sandbox has no network' in str(error))
+    else: print('no error')
+for url in ('http://example.com', 'https://127.0.0.1:8000/x', 'ftp://example.com/a'):
+    attempt(urllib.error.URLError, lambda: urllib.request.urlopen(url, timeout=3))
+attempt(OSError, lambda: http.client.HTTPConnection('10.0.0.1').request('GET', '/'))
+attempt(socket.gaierror, lambda: http.client.HTTPSConnection('example.com').request('GET', '/'))
+attempt(socket.gaierror, lambda: socket.create_connection(('example.com', 80), 2))
+attempt(OSError, lambda: socket.create_connection(('localhost', 80)))
+attempt(OSError, lambda: socket.socket().connect(('1.2.3.4', 80)))
+attempt(OSError, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('1.2.3.4', 53)))
+attempt(OSError, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('8.8.8.8', 53)))
+attempt(OSError, lambda: http.server.HTTPServer(('', 8000), http.server.BaseHTTPRequestHandler))
+attempt(OSError, lambda: socket.create_server(('', 0)))
+attempt(OSError, lambda: smtplib.SMTP('mail.example.com'))
+attempt(OSError, lambda: ftplib.FTP('ftp.example.com'))
+attempt(OSError, lambda: xmlrpc.client.ServerProxy('http://example.com').call())
+print(socket.socket().connect_ex(('1.2.3.4', 80)) == errno.ENETUNREACH)
+print(socket.gethostbyname('localhost'), socket.gethostbyname('1.2.3.4'), socket.getaddrinfo('127.0.0.1', 80)[0][4])";
+    let answer = shared().python(code);
+    let expected = "URLError True\n".repeat(3)
+        + "OSError True\ngaierror True\ngaierror True\n"
+        + &"OSError True\n".repeat(6)
+        + &"gaierror True\n".repeat(3)
+        + "True\n127.0.0.1 1.2.3.4 ('127.0.0.1', 80)\n";
+    assert_eq!(answer.stdout(), expected, "{}", answer.stderr());
+}
+
+#[test]
+fn os_times_counts_the_time_of_this_program() {
+    let code = "\
+import os, time
+before = os.times()
+until = time.process_time() + 0.05
+while time.process_time() < until: pass
+after = os.times()
+print(after.user - before.user >= 0.05, after.elapsed - before.elapsed >= 0.05, after[1:4])";
+    let answer = shared().python(code);
+    assert_eq!(
+        answer.stdout(),
+        "True True (0.0, 0.0, 0.0)\n",
+        "{}",
+        answer.stderr()
+    );
+}
+
+#[test]
 fn reading_standard_input_is_an_eof_error_that_says_why() {
     let answer = shared().python("name = input('Name? ')");
     assert_eq!(answer.stdout(), "Name? ");

@@ -8,12 +8,12 @@ CPython's own BaseEventLoop; its "selector" pumps JavaScript's microtasks and ti
 import asyncio
 import asyncio.base_events
 import asyncio.events
-import errno
 import heapq
 import signal
 import time
 
 import _faas_host
+import _faas_network
 
 
 class SandboxLoop(asyncio.base_events.BaseEventLoop):
@@ -28,7 +28,7 @@ class SandboxLoop(asyncio.base_events.BaseEventLoop):
 
     async def create_connection(self, *arguments, **options):
         """So that programs which expect no network find none in the usual way."""
-        raise OSError(errno.ENETUNREACH, "the sandbox has no network")
+        raise _faas_network.unreachable()
 
     create_server = create_datagram_endpoint = create_unix_connection = create_unix_server = create_connection
 
