@@ -257,6 +257,31 @@ fn asyncio_finds_no_network_as_an_os_error() {
 }
 
 #[test]
+fn loops_that_a_program_makes_itself_work() {
+    let code = "\
+import asyncio, warnings
+warnings.simplefilter('ignore')
+async def main():
+    await asyncio.sleep(0.001)
+    return 1
+for kind in (asyncio.EventLoop, asyncio.SelectorEventLoop, asyncio.new_event_loop):
+    loop = kind()
+    print(loop.run_until_complete(main()), asyncio.run(main(), loop_factory=kind))
+    loop.close()
+asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
+print(asyncio.run(main()))
+asyncio.set_event_loop_policy(None)
+print(asyncio.run(main()), isinstance(asyncio.get_event_loop_policy(), asyncio.DefaultEventLoopPolicy))";
+    let answer = shared().python(code);
+    assert_eq!(
+        answer.stdout(),
+        "1 1\n1 1\n1 1\n1\n1 True\n",
+        "{}",
+        answer.stderr()
+    );
+}
+
+#[test]
 fn modules_of_the_network_say_that_there_is_none_in_errors_of_their_own() {
     let code = "\
 import errno, ftplib, http.client, http.server, smtplib, socket, urllib.error, urllib.request, xmlrpc.client

@@ -22,7 +22,7 @@ class SandboxLoop(asyncio.base_events.BaseEventLoop):
     # How many tasks the program has made.
     tasks = 0
 
-    def __init__(self):
+    def __init__(self, selector=None):
         super().__init__()
         self._selector = self
 
@@ -197,6 +197,9 @@ _run = asyncio.run
 _run_in_runner = asyncio.Runner.run
 policy = SandboxLoopPolicy()
 asyncio.events._set_event_loop_policy(policy)
+# What programs make loops with that they do not get from the policy: CPython's own need a pair of sockets.
+asyncio.EventLoop = asyncio.SelectorEventLoop = asyncio.unix_events.SelectorEventLoop = SandboxLoop
+asyncio._DefaultEventLoopPolicy = asyncio.unix_events._DefaultEventLoopPolicy = SandboxLoopPolicy
 asyncio.events._set_running_loop(None)
 asyncio.run = asyncio.runners.run = run
 asyncio.Runner.run = run_in_runner

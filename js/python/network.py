@@ -1,4 +1,4 @@
-"""A machine without a network, as `socket` has it. Emscripten's invents addresses, and says "Host is unreachable"."""
+"""A machine without a network, as `socket` has it. Emscripten invents addresses that it cannot reach."""
 
 import errno
 import functools

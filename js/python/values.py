@@ -139,7 +139,7 @@ def told_apart(table):
 
 
 def numbered(names):
-    """The names, those that occur again with a number, as pandas does it when it reads a file: a, a.1, a.2."""
+    """The names, those that occur again with a number, as pandas does it with files: a, a.1, a.2."""
     taken, counts, result = set(names), {}, []
     for name in names:
         counts[name] = count = counts.get(name, -1) + 1
