@@ -304,13 +304,15 @@ attempt(OSError, lambda: smtplib.SMTP('mail.example.com'))
 attempt(OSError, lambda: ftplib.FTP('ftp.example.com'))
 attempt(OSError, lambda: xmlrpc.client.ServerProxy('http://example.com').call())
 print(socket.socket().connect_ex(('1.2.3.4', 80)) == errno.ENETUNREACH)
-print(socket.gethostbyname('localhost'), socket.gethostbyname('1.2.3.4'), socket.getaddrinfo('127.0.0.1', 80)[0][4])";
+print(socket.gethostbyname('localhost'), socket.gethostbyname('1.2.3.4'), socket.getaddrinfo('127.0.0.1', 80)[0][4])
+print(socket.getfqdn(), socket.getfqdn('example.com'), socket.gethostbyname_ex('localhost'))";
     let answer = shared().python(code);
     let expected = "URLError True\n".repeat(3)
         + "OSError True\ngaierror True\ngaierror True\n"
         + &"OSError True\n".repeat(6)
         + &"gaierror True\n".repeat(3)
-        + "True\n127.0.0.1 1.2.3.4 ('127.0.0.1', 80)\n";
+        + "True\n127.0.0.1 1.2.3.4 ('127.0.0.1', 80)\n\
+             emscripten example.com ('localhost', [], ['127.0.0.1'])\n";
     assert_eq!(answer.stdout(), expected, "{}", answer.stderr());
 }
 

@@ -7,7 +7,6 @@ import socket
 NO_NETWORK = "the sandbox has no network"
 # Names of this computer.
 LOCAL = ("localhost", "localhost.localdomain", socket.gethostname())
-FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
 def unreachable():
@@ -17,21 +16,18 @@ def unreachable():
 def address_of(host):
     """What stands for a host: addresses need no network, other names cannot be found."""
     name = host.decode("ascii", "replace") if isinstance(host, (bytes, bytearray)) else host
-    if (
-        not isinstance(name, str)
-        or name in ("", "<broadcast>")
-        or any(is_address(name, one) for one in FAMILIES)
-    ):
+    # No name has a colon: IPv6.
+    if not isinstance(name, str) or name in ("", "<broadcast>") or ":" in name or is_address(name):
         return host
     if name.lower() in LOCAL:
         return "127.0.0.1"
     raise socket.gaierror(socket.EAI_AGAIN, NO_NETWORK)
 
 
-def is_address(name, family):
+def is_address(name):
     try:
-        socket.inet_pton(family, name.partition("%")[0])
-    except (OSError, ValueError):
+        socket.inet_aton(name)
+    except OSError:
         return False
     return True
 
@@ -44,6 +40,12 @@ def of_address(find):
         return find(address_of(host), *arguments, **options)
 
     return found
+
+
+def described(host):
+    """What gethostbyaddr and gethostbyname_ex say of a host: its name, other names, its addresses."""
+    address = address_of(host)
+    return host, [], [address]
 
 
 def connect(self, address, /):
@@ -66,5 +68,5 @@ for function in (connect, connect_ex, listen, sendto):
     function.__qualname__ = f"socket.{function.__name__}"
     function.__module__ = "socket"
     setattr(socket.socket, function.__name__, function)
-for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
-    setattr(socket, name, of_address(getattr(socket, name)))
+socket.getaddrinfo, socket.gethostbyname = of_address(socket.getaddrinfo), of_address(socket.gethostbyname)
+socket.gethostbyaddr = socket.gethostbyname_ex = described
