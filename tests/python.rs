@@ -257,6 +257,29 @@ fn asyncio_finds_no_network_as_an_os_error() {
 }
 
 #[test]
+fn keys_are_derived_from_bytes_only_and_bad_arguments_are_errors_of_python() {
+    let code = "\
+import hashlib
+good = dict(salt=b'salt', n=2, r=8, p=1)
+print(hashlib.scrypt(bytearray(b'key'), **good) == hashlib.scrypt(memoryview(b'key'), **good))
+def attempt(work, *arguments, **options):
+    try: work(*arguments, **options)
+    except (TypeError, ValueError, OverflowError) as error: print(type(error).__name__, end=' ')
+attempt(hashlib.scrypt, 'key', **good)
+for bad in (dict(salt='s'), dict(n=None), dict(n=3), dict(r=0), dict(p=-1), dict(maxmem=-1), dict(maxmem=1 << 64),
+            dict(dklen=0), dict(dklen=1 << 40), dict(dklen=1.5)):
+    attempt(hashlib.scrypt, b'key', **good | bad)
+for bad in (('sha256', 'key', b's', 1), ('sha256', b'key', 's', 1), (b'sha256', b'key', b's', 1), ('sha256', b'k', b's', 0),
+            ('sha256', b'k', b's', 1, 0), ('sha256', b'k', b's', 1 << 40), ('none', b'k', b's', 1)):
+    attempt(hashlib.pbkdf2_hmac, *bad)";
+    let answer = shared().python(code);
+    let expected = "True\nTypeError TypeError TypeError ValueError ValueError ValueError ValueError OverflowError \
+                    ValueError ValueError TypeError \
+                    TypeError TypeError TypeError ValueError ValueError OverflowError ValueError ";
+    assert_eq!(answer.stdout(), expected, "{}", answer.stderr());
+}
+
+#[test]
 fn loops_that_a_program_makes_itself_work() {
     let code = "\
 import asyncio, warnings
