@@ -729,6 +729,32 @@ fn names_that_only_browsers_or_node_have_come_with_advice() {
         ("React", "/** @jsx h */"),
         ("_", "no modules"),
         ("$", "no modules"),
+        ("Temporal", "Intl"),
+        ("ShadowRealm", "new Function"),
+        ("MutationObserver", "not a browser"),
+        ("Node", "not a browser"),
+        ("HTMLDivElement", "not a browser"),
+        ("KeyboardEvent", "not a browser"),
+        ("GPUDevice", "not a browser"),
+        ("ResizeObserverEntry", "not a browser"),
+        ("parent", "not a browser"),
+        ("top", "not a browser"),
+        ("frames", "not a browser"),
+        ("open", "not a browser"),
+        ("onclick", "not a browser"),
+        ("onmessage", "input_data"),
+        ("close", "return"),
+        ("stop", "return"),
+        ("print", "console.log"),
+        ("readFile", "files.text(name)"),
+        ("describe", "runs no tests"),
+        ("it", "runs no tests"),
+        ("test", "runs no tests"),
+        ("expect", "runs no tests"),
+        ("jest", "runs no tests"),
+        ("zlib", "CompressionStream"),
+        ("vm", "new Function"),
+        ("perf_hooks", "performance"),
     ] {
         let stderr = failure("js", &format!("{name}.x"));
         let start = format!("ReferenceError: {name} is not defined: the sandbox has no {name}; ");
@@ -736,6 +762,26 @@ fn names_that_only_browsers_or_node_have_come_with_advice() {
         let line = line.unwrap_or_else(|| panic!("{name}\n{stderr}"));
         assert!(line[start.len()..].contains(advice), "{line}");
     }
+}
+
+/// A program's own names are no names of browsers: it has classes that end in Node, and variables with usual names.
+#[test]
+fn names_of_a_program_itself_come_without_advice() {
+    for name in [
+        "TreeNode", "ListNode", "TodoList", "once", "online", "name", "status", "length", "Media",
+        "html",
+    ] {
+        let stderr = failure("js", &format!("{name}.x"));
+        let plain = format!("ReferenceError: {name} is not defined\n");
+        assert!(stderr.contains(&plain), "{stderr}");
+    }
+    let code = "let test = 1, it = 2, open = 3; var top = 4, parent = 5; function describe() { return 6 }\n\
+                globalThis.print = () => 7; class Node {}\n\
+                return [test, it, open, top, parent, describe(), print(), typeof Node, typeof expect, typeof onmessage]";
+    assert_eq!(
+        ret_val(code),
+        r#"[1,2,3,4,5,6,7,"function","undefined","undefined"]"#
+    );
 }
 
 #[test]

@@ -255,6 +255,61 @@ fn auto_install_installs_the_imports_of_a_program() {
 }
 
 #[test]
+fn auto_install_installs_what_the_files_of_a_program_import() {
+    let server = Server::start_python(&[
+        ("FAAS_WHEELHOUSE", wheels().to_str().unwrap()),
+        ("FAAS_AUTO_INSTALL", "1"),
+    ]);
+    let parse = "import dateutil.parser\nday = dateutil.parser.parse('2024-02-29').day";
+    let six = "import six\nday = six.PY3";
+    let run = |name: &str, contents: &str, code: &str| {
+        let files = json!([
+            { "name": name, "content": contents },
+            { "name": "broken.py", "content": "import six (" },
+            { "name": "tools/first.py", "content": "from helper import day" },
+        ]);
+        server.run(json!({ "code": code, "files": files }))
+    };
+    prints(
+        &run("helper.py", parse, "import helper\nprint(helper.day)"),
+        "29\n",
+    );
+    // Another file is another program; the second time, too.
+    prints(
+        &run("helper.py", six, "import helper\nprint(helper.day)"),
+        "True\n",
+    );
+    prints(
+        &run("helper.py", six, "import helper\nprint(helper.day)"),
+        "True\n",
+    );
+    // By way of another file, and in a package of its own.
+    prints(
+        &run(
+            "helper.py",
+            parse,
+            "import tools.first\nprint(tools.first.day)",
+        ),
+        "29\n",
+    );
+    prints(
+        &run(
+            "own/deep/er.py",
+            parse,
+            "from own.deep import er\nprint(er.day)",
+        ),
+        "29\n",
+    );
+    // A file that is no program, or that nothing imports, is in nobody's way.
+    let answer = run(
+        "helper.py",
+        parse,
+        "try: import broken\nexcept SyntaxError: print('no')\nimport dateutil",
+    );
+    assert!(answer.stderr().contains("ModuleNotFoundError") || answer.stdout() == "no\n");
+}
+
+#[test]
 fn a_set_of_packages_is_installed_once() {
     let (index, workspace) = (Index::start(Trouble::None), Scratch::new("sets"));
     let server = index.server(&workspace);

@@ -276,6 +276,107 @@ fn asyncio_finds_no_network_as_an_os_error() {
 }
 
 #[test]
+fn keys_are_derived_from_bytes_only_and_bad_arguments_are_errors_of_python() {
+    let code = "\
+import hashlib
+good = dict(salt=b'salt', n=2, r=8, p=1)
+print(hashlib.scrypt(bytearray(b'key'), **good) == hashlib.scrypt(memoryview(b'key'), **good))
+def attempt(work, *arguments, **options):
+    try: work(*arguments, **options)
+    except (TypeError, ValueError, OverflowError) as error: print(type(error).__name__, end=' ')
+attempt(hashlib.scrypt, 'key', **good)
+for bad in (dict(salt='s'), dict(n=None), dict(n=3), dict(r=0), dict(p=-1), dict(maxmem=-1), dict(maxmem=1 << 64),
+            dict(dklen=0), dict(dklen=1 << 40), dict(dklen=1.5)):
+    attempt(hashlib.scrypt, b'key', **good | bad)
+for bad in (('sha256', 'key', b's', 1), ('sha256', b'key', 's', 1), (b'sha256', b'key', b's', 1), ('sha256', b'k', b's', 0),
+            ('sha256', b'k', b's', 1, 0), ('sha256', b'k', b's', 1 << 40), ('none', b'k', b's', 1)):
+    attempt(hashlib.pbkdf2_hmac, *bad)";
+    let answer = shared().python(code);
+    let expected = "True\nTypeError TypeError TypeError ValueError ValueError ValueError ValueError OverflowError \
+                    ValueError ValueError TypeError \
+                    TypeError TypeError TypeError ValueError ValueError OverflowError ValueError ";
+    assert_eq!(answer.stdout(), expected, "{}", answer.stderr());
+}
+
+#[test]
+fn loops_that_a_program_makes_itself_work() {
+    let code = "\
+import asyncio, warnings
+warnings.simplefilter('ignore')
+async def main():
+    await asyncio.sleep(0.001)
+    return 1
+for kind in (asyncio.EventLoop, asyncio.SelectorEventLoop, asyncio.new_event_loop):
+    loop = kind()
+    print(loop.run_until_complete(main()), asyncio.run(main(), loop_factory=kind))
+    loop.close()
+asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
+print(asyncio.run(main()))
+asyncio.set_event_loop_policy(None)
+print(asyncio.run(main()), isinstance(asyncio.get_event_loop_policy(), asyncio.DefaultEventLoopPolicy))";
+    let answer = shared().python(code);
+    assert_eq!(
+        answer.stdout(),
+        "1 1\n1 1\n1 1\n1\n1 True\n",
+        "{}",
+        answer.stderr()
+    );
+}
+
+#[test]
+fn modules_of_the_network_say_that_there_is_none_in_errors_of_their_own() {
+    let code = "\
+import errno, ftplib, http.client, http.server, smtplib, socket, urllib.error, urllib.request, xmlrpc.client
+def attempt(kind, work):
+    try: work()
+    except kind as error: print(type(error).__name__, 'the sandbox has no network' in str(error))
+    else: print('no error')
+for url in ('http://example.com', 'https://127.0.0.1:8000/x', 'ftp://example.com/a'):
+    attempt(urllib.error.URLError, lambda: urllib.request.urlopen(url, timeout=3))
+attempt(OSError, lambda: http.client.HTTPConnection('10.0.0.1').request('GET', '/'))
+attempt(socket.gaierror, lambda: http.client.HTTPSConnection('example.com').request('GET', '/'))
+attempt(socket.gaierror, lambda: socket.create_connection(('example.com', 80), 2))
+attempt(OSError, lambda: socket.create_connection(('localhost', 80)))
+attempt(OSError, lambda: socket.socket().connect(('1.2.3.4', 80)))
+attempt(OSError, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('1.2.3.4', 53)))
+attempt(OSError, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('8.8.8.8', 53)))
+attempt(OSError, lambda: http.server.HTTPServer(('', 8000), http.server.BaseHTTPRequestHandler))
+attempt(OSError, lambda: socket.create_server(('', 0)))
+attempt(OSError, lambda: smtplib.SMTP('mail.example.com'))
+attempt(OSError, lambda: ftplib.FTP('ftp.example.com'))
+attempt(OSError, lambda: xmlrpc.client.ServerProxy('http://example.com').call())
+print(socket.socket().connect_ex(('1.2.3.4', 80)) == errno.ENETUNREACH)
+print(socket.gethostbyname('localhost'), socket.gethostbyname('1.2.3.4'), socket.getaddrinfo('127.0.0.1', 80)[0][4])
+print(socket.getfqdn(), socket.getfqdn('example.com'), socket.gethostbyname_ex('localhost'))";
+    let answer = shared().python(code);
+    let expected = "URLError True\n".repeat(3)
+        + "OSError True\ngaierror True\ngaierror True\n"
+        + &"OSError True\n".repeat(6)
+        + &"gaierror True\n".repeat(3)
+        + "True\n127.0.0.1 1.2.3.4 ('127.0.0.1', 80)\n\
+             emscripten example.com ('localhost', [], ['127.0.0.1'])\n";
+    assert_eq!(answer.stdout(), expected, "{}", answer.stderr());
+}
+
+#[test]
+fn os_times_counts_the_time_of_this_program() {
+    let code = "\
+import os, time
+before = os.times()
+until = time.process_time() + 0.05
+while time.process_time() < until: pass
+after = os.times()
+print(after.user - before.user >= 0.05, after.elapsed - before.elapsed >= 0.05, after[1:4])";
+    let answer = shared().python(code);
+    assert_eq!(
+        answer.stdout(),
+        "True True (0.0, 0.0, 0.0)\n",
+        "{}",
+        answer.stderr()
+    );
+}
+
+#[test]
 fn reading_standard_input_is_an_eof_error_that_says_why() {
     let answer = shared().python("name = input('Name? ')");
     assert_eq!(answer.stdout(), "Name? ");

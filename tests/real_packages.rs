@@ -371,6 +371,26 @@ frame = pd.DataFrame({'a': [1, 2], 'b': ['x', None], 't': pd.to_datetime(['2024-
             "by": { "1": 1, "2": 1 }, "7": "key",
         })
     );
+    // Equal names push no value out.
+    let code = "\
+import pandas as pd
+frame = pd.DataFrame([[1, 2, 3, 4]], columns=['a', 'a', 'a.1', 'a'])
+display(frame)
+{'frame': frame, 'series': pd.Series([1, 2], index=['x', 'x']), 'levels': pd.DataFrame([[1, 2]], columns=[('a', 1), ('a', 1)])}";
+    let answer = run(&["pandas"], code);
+    assert_eq!(answer.stderr(), "");
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(answer.ret_val()).unwrap(),
+        json!({
+            "frame": [{ "a": 1, "a.2": 2, "a.1": 3, "a.3": 4 }], "series": { "x": 1, "x.1": 2 },
+            "levels": [{ "('a', 1)": 1, "('a', 1).1": 2 }],
+        })
+    );
+    let table = &answer.body["output"]["results"][0]["data"]["application/vnd.dataresource+json"];
+    assert_eq!(
+        table["data"][0],
+        json!({ "index": 0, "a": 1, "a.2": 2, "a.1": 3, "a.3": 4 })
+    );
     // A table on the last line is readable text.
     let answer = run(&["pandas"], "import pandas as pd\npd.DataFrame({'a': [1]})");
     assert_eq!(answer.ret_val(), "   a\n0  1");
@@ -402,7 +422,7 @@ attempt(OSError, lambda: urllib.request.urlopen(URL))",
     assert_eq!(
         answer.stdout(),
         "ConnectionError True\nConnectionError True\nConnectError True\nConnectError True\nProtocolError True\n\
-         ClientConnectorDNSError False\nURLError False\n"
+         ClientConnectorDNSError True\nURLError True\n"
     );
 }
 

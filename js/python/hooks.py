@@ -10,6 +10,7 @@ import _faas_charts
 import _faas_display
 import _faas_figures
 import _faas_results
+from _faas_network import NO_NETWORK
 
 # What FAAS_FONTS has (boot.mjs).
 FONTS = "/usr/share/fonts"
@@ -22,7 +23,6 @@ Source Han Sans CN|Source Han Sans SC|WenQuanYi Micro Hei|WenQuanYi Zen Hei|Yu G
 """
 # Where they begin in Unicode.
 FIRST_EAST_ASIAN = 0x2E80
-NO_NETWORK = "the sandbox has no network"
 
 
 def on_import(name):

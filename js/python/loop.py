@@ -8,12 +8,12 @@ CPython's own BaseEventLoop; its "selector" pumps JavaScript's microtasks and ti
 import asyncio
 import asyncio.base_events
 import asyncio.events
-import errno
 import heapq
 import signal
 import time
 
 import _faas_host
+import _faas_network
 
 
 class SandboxLoop(asyncio.base_events.BaseEventLoop):
@@ -22,13 +22,13 @@ class SandboxLoop(asyncio.base_events.BaseEventLoop):
     # How many tasks the program has made.
     tasks = 0
 
-    def __init__(self):
+    def __init__(self, selector=None):
         super().__init__()
         self._selector = self
 
     async def create_connection(self, *arguments, **options):
         """So that programs which expect no network find none in the usual way."""
-        raise OSError(errno.ENETUNREACH, "the sandbox has no network")
+        raise _faas_network.unreachable()
 
     create_server = create_datagram_endpoint = create_unix_connection = create_unix_server = create_connection
 
@@ -197,6 +197,9 @@ _run = asyncio.run
 _run_in_runner = asyncio.Runner.run
 policy = SandboxLoopPolicy()
 asyncio.events._set_event_loop_policy(policy)
+# What programs make loops with that they do not get from the policy: CPython's own need a pair of sockets.
+asyncio.EventLoop = asyncio.SelectorEventLoop = asyncio.unix_events.SelectorEventLoop = SandboxLoop
+asyncio._DefaultEventLoopPolicy = asyncio.unix_events._DefaultEventLoopPolicy = SandboxLoopPolicy
 asyncio.events._set_running_loop(None)
 asyncio.run = asyncio.runners.run = run
 asyncio.Runner.run = run_in_runner

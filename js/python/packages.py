@@ -9,12 +9,14 @@ import asyncio
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import re
 import sys
 
 import pyodide_js
 
 import _faas_host
+from _faas_network import NO_NETWORK
 
 # Addresses of files in the supervisor's index answers (crates/faas-packages/src/listing.rs). micropip accepts
 # a few schemes only; "emfs", for the virtual file system, is the one that means no network.
@@ -140,7 +142,7 @@ def make_layer(base):
             if url.startswith("emfs:"):
                 with open(url.removeprefix("emfs:"), "rb") as file:
                     return file.read()
-            raise SourceError(f"the sandbox has no network; ask for packages by name, not by {url}")
+            raise SourceError(f"{NO_NETWORK}; ask for packages by name, not by {url}")
 
         @staticmethod
         async def fetch_string_and_headers(url, kwargs):
@@ -286,11 +288,46 @@ def ask_for_imports(tree):
     Returns if it is to run here. What is part of Python needs no search, so that programs which import
     nothing else pay for the look at their statements only.
     """
-    if modules := sorted(name for name in imported(tree) - BUILT_IN if not is_there(name)):
+    missing, seen, pending = [], set(BUILT_IN), imported(tree)
+    while names := pending - seen:
+        seen |= names
+        for name in names:
+            if name in sys.modules:
+                continue
+            if (spec := spec_of(name)) is None:
+                missing.append(name)
+            else:
+                for file in own_files(spec):
+                    pending = pending | imported_by(file)
+    if missing:
         try:
-            ask(_faas_host.imports, "\n".join(modules))
+            ask(_faas_host.imports, "\n".join(sorted(missing)))
         except SourceError:
             pass  # Importing them says what is missing.
+
+
+def own_files(spec):
+    """The files of a module that came with the program; none if it is a package that is installed."""
+    home = os.path.join(os.getcwd(), "")
+    if spec.submodule_search_locations is None:
+        return [spec.origin] if (spec.origin or "").startswith(home) else []
+    return [
+        os.path.join(directory, name)
+        for top in spec.submodule_search_locations
+        if top.startswith(home)
+        for directory, _, names in os.walk(top)
+        for name in names
+        if name.endswith(".py")
+    ]
+
+
+def imported_by(file):
+    """What a module imports; nothing if it cannot be read as one."""
+    try:
+        with open(file, "rb") as source:
+            return imported(compile(source.read(), file, "exec", ast.PyCF_ONLY_AST, True))
+    except (OSError, SyntaxError, ValueError, MemoryError, RecursionError):
+        return set()
 
 
 def imported(tree):
@@ -311,10 +348,14 @@ def imported(tree):
 
 def is_there(module):
     """Whether a module can be imported, without importing it."""
+    return module in sys.modules or spec_of(module) is not None
+
+
+def spec_of(module):
     try:
-        return module in sys.modules or importlib.util.find_spec(module) is not None
+        return importlib.util.find_spec(module)
     except (ImportError, ValueError):
-        return False
+        return None
 
 
 def provider(module):

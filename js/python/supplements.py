@@ -1,6 +1,8 @@
 """What CPython has and Pyodide lacks, where the host can help."""
 
 import hashlib
+import operator
+import os
 import re
 import signal
 import time
@@ -11,6 +13,8 @@ import _faas_host
 
 # What the host derives keys with (crates/faas-engine/src/key_derivation.rs).
 HASHES_OF_HOST = {"md5", "sha1", "sha224", "sha256", "sha384", "sha512"}
+# Largest int of C, and largest long of most machines.
+LARGEST, MOST_MEMORY = 2**31 - 1, 2**63 - 1
 # Directives of strftime: all that musl has (src/time/strftime.c), and any.
 MUSL_KNOWS = re.compile(
     r"(?:[^%]|%[-_0]?\+?(?:\d*[CFGY]|[EO]?[%aAbBcCdDeFgGhHIjmMnprRsStTuUVwWxXyYzZ]))*", re.DOTALL
@@ -77,10 +81,13 @@ def pbkdf2_hmac(hash_name, password, salt, iterations, dklen=None):
         raise TypeError(f"pbkdf2_hmac() argument 'hash_name' must be str, not {type(hash_name).__name__}")
     size = hashlib.new(hash_name).digest_size
     length = size if dklen is None else dklen
+    password, salt = octets(password), octets(salt)
     if iterations < 1:
         raise ValueError("iteration value must be greater than 0.")
     if length < 1:
         raise ValueError("key length must be greater than 0.")
+    if max(iterations, length) > LARGEST:
+        raise OverflowError("iteration value or key length is too great.")
     name = hashlib.new(hash_name).name
     if name not in HASHES_OF_HOST:
         return derive_by_hand(name, password, salt, iterations, length)
@@ -108,12 +115,29 @@ def derive_by_hand(name, password, salt, iterations, length):
 
 def scrypt(password, *, salt, n, r, p, maxmem=0, dklen=64):
     """RFC 7914, by the host."""
+    password, salt = octets(password), octets(salt)
+    n, r, p, maxmem, dklen = map(operator.index, (n, r, p, maxmem, dklen))
     if n < 2 or n & (n - 1):
         raise ValueError("n must be a power of 2.")
+    if r < 1 or p < 1:
+        raise ValueError("r and p must be greater than 0.")
+    if maxmem > MOST_MEMORY:
+        raise OverflowError("Python int too large to convert to C long")
+    if not 0 <= maxmem <= LARGEST:
+        raise ValueError(f"maxmem must be positive and smaller than {LARGEST}")
+    if not 0 < dklen <= LARGEST:
+        raise ValueError(f"dklen must be greater than 0 and smaller than {LARGEST}")
     # OpenSSL's own default.
     if 128 * r * (n + p + 2) > (maxmem or 32 << 20):
         raise ValueError("Invalid parameter combination for n, r, p, maxmem: memory limit exceeded")
     return _faas_host.scrypt(to_js(password), to_js(salt), n, r, p, dklen).to_bytes()
+
+
+def octets(value):
+    """The bytes of something like bytes; a TypeError of Python's own for anything else."""
+    if isinstance(value, str):
+        raise TypeError("a bytes-like object is required, not 'str'")
+    return memoryview(value).tobytes()
 
 
 def strftime(text, moment=None, /):
@@ -150,12 +174,17 @@ def nanoseconds_of_cpu():
     return round(_faas_host.cpu_time() * 1_000_000)
 
 
+def times():
+    """os.times: all CPU time counts as the user's, since nothing tells it from the system's."""
+    return os.times_result((seconds_of_cpu(), 0.0, 0.0, 0.0, time.monotonic()))
+
+
 ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF = 0, 1, 2
 _timer = [0.0, 0.0]
 _strftime = time.strftime
 
-homes = {strftime: time, pbkdf2_hmac: hashlib, scrypt: hashlib}
-for function in (setitimer, getitimer, alarm, pause, pbkdf2_hmac, scrypt, strftime):
+homes = {strftime: time, times: os, pbkdf2_hmac: hashlib, scrypt: hashlib}
+for function in (setitimer, getitimer, alarm, pause, pbkdf2_hmac, scrypt, strftime, times):
     home = homes.get(function, signal)
     function.__module__ = home.__name__
     setattr(home, function.__name__, function)

@@ -3,6 +3,7 @@
 import sys
 
 import _faas_results
+from _faas_values import told_apart
 
 # "Tabular data resource" of the Frictionless standards, which notebooks know under this name.
 MEDIA_TYPE = "application/vnd.dataresource+json"
@@ -16,7 +17,10 @@ def data_of(value):
     if pandas is None or not isinstance(value, (pandas.DataFrame, pandas.Series)):
         return {}
     try:
-        text = value.head(MOST_ROWS).to_json(orient="table", date_unit="ms", default_handler=str)
+        rows = value.head(MOST_ROWS)
+        if isinstance(rows, pandas.DataFrame):
+            rows = told_apart(rows)
+        text = rows.to_json(orient="table", date_unit="ms", default_handler=str)
     except Exception:
         return {}  # Such as columns of several levels, which a table schema cannot express.
     return {MEDIA_TYPE: _faas_results.Json(f'{text[:-1]},"row_count":{len(value)}}}')}

@@ -123,9 +123,29 @@ def values_of(value):
         return value.astype(str).tolist() if value.dtype.kind in "mM" else value.tolist()
     if library == "pandas":
         if hasattr(value, "columns"):
-            return value.to_dict("records")
+            return told_apart(value).to_dict("records")
         if hasattr(value, "to_dict"):
-            return value.to_dict()
+            if value.index.is_unique:
+                return value.to_dict()
+            return dict(zip(numbered(value.index), value.tolist(), strict=True))
         if hasattr(value, "tolist"):
             return value.tolist()
     return value
+
+
+def told_apart(table):
+    """A table of pandas whose columns have names of their own: no value may push another out."""
+    return table if table.columns.is_unique else table.set_axis(numbered(table.columns), axis=1)
+
+
+def numbered(names):
+    """The names, those that occur again with a number, as pandas does it with files: a, a.1, a.2."""
+    taken, counts, result = set(names), {}, []
+    for name in names:
+        counts[name] = count = counts.get(name, -1) + 1
+        given = name
+        while count and (given := f"{name}.{count}") in taken:
+            count += 1
+        taken.add(given)
+        result.append(given)
+    return result

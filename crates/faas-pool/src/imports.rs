@@ -28,7 +28,7 @@ const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Most sets that are remembered as failed.
 const MAX_FAILED: usize = 256;
 
-/// Packages by the sha256 of programs that import them.
+/// Packages by the sha256 of programs that import them, with the modules that came with them.
 #[derive(Debug, Default)]
 pub struct Imports {
     packages: Mutex<HashMap<Digest, Vec<String>>>,
@@ -58,7 +58,7 @@ impl Imports {
         if packages.is_empty() {
             return None;
         }
-        packages.get(&Digest::of(job.code.as_bytes())).cloned()
+        packages.get(&digest_of(job)).cloned()
     }
 
     pub fn remember(&self, job: &Job, found: Vec<String>) {
@@ -66,7 +66,7 @@ impl Imports {
         if packages.len() >= MAX_PROGRAMS {
             packages.clear();
         }
-        packages.insert(Digest::of(job.code.as_bytes()), found);
+        packages.insert(digest_of(job), found);
     }
 
     /// Why a set could not be installed a moment ago.
@@ -186,6 +186,18 @@ impl Automatic {
     }
 }
 
+/// A program, with the files that it may import: other files do not change what it needs.
+fn digest_of(job: &Job) -> Digest {
+    let code = Digest::of(job.code.as_bytes());
+    let modules = job.files.iter().filter(|file| file.name.ends_with(".py"));
+    let named = modules.map(|file| format!("{} {}\n", Digest::of(&file.contents), file.name));
+    let named: String = named.collect();
+    if named.is_empty() {
+        return code;
+    }
+    Digest::of(format!("{code}\n{named}").as_bytes())
+}
+
 /// Locks a mutex. Nothing here panics while it holds one, so poison would mean nothing.
 fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -193,6 +205,7 @@ fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use faas_protocol::JobFile;
     use faas_protocol::Language;
     use faas_protocol::Limits;
 
@@ -213,6 +226,25 @@ mod tests {
         assert_eq!(found, Some(vec!["numpy".to_owned()]));
         assert_eq!(imports.of(&job("import numpy as np", true)), None);
         assert_eq!(imports.of(&job("import numpy", false)), None);
+    }
+
+    #[test]
+    fn a_program_with_other_modules_is_another_program() {
+        let with = |name: &str, contents: &str| Job {
+            files: vec![JobFile {
+                name: name.to_owned(),
+                contents: contents.as_bytes().to_vec(),
+            }],
+            ..job("import a", true)
+        };
+        let imports = Imports::default();
+        imports.remember(&with("a.py", "import numpy"), vec!["numpy".to_owned()]);
+        assert!(imports.of(&with("a.py", "import numpy")).is_some());
+        assert_eq!(imports.of(&with("a.py", "import pandas")), None);
+        assert_eq!(imports.of(&with("b.py", "import numpy")), None);
+        assert_eq!(imports.of(&job("import a", true)), None);
+        imports.remember(&job("import a", true), Vec::new());
+        assert!(imports.of(&with("a.csv", "1")).is_some());
     }
 
     #[test]

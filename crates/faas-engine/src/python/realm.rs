@@ -119,7 +119,11 @@ pub fn stack_kib(limit: Option<u64>) -> u64 {
 
 const BOOT: &str = include_str!("../../../../js/python/boot.mjs");
 /// Our Python modules, in the order in which they are loaded.
-const MODULES: [(&str, &str); 16] = [
+const MODULES: [(&str, &str); 17] = [
+    (
+        "_faas_network",
+        include_str!("../../../../js/python/network.py"),
+    ),
     ("_faas_loop", include_str!("../../../../js/python/loop.py")),
     (
         "_faas_packages",
