@@ -24,9 +24,10 @@ pub fn missing(pool: &Pool) -> Option<String> {
         .find_map(|zygote| zygote.booted()?.no_code_cache.clone())
 }
 
-/// Makes the machine code in the server's own directory, if the zygotes booted without. Ends early, without a
-/// file, if it is dropped.
+/// Makes the machine code in the server's own directory, if the zygotes booted without, and removes there what
+/// other versions and kinds of CPU have not used for long. Ends early, without a file, if it is dropped.
 pub async fn make_if_missing(pool: &Pool, settings: &Settings) {
+    faas_engine::remove_unused_code(&settings.code_cache_directory());
     let Some(reason) = missing(pool).filter(|_| faas_engine::CODE_CACHE_CAN_BE_WRITTEN) else {
         return;
     };
