@@ -160,6 +160,17 @@ fn a_server_without_a_code_cache_makes_it_while_it_answers_and_the_next_one_star
     assert!(used.exists() && file.exists());
     assert!(server.lines_with(MAKING).is_empty(), "{}", server.log());
     assert!(compiling(&server).is_empty());
+    drop(server);
+
+    // What others could have written is neither used nor written again.
+    let others_may_write = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(workspace.join("compiled"), others_may_write).unwrap();
+    let server = start();
+    eventually("it does not say why", || {
+        server.log().contains("can be written by other users")
+    });
+    assert_eq!(server.lines_with(NOT_MADE).len(), 1, "{}", server.log());
+    assert_eq!(server.python("print(6 * 7)").stdout(), "42\n");
 }
 
 #[test]
