@@ -24,9 +24,10 @@ pub fn missing(pool: &Pool) -> Option<String> {
         .find_map(|zygote| zygote.booted()?.no_code_cache.clone())
 }
 
-/// Makes the machine code in the server's own directory, if the zygotes booted without. Ends early, without a
-/// file, if it is dropped.
+/// Makes the machine code in the server's own directory, if the zygotes booted without, and removes there what
+/// other versions and kinds of CPU have not used for long. Ends early, without a file, if it is dropped.
 pub async fn make_if_missing(pool: &Pool, settings: &Settings) {
+    faas_engine::remove_unused_code(&settings.code_cache_directory());
     let Some(reason) = missing(pool).filter(|_| faas_engine::CODE_CACHE_CAN_BE_WRITTEN) else {
         return;
     };
@@ -54,8 +55,11 @@ pub async fn make_if_missing(pool: &Pool, settings: &Settings) {
 
 /// Runs `faas-server compile` with the lowest priority.
 async fn make(settings: &Settings) -> Result<(), String> {
-    // It may have been deleted, and made by another user.
-    faas_linux::prepare_workspace(&settings.workspace).map_err(|error| error.to_string())?;
+    let directory = settings.code_cache_directory();
+    // Either may have been deleted, and made by another user; what is in the second one runs.
+    for own in [&settings.workspace, &directory] {
+        faas_linux::prepare_workspace(own).map_err(|error| error.to_string())?;
+    }
     let pyodide = settings
         .pyodide_directory()
         .map_err(|error| error.to_string())?;
@@ -65,7 +69,7 @@ async fn make(settings: &Settings) -> Result<(), String> {
         .args(["compile", "--rounds", &ROUNDS.to_string(), "--background"])
         .arg(std::process::id().to_string())
         .arg("--to")
-        .arg(settings.code_cache_directory())
+        .arg(directory)
         .env_clear()
         .env("FAAS_PYODIDE_DIR", pyodide)
         .env(

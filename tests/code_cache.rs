@@ -7,6 +7,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::Output;
+use std::time::Duration;
+use std::time::SystemTime;
 
 use common::PROGRAM;
 use common::Server;
@@ -37,6 +39,16 @@ fn cache_in(directory: &Path) -> PathBuf {
     path
 }
 
+/// Makes a file that nothing has used for 40 days.
+fn make_old(directory: &Path, name: &str) -> PathBuf {
+    std::fs::create_dir_all(directory).unwrap();
+    let path = directory.join(name);
+    let file = std::fs::File::create(&path).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_hours(24 * 40);
+    file.set_modified(long_ago).unwrap();
+    path
+}
+
 fn program(pyodide: &Path, arguments: &[&str], v8_flags: &str) -> Output {
     Command::new(PROGRAM)
         .args(arguments)
@@ -64,6 +76,8 @@ fn complaint_of_a_run(pyodide: &Path, v8_flags: &str) -> String {
 fn a_boot_uses_the_code_cache_and_reports_one_that_does_not_fit() {
     let pyodide = pyodide_without_cache();
     let pyodide = pyodide.path();
+    // A compile that was killed left it.
+    make_old(&pyodide.join("compiled"), ".unfinished.x");
     let made = compile(pyodide);
     let said = String::from_utf8_lossy(&made.stdout).into_owned();
     assert!(
@@ -133,10 +147,30 @@ fn a_server_without_a_code_cache_makes_it_while_it_answers_and_the_next_one_star
     assert!(!pyodide.path().join("compiled").exists());
     drop(server);
 
+    // An earlier version left one, and another kind of CPU uses the other.
+    let unused = make_old(
+        &workspace.join("compiled"),
+        "pyodide.asm.wasm.00000000.code",
+    );
+    let used = workspace.join("compiled/pyodide.asm.wasm.00000001.code");
+    std::fs::write(&used, "").unwrap();
     let server = start();
     assert_eq!(server.python("print(6 * 7)").stdout(), "42\n");
+    eventually("what is not used stays", || !unused.exists());
+    assert!(used.exists() && file.exists());
     assert!(server.lines_with(MAKING).is_empty(), "{}", server.log());
     assert!(compiling(&server).is_empty());
+    drop(server);
+
+    // What others could have written is neither used nor written again.
+    let others_may_write = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(workspace.join("compiled"), others_may_write).unwrap();
+    let server = start();
+    eventually("it does not say why", || {
+        server.log().contains("can be written by other users")
+    });
+    assert_eq!(server.lines_with(NOT_MADE).len(), 1, "{}", server.log());
+    assert_eq!(server.python("print(6 * 7)").stdout(), "42\n");
 }
 
 #[test]

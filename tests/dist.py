@@ -3,7 +3,10 @@
 
 A system is a directory that Debian's packages were unpacked into (scripts/test-dist), entered with chroot in
 namespaces of its own. systemd does not run in it: what the unit says is done by hand as far as it can be, and
-systemd-analyze looks at the unit.
+systemd-analyze looks at the unit. That of Debian 13 has systemd's tools, by which it is seen what is enabled.
+
+There is no earlier release to upgrade from. The same program stands in for it: as a package of a lower
+version, a tarball unpacked over itself, a wheel installed again.
 """
 
 import contextlib
@@ -250,12 +253,35 @@ class InstalledOnDebian:
     def test_the_tarball_as_an_ordinary_user(self):
         system = self.system()
         home = self.with_user(system)
+        before = system.files()
 
         def install():
             self.unpack_tarball(system, f"{home}/.local")
 
-        options = {"user": "somebody", "environment": {"HOME": f"/{home}"}}
-        self.installs("tarball, user", system, install, f"/{home}/.local/bin/faas-server", **options)
+        program = f"/{home}/.local/bin/faas-server"
+        options = {"user": "somebody", "environment": {"FAAS_WORKSPACE": f"/{home}/workspace"}}
+        self.installs("tarball, user", system, install, program, **options)
+        install()
+        self.has_history(system, program, **options)
+
+        # As docs/install.md says: what the archive lists, and the workspace.
+        listing = subprocess.run(
+            ["tar", "-tf", the_file("*.tar.xz")], check=True, capture_output=True, text=True
+        )
+        names = [name.partition("/")[2] for name in listing.stdout.splitlines()]
+        for name in sorted(filter(None, names), reverse=True):
+            path = system.root / home / ".local" / name
+            path.rmdir() if name.endswith("/") else path.unlink()
+        (system.root / home / ".local").rmdir()
+        shutil.rmtree(system.root / home / "workspace")
+        self.assertEqual(system.files(), before)
+
+    def has_history(self, system, program, **options):
+        """What ran before an upgrade is still in the history, and programs run."""
+        with Service(system, program, **options) as service:
+            self.assertEqual(service.prints(PYTHON), "42\n")
+            codes = len(service.call("/executions")["executions"])
+            self.assertGreater(codes, 3, "an upgrade keeps the history")
 
     def test_the_tarball_with_a_read_only_root(self):
         system = self.system()
@@ -277,7 +303,12 @@ class InstalledOnDebian:
             pip = [f"{venv}/bin/pip", "install", "--quiet", "--no-index", "--find-links=/dist", "faas-server"]
             system.run(*pip, user="somebody")
 
-        self.installs("wheel", system, install, f"{venv}/bin/faas-server", user="somebody")
+        program = f"{venv}/bin/faas-server"
+        options = {"user": "somebody", "environment": {"FAAS_WORKSPACE": f"/{home}/workspace"}}
+        self.installs("wheel", system, install, program, **options)
+        pip = [f"{venv}/bin/pip", "install", "--quiet", "--no-index", "--force-reinstall"]
+        system.run(*pip, f"/dist/{the_file('*.whl').name}", user="somebody")
+        self.has_history(system, program, **options)
         system.run(f"{venv}/bin/pip", "uninstall", "--quiet", "--yes", "faas-server", user="somebody")
         # pip leaves empty directories.
         files = (path for path in (system.root / home / "venv").rglob("*") if not path.is_dir())
@@ -290,9 +321,7 @@ class InstalledOnDebian:
         package = f"/dist/{the_file('*.deb').name}"
         self.earlier_package()
 
-        began = time.monotonic()
         system.run("dpkg", "--install", "/dist/earlier/faas-server.deb")
-        print(f"{self.suite}, Debian package: installed in {time.monotonic() - began:.1f} s", flush=True)
         # What systemd does before it starts the service: StateDirectory and its mode.
         state = system.root / STATE
         state.mkdir(mode=0o700)
@@ -309,7 +338,19 @@ class InstalledOnDebian:
         system.run(*compile_to, **options)
         with (system.root / "etc/default/faas-server").open("a") as settings:
             settings.write("FAAS_HISTORY_MAX=77\n")
+        # The distribution is a directory here, from which nothing is copied into the cache of packages.
+        cached = system.root / STATE / "packages/sha256/ab"
+        cached.mkdir(parents=True, exist_ok=True)
+        (cached / "cd").write_text("a package")
+        kept = self.state(system)
+        for name in ("history.sqlite3", "packages/sha256/ab/cd"):
+            self.assertIn(f"{STATE}/{name}", kept)
+        self.assertTrue(any(name.endswith(".code") for name in kept), kept)
+        began = time.monotonic()
         system.run("dpkg", "--install", package)
+        # The earlier one is not packed; this is what users wait for.
+        print(f"{self.suite}, Debian package: upgraded in {time.monotonic() - began:.1f} s", flush=True)
+        self.assertEqual(self.state(system), kept, "an upgrade keeps history and caches")
         options["environment"] = unit_environment(system)
         self.assertEqual(options["environment"]["FAAS_HISTORY_MAX"], "77", "an upgrade keeps the settings")
         with Service(system, "faas-server", **options) as service:
@@ -320,8 +361,36 @@ class InstalledOnDebian:
             self.assertEqual(service.prints(PYTHON), "42\n", "systemctl reload does not end it")
             self.assertNotIn(MAKING, service.log(), "an upgrade keeps the machine code")
 
+        self.stays_enabled_or_not(system, package)
         system.run("dpkg", "--purge", "faas-server")
         self.assertEqual(system.files(), before)
+
+    def state(self, system):
+        """Every file that the service keeps, with its size."""
+        files = (path for path in (system.root / STATE).rglob("*") if path.is_file())
+        return {str(path.relative_to(system.root)): path.stat().st_size for path in files}
+
+    def stays_enabled_or_not(self, system, package):
+        """A new installation starts with the machine; later ones leave that to the administrator."""
+        if not (system.root / "usr/bin/systemctl").exists():
+            return
+
+        def is_enabled():
+            return system.run("systemctl", "is-enabled", "faas-server", check=False).stdout.strip()
+
+        self.assertEqual(is_enabled(), "enabled")
+        system.run("dpkg", "--remove", "faas-server")
+        self.assertFalse(
+            (system.root / "etc/systemd/system/multi-user.target.wants/faas-server.service").is_symlink()
+        )
+        system.run("dpkg", "--install", package)
+        self.assertEqual(is_enabled(), "enabled", "removed and installed again")
+        system.run("systemctl", "disable", "faas-server")
+        system.run("dpkg", "--install", package)
+        self.assertEqual(is_enabled(), "disabled", "an upgrade leaves it")
+        system.run("dpkg", "--remove", "faas-server")
+        system.run("dpkg", "--install", package)
+        self.assertEqual(is_enabled(), "disabled", "removed while disabled, and installed again")
 
     def owner(self, system):
         line = re.search(
@@ -358,6 +427,34 @@ class Trixie(InstalledOnDebian, unittest.TestCase):
     suite = "trixie"
 
 
+class OlderThanWhatWorks(unittest.TestCase):
+    """Debian 11 has glibc 2.31. Each way says what is missing, and installs nothing."""
+
+    def setUp(self):
+        self.system = System("bullseye", "older")
+        self.addCleanup(remove, self.system.root)
+
+    def refused(self, *command):
+        done = self.system.run(*command, check=False)
+        said = done.stdout + done.stderr
+        self.assertNotEqual(done.returncode, 0, said)
+        return said
+
+    def test_the_program_names_the_glibc_that_it_needs(self):
+        target = self.system.root / "usr/local/bin/faas-server"
+        shutil.copy(DIST / "tree/bin/faas-server", target)
+        self.assertRegex(self.refused("faas-server", "--version"), r"version `GLIBC_2\.\d+' not found")
+
+    def test_the_debian_package_is_refused(self):
+        said = self.refused("dpkg", "--install", f"/dist/{the_file('*.deb').name}")
+        self.assertRegex(said, r"depends on libc6 \(>= 2\.\d+\)")
+
+    def test_the_wheel_is_refused(self):
+        self.system.run("python3", "-m", "venv", "/venv")
+        said = self.refused("/venv/bin/pip", "install", "--no-index", f"/dist/{the_file('*.whl').name}")
+        self.assertIn("is not a supported wheel on this platform", said)
+
+
 class Release(unittest.TestCase):
     """What can be seen without installing."""
 
@@ -374,6 +471,14 @@ class Release(unittest.TestCase):
         ):
             run = subprocess.run(command, check=True, capture_output=True)
             self.assertTrue(run.stdout == program, command)
+
+    def test_its_dockerfile_finds_what_it_copies(self):
+        text = (DIST / "tree/share/doc/faas-server/Dockerfile").read_text()
+        self.assertEqual(text.count("\nFROM "), 1, text)
+        copied = [path for line in re.findall(r"(?m)^COPY (.+) \S+$", text) for path in line.split()]
+        self.assertIn("bin/faas-server", copied)
+        for path in copied:
+            self.assertTrue((DIST / "tree" / path).exists(), path)
 
     def test_files_in_the_wheel_are_as_old_as_the_commit(self):
         with zipfile.ZipFile(the_file("*.whl")) as wheel:

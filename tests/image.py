@@ -149,6 +149,15 @@ class Image(unittest.TestCase):
         self.assertLessEqual({"faas-server", "pyodide-dist/pyodide.asm.wasm"}, files)
         odd = [name for name in files if re.search(r"\.(rs|ts|a|part)$|node_modules", name)]
         self.assertEqual(odd, [])
+        # A workspace that the build left there would be root's, and refused.
+        temporary = podman("run", "--rm", *UNLIMITED, "--entrypoint=/usr/bin/find", IMAGE, "/tmp")
+        self.assertEqual(temporary.stdout, "/tmp\n")
+
+    def test_it_has_machine_code_and_licences(self):
+        listing = podman("run", "--rm", *UNLIMITED, "--entrypoint=/usr/bin/find", IMAGE, "/opt/faas")
+        self.assertRegex(listing.stdout, r"/opt/faas/pyodide-dist/compiled/\S+\.code\n")
+        for name in ("LICENSE", "THIRD-PARTY.txt"):
+            self.assertIn(f"/opt/faas/{name}\n", listing.stdout)
 
 
 class Running:

@@ -63,9 +63,11 @@ pub fn run(settings: &Settings, arguments: &CompileArgs) -> Result<ExitCode, Err
         let directory = directory.display();
         format!("cannot write to {directory}: {error}; --to names another directory")
     };
+    faas_engine::remove_unfinished_code(&directory);
     let mut file = std::fs::create_dir_all(&directory)
         .and_then(|()| {
             tempfile::Builder::new()
+                .prefix(faas_engine::UNFINISHED_CODE)
                 .permissions(Permissions::from_mode(0o644))
                 .tempfile_in(&directory)
         })

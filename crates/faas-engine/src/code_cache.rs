@@ -11,9 +11,11 @@
 
 use std::cell::Cell;
 use std::cell::RefCell;
+use std::fs::File;
 use std::path::Path;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use deno_core::JsRuntime;
 use deno_core::v8;
@@ -30,7 +32,7 @@ pub const CAN_BE_WRITTEN: bool = cfg!(all(
     target_os = "linux",
     target_env = "gnu"
 ));
-const SOURCE: &str = "pyodide.asm.wasm";
+pub const SOURCE: &str = "pyodide.asm.wasm";
 
 /// The file begins with two digests, of the WebAssembly and of V8's data, which follow.
 const DIGEST_BYTES: usize = 32;
@@ -155,11 +157,20 @@ fn read_first(caches: &[PathBuf], file_name: &str, source: &[u8]) -> Result<Vec<
             continue;
         }
         match read(&path, source) {
-            Ok(code) => return Ok(code),
+            Ok(code) => {
+                note_use(&path);
+                return Ok(code);
+            }
             Err(unfit) => reason = unfit,
         }
     }
     Err(reason)
+}
+
+/// Makes the file as new as its last use, by which `unused_code` goes. Where this user may not, as beside an installed
+/// Pyodide, nothing is removed by age.
+fn note_use(path: &Path) {
+    let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
 }
 
 /// V8's data from a file, or why it cannot be used.
@@ -285,8 +296,14 @@ mod tests {
         assert!(read().unwrap_err().contains("none was made"));
         std::fs::write(paths[1].join("name"), "x").unwrap();
         assert!(read().unwrap_err().contains("damaged"));
-        std::fs::write(paths[2].join("name"), good()).unwrap();
+        let good_one = paths[2].join("name");
+        std::fs::write(&good_one, good()).unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH;
+        let file = File::open(&good_one).unwrap();
+        file.set_modified(long_ago).unwrap();
         assert_eq!(read().unwrap(), CODE);
+        let used = good_one.metadata().unwrap().modified().unwrap();
+        assert!(used > long_ago, "its use was not noted");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod results;
 mod scripts;
 mod spec;
 mod typescript;
+mod unused_code;
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -43,6 +44,9 @@ pub use spec::EngineSpec;
 pub use spec::OwnProgram;
 pub use spec::spec;
 pub use typescript::overflow as typescript_overflow;
+pub use unused_code::UNFINISHED as UNFINISHED_CODE;
+pub use unused_code::remove_unfinished as remove_unfinished_code;
+pub use unused_code::remove_unused as remove_unused_code;
 
 /// One program, as the request named it.
 #[derive(Clone, Copy, Debug)]
