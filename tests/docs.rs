@@ -356,21 +356,27 @@ fn every_example_is_run_or_has_a_reason_not_to_be() {
     assert!(left.is_empty(), "are no longer there: {left:?}");
 }
 
-/// Whether a block calls make. Its targets are only looked for: what they do is what runs these tests.
+/// Whether a block calls make and scripts of ours. They are only looked for: what they do is what runs these tests.
 fn run_make(block: &str) -> bool {
     let makefile = std::fs::read_to_string(Path::new(ROOT).join("Makefile")).unwrap();
+    let has_target = |target: &str| {
+        makefile
+            .lines()
+            .any(|line| line.starts_with(&format!("{target}:")))
+    };
     block.lines().all(|line| {
-        let target = line.strip_prefix("make ");
-        let target = target.and_then(|rest| rest.split_whitespace().next());
-        let is_there = |target| {
-            makefile
-                .lines()
-                .any(|line| line.starts_with(&format!("{target}:")))
-        };
-        target.is_some_and(|target| {
-            assert!(is_there(target), "the Makefile has no {target}");
-            true
-        })
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("make"), Some(target)) => {
+                assert!(has_target(target), "the Makefile has no {target}");
+                true
+            }
+            (Some(script), _) if script.starts_with("scripts/") => {
+                assert!(Path::new(ROOT).join(script).exists(), "there is no {script}");
+                true
+            }
+            _ => false,
+        }
     })
 }
 
