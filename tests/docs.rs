@@ -372,7 +372,10 @@ fn run_make(block: &str) -> bool {
                 true
             }
             (Some(script), _) if script.starts_with("scripts/") => {
-                assert!(Path::new(ROOT).join(script).exists(), "there is no {script}");
+                assert!(
+                    Path::new(ROOT).join(script).exists(),
+                    "there is no {script}"
+                );
                 true
             }
             _ => false,

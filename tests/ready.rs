@@ -263,7 +263,9 @@ fn a_fork_that_finds_no_open_file_left_ends_no_zygote() {
     limit_open_files(server.pid(), 10);
     let request = json!({ "code": "1", "timeout": 1000 });
     common::send_request(connected, "", &request);
-    eventually("no fork fails", || server.log().contains("it gets no socket"));
+    eventually("no fork fails", || {
+        server.log().contains("it gets no socket")
+    });
     // Longer than a zygote whose forks fail for another reason is kept.
     std::thread::sleep(Duration::from_secs(8));
     limit_open_files(server.pid(), 400);
