@@ -242,6 +242,44 @@ fn a_service_with_few_open_files_takes_fewer_connections_and_keeps_serving() {
     assert_eq!(server.zygote(), zygote);
 }
 
+/// Changes how many files a server may have open.
+fn limit_open_files(pid: i32, most: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: most,
+        rlim_max: 400,
+    };
+    let none = std::ptr::null_mut();
+    // SAFETY: the kernel reads a limit from a live local; the other pointer may be null.
+    let is_set = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const limit, none) };
+    assert_eq!(is_set, 0, "{}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn a_fork_that_finds_no_open_file_left_ends_no_zygote() {
+    let server = Server::start_command(with_open_files(400)).until_ready();
+    let zygote = server.zygote();
+    let mut connected = connect(&server);
+    // Once it is answered, it was accepted.
+    connected
+        .write_all(b"HEAD /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    connected.read_exact(&mut [0; 12]).unwrap();
+    // What is open stays open, such as this connection.
+    limit_open_files(server.pid(), 10);
+    let request = json!({ "code": "1", "timeout": 1000 });
+    let _running = common::send_request(connected, "", &request);
+    eventually("no fork fails", || {
+        server.log().contains("it gets no socket")
+    });
+    // Longer than a zygote whose forks fail for another reason is kept.
+    std::thread::sleep(Duration::from_secs(8));
+    limit_open_files(server.pid(), 400);
+    eventually("programs do not run", || {
+        server.run(json!({ "code": "console.log(1)" })).status == 200
+    });
+    assert_eq!(server.zygote(), zygote, "{}", server.log());
+}
+
 #[test]
 fn a_limit_of_open_files_that_leaves_no_connections_stops_the_start() {
     let output = with_open_files(290).output().unwrap();
