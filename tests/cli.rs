@@ -178,7 +178,7 @@ fn a_mistake_in_a_file_of_settings_stops_the_start_and_names_the_file() {
         ("memory-limit = 1.5", "a text, an integer"),
         ("package-allow = []", "may not be empty"),
         ("[memory-limit]\nMiB = 512", "a text, an integer"),
-        ("memory-limit = ", "not valid TOML"),
+        ("port = 1\nmemory-limit = ", "line 2 of the settings"),
         ("memory-limit = \"lots\"", "between 16 and 65536"),
         ("memory-limit = [16, 17]", "`memory-limit`"),
         ("log-format = \"xml\"", "human, json"),
@@ -213,12 +213,18 @@ fn a_secret_in_a_setting_is_never_shown_by_config() {
     for line in ["# api-token is a secret", "# package-index is a secret"] {
         assert!(shown.contains(line), "{shown}");
     }
-    let refused = config(&format!("api-token = \"{secret} \""), &[], &[]);
-    let stderr = String::from_utf8(refused.stderr).unwrap();
-    assert!(
-        !refused.status.success() && !stderr.contains(secret),
-        "{stderr}"
-    );
+    for broken in [
+        format!("api-token = \"{secret} \""),
+        format!("api-token = \"{secret}"),
+        format!("api-token = {secret}"),
+        format!("api-token = [[\"{secret}\"]]"),
+        format!("port = 1\n\"{secret}\""),
+    ] {
+        let refused = config(&broken, &[], &[]);
+        let stderr = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success(), "{broken}");
+        assert!(!stderr.contains(secret), "{stderr}");
+    }
 }
 
 #[test]

@@ -26,10 +26,12 @@ pub enum SettingsFileError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("the settings in {} are not valid TOML: {source}", path.display())]
+    /// Without the line itself, which may hold a secret.
+    #[error("line {line} of the settings in {} is not valid TOML: {reason}", path.display())]
     NotToml {
         path: PathBuf,
-        source: Box<toml::de::Error>,
+        line: usize,
+        reason: String,
     },
     #[error(
         "`{name}` in {} is not a setting; settings are named as the options of `faas-server --help`, such as \
@@ -58,9 +60,14 @@ impl SettingsFile {
         };
         let table: toml::Table = match text.parse() {
             Ok(table) => table,
-            Err(source) => {
-                let source = Box::new(source);
-                return Err(SettingsFileError::NotToml { path, source });
+            Err(error) => {
+                let error: toml::de::Error = error;
+                let before = text.get(..error.span().unwrap_or_default().start);
+                return Err(SettingsFileError::NotToml {
+                    path,
+                    line: before.unwrap_or_default().lines().count().max(1),
+                    reason: error.message().to_owned(),
+                });
             }
         };
         let mut values = BTreeMap::new();
