@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use prometheus_client::metrics::gauge::Gauge;
 
+use super::labels::SandboxKind;
+use super::labels::SandboxState;
 use super::metrics::Metrics;
-use super::metrics::SandboxKind;
-use super::metrics::SandboxState;
 
 /// Reports for the zygotes of one kind.
 #[derive(Clone, Debug)]

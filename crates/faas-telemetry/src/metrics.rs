@@ -9,7 +9,6 @@ use faas_protocol::Language;
 use faas_protocol::Limit;
 use faas_protocol::Runtime;
 use faas_protocol::Status;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,6 +16,23 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::execution::Fate;
+use super::labels::BuildLabels;
+use super::labels::ExecutionLabels;
+use super::labels::Holder;
+use super::labels::HolderLabels;
+use super::labels::LanguageLabels;
+use super::labels::LimitLabels;
+use super::labels::QUEUE;
+use super::labels::RequestLabels;
+use super::labels::RouteLabels;
+use super::labels::RuntimeLabels;
+use super::labels::SandboxKind;
+use super::labels::SandboxLabels;
+use super::labels::SandboxState;
+use super::labels::SignalLabels;
+use super::labels::limit_names;
+use super::labels::signal_name;
+use super::labels::signal_names;
 use super::process::ProcessCollector;
 
 /// Upper bounds in seconds for things that take from under a millisecond to minutes.
@@ -29,77 +45,6 @@ const BOOT_BUCKETS: [f64; 13] = [
     0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0,
 ];
 
-/// The label of requests that found the queue full, in addition to those of [`Limit`].
-const QUEUE: &str = "queue";
-
-/// Which zygote a sandbox comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SandboxKind {
-    Runtime(Runtime),
-    /// A runtime with a set of packages; all sets together.
-    WithPackages(Runtime),
-}
-
-impl SandboxKind {
-    /// All kinds that this server can have.
-    pub fn all() -> impl Iterator<Item = Self> {
-        let plain = Runtime::ALL.into_iter().map(Self::Runtime);
-        let takes_packages = |runtime: &Runtime| runtime.spec().with_packages.is_some();
-        let with_packages = Runtime::ALL.into_iter().filter(takes_packages);
-        plain.chain(with_packages.map(Self::WithPackages))
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Runtime(runtime) => runtime.name(),
-            Self::WithPackages(runtime) => runtime.spec().with_packages.unwrap_or(runtime.name()),
-        }
-    }
-}
-
-/// What a sandbox is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SandboxState {
-    Idle,
-    Active,
-    Starting,
-}
-
-impl SandboxState {
-    const ALL: [Self; 3] = [Self::Idle, Self::Active, Self::Starting];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Active => "active",
-            Self::Starting => "starting",
-        }
-    }
-}
-
-/// What keeps bytes that have a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
-    /// Requests that are read, wait or are executed.
-    Requests,
-    /// Answers that their callers have not read.
-    Answers,
-    /// Package files on disk.
-    PackageCache,
-}
-
-impl Holder {
-    const ALL: [Self; 3] = [Self::Requests, Self::Answers, Self::PackageCache];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Requests => "requests",
-            Self::Answers => "answers",
-            Self::PackageCache => "package_cache",
-        }
-    }
-}
-
 /// How an execution ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
@@ -110,88 +55,6 @@ pub struct Ended {
     pub truncated: bool,
     /// The signal that killed its sandbox, if the server did not send it.
     pub signal: Option<i32>,
-}
-
-/// Signals that end sandboxes, with their numbers on x86_64 (signal(7)).
-const SIGNALS: [(i32, &str); 8] = [
-    (4, "SIGILL"),
-    (5, "SIGTRAP"),
-    (6, "SIGABRT"),
-    (7, "SIGBUS"),
-    (8, "SIGFPE"),
-    (9, "SIGKILL"),
-    (11, "SIGSEGV"),
-    (31, "SIGSYS"),
-];
-/// The label of all other signals.
-const OTHER_SIGNAL: &str = "other";
-
-fn signal_names() -> impl Iterator<Item = &'static str> {
-    let known = SIGNALS.iter().map(|(_, name)| *name);
-    known.chain([OTHER_SIGNAL])
-}
-
-fn signal_name(signal: i32) -> &'static str {
-    let known = SIGNALS.iter().find(|(number, _)| *number == signal);
-    known.map_or(OTHER_SIGNAL, |(_, name)| name)
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BuildLabels {
-    version: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SignalLabels {
-    signal: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct HolderLabels {
-    holder: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ExecutionLabels {
-    language: &'static str,
-    status: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LanguageLabels {
-    language: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RuntimeLabels {
-    runtime: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SandboxLabels {
-    runtime: &'static str,
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LimitLabels {
-    limit: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    route: String,
-    method: &'static str,
-    code: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabels {
-    route: String,
-}
-
-fn limit_names() -> impl Iterator<Item = &'static str> {
-    Limit::ALL.into_iter().map(Limit::name).chain([QUEUE])
 }
 
 /// The limit that an execution ran into, if any.

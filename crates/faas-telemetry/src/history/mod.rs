@@ -1,6 +1,7 @@
 //! The history of executions, in a database file. Its own thread writes it: no request waits for
 //! that, and the service runs on whatever happens to the file.
 
+mod age_clock;
 mod database;
 
 use std::sync::Arc;

@@ -1,0 +1,158 @@
+//! The sets of labels that metrics have. Each is closed: what a caller sends never becomes a label.
+
+use faas_protocol::Limit;
+use faas_protocol::Runtime;
+use prometheus_client::encoding::EncodeLabelSet;
+
+/// The label of requests that found the queue full, in addition to those of [`Limit`].
+pub const QUEUE: &str = "queue";
+
+/// Which zygote a sandbox comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxKind {
+    Runtime(Runtime),
+    /// A runtime with a set of packages; all sets together.
+    WithPackages(Runtime),
+}
+
+impl SandboxKind {
+    /// All kinds that this server can have.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let plain = Runtime::ALL.into_iter().map(Self::Runtime);
+        let takes_packages = |runtime: &Runtime| runtime.spec().with_packages.is_some();
+        let with_packages = Runtime::ALL.into_iter().filter(takes_packages);
+        plain.chain(with_packages.map(Self::WithPackages))
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Runtime(runtime) => runtime.name(),
+            Self::WithPackages(runtime) => runtime.spec().with_packages.unwrap_or(runtime.name()),
+        }
+    }
+}
+
+/// What a sandbox is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxState {
+    Idle,
+    Active,
+    Starting,
+}
+
+impl SandboxState {
+    pub const ALL: [Self; 3] = [Self::Idle, Self::Active, Self::Starting];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Active => "active",
+            Self::Starting => "starting",
+        }
+    }
+}
+
+/// What keeps bytes that have a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Requests that are read, wait or are executed.
+    Requests,
+    /// Answers that their callers have not read.
+    Answers,
+    /// Package files on disk.
+    PackageCache,
+}
+
+impl Holder {
+    pub const ALL: [Self; 3] = [Self::Requests, Self::Answers, Self::PackageCache];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Answers => "answers",
+            Self::PackageCache => "package_cache",
+        }
+    }
+}
+
+/// Signals that end sandboxes, with their numbers on x86_64 (signal(7)).
+pub const SIGNALS: [(i32, &str); 8] = [
+    (4, "SIGILL"),
+    (5, "SIGTRAP"),
+    (6, "SIGABRT"),
+    (7, "SIGBUS"),
+    (8, "SIGFPE"),
+    (9, "SIGKILL"),
+    (11, "SIGSEGV"),
+    (31, "SIGSYS"),
+];
+/// The label of all other signals.
+pub const OTHER_SIGNAL: &str = "other";
+
+pub fn signal_names() -> impl Iterator<Item = &'static str> {
+    let known = SIGNALS.iter().map(|(_, name)| *name);
+    known.chain([OTHER_SIGNAL])
+}
+
+pub fn signal_name(signal: i32) -> &'static str {
+    let known = SIGNALS.iter().find(|(number, _)| *number == signal);
+    known.map_or(OTHER_SIGNAL, |(_, name)| name)
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BuildLabels {
+    pub version: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SignalLabels {
+    pub signal: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct HolderLabels {
+    pub holder: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ExecutionLabels {
+    pub language: &'static str,
+    pub status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LanguageLabels {
+    pub language: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RuntimeLabels {
+    pub runtime: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SandboxLabels {
+    pub runtime: &'static str,
+    pub state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LimitLabels {
+    pub limit: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    pub route: String,
+    pub method: &'static str,
+    pub code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RouteLabels {
+    pub route: String,
+}
+
+pub fn limit_names() -> impl Iterator<Item = &'static str> {
+    Limit::ALL.into_iter().map(Limit::name).chain([QUEUE])
+}
