@@ -317,6 +317,28 @@ class Closed(unittest.TestCase):
         self.addCleanup(closed.stop)
         self.assertEqual(closed.post("/mcp", ping)[0], 404)
 
+    def test_a_message_of_nearly_all_bytes_of_the_queue_is_counted_once(self):
+        server = Server(FAAS_LANGUAGE="javascript", FAAS_QUEUE_BYTES="200000")
+        self.addCleanup(server.stop)
+        arguments = {"code": "console.log(1)//" + "x" * 150_000}
+        call = {"name": "run_javascript", "arguments": arguments}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+        # Something else is held meanwhile, so that it is not alone.
+        held = subprocess.Popen(
+            [
+                "curl",
+                "-s",
+                server.address + "/run_code",
+                "-d",
+                '{"code": "await new Promise(r => setTimeout(r, 3000))"}',
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        self.addCleanup(held.wait)
+        time.sleep(0.5)
+        status, answer = server.post("/mcp", json.dumps(message))
+        self.assertEqual((status, answer["result"]["isError"]), (200, False), str(answer)[-300:])
+
 
 class Stdio(unittest.TestCase):
     """`faas-server mcp`, as desktop clients start it."""

@@ -67,6 +67,17 @@ impl Share {
         self.bytes = self.bytes.saturating_add(bytes);
         Ok(())
     }
+
+    /// Takes as much more as makes it so many bytes, if it is less.
+    ///
+    /// # Errors
+    /// As [`Self::grow`].
+    pub fn grow_to(&mut self, bytes: u64) -> Result<(), Exhausted> {
+        match bytes.checked_sub(self.bytes) {
+            Some(more @ 1..) => self.grow(more),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Drop for Share {

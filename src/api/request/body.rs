@@ -26,16 +26,15 @@ pub struct Body {
 }
 
 impl Body {
-    /// One that did not come by itself, but in what another protocol brought.
+    /// One that did not come by itself, but in what another protocol brought: a message that holds `share`.
     ///
     /// # Errors
     /// 413 if it is longer than a body may be, 429 if there is no room for it.
-    pub fn of(bytes: Vec<u8>, state: &AppState) -> Result<Self, ApiError> {
+    pub fn of(bytes: Vec<u8>, mut share: Share, state: &AppState) -> Result<Self, ApiError> {
         if bytes.len() as u64 > state.settings.max_body_bytes.get() {
             return Err(body_too_large(&state.settings));
         }
-        let mut share = state.requests.share();
-        let grown = share.grow(bytes.len() as u64);
+        let grown = share.grow_to(bytes.len() as u64);
         grown.map_err(|Exhausted| no_room(state))?;
         Ok(Self { bytes, share })
     }
@@ -83,9 +82,8 @@ async fn read_whole_body(request: Request, state: &AppState) -> Result<Body, Api
         if piece.len() > longest - bytes.len() {
             return Err(body_too_large(settings));
         }
-        let counted = announced.max(bytes.len() as u64);
         let read = (bytes.len() + piece.len()) as u64;
-        share.grow(read.saturating_sub(counted)).map_err(no_room)?;
+        share.grow_to(read).map_err(no_room)?;
         bytes.extend_from_slice(&piece);
     }
     Ok(Body { bytes, share })

@@ -66,7 +66,7 @@ async fn answer(
     within: &Within,
     context: RequestContext<RoleServer>,
 ) -> Result<CallToolResult, ApiError> {
-    let body = request::Body::of(body_of(kind, arguments)?, state)?;
+    let body = request::Body::of(body_of(kind, arguments)?, within.message(state), state)?;
     let result = if kind == Kind::CheckCode {
         let checked = check_code::check(state, body).await?;
         structured(serde_json::to_value(checked))?

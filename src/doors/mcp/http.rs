@@ -62,7 +62,7 @@ async fn serve(
         ));
     }
     let within = Within::default();
-    within.hold(share);
+    within.hold_message(share);
     let mut request = Request::from_parts(head, Full::new(Bytes::from(bytes)));
     request.extensions_mut().insert(within.clone());
     let (head, body) = service.handle(request).await.into_parts();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use rmcp::model::CallToolResult;
@@ -17,8 +18,16 @@ use crate::api::no_room;
 #[derive(Clone)]
 pub struct Within {
     pub span: Span,
-    /// What it holds of FAAS_QUEUE_BYTES and FAAS_ANSWER_BYTES, until the client has read the answer.
-    held: Arc<Mutex<Vec<Share>>>,
+    held: Arc<Mutex<Held>>,
+}
+
+/// What it holds of budgets.
+#[derive(Default)]
+struct Held {
+    /// Of FAAS_QUEUE_BYTES, until the call takes it.
+    message: Option<Share>,
+    /// Of FAAS_ANSWER_BYTES, until the client has read the answer.
+    answer: Option<Share>,
 }
 
 impl Default for Within {
@@ -31,10 +40,15 @@ impl Default for Within {
 }
 
 impl Within {
-    /// Keeps what was taken of a budget.
-    pub fn hold(&self, share: Share) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.push(share);
+    /// Keeps what the message holds.
+    pub fn hold_message(&self, share: Share) {
+        self.held().message = Some(share);
+    }
+
+    /// What the message holds, for the call that it brought: nothing yet, if nobody counted it.
+    pub fn message(&self, state: &AppState) -> Share {
+        let message = self.held().message.take();
+        message.unwrap_or_else(|| state.requests.share())
     }
 
     /// Takes room for a result.
@@ -47,8 +61,12 @@ impl Within {
         let _ = serde_json::to_writer(&mut length, result);
         let mut share = state.answers.share();
         share.grow(length.0).map_err(|_| no_room(state))?;
-        self.hold(share);
+        self.held().answer = Some(share);
         Ok(())
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
