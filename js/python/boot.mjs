@@ -30,6 +30,8 @@ function stage(name) {
 
 // The signal that waits for CPython, if any; a handler of this thread's signals writes it.
 const signals = host.interruptBuffer();
+// Programs may change Atomics.
+const { exchange } = Atomics;
 const SIGNALS_HELPER = "_Py_CheckEmscriptenSignals_Helper";
 
 /**
@@ -39,7 +41,7 @@ const SIGNALS_HELPER = "_Py_CheckEmscriptenSignals_Helper";
  */
 function takeSignalsAtOnce(environment) {
   if (!(SIGNALS_HELPER in environment)) throw new Error(`Pyodide has no ${SIGNALS_HELPER}`);
-  environment[SIGNALS_HELPER] = () => Atomics.exchange(signals, 0, 0);
+  environment[SIGNALS_HELPER] = () => exchange(signals, 0, 0);
 }
 
 const pyodide = await loadPyodide({
