@@ -144,15 +144,12 @@ impl Drop for End {
             tracing::debug!(status = code, duration_ms, "answered");
             return;
         }
-        let caller = self.caller.address.map(|address| address.ip().to_string());
-        let task_id = executed.map(|program| program.task_id.as_str());
-        let program = executed.map(|program| program.fate.name());
         tracing::info!(
             status = code,
             duration_ms,
-            caller,
-            task_id,
-            program,
+            caller = self.caller.address.map(|address| address.ip().to_string()),
+            task_id = executed.map(|program| program.task_id.as_str()),
+            program = executed.map(|program| program.fate.name()),
             "answered"
         );
     }

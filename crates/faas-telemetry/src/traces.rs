@@ -139,24 +139,15 @@ pub struct RequestSpan(Span);
 
 impl RequestSpan {
     pub fn begin(head: &RequestHead<'_>) -> Self {
-        let method = match head.method {
-            "other" => "_OTHER",
-            known => known,
-        };
-        let known = if method == "_OTHER" { "HTTP" } else { method };
-        let name = head
-            .route
-            .map_or_else(|| known.to_owned(), |route| format!("{known} {route}"));
-        let host = head.header(&HOST).unwrap_or_default();
-        let server: Option<Authority> = host.parse().ok();
+        // Without a collector, none of the fields is looked for.
         let span = tracing::info_span!(
             target: TRACES_ONLY,
             "request",
-            otel.name = name,
+            otel.name = head.span_name(),
             otel.kind = "server",
             otel.status_code = field::Empty,
             request.id = head.id,
-            http.request.method = method,
+            http.request.method = head.method(),
             http.route = head.route,
             http.response.status_code = field::Empty,
             error.type = field::Empty,
@@ -164,8 +155,8 @@ impl RequestSpan {
             url.path = head.route.map(|_| head.path),
             client.address = head.caller.map(|caller| caller.ip().to_string()),
             client.port = head.caller.map(|caller| i64::from(caller.port())),
-            server.address = server.as_ref().map(Authority::host),
-            server.port = server.as_ref().and_then(Authority::port_u16).map(i64::from),
+            server.address = head.server().as_ref().map(Authority::host),
+            server.port = head.server().and_then(|server| server.port_u16()).map(i64::from),
             network.protocol.version = if head.version == Version::HTTP_10 { "1.0" } else { "1.1" },
             user_agent.original = head.header(&USER_AGENT).map(cut_agent),
             execution.task_id = field::Empty,
@@ -218,6 +209,29 @@ fn cut_agent(agent: &str) -> &str {
 }
 
 impl RequestHead<'_> {
+    fn method(&self) -> &'static str {
+        match self.method {
+            "other" => "_OTHER",
+            known => known,
+        }
+    }
+
+    fn span_name(&self) -> String {
+        let method = match self.method {
+            "other" => "HTTP",
+            known => known,
+        };
+        match self.route {
+            Some(route) => format!("{method} {route}"),
+            None => method.to_owned(),
+        }
+    }
+
+    /// What the caller took this server for.
+    fn server(&self) -> Option<Authority> {
+        self.header(&HOST)?.parse().ok()
+    }
+
     fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }

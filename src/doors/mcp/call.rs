@@ -10,6 +10,7 @@ use rmcp::model::CallToolRequestParams;
 use rmcp::model::CallToolResponse;
 use rmcp::model::CallToolResult;
 use rmcp::model::JsonObject;
+use rmcp::model::Tool;
 use rmcp::service::RequestContext;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -32,21 +33,25 @@ use crate::api::request;
 /// When no tool has the name, or the client cancelled the call.
 pub async fn call(
     state: &Arc<AppState>,
+    tools: &[Tool],
     call: CallToolRequestParams,
     context: RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
-    let mut served = Kind::served(&state.settings);
-    let Some(kind) = served.find(|kind| kind.name() == call.name) else {
-        let known: Vec<_> = Kind::served(&state.settings).map(Kind::name).collect();
+    let tool = tools.iter().find(|tool| tool.name == call.name);
+    let (Some(tool), Some(kind)) = (tool, Kind::from_name(&call.name)) else {
+        let known: Vec<_> = tools.iter().map(|tool| &*tool.name).collect();
         let message = format!("Unknown tool; the tools are {}", known.join(", "));
         return Err(ErrorData::invalid_params(message, None));
     };
+    let arguments = call.arguments.unwrap_or_default();
+    if let Some(unknown) = arguments.keys().find(|name| !takes(tool, name)) {
+        return Ok(content::of_error(&unknown_argument(kind, unknown)).into());
+    }
     let parts = context.extensions.get::<Parts>();
     let within = parts.and_then(|parts| parts.extensions.get::<Within>().cloned());
     let within = within.unwrap_or_default();
     let caller = parts.and_then(|parts| parts.extensions.get::<Caller>().cloned());
     let caller = caller.unwrap_or_else(Caller::local);
-    let arguments = call.arguments.unwrap_or_default();
     let cancelled = context.ct.clone();
     let answered = answer(state, &caller, kind, arguments, &within, context);
     let result = tokio::select! {
@@ -89,15 +94,25 @@ async fn answer(
     Ok(result)
 }
 
+/// Whether an argument of this name is one of a tool's.
+fn takes(tool: &Tool, argument: &str) -> bool {
+    let properties = tool
+        .input_schema
+        .get("properties")
+        .and_then(Value::as_object);
+    properties.is_some_and(|properties| properties.contains_key(argument))
+}
+
+fn unknown_argument(kind: Kind, name: &str) -> ApiError {
+    let name: String = name.chars().take(64).collect();
+    ApiError::bad_request(
+        format!("Unknown argument '{name}'"),
+        format!("See the input schema of {}", kind.name()),
+    )
+}
+
 /// The arguments as the body of a request.
 fn body_of(kind: Kind, mut arguments: JsonObject) -> Result<Vec<u8>, ApiError> {
-    if let Some(unknown) = arguments.keys().find(|name| !kind.takes(name)) {
-        let unknown: String = unknown.chars().take(64).collect();
-        return Err(ApiError::bad_request(
-            format!("Unknown argument '{unknown}'"),
-            format!("See the input schema of {}", kind.name()),
-        ));
-    }
     if let Some(language) = kind.language() {
         let name = Value::from(language.name());
         let given = arguments.entry("language").or_insert(name);

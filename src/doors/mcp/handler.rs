@@ -29,11 +29,13 @@ const INSTRUCTIONS: &str = "Runs untrusted code in a sandbox that exists for one
 #[derive(Clone, Debug)]
 pub struct Mcp {
     state: Arc<AppState>,
+    tools: Arc<[Tool]>,
 }
 
 impl Mcp {
     pub fn new(state: Arc<AppState>) -> Self {
-        Self { state }
+        let tools = tools::all(&state.settings).into();
+        Self { state, tools }
     }
 
     /// Serves over stdin and stdout until the client closes its end.
@@ -61,14 +63,11 @@ impl ServerHandler for Mcp {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools::all(
-            &self.state.settings,
-        )))
+        Ok(ListToolsResult::with_all_items(self.tools.to_vec()))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        let mut tools = tools::all(&self.state.settings).into_iter();
-        tools.find(|tool| tool.name == name)
+        self.tools.iter().find(|tool| tool.name == name).cloned()
     }
 
     async fn call_tool(
@@ -76,6 +75,6 @@ impl ServerHandler for Mcp {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        call::call(&self.state, request, context).await
+        call::call(&self.state, &self.tools, request, context).await
     }
 }

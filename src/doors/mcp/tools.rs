@@ -22,7 +22,7 @@ impl Kind {
     const ALL: [Self; 3] = [Self::RunPython, Self::RunJavaScript, Self::CheckCode];
 
     /// Those of which the settings serve a language.
-    pub fn served(settings: &Settings) -> impl Iterator<Item = Self> {
+    fn served(settings: &Settings) -> impl Iterator<Item = Self> {
         let languages: Vec<_> = settings.languages().collect();
         Self::ALL
             .into_iter()
@@ -30,6 +30,10 @@ impl Kind {
                 Some(language) => languages.contains(&language),
                 None => true,
             })
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     pub const fn name(self) -> &'static str {
@@ -189,13 +193,6 @@ impl Kind {
                 ],
             }),
         })
-    }
-
-    /// Whether an argument of this name is one of its own.
-    pub fn takes(self, argument: &str) -> bool {
-        let input = self.input();
-        let properties = input.get("properties").and_then(Value::as_object);
-        properties.is_some_and(|properties| properties.contains_key(argument))
     }
 
     fn tool(self) -> Tool {
