@@ -130,6 +130,7 @@ pyodide.registerJsModule("_faas_host", {
   set_alarm: host.setAlarm,
   show: host.show,
   sleep: host.sleep,
+  stay: host.stay,
   stop_requested: host.stopRequested,
   take_failures: serveDistribution(pyodide, host),
   take_alarm: host.takeAlarm,
@@ -164,7 +165,7 @@ load`,
 );
 for (const [name, source] of Object.entries(boot.modules)) loadModule(name, source);
 const runner = pyodide.pyimport("_faas_runner");
-const { run, invoke, install } = runner;
+const { run, invoke, install, rest } = runner;
 const { warm_packages: warm } = pyodide.pyimport("_faas_packages");
 const { make_way: makeWay, refresh } = pyodide.pyimport("_faas_fresh");
 const reportStop = pyodide.pyimport("_faas_report").report_stop;
@@ -281,8 +282,10 @@ globalThis.__faasEngine = {
    * @param {boolean} scratch
    * @param {boolean} autoInstall
    * @param {number} storageBytes
+   * @param {boolean} keep
+   * @param {boolean} goesOn
    */
-  run(code, input, scratch, autoInstall, storageBytes) {
+  run(code, input, scratch, autoInstall, storageBytes, keep, goesOn) {
     storage.setLimit(storageBytes);
     isFinished = false;
     const { stdin: text, arguments: words, entryPoint, collect } = host.invocation();
@@ -294,13 +297,12 @@ globalThis.__faasEngine = {
         if (collect.length > 0) before.set(name, contents);
       }
       if (files.length > 0) makeWay(files.map(({ name }) => name).join("\n"));
-      if (text !== null || entryPoint !== null || words.length > 0) {
+      if (goesOn || text !== null || entryPoint !== null || words.length > 0) {
         stdin = new TextEncoder().encode(text ?? "");
-        if (entryPoint !== null) programFile = `${FS.cwd()}/${entryPoint}`;
         // Pyodide makes None of undefined only.
-        invoke(text !== null, entryPoint ?? undefined, words);
+        programFile = invoke(text !== null, entryPoint ?? undefined, words, goesOn);
       }
-      run(code, input, scratch, autoInstall);
+      run(code, input, scratch, autoInstall, keep, goesOn);
     } catch (error) {
       endOfInterpreter(error, code);
     }
@@ -310,6 +312,7 @@ globalThis.__faasEngine = {
     host.reseed();
     refresh();
   },
+  rest,
   settle() {
     settle(makeImmortal);
   },

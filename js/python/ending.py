@@ -59,6 +59,21 @@ def end(exit_code, take_module, scratch):
     return flush(exit_code)
 
 
+def pause(exit_code):
+    """Write out what a program buffers that is kept: all else of it stays. Returns the exit code."""
+    if _faas_host.has_open_files():
+        flush_files()
+    _faas_host.set_alarm(0, 0)
+    return flush(exit_code)
+
+
+def rest():
+    """Have forks share the program's objects: the collector, which would write to each, leaves them alone."""
+    if not has_many_objects():
+        gc.collect()
+    gc.freeze()
+
+
 def has_exit_functions():
     """Whether there is more than logging's, with more handlers than its own of last resort."""
     return atexit._ncallbacks() > 1 or len(logging._handlerList) > 1

@@ -56,6 +56,14 @@ def hand_back_open():
         _faas_report.report(error)
 
 
+def close_open():
+    """Close the figures that were handed back, for a program that goes on from here."""
+    global _last
+    _last = 0
+    if Gcf := getattr(sys.modules.get("matplotlib._pylab_helpers"), "Gcf", None):
+        Gcf.destroy_all()
+
+
 def hand_back(figure, number=0, is_main=False):
     """Hand back the figure as a picture and as data; one that cannot be drawn spoils no other."""
     global _last

@@ -29,6 +29,7 @@ import {
   op_faas_set_alarm,
   op_faas_show,
   op_faas_sleep,
+  op_faas_stay,
   op_faas_stop_requested,
   op_faas_take_alarm,
   op_faas_unpacked,
@@ -203,6 +204,7 @@ const host = {
   show: (isMain, artifact) => op_faas_show(isMain, artifact ?? null),
   /** @type {(milliseconds: number) => boolean} */
   sleep: (milliseconds) => op_faas_sleep(milliseconds),
+  stay: () => op_faas_stay(),
   stopRequested: () => op_faas_stop_requested(),
   takeAlarm: () => op_faas_take_alarm(),
   // Empty if there is nothing.

@@ -35,6 +35,8 @@ QUIET = re.compile(r"[\s)]*;")
 _returned = UNSET
 _has_stdin = False
 _file_name = FILE_NAME
+# How many programs this line of processes has run, with the one that runs.
+_programs = 1
 
 
 def return_val(value):
@@ -56,23 +58,31 @@ def input(prompt="", /):
         ) from None
 
 
-def invoke(has_stdin, entry_point, arguments):
-    """Set what a command line gives a program: its arguments, its file, where its imports begin."""
-    global _file_name, _has_stdin
+def invoke(has_stdin, entry_point, arguments, goes_on):
+    """Set what a command line gives a program: its arguments, its file, where its imports begin.
+
+    Returns the file. One that goes on from others has a name of its own, since tracebacks may show both.
+    """
+    global _file_name, _has_stdin, _programs
     _has_stdin = has_stdin
     sys.argv = [entry_point or FILE_NAME, *arguments]
+    _programs += goes_on
     if entry_point:
         _file_name = os.path.join(os.getcwd(), entry_point)
         sys.path.insert(0, os.path.dirname(_file_name))
+    elif goes_on:
+        _file_name = FILE_NAME.replace(">", f" {_programs}>")
+    return _file_name
 
 
-def run(source, input_json, scratch, auto_install):
+def run(source, input_json, scratch, auto_install, keep, goes_on):
     """Run `source` as __main__. With `scratch` it is one of the zygote's own programs.
 
-    With `auto_install`, the supervisor is asked for packages that it imports and that are not there.
+    With `auto_install`, the supervisor is asked for packages that it imports and that are not there. With
+    `keep`, what it leaves stays for another program; one that `goes_on` finds what the last one left.
     """
     global _returned
-    names = begin_module()
+    names = (names_left() if goes_on else None) or begin_module()
     names["__file__"] = _file_name
     exit_code, result, limit = 0, None, None
     _faas_fresh.begin()
@@ -95,6 +105,13 @@ def run(source, input_json, scratch, auto_install):
         limit = lacking(error)
         report(error)
     _faas_figures.hand_back_open()
+    if keep:
+        names, last, _returned = None, None, UNSET
+        _faas_figures.close_open()
+        exit_code = _faas_ending.pause(exit_code)
+        _faas_host.finish(exit_code, result, limit)
+        _faas_host.stay()
+        return
     # So much is certain, should the program's objects break the interpreter when they go.
     _faas_host.finish(exit_code, result, limit)
     names, last, _returned = None, None, UNSET
@@ -107,6 +124,12 @@ def begin_module():
     module = sys.modules["__main__"] = types.ModuleType("__main__")
     module.__dict__.update(_main.__dict__)
     return module.__dict__
+
+
+def names_left():
+    """The names of the module that the last program left, unless it put something else there."""
+    module = sys.modules.get("__main__")
+    return module.__dict__ if type(module) is types.ModuleType else None
 
 
 def take_module():
@@ -158,6 +181,11 @@ def exit_status(code):
         return code if -(2**31) <= code < 2**31 else 255
     print(code, file=sys.stderr)
     return 1
+
+
+def rest():
+    """Prepare for forks of this process as a program left it."""
+    _faas_ending.rest()
 
 
 def install(requirements):

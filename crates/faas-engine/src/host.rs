@@ -205,7 +205,16 @@ pub fn op_faas_finish(
             _ => None,
         },
         compiled_at_us: state.compiled_at_us,
+        can_stay: false,
     });
+}
+
+/// Records that another program can go on from here. Comes after the end of the program.
+#[op2(fast)]
+pub fn op_faas_stay(state: &mut OpState) {
+    if let Some(outcome) = &mut state.borrow_mut::<HostState>().outcome {
+        outcome.can_stay = true;
+    }
 }
 
 /// Records that the program's source is compiled.

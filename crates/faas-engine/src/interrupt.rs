@@ -116,6 +116,13 @@ pub fn acknowledge_stop() {
     PYTHON_SIGNAL.store(0, Ordering::Relaxed);
 }
 
+/// Forgets every request, in a fork of a process that ran a program. An interrupt that waits in V8 finds
+/// nothing to do.
+pub(super) fn forget() {
+    STOPPING.store(NOT_ASKED, Ordering::Relaxed);
+    PYTHON_SIGNAL.store(0, Ordering::Relaxed);
+}
+
 /// Has CPython call the program's handler for SIGALRM. A stop that was requested comes first. Called from
 /// signal handlers.
 pub fn request_alarm() {

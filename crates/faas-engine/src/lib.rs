@@ -67,6 +67,10 @@ pub struct Program<'a> {
     pub memory_limit: ByteSize,
     /// Total size of its files in Python's virtual file system.
     pub storage_limit: ByteSize,
+    /// Whether what it leaves is to be there for another program, so that it is not cleared away.
+    pub keep: bool,
+    /// Whether it finds what the last program left that was kept.
+    pub goes_on: bool,
 }
 
 /// How a program ended on its own.
@@ -80,6 +84,8 @@ pub struct Outcome {
     pub limit: Option<Limit>,
     /// When its source was compiled, by `CLOCK_MONOTONIC`; `None` if that failed.
     pub compiled_at_us: Option<u64>,
+    /// Whether another program can go on from here.
+    pub can_stay: bool,
 }
 
 impl Outcome {
@@ -90,6 +96,7 @@ impl Outcome {
             return_value: None,
             limit,
             compiled_at_us: None,
+            can_stay: false,
         }
     }
 }
@@ -191,6 +198,15 @@ pub trait Engine {
     /// # Errors
     /// [`EngineError::Runner`] if the runtime's own code failed.
     fn reseed(&mut self) -> Result<(), EngineError>;
+
+    /// Prepares for forks of this process as a program left it.
+    ///
+    /// # Errors
+    /// As [`Self::reseed`].
+    fn rest(&mut self) -> Result<(), EngineError>;
+
+    /// Forgets in a fork that the last program was asked to stop.
+    fn forget_stop(&mut self);
 
     /// Collects garbage, so that forks inherit a compact heap, and makes sure that their own
     /// collections leave it alone.

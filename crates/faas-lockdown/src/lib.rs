@@ -15,8 +15,11 @@
 //! ([`narrow_package_zygote`]), so that it reaches no other zygote. Sandboxes inherit all of that and
 //! narrow themselves last. Of Landlock's domains, which the kernel stacks up to 16 deep, a zygote uses
 //! one, one with packages two, a sandbox three.
+//!
+//! Forks of a sandbox that is kept inherit all of it, and add nothing (the module `gate`).
 
 mod filter;
+mod gate;
 mod lockdown;
 
 pub use filter::KILLING;
@@ -29,6 +32,7 @@ pub use lockdown::LockdownError;
 pub use lockdown::arm_cpu_timer;
 pub use lockdown::close_inherited;
 pub use lockdown::die_with;
+pub use lockdown::disarm_cpu_timer;
 pub use lockdown::move_to_job_socket;
 pub use lockdown::narrow_package_zygote;
 pub use lockdown::narrow_zygote;

@@ -31,6 +31,7 @@ use rustix::thread::CapabilitySets;
 use seccompiler::BpfProgram;
 
 use super::filter;
+use super::gate;
 
 /// Descriptor of the job socket in a sandbox. Not 0 to 2: what a library prints for itself must not
 /// end up among the frames.
@@ -180,11 +181,11 @@ impl Lockdown {
 
 /// Takes away what a booted zygote no longer needs: privileges, writing files, reading any outside
 /// `/proc`, executing programs, making sockets. It can still fork, and its forks can lock themselves
-/// down.
+/// down. Returns the listener for the forks of sandboxes that are kept, or why none can be kept.
 ///
 /// # Errors
 /// When a layer that this machine offers cannot be applied.
-pub fn narrow_zygote(layers: &Layers) -> Result<(), LockdownError> {
+pub fn narrow_zygote(layers: &Layers) -> Result<Result<OwnedFd, String>, LockdownError> {
     limit(Resource::Core, 0).at(Stage::Layer(Layer::Rlimits))?;
     rustix::thread::set_no_new_privs(true).at(Stage::Layer(Layer::NoNewPrivs))?;
     drop_capabilities().at(Stage::Layer(Layer::Capabilities))?;
@@ -193,12 +194,12 @@ pub fn narrow_zygote(layers: &Layers) -> Result<(), LockdownError> {
         // Its forks open their own maps; what /proc/self is, is not known before a fork.
         restrict(Some("/proc")).at(Stage::Layer(Layer::Landlock))?;
     }
-    if layers.have(Layer::Seccomp) {
-        let filter = filter::for_zygote().map_err(std::io::Error::other);
-        let applied = filter.and_then(|filter| apply_filter(&filter));
-        applied.at(Stage::Layer(Layer::Seccomp))?;
+    if !layers.have(Layer::Seccomp) {
+        return Ok(Err("the kernel filters no system calls".to_owned()));
     }
-    Ok(())
+    let filter = filter::for_zygote().map_err(std::io::Error::other);
+    let applied = filter.and_then(|filter| gate::apply_with_listener(&filter));
+    applied.at(Stage::Layer(Layer::Seccomp))
 }
 
 /// Makes a fork of a narrowed zygote a stranger to all others, before it runs packages' code: a domain of
@@ -302,8 +303,8 @@ fn limit(resource: Resource, value: u64) -> rustix::io::Result<()> {
     )
 }
 
-/// Further CPU time after which a program over its limit is asked to stop again, in ms.
-const STOP_AGAIN_AFTER_MS: u64 = 40;
+/// Further CPU time after which a program over its limit is asked to stop again.
+const STOP_AGAIN_AFTER: Duration = Duration::from_millis(40);
 
 /// Has this process asked to stop, by SIGPROF, when it has used so much CPU time, and from then on
 /// again and again. What ends one that does not heed it is RLIMIT_CPU, in whole seconds, which the
@@ -312,25 +313,31 @@ const STOP_AGAIN_AFTER_MS: u64 = 40;
 /// # Errors
 /// The system's.
 pub fn arm_cpu_timer(after: Duration) -> Result<(), LockdownError> {
-    arm_profiling_timer(after).at(Stage::JobLimits)
+    set_profiling_timer(after, STOP_AGAIN_AFTER).at(Stage::JobLimits)
 }
 
-fn arm_profiling_timer(after: Duration) -> std::io::Result<()> {
+fn set_profiling_timer(after: Duration, every: Duration) -> std::io::Result<()> {
+    let timeval = |time: Duration| libc::timeval {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_usec: libc::suseconds_t::from(time.subsec_micros()),
+    };
     let timer = libc::itimerval {
-        it_interval: libc::timeval {
-            tv_sec: 0,
-            tv_usec: (STOP_AGAIN_AFTER_MS * 1000) as libc::suseconds_t,
-        },
-        it_value: libc::timeval {
-            tv_sec: libc::time_t::try_from(after.as_secs()).unwrap_or(libc::time_t::MAX),
-            tv_usec: libc::suseconds_t::from(after.subsec_micros()),
-        },
+        it_interval: timeval(every),
+        it_value: timeval(after),
     };
     // SAFETY: the first pointer is to a live itimerval, the second may be null.
     match unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const timer, std::ptr::null_mut()) } {
         0 => Ok(()),
         _ => Err(std::io::Error::last_os_error()),
     }
+}
+
+/// Takes back what [`arm_cpu_timer`] did, for a process that waits.
+///
+/// # Errors
+/// The system's.
+pub fn disarm_cpu_timer() -> std::io::Result<()> {
+    set_profiling_timer(Duration::ZERO, Duration::ZERO)
 }
 
 /// Moves a job socket to its fixed place, [`JOB_SOCKET`].

@@ -34,6 +34,7 @@ pub enum ZygoteEvent {
         layers: Layers,
         /// Why it booted without a code cache; `None` if it has no use for one, or had it.
         no_code_cache: Option<String>,
+        kept_forks: KeptForks,
     },
     /// All that makes its packages quick to use is done. Only a zygote with packages says so, once.
     WarmedUp,
@@ -47,6 +48,17 @@ pub enum ZygoteEvent {
         /// The system's error number.
         errno: i32,
     },
+}
+
+/// Where the supervisor is asked about forks of sandboxes that are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeptForks {
+    /// By the listener of the zygote's filter of system calls, which this packet carries.
+    Listener,
+    /// Where it is asked about those of the zygote that this one was forked from.
+    Inherited,
+    /// Nowhere, so that none can be kept, for this reason.
+    Nowhere(String),
 }
 
 /// Which versions a zygote runs.

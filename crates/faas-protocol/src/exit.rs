@@ -62,6 +62,8 @@ pub enum Stage {
     Reseed,
     /// Setting the limits of its job.
     JobLimits,
+    /// Forking, as a kept process.
+    Fork,
 }
 
 impl Stage {
@@ -93,6 +95,7 @@ impl Stage {
             Self::Rehearsal => {
                 "its runtime cannot run the smallest program; see whether memory is left"
             }
+            Self::Fork => "it cannot fork; see whether memory or processes are short",
             Self::Reseed => {
                 "its runtime gets no random numbers; see whether getrandom is forbidden"
             }

@@ -7,6 +7,7 @@ use crate::Language;
 use crate::Limit;
 use crate::Limits;
 use crate::PackageRequest;
+use crate::Randomness;
 use crate::Representation;
 use crate::Stage;
 
@@ -34,6 +35,10 @@ pub struct Job {
     pub files: Vec<JobFile>,
     /// The supervisor enforces wall time and output, the sandbox the others.
     pub limits: Limits,
+    /// Whether the sandbox is to stay when the program has ended, to be forked.
+    pub keep: bool,
+    /// Only for a fork of a kept process.
+    pub randomness: Randomness,
 }
 
 impl Job {
@@ -48,6 +53,8 @@ impl Job {
             auto_install: false,
             files: Vec::new(),
             limits,
+            keep: false,
+            randomness: Randomness::default(),
         }
     }
 }
@@ -155,6 +162,8 @@ pub enum SandboxEvent<'a> {
         limit: Option<Limit>,
         stages: Stages,
     },
+    /// Whether the process stays to be forked. Comes once a program has ended that was to be kept.
+    Kept(bool),
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! and, from the moment that they serve, V8 on it.
 
 mod allocator;
+mod fork;
 mod placement;
 mod sandbox;
 pub mod zygote;

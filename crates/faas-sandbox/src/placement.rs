@@ -1,4 +1,4 @@
-//! Where anonymous memory lands in the address space: side by side.
+//! Where anonymous memory lands in the address space, side by side, and that forks get all of it.
 //!
 //! V8 wishes each page of its heap (256 KiB) at a random address. Each then needs page tables of its
 //! own, up to three pages of them, which every fork copies and every exit frees. Without the wish the
@@ -45,4 +45,18 @@ unsafe extern "C" fn mmap64(
             offset,
         ) as *mut c_void
     }
+}
+
+/// The C library's `madvise`, but for one kind of advice, which it does not pass on: V8 has its heaps be
+/// gone in a fork (`MADV_DONTFORK`), and forking is what zygotes and kept processes are here for.
+///
+/// # Safety
+/// That of `madvise`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn madvise(address: *mut c_void, length: usize, advice: c_int) -> c_int {
+    if advice == libc::MADV_DONTFORK {
+        return 0;
+    }
+    // SAFETY: the caller's promise, passed on.
+    unsafe { libc::syscall(libc::SYS_madvise, address, length, c_long::from(advice)) as c_int }
 }

@@ -7,10 +7,12 @@ use deno_core::JsRuntime;
 use deno_core::v8;
 use faas_protocol::Stream;
 
+use super::memory;
 use super::rejections;
 use super::source::FILE_NAME;
 use super::state::Realm;
 use crate::host::HostState;
+use crate::interrupt;
 use crate::place::Place;
 use crate::refusals;
 
@@ -53,6 +55,10 @@ fn prepare_stack_trace<'s>(
 pub unsafe extern "C" fn stop_here(isolate: v8::UnsafeRawIsolatePtr, _data: *mut c_void) {
     // SAFETY: V8 calls with its live isolate, on the only thread.
     let mut isolate = unsafe { v8::Isolate::from_raw_isolate_ptr(isolate) };
+    // In a fork of a kept process it may have been for the last program.
+    if !interrupt::stop_requested() && !memory::limit_reached() {
+        return;
+    }
     if let Some(realm) = isolate.get_slot::<Rc<Realm>>().cloned()
         && let Some(context) = realm.context.borrow().clone()
     {

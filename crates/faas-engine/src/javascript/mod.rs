@@ -374,6 +374,15 @@ impl Engine for JavaScriptEngine {
             .ok_or_else(|| EngineError::Runner("reseeding failed".into()))
     }
 
+    fn rest(&mut self) -> Result<(), EngineError> {
+        self.collect_garbage()
+    }
+
+    fn forget_stop(&mut self) {
+        interrupt::forget();
+        self.runtime.v8_isolate().cancel_terminate_execution();
+    }
+
     fn collect_garbage(&mut self) -> Result<(), EngineError> {
         let isolate = self.runtime.v8_isolate();
         isolate.low_memory_notification();

@@ -119,6 +119,8 @@ impl Engine for PythonEngine {
             };
             let scratch = v8::Boolean::new(scope, scratch);
             let auto_install = v8::Boolean::new(scope, program.auto_install);
+            let keep = v8::Boolean::new(scope, program.keep);
+            let goes_on = v8::Boolean::new(scope, program.goes_on);
             let storage_bytes = v8::Number::new(scope, program.storage_limit.get() as f64);
             let this = v8::undefined(scope).into();
             let run = v8::Local::new(scope, run);
@@ -128,6 +130,8 @@ impl Engine for PythonEngine {
                 scratch.into(),
                 auto_install.into(),
                 storage_bytes.into(),
+                keep.into(),
+                goes_on.into(),
             ];
             if run.call(scope, this, &arguments).is_none() {
                 if scope.has_terminated() {
@@ -222,6 +226,16 @@ impl Engine for PythonEngine {
     fn reseed(&mut self) -> Result<(), EngineError> {
         let reseed = self.functions.reseed.clone();
         self.call(&reseed)
+    }
+
+    fn rest(&mut self) -> Result<(), EngineError> {
+        let rest = self.functions.rest.clone();
+        self.call(&rest)
+    }
+
+    fn forget_stop(&mut self) {
+        interrupt::forget();
+        self.runtime.v8_isolate().cancel_terminate_execution();
     }
 
     fn collect_garbage(&mut self) -> Result<(), EngineError> {

@@ -60,6 +60,7 @@ deno_core::extension!(
         results::op_faas_show,
         host::op_faas_set_alarm,
         host::op_faas_sleep,
+        host::op_faas_stay,
         host::op_faas_stop_requested,
         host::op_faas_take_alarm,
         host::op_faas_unpacked,
@@ -199,6 +200,7 @@ pub struct Booted {
 pub struct Functions {
     pub run: v8::Global<v8::Function>,
     pub reseed: v8::Global<v8::Function>,
+    pub rest: v8::Global<v8::Function>,
     pub settle: v8::Global<v8::Function>,
     pub install: v8::Global<v8::Function>,
     pub warm_packages: v8::Global<v8::Function>,
@@ -281,6 +283,7 @@ fn take_over(mut runtime: JsRuntime, pyodide: Compiled) -> Result<Booted, Error>
         let functions = Functions {
             run: function("run")?,
             reseed: function("reseed")?,
+            rest: function("rest")?,
             settle: function("settle")?,
             install: function("install")?,
             warm_packages: function("warmPackages")?,
@@ -345,7 +348,10 @@ fn names_of(directory: &Path, extensions: &[&str]) -> Result<Vec<String>, Error>
 unsafe extern "C" fn terminate(isolate: v8::UnsafeRawIsolatePtr, _data: *mut c_void) {
     // SAFETY: V8 calls with its live isolate, on the only thread.
     let isolate = unsafe { v8::Isolate::from_raw_isolate_ptr(isolate) };
-    isolate.terminate_execution();
+    // In a fork of a kept process it may have been for the last program.
+    if interrupt::stop_requested() {
+        isolate.terminate_execution();
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod killing;
 mod program;
 
+use faas_protocol::KEPT_FORK_MARK;
 use seccompiler::BpfProgram;
 use seccompiler::SeccompCmpArgLen;
 use seccompiler::SeccompCmpOp;
@@ -14,12 +15,36 @@ use seccompiler::SeccompCondition;
 use seccompiler::SeccompRule;
 
 use program::Error;
+use program::Marked;
 use program::Rules;
 use program::compile;
 
 pub use killing::KILLING;
 #[cfg(target_arch = "x86_64")]
 pub use killing::X32;
+
+/// Which argument of clone(2) has the mark: the one for thread-local storage, which the kernel takes no
+/// notice of without `CLONE_SETTLS`. Its place is not the same everywhere (kernel/fork.c).
+#[cfg(target_arch = "x86_64")]
+const CLONE_MARK: u8 = 4;
+#[cfg(target_arch = "aarch64")]
+const CLONE_MARK: u8 = 3;
+/// Which argument of prctl(2).
+const PRCTL_MARK: u8 = 2;
+
+/// What the supervisor decides about.
+const HANDED_ON: [Marked; 2] = [
+    Marked {
+        call: libc::SYS_clone,
+        argument: CLONE_MARK,
+        mark: KEPT_FORK_MARK,
+    },
+    Marked {
+        call: libc::SYS_prctl,
+        argument: PRCTL_MARK,
+        mark: KEPT_FORK_MARK,
+    },
+];
 
 /// Whether the kernel filters system calls with the actions that we use.
 pub fn is_available() -> bool {
@@ -44,7 +69,7 @@ pub fn is_available() -> bool {
 /// # Errors
 /// When the architecture has no filter.
 pub fn for_sandbox(job_socket: i32) -> Result<BpfProgram, Error> {
-    compile(sandbox_rules(job_socket)?)
+    compile(sandbox_rules(job_socket)?, &[])
 }
 
 /// Numbers of the calls that a sandbox may make at all, for the probe.
@@ -57,6 +82,23 @@ fn sandbox_rules(job_socket: i32) -> Result<Rules, Error> {
     let socket = || equal(0, job_socket as u64);
     rules.insert(libc::SYS_read, vec![rule([socket()?])?]);
     rules.insert(libc::SYS_write, vec![rule([socket()?])?]);
+    // A fork as a kept process, and the first call of what was forked: the zygote's filter, which holds
+    // here, too, has the supervisor decide.
+    rules.insert(
+        libc::SYS_clone,
+        vec![rule([
+            exactly(0, libc::CLONE_PARENT as u64)?,
+            exactly(CLONE_MARK, KEPT_FORK_MARK)?,
+        ])?],
+    );
+    rules.insert(
+        libc::SYS_prctl,
+        vec![rule([
+            equal(0, libc::PR_SET_PDEATHSIG as u64)?,
+            exactly(1, libc::SIGKILL as u64)?,
+            exactly(PRCTL_MARK, KEPT_FORK_MARK)?,
+        ])?],
+    );
     // The size of its stack, and no other limit: the supervisor sets them, from outside.
     let no_new_limit = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
     rules.insert(
@@ -117,12 +159,15 @@ pub fn for_zygote() -> Result<BpfProgram, Error> {
     let thread_id = (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
     rules.insert(
         libc::SYS_clone,
-        vec![rule([SeccompCondition::new(
-            0,
-            SeccompCmpArgLen::Qword,
-            SeccompCmpOp::MaskedEq(!thread_id),
-            libc::CLONE_PARENT as u64,
-        )?])?],
+        vec![rule([
+            SeccompCondition::new(
+                0,
+                SeccompCmpArgLen::Qword,
+                SeccompCmpOp::MaskedEq(!thread_id),
+                libc::CLONE_PARENT as u64,
+            )?,
+            unmarked(CLONE_MARK)?,
+        ])?],
     );
     let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
     // O_TMPFILE shares a bit with O_DIRECTORY; without O_ACCMODE it fails anyway.
@@ -131,7 +176,6 @@ pub fn for_zygote() -> Result<BpfProgram, Error> {
         vec![rule([masked(2, writing as u64, 0)?])?],
     );
     let operations = [
-        libc::PR_SET_PDEATHSIG,
         libc::PR_SET_NO_NEW_PRIVS,
         libc::PR_GET_TID_ADDRESS,
         libc::PR_SET_VMA,
@@ -140,10 +184,14 @@ pub fn for_zygote() -> Result<BpfProgram, Error> {
     // Never dumpable again.
     let to_zero = SeccompCondition::new(1, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
     operations.push(rule([equal(0, libc::PR_SET_DUMPABLE as u64)?, to_zero])?);
+    operations.push(rule([
+        equal(0, libc::PR_SET_PDEATHSIG as u64)?,
+        unmarked(PRCTL_MARK)?,
+    ])?);
     rules.insert(libc::SYS_prctl, operations);
     // On the process itself; without CAP_SYS_RESOURCE limits only go down.
     rules.insert(libc::SYS_prlimit64, vec![rule([equal(0, 0)?])?]);
-    compile(rules)
+    compile(rules, &HANDED_ON)
 }
 
 /// Calls that both need.
@@ -258,6 +306,17 @@ fn one_of<const N: usize>(argument: u8, values: [u64; N]) -> Result<Vec<SeccompR
         .collect()
 }
 
+/// An argument of 64 bits.
+fn exactly(argument: u8, value: u64) -> Result<SeccompCondition, Error> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, value)
+}
+
+/// An argument that is not the mark of a kept process.
+fn unmarked(argument: u8) -> Result<SeccompCondition, Error> {
+    let mark = KEPT_FORK_MARK;
+    SeccompCondition::new(argument, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, mark)
+}
+
 /// An argument that is a C int.
 fn equal(argument: u8, value: u64) -> Result<SeccompCondition, Error> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
@@ -276,6 +335,7 @@ fn masked(argument: u8, mask: u64, value: u64) -> Result<SeccompCondition, Error
 #[cfg(test)]
 mod tests {
     use super::program::verdict;
+    use super::program::verdict_on;
     use super::*;
 
     #[test]
@@ -305,6 +365,42 @@ mod tests {
         }
         assert_eq!(verdict(&zygote, libc::SYS_close as u32), allow);
         assert_eq!(verdict(&sandbox, libc::SYS_close as u32), fail);
+    }
+
+    #[test]
+    fn the_supervisor_is_asked_about_marked_calls_and_no_others() {
+        let (sandbox, zygote) = (for_sandbox(3).unwrap(), for_zygote().unwrap());
+        let allow = libc::SECCOMP_RET_ALLOW;
+        let fail = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        let ask = libc::SECCOMP_RET_USER_NOTIF;
+        let clone = |flags: u64, mark: u64| {
+            let mut arguments = [flags, 0, 0, 0, 0, 0];
+            arguments[usize::from(CLONE_MARK)] = mark;
+            (libc::SYS_clone, arguments)
+        };
+        let prctl = |operation: i32, signal: i32, mark: u64| {
+            (libc::SYS_prctl, [operation as u64, signal as u64, mark, 1, 2, 0])
+        };
+        let fork = libc::CLONE_PARENT as u64;
+        let (dies, kill) = (libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        for ((call, arguments), of_sandbox, of_zygote) in [
+            (clone(fork, 0), fail, allow),
+            (clone(fork, KEPT_FORK_MARK), allow, ask),
+            (clone(fork, KEPT_FORK_MARK ^ 1), fail, allow),
+            (clone(fork, KEPT_FORK_MARK ^ (1 << 63)), fail, allow),
+            (clone(fork | libc::CLONE_VM as u64, KEPT_FORK_MARK), fail, ask),
+            (clone(fork | 1 << 32, KEPT_FORK_MARK), fail, ask),
+            (clone(0, KEPT_FORK_MARK), fail, ask),
+            (prctl(dies, kill, 0), fail, allow),
+            (prctl(dies, kill, KEPT_FORK_MARK), allow, ask),
+            (prctl(dies, 0, KEPT_FORK_MARK), fail, ask),
+            (prctl(libc::PR_SET_NO_NEW_PRIVS, 1, KEPT_FORK_MARK), fail, allow),
+            (prctl(libc::PR_SET_SECCOMP, 2, KEPT_FORK_MARK), fail, ask),
+        ] {
+            let judge = |program| verdict_on(program, call as u32, arguments);
+            assert_eq!(judge(&sandbox), of_sandbox, "{call} {arguments:x?}");
+            assert_eq!(judge(&zygote), of_zygote, "{call} {arguments:x?}");
+        }
     }
 
     #[test]

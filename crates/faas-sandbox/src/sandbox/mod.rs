@@ -1,6 +1,7 @@
 //! The sandbox: a fork of a zygote that locks itself down, takes one job from its socket, runs it
 //! and ends.
 
+mod kept;
 mod output;
 mod overflow;
 mod signals;
@@ -29,6 +30,7 @@ use faas_protocol::Language;
 use faas_protocol::Limit;
 use faas_protocol::PackageAnswer;
 use faas_protocol::PackageRequest;
+use faas_protocol::Randomness;
 use faas_protocol::Representation;
 use faas_protocol::SandboxEvent;
 use faas_protocol::SandboxExit;
@@ -126,6 +128,8 @@ pub fn rehearse(
         files_limit: ByteSize::default(),
         memory_limit: ByteSize::bytes(u64::MAX),
         storage_limit: ByteSize::bytes(u64::MAX),
+        keep: false,
+        goes_on: false,
     };
     engine.run(program, true).map(|_| ())
 }
@@ -197,6 +201,34 @@ fn live(
     }
     engine.reseed().map_err(|_| broken(Stage::Reseed))?;
     engine.set_host(Rc::new(SocketHost));
+    let mut origin = Origin::Zygote;
+    // A kept process goes on behind its job in each of its forks.
+    while let Then::Stay = do_a_job(engine, origin)? {
+        kept::wait_to_be_forked()?;
+        forget_the_last_job(engine);
+        origin = Origin::Kept;
+    }
+    output::wait_for_close();
+    Ok(())
+}
+
+/// What a sandbox was forked from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Zygote,
+    /// A process that ran a program, and has what that left.
+    Kept,
+}
+
+/// What a process does when its job is done.
+enum Then {
+    End,
+    /// Wait to be forked.
+    Stay,
+}
+
+/// Says that this process is ready, takes a job and does it.
+fn do_a_job(engine: &mut dyn Engine, origin: Origin) -> Result<Then, SandboxExit> {
     output::send(&SandboxEvent::Ready).map_err(|_| SandboxExit::NoJob)?;
 
     // The limits of its job are in force once the job begins to arrive, so it may be too large to read.
@@ -208,10 +240,28 @@ fn live(
     let job: Job = protocol::decode(&frame).map_err(|_| SandboxExit::NoJob)?;
     drop(frame);
     faas_lockdown::arm_cpu_timer(job.limits.cpu).map_err(not_locked_down)?;
-    match job.task {
-        Task::Run => run(engine, &job, taken_at_us),
-        Task::Check => check(engine, &job),
+    if origin == Origin::Kept && job.randomness == Randomness::Fresh {
+        engine.reseed().map_err(|_| broken(Stage::Reseed))?;
     }
+    let can_stay = match job.task {
+        Task::Run => run(engine, &job, origin, taken_at_us)?,
+        Task::Check => check(engine, &job)?,
+    };
+    if !job.keep {
+        return Ok(Then::End);
+    }
+    drop(job);
+    let stays = can_stay && engine.rest().is_ok() && faas_lockdown::disarm_cpu_timer().is_ok();
+    timer::set_alarm(Duration::ZERO, Duration::ZERO);
+    output::send(&SandboxEvent::Kept(stays)).map_err(|_| SandboxExit::NoJob)?;
+    Ok(if stays { Then::Stay } else { Then::End })
+}
+
+/// Takes back what is left of a job in the state of the process. A fork has all of it but timers.
+fn forget_the_last_job(engine: &mut dyn Engine) {
+    signals::forget_cpu_limit();
+    timer::forget();
+    engine.forget_stop();
 }
 
 /// Tells the supervisor which layer did not hold.
@@ -231,7 +281,13 @@ fn tell_failure(stage: Stage, errno: i32) {
     let _ = output::send(&SandboxEvent::Failed { stage, errno });
 }
 
-fn run(engine: &mut dyn Engine, job: &Job, taken_at_us: u64) -> Result<(), SandboxExit> {
+/// Runs the program; returns whether the process can stay.
+fn run(
+    engine: &mut dyn Engine,
+    job: &Job,
+    origin: Origin,
+    taken_at_us: u64,
+) -> Result<bool, SandboxExit> {
     let program = Program {
         language: job.language,
         code: &job.code,
@@ -242,6 +298,8 @@ fn run(engine: &mut dyn Engine, job: &Job, taken_at_us: u64) -> Result<(), Sandb
         files_limit: job.limits.files,
         memory_limit: job.limits.memory,
         storage_limit: job.limits.storage,
+        keep: job.keep,
+        goes_on: origin == Origin::Kept,
     };
     let prepared_at_us = monotonic_us();
     let outcome = engine.run(program, false);
@@ -257,22 +315,24 @@ fn run(engine: &mut dyn Engine, job: &Job, taken_at_us: u64) -> Result<(), Sandb
 }
 
 /// Looks at the program; a checker that is stopped or fails ends as a program that does.
-fn check(engine: &mut dyn Engine, job: &Job) -> Result<(), SandboxExit> {
+fn check(engine: &mut dyn Engine, job: &Job) -> Result<bool, SandboxExit> {
     let findings = engine.check(job.language, &job.code);
     let outcome = findings.map(|findings| Outcome {
         exit_code: 0,
         return_value: Some(findings),
         limit: None,
         compiled_at_us: None,
+        can_stay: false,
     });
     finish(outcome.as_ref(), job, Stages::default())
 }
 
+/// Says how the job ended; returns whether the process can stay.
 fn finish(
     outcome: Result<&Outcome, &EngineError>,
     job: &Job,
     stages: Stages,
-) -> Result<(), SandboxExit> {
+) -> Result<bool, SandboxExit> {
     let limit = signals::cpu_limit_reached().then_some(Limit::CpuTime);
     let event = match outcome {
         Ok(outcome) => {
@@ -299,6 +359,6 @@ fn finish(
         Err(_) => return Err(SandboxExit::Broken),
     };
     output::send(&event).map_err(|_| SandboxExit::NoJob)?;
-    output::wait_for_close();
-    Ok(())
+    let is_within_limits = matches!(event, SandboxEvent::Finished { limit: None, .. });
+    Ok(is_within_limits && outcome.is_ok_and(|outcome| outcome.can_stay))
 }

@@ -18,6 +18,11 @@ pub fn cpu_limit_reached() -> bool {
     CPU_LIMIT_REACHED.load(Ordering::Relaxed)
 }
 
+/// Forgets that, in a fork, whose CPU time begins anew.
+pub fn forget_cpu_limit() {
+    CPU_LIMIT_REACHED.store(false, Ordering::Relaxed);
+}
+
 /// Installs the handlers: [`SOFT_STOP`] and the CPU limit stop the program, the timer writes out
 /// its output and brings its alarms. Nothing restarts a blocking call but the timer.
 ///

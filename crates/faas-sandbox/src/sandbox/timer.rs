@@ -35,6 +35,13 @@ pub fn set_alarm(after: Duration, interval: Duration) {
     arm();
 }
 
+/// Forgets what was to come, in a fork, which has no timer.
+pub fn forget() {
+    FLUSH_AT.store(NEVER, Ordering::SeqCst);
+    ALARM_AT.store(NEVER, Ordering::SeqCst);
+    ALARM_EVERY.store(0, Ordering::SeqCst);
+}
+
 /// Does what is due: `flush` writes output out. Called by the handler of the timer's signal; async-signal-safe
 /// if `flush` is.
 pub fn on_signal(flush: fn()) {

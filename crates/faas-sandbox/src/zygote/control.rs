@@ -1,7 +1,9 @@
 //! The zygote's end of the control socket.
 
+use std::io::IoSlice;
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 
 use faas_protocol as protocol;
@@ -14,6 +16,8 @@ use rustix::net::RecvAncillaryBuffer;
 use rustix::net::RecvAncillaryMessage;
 use rustix::net::RecvFlags;
 use rustix::net::ReturnFlags;
+use rustix::net::SendAncillaryBuffer;
+use rustix::net::SendAncillaryMessage;
 use rustix::net::SendFlags;
 
 /// The zygote's end of a control socket.
@@ -61,8 +65,27 @@ impl Control {
     }
 
     pub fn send(&self, event: &ZygoteEvent) -> Result<(), ControlError> {
+        self.send_with(event, None)
+    }
+
+    /// Sends a descriptor, too, and closes it here.
+    pub fn send_with(
+        &self,
+        event: &ZygoteEvent,
+        descriptor: Option<OwnedFd>,
+    ) -> Result<(), ControlError> {
         let packet = protocol::encode(event);
-        rustix::io::retry_on_intr(|| rustix::net::send(&self.0, &packet, SendFlags::NOSIGNAL))?;
+        let descriptors = descriptor.as_ref().map(AsFd::as_fd);
+        let descriptors = descriptors.as_slice();
+        rustix::io::retry_on_intr(|| {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            if !descriptors.is_empty() {
+                ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+            }
+            let slices = [IoSlice::new(&packet)];
+            rustix::net::sendmsg(&self.0, &slices, &mut ancillary, SendFlags::NOSIGNAL)
+        })?;
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Making the zygote's memory fit for forking.
+//! Making the zygote's memory cheap to fork.
 
 use std::ffi::c_void;
 use std::fs::File;
@@ -7,8 +7,6 @@ use std::io::Seek;
 use std::ops::Range;
 
 use faas_linux::ProcessStatus;
-use rustix::mm::Advice;
-use rustix::mm::madvise;
 
 /// Size of a huge page on x86-64 and (with 4 KiB pages) aarch64, in bytes.
 const HUGE_PAGE: usize = 2 << 20;
@@ -24,7 +22,6 @@ struct Mapping {
 /// that may open nothing any more can still see its own memory. A fork needs one of its own.
 pub struct OwnProc {
     maps: File,
-    smaps: File,
     status: File,
 }
 
@@ -35,7 +32,6 @@ impl OwnProc {
         let open = |name: &str| File::open(format!("/proc/self/{name}"));
         Ok(Self {
             maps: open("maps")?,
-            smaps: open("smaps")?,
             status: open("status")?,
         })
     }
@@ -44,28 +40,6 @@ impl OwnProc {
     /// When it cannot be read.
     pub fn status(&self) -> std::io::Result<ProcessStatus> {
         Ok(ProcessStatus::parse(&text(&self.status)?))
-    }
-
-    /// Clears `MADV_DONTFORK` wherever it is set. V8's allocator marks its heaps with it, so that a
-    /// fork would find them gone; forking is what we are here for. To be called again after V8 ran.
-    ///
-    /// # Errors
-    /// When `smaps` cannot be read, or the kernel refuses.
-    pub fn make_forkable(&self) -> std::io::Result<()> {
-        let smaps = text(&self.smaps)?;
-        let mut current = None;
-        for line in smaps.lines() {
-            if let Some(mapping) = parse_mapping(line) {
-                current = Some(mapping);
-            } else if let Some(flags) = line.strip_prefix("VmFlags:")
-                && flags.split_ascii_whitespace().any(|flag| flag == "dc")
-                && let Some(Mapping { start, end, .. }) = current
-            {
-                // SAFETY: the advice changes what a fork copies, not the memory's contents.
-                unsafe { madvise(start as *mut c_void, end - start, Advice::LinuxDoFork) }?;
-            }
-        }
-        Ok(())
     }
 
     /// Gathers anonymous memory into huge pages, which halves the cost of a fork and of an exit: one
@@ -149,7 +123,5 @@ mod tests {
     fn files_and_attributes_are_not() {
         let file = "55d0-55e0 rw-p 00000000 fe:00 1234 /usr/bin/x";
         assert!(!parse_mapping(file).unwrap().private_writable);
-        assert!(parse_mapping("VmFlags: rd wr mr mw me dc").is_none());
-        assert!(parse_mapping("Rss:                   4 kB").is_none());
     }
 }

@@ -4,7 +4,6 @@
 
 mod control;
 mod footprint;
-mod fork;
 mod memory;
 mod warm_up;
 mod warming;
@@ -22,12 +21,14 @@ use faas_engine::PythonEngine;
 use faas_lockdown::Lockdown;
 use faas_lockdown::LockdownError;
 use faas_protocol::ByteSize;
+use faas_protocol::KeptForks;
 use faas_protocol::Runtime;
 use faas_protocol::SandboxExit;
 use faas_protocol::ZygoteCommand;
 use faas_protocol::ZygoteEvent;
 use faas_protocol::ZygoteOptions;
 
+use crate::fork;
 use crate::sandbox;
 use control::Control;
 use control::Received;
@@ -143,7 +144,7 @@ impl<'a> Zygote<'a> {
             Footprint::default()
         };
         // Zygotes with packages, which run code of others, are forks of this one and inherit it.
-        faas_lockdown::narrow_zygote(lockdown.layers())?;
+        let listener = faas_lockdown::narrow_zygote(lockdown.layers())?;
         let zygote = Self {
             engine,
             spec,
@@ -153,17 +154,24 @@ impl<'a> Zygote<'a> {
             memory,
             supervisor,
         };
-        zygote.announce()?;
+        let (kept_forks, listener) = match listener {
+            Ok(listener) => (KeptForks::Listener, Some(listener)),
+            Err(reason) => (KeptForks::Nowhere(reason), None),
+        };
+        zygote.announce(kept_forks, listener)?;
         Ok(zygote)
     }
 
-    /// Tells the supervisor that it can fork.
-    fn announce(&self) -> Result<(), Error> {
-        self.control.send(&ZygoteEvent::Booted {
+    /// Tells the supervisor that it can fork. The listener goes with it and must not stay here: whoever
+    /// has it can answer for the supervisor.
+    fn announce(&self, kept_forks: KeptForks, listener: Option<OwnedFd>) -> Result<(), Error> {
+        let booted = ZygoteEvent::Booted {
             version: self.engine.version().clone(),
             layers: self.lockdown.layers().clone(),
             no_code_cache: self.engine.no_code_cache().map(str::to_owned),
-        })?;
+            kept_forks,
+        };
+        self.control.send_with(&booted, listener)?;
         Ok(())
     }
 
@@ -244,16 +252,15 @@ impl<'a> Zygote<'a> {
         self.refit(&own)?;
         assert_one_thread(&own)?;
         // A program waits for the packages, so all that can wait comes after its fork.
-        self.announce()?;
+        self.announce(KeptForks::Inherited, None)?;
         if self.warm_up_aside(&own)? {
             self.serve()?;
         }
         Ok(SandboxExit::Done)
     }
 
-    /// Makes this process's memory, as it is now, fit for the next fork.
+    /// Has the next fork's limits go by this process's memory as it is now.
     fn refit(&mut self, own: &OwnProc) -> std::io::Result<()> {
-        own.make_forkable()?;
         self.lockdown = Lockdown::prepare(&own.status()?, self.memory)?;
         Ok(())
     }
@@ -284,9 +291,8 @@ fn exit_of(error: &(dyn std::error::Error + 'static)) -> SandboxExit {
     }
 }
 
-/// Makes this process's memory fit for forking and works out its forks' lock-down.
+/// Makes this process's memory cheap to fork and works out its forks' lock-down.
 fn prepare(own: &OwnProc, memory: ByteSize) -> std::io::Result<Lockdown> {
-    own.make_forkable()?;
     own.collapse()?;
     Lockdown::prepare(&own.status()?, memory)
 }

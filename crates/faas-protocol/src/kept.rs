@@ -1,0 +1,32 @@
+//! Kept processes: sandboxes that have run their job, and stay to be forked.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// Supervisor → kept process, over its job socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeptCommand {
+    /// Fork. The fork gets a job socket of its own when it shows the ticket.
+    Fork { ticket: ForkTicket },
+}
+
+/// A secret of the supervisor and one kept process: whoever shows it was forked from that one. No other
+/// line of processes can guess it, so none can take a fork's place and get its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ForkTicket(pub [u64; 2]);
+
+/// What a kept process puts into an argument that the kernel does not look at, so that the filter of
+/// system calls knows this call from the same one by others: the last of clone(2), and the third of prctl(2)
+/// with `PR_SET_PDEATHSIG`.
+pub const KEPT_FORK_MARK: u64 = 0x6b65_7074_666f_726b;
+
+/// What random numbers of a generator that a program did not seed are in a fork of a kept process.
+/// The system's own (`os.urandom`, `secrets`, `crypto`) are always new.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Randomness {
+    /// They go on where the kept process was: all forks draw the same ones.
+    #[default]
+    Continue,
+    /// Each fork draws its own.
+    Fresh,
+}
