@@ -2,16 +2,35 @@
 
 use std::fmt;
 
-use sha2::Digest;
-use sha2::Sha256;
+use faas_packages::Digest;
+use subtle::Choice;
 use subtle::ConstantTimeEq;
 
-/// The secret that callers must send. Kept as its SHA-256: comparing digests takes the same time
-/// whatever was sent, also for another length, and a log line cannot give it away.
+/// The secret that callers must send. Kept as its SHA-256, so that a log line cannot give it away.
 #[derive(Clone)]
 pub struct ApiToken {
-    digest: [u8; 32],
+    digest: TokenDigest,
     is_short: bool,
+}
+
+/// The SHA-256 of a token. Comparing two takes the same time whatever was sent, also for another length.
+#[derive(Clone)]
+pub struct TokenDigest(Digest);
+
+impl TokenDigest {
+    pub fn of(token: &[u8]) -> Self {
+        Self(Digest::of(token))
+    }
+
+    /// Reads 64 hexadecimal digits.
+    pub fn parse(hex: &str) -> Option<Self> {
+        Digest::parse(hex).map(Self)
+    }
+
+    /// Whether both are of the same token.
+    pub fn is(&self, other: &Self) -> Choice {
+        self.0.bytes().ct_eq(other.0.bytes())
+    }
 }
 
 /// Shorter tokens can be guessed by asking often enough; nothing here slows that down. In characters.
@@ -33,15 +52,18 @@ impl ApiToken {
             );
         }
         Ok(Self {
-            digest: Sha256::digest(text).into(),
+            digest: TokenDigest::of(text.as_bytes()),
             is_short: text.len() < SHORTEST_GOOD_TOKEN,
         })
     }
 
-    /// Whether this was sent.
-    pub fn is(&self, sent: &[u8]) -> bool {
-        let sent: [u8; 32] = Sha256::digest(sent).into();
-        self.digest.ct_eq(&sent).into()
+    /// Whether what was sent has this digest.
+    pub fn is(&self, sent: &TokenDigest) -> bool {
+        self.digest.is(sent).into()
+    }
+
+    pub fn digest(&self) -> &TokenDigest {
+        &self.digest
     }
 
     /// Whether it has fewer than [`SHORTEST_GOOD_TOKEN`] characters.
@@ -63,9 +85,10 @@ mod tests {
     #[test]
     fn only_the_exact_token_is_accepted() {
         let token = ApiToken::parse("secret").unwrap();
-        assert!(token.is(b"secret"));
+        let is = |sent: &[u8]| token.is(&TokenDigest::of(sent));
+        assert!(is(b"secret"));
         for wrong in [&b""[..], b"secre", b"secret ", b"Secret", b"secretsecret"] {
-            assert!(!token.is(wrong));
+            assert!(!is(wrong));
         }
     }
 

@@ -383,15 +383,19 @@ fn run_make(block: &str) -> bool {
     })
 }
 
-/// Has the program take a block as its file of settings.
+/// Has the program take a block as its file of settings, or of tokens.
 fn read_settings(block: &Block<'_>) -> bool {
     if block.language != "toml" {
         return false;
     }
     let files = Scratch::new("docs-settings");
     let path = files.file("settings.toml", block.text);
+    let option = match block.text.contains("sha256") {
+        true => "--api-tokens-file",
+        false => "--config",
+    };
     let output = Command::new(PROGRAM)
-        .args(["--config", &path, "config"])
+        .args([option, &path, "config"])
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");

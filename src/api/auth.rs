@@ -1,4 +1,4 @@
-//! `FAAS_API_TOKEN`: who may use the API.
+//! `FAAS_API_TOKEN` and `FAAS_API_TOKENS_FILE`: who may use the API.
 
 use std::sync::Arc;
 
@@ -14,26 +14,27 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::state::AppState;
 
-/// Open to all: load balancers and orchestrators use them. Callers with the token see more.
+/// Open to all: load balancers and orchestrators use them. Callers with a token see more.
 const OPEN_PATHS: [&str; 2] = ["/health", "/ready"];
 
-/// Passes a request on if it has the token. Runs before any of the request body is read.
+/// Passes a request on if it has a right token. Runs before any of the request body is read.
 pub async fn authorize(
     State(state): State<Arc<AppState>>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
-    let Some(token) = &state.settings.api_token else {
+    if !state.tokens.are_needed() {
         return next.run(request).await;
-    };
-    let is_open = OPEN_PATHS.contains(&request.uri().path());
-    match sent_token(request.headers()) {
-        Some(sent) if token.is(sent) => {
-            if let Some(caller) = request.extensions_mut().get_mut::<Caller>() {
-                caller.by_token = true;
-            }
-            next.run(request).await
+    }
+    let sent = sent_token(request.headers());
+    if let Some(owner) = sent.and_then(|sent| state.tokens.owner_of(sent)) {
+        if let Some(caller) = request.extensions().get::<Caller>() {
+            caller.showed_token_of(owner);
         }
+        return next.run(request).await;
+    }
+    let is_open = OPEN_PATHS.contains(&request.uri().path());
+    match sent {
         _ if is_open => next.run(request).await,
         Some(_) => ApiError::unauthorized("The token is wrong").into_response(),
         None => ApiError::unauthorized(

@@ -54,7 +54,7 @@ pub async fn refuse_strangers(
 fn check(request: &Request, settings: &Settings) -> Result<(), ApiError> {
     let host = host_of(request)?;
     // With a token, a page that got here under a name of its own can do nothing: it does not have it.
-    if settings.api_token.is_none()
+    if !settings.needs_token()
         && let Some(host) = &host
         && !is_own_name(host.host())
         && !settings.allows_host(host.host())

@@ -10,6 +10,7 @@ use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use faas_protocol::Owner;
 use faas_telemetry::Fate;
 use uuid::Uuid;
 
@@ -30,10 +31,16 @@ pub struct Caller {
     pub request_id: HeaderValue,
     /// Of the connection: the last proxy's, if there is one.
     pub address: Option<SocketAddr>,
-    /// Whether it sent the right token.
-    pub by_token: bool,
+    known: Arc<Known>,
+}
+
+/// What becomes known of a caller later, for all who have it.
+#[derive(Debug, Default)]
+struct Known {
+    /// Set when it sent a right token.
+    owner: OnceLock<Owner>,
     /// Set when a program that it sent has ended, or will not run.
-    pub executed: Arc<OnceLock<Executed>>,
+    executed: OnceLock<Executed>,
 }
 
 /// A program that a caller sent, for log and trace of its request.
@@ -50,19 +57,46 @@ impl Caller {
         Self {
             request_id: sent_id(request.headers()).unwrap_or_else(new_id),
             address: peer.map(|Peer(address)| *address),
-            by_token: false,
-            executed: Arc::default(),
+            known: Arc::default(),
         }
     }
 
-    /// The one who started this program, over its standard input.
+    /// The one who started this program, over its standard input. Nobody has more rights.
     pub fn local() -> Self {
-        Self {
+        let caller = Self {
             request_id: new_id(),
             address: None,
-            by_token: true,
-            executed: Arc::default(),
-        }
+            known: Arc::default(),
+        };
+        caller.showed_token_of(Owner::Token);
+        caller
+    }
+
+    /// Notes whose token it sent.
+    pub fn showed_token_of(&self, owner: Owner) {
+        // A request has one token.
+        let _ = self.known.owner.set(owner);
+    }
+
+    /// Whose its programs are.
+    pub fn owner(&self) -> &Owner {
+        self.known.owner.get().unwrap_or(&Owner::Everybody)
+    }
+
+    /// Whether it sent a right token.
+    pub fn by_token(&self) -> bool {
+        *self.owner() != Owner::Everybody
+    }
+
+    /// Notes what became of a program that it sent.
+    pub fn tell(&self, executed: Executed) {
+        // It was not told before: a request has one program.
+        let _ = self.known.executed.set(executed);
+    }
+
+    /// What became of the program that it sent.
+    pub fn executed(&self) -> Option<&Executed> {
+        self.known.executed.get()
     }
 
     pub fn request_id(&self) -> &str {

@@ -15,6 +15,7 @@ use faas_protocol::Loops;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::caller::Caller;
 use super::error::ApiError;
 use super::execute::analyse;
 use super::request;
@@ -207,19 +208,24 @@ impl From<Loops> for LoopsBody {
 /// [`ApiError`] for a request that is wrong, or a program that could not be analysed.
 pub async fn check_code(
     State(state): State<Arc<AppState>>,
+    caller: Caller,
     request: Request,
 ) -> Result<Json<CheckResponse>, ApiError> {
     state.refuse_if_draining()?;
     let body = request::read_body(request, &state).await?;
-    Ok(Json(check(&state, body).await?))
+    Ok(Json(check(&state, &caller, body).await?))
 }
 
 /// Analyses the program of a body.
 ///
 /// # Errors
 /// As [`check_code`].
-pub async fn check(state: &AppState, body: request::Body) -> Result<CheckResponse, ApiError> {
-    let (request, _share) = request::parse_check(body, &state.settings)?;
+pub async fn check(
+    state: &AppState,
+    caller: &Caller,
+    body: request::Body,
+) -> Result<CheckResponse, ApiError> {
+    let (request, _share) = request::parse_check(body, caller.owner(), &state.settings)?;
     let language = request.job.language;
     let findings = analyse(state, request).await?;
     Ok(CheckResponse::new(language, findings))

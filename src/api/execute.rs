@@ -97,8 +97,8 @@ async fn enforce_complexity(
         return Ok(());
     }
     let job = &execution.job;
-    let check =
-        request::check_request(job.language, job.code.clone(), execution.priority, settings);
+    let (code, owner) = (job.code.clone(), &execution.owner);
+    let check = request::check_request(job.language, code, owner, execution.priority, settings);
     let Some(complexity) = analyse(state, check).await?.complexity else {
         return Ok(());
     };

@@ -49,7 +49,7 @@ pub struct Health {
     scheduler: Scheduler,
     packages: PackagesBody,
     package_zygote_count: usize,
-    /// Only for callers who sent FAAS_API_TOKEN.
+    /// Only for callers who sent a token.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     package_zygotes: Option<Vec<PackageZygoteBody>>,
@@ -211,7 +211,7 @@ fn body(state: &AppState, caller: &Caller) -> Health {
         packages: PackagesBody::of(state),
         package_zygote_count: state.pool.package_zygotes().len(),
         // Names of packages may be private, and a process id or its memory tells what others do.
-        package_zygotes: caller.by_token.then(|| package_zygotes(state)),
+        package_zygotes: caller.by_token().then(|| package_zygotes(state)),
         audit: WriterBody::of(state.audit.as_ref().map(AuditLog::failures)),
         history: WriterBody::of(state.history.as_ref().map(History::failures)),
         security: Security::of(&layers),

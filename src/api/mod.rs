@@ -28,6 +28,7 @@ mod run_code;
 mod server;
 mod state;
 mod stream;
+mod tokens;
 mod unread;
 mod words;
 

@@ -130,9 +130,13 @@ impl Drop for End {
         let duration = self.began.elapsed();
         let metrics = &self.state.metrics;
         metrics.answered(route, method, *code, duration);
-        let executed = self.caller.executed.get();
+        let executed = self.caller.executed();
         if let Some(Executed { task_id, fate }) = executed {
             self.trace.executed(task_id, fate.name());
+        }
+        let token_name = self.caller.owner().name();
+        if let Some(name) = token_name {
+            self.trace.by_token(name);
         }
         match *code {
             HUNG_UP => self.trace.cancelled(),
@@ -148,6 +152,7 @@ impl Drop for End {
             status = code,
             duration_ms,
             caller = self.caller.address.map(|address| address.ip().to_string()),
+            token_name,
             task_id = executed.map(|program| program.task_id.as_str()),
             program = executed.map(|program| program.fate.name()),
             "answered"

@@ -288,7 +288,7 @@ fn components() -> Components {
     let token = Http::builder()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some(
-            "Needed if the service was started with FAAS_API_TOKEN",
+            "Needed if the service was started with FAAS_API_TOKEN or FAAS_API_TOKENS_FILE",
         ))
         .build();
     let header = |schema_type: Type| Header::new(ObjectBuilder::new().schema_type(schema_type));

@@ -2,7 +2,6 @@
 //! log, a row of the history.
 
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use axum::http::StatusCode;
@@ -34,7 +33,7 @@ pub struct Record {
     state: Arc<AppState>,
     language: Language,
     /// Told what became of it, once.
-    executed: Arc<OnceLock<Executed>>,
+    caller: Caller,
     /// Taken when it ends; none if nobody wants it.
     kept: Option<Execution>,
     ended: bool,
@@ -52,7 +51,7 @@ impl Record {
             task_id,
             state: state.clone(),
             language: request.job.language,
-            executed: caller.executed.clone(),
+            caller: caller.clone(),
             ended: false,
             if_dropped: Fate::Cancelled,
         }
@@ -111,8 +110,7 @@ impl Record {
 
     fn tell(&self, fate: Fate) {
         let task_id = self.task_id.clone();
-        // It was not told before: a request has one program.
-        let _ = self.executed.set(Executed { task_id, fate });
+        self.caller.tell(Executed { task_id, fate });
     }
 
     fn keep(&self, execution: Execution) {
@@ -154,7 +152,7 @@ fn describe(
         task_id,
         request_id: caller.request_id().to_owned(),
         caller: caller.address,
-        by_token: caller.by_token,
+        owner: caller.owner().clone(),
         language: request.job.language,
         code_sha256: Digest::of(code.as_bytes()).to_string(),
         code_bytes: code.len() as u64,

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
 use super::error::ApiError;
+use super::tokens::Tokens;
 use crate::settings::Settings;
 
 /// The pool, the settings, and what is counted.
@@ -21,6 +22,7 @@ use crate::settings::Settings;
 pub struct AppState {
     pub pool: Arc<Pool>,
     pub settings: Settings,
+    pub tokens: Tokens,
     /// Set when no new work is taken.
     pub draining: AtomicBool,
     /// Cancelled when what still runs is given up.
@@ -51,6 +53,7 @@ impl AppState {
             registry: pool.registry(&metrics),
             requests: Budget::new(settings.queue_bytes),
             answers: Budget::new(settings.answer_bytes),
+            tokens: Tokens::new(&settings),
             pool,
             settings,
             draining: AtomicBool::new(false),

@@ -17,6 +17,7 @@ use faas_pool::ExecutionRequest;
 use faas_pool::LiveEvent;
 use faas_pool::PackageSet;
 use faas_protocol::Job;
+use faas_protocol::Owner;
 use faas_protocol::Priority;
 use faas_protocol::Runtime;
 use faas_telemetry::start_logging;
@@ -155,6 +156,7 @@ async fn install(
     let language = Runtime::OF_PACKAGES.language();
     let request = ExecutionRequest {
         job: Job::run(language, "", settings.limits(settings.preload_timeout)),
+        owner: Owner::Everybody,
         priority: Priority::Normal,
         packages: PackageSet::new(requirements)?,
         live: Some(live),

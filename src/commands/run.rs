@@ -12,6 +12,7 @@ use faas_pool::Pool;
 use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
+use faas_protocol::Owner;
 use faas_protocol::Priority;
 use faas_protocol::Task;
 use faas_telemetry::start_logging;
@@ -74,6 +75,7 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
     };
     let request = ExecutionRequest {
         job,
+        owner: Owner::Everybody,
         priority: Priority::Normal,
         packages: PackageSet::new(&arguments.packages)?,
         live: None,

@@ -170,7 +170,7 @@ fn listen(socket: TcpSocket) -> std::io::Result<TcpListener> {
     socket.listen(WAITING_CONNECTIONS)
 }
 
-/// SIGHUP has the audit log reopened. It never ends the service, as it would by default: closed terminals and
+/// SIGHUP has the audit log reopened and the named tokens read again. It never ends the service, as it would by default: closed terminals and
 /// `systemctl reload` send it.
 fn watch_hangups(state: &Arc<AppState>) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
@@ -181,6 +181,9 @@ fn watch_hangups(state: &Arc<AppState>) -> std::io::Result<()> {
                 Some(audit) => audit.reopen(),
                 None => tracing::info!("SIGHUP: there is no audit log to reopen"),
             }
+            let state = state.clone();
+            // It does not panic, and is not cancelled.
+            let _ = tokio::task::spawn_blocking(move || state.tokens.reload()).await;
         }
     });
     Ok(())

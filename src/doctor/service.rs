@@ -11,6 +11,7 @@ use faas_pool::ExecutionRequest;
 use faas_pool::PackageSet;
 use faas_pool::Pool;
 use faas_protocol::Job;
+use faas_protocol::Owner;
 use faas_protocol::Priority;
 use faas_protocol::Runtime;
 use tokio::net::TcpListener;
@@ -29,6 +30,7 @@ const RUN_WITHIN: Duration = Duration::from_secs(30);
 /// Looks at the workspace, the port, fonts and package sources; then boots each runtime and runs a program.
 pub async fn look_at_service(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![look_at_settings(settings), port(settings).await];
+    findings.push(tokens(settings));
     findings.extend(settings.fonts.as_deref().map(fonts));
     findings.extend(package_sources(settings).await);
     // A workspace that is not there yet is not made: it would belong to the user who asks.
@@ -81,6 +83,23 @@ async fn port(settings: &Settings) -> Finding {
             "cannot listen at this address; set FAAS_HOST and FAAS_PORT",
             format!("{address}: {error}"),
         ),
+    }
+}
+
+/// That they are valid was seen when the settings were read.
+fn tokens(settings: &Settings) -> Finding {
+    let plain = settings
+        .api_token
+        .as_ref()
+        .map(|_| "FAAS_API_TOKEN".to_owned());
+    let named = settings.api_tokens_file.as_ref().map(|path| {
+        let count = settings.named_tokens.count();
+        format!("{count} in {}", path.display())
+    });
+    let seen: Vec<_> = plain.into_iter().chain(named).collect();
+    match seen.is_empty() {
+        true => Finding::holds("tokens", "none: who reaches the port may execute"),
+        false => Finding::holds("tokens", seen.join(", ")),
     }
 }
 
@@ -244,6 +263,7 @@ async fn run(pool: &Arc<Pool>, settings: &Settings, runtime: Runtime) -> Finding
             spec.prints_42,
             settings.limits(RUN_WITHIN),
         ),
+        owner: Owner::Everybody,
         priority: Priority::Normal,
         packages: PackageSet::default(),
         live: None,

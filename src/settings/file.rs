@@ -10,6 +10,7 @@ use clap::Command;
 use toml::Value;
 
 use super::NEVER_EMPTY;
+use super::lines::line_at;
 
 /// What a file sets, by the names of options.
 #[derive(Debug)]
@@ -62,10 +63,9 @@ impl SettingsFile {
             Ok(table) => table,
             Err(error) => {
                 let error: toml::de::Error = error;
-                let before = text.get(..error.span().unwrap_or_default().start);
                 return Err(SettingsFileError::NotToml {
                     path,
-                    line: before.unwrap_or_default().lines().count().max(1),
+                    line: line_at(&text, error.span().unwrap_or_default().start),
                     reason: error.message().to_owned(),
                 });
             }

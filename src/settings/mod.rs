@@ -6,13 +6,17 @@ mod descriptors;
 mod door;
 mod effective;
 mod file;
+mod lines;
+mod named_tokens;
 mod parts;
 mod pyodide;
+mod secret_file;
 mod unknown;
 mod values;
 mod versions;
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,16 +26,19 @@ use faas_protocol::LONGEST_GRACE;
 use faas_protocol::Language;
 use faas_protocol::Limits;
 use faas_protocol::Runtime;
+use faas_protocol::TokenName;
 use faas_telemetry::LogFormat;
 
 use crate::api_token::ApiToken;
 pub use door::Door;
 pub use effective::Effective;
 pub use file::SettingsFile;
+pub use named_tokens::NamedTokens;
 pub use unknown::unknown_variables;
 
 use door::Doors;
 use door::parse_doors;
+use named_tokens::NamedTokensError;
 use values::bytes;
 use values::log_format_parser;
 use values::mebibytes;
@@ -151,8 +158,21 @@ pub struct Settings {
     #[arg(long, env = "FAAS_API_TOKEN_FILE", value_name = "FAAS_API_TOKEN_FILE")]
     pub api_token_file: Option<PathBuf>,
 
+    /// File of bearer tokens with names, in TOML, each by its SHA-256: callers must send one of these, or
+    /// FAAS_API_TOKEN; SIGHUP has it read again
+    #[arg(
+        long,
+        env = "FAAS_API_TOKENS_FILE",
+        value_name = "FAAS_API_TOKENS_FILE"
+    )]
+    pub api_tokens_file: Option<PathBuf>,
+
+    /// What is in that file.
+    #[arg(skip)]
+    pub named_tokens: NamedTokens,
+
     /// Hosts that requests may be for, besides IP addresses, localhost and names without dots, while there
-    /// is no FAAS_API_TOKEN; web pages of these hosts may send requests. Separated by commas
+    /// is no token; web pages of these hosts may send requests. Separated by commas
     #[arg(
         long,
         env = "FAAS_ALLOWED_HOSTS",
@@ -448,6 +468,15 @@ pub enum SettingsError {
     TwoTokens,
     #[error("cannot take the token in {} (FAAS_API_TOKEN_FILE): {reason}", path.display())]
     TokenFile { path: PathBuf, reason: String },
+    #[error("cannot take the tokens in {} (FAAS_API_TOKENS_FILE): {source}", path.display())]
+    NamedTokens {
+        path: PathBuf,
+        source: NamedTokensError,
+    },
+    #[error(
+        "FAAS_API_TOKEN is the same as the token {0} of FAAS_API_TOKENS_FILE: give each a token of its own"
+    )]
+    SameToken(TokenName),
     #[error(
         "no Pyodide in {0}: run `make setup`, or set FAAS_PYODIDE_DIR to the directory that has its files"
     )]
@@ -540,18 +569,43 @@ impl Settings {
     /// # Errors
     /// When one cannot be read or is not valid, or is set otherwise as well.
     pub fn read_secrets(&mut self) -> Result<(), SettingsError> {
-        let Some(path) = self.api_token_file.clone() else {
-            return Ok(());
-        };
-        if self.api_token.is_some() {
-            return Err(SettingsError::TwoTokens);
+        if let Some(path) = self.api_token_file.clone() {
+            if self.api_token.is_some() {
+                return Err(SettingsError::TwoTokens);
+            }
+            let text = secret_file::read(&path).map_err(|error| error.to_string());
+            match text.and_then(|text| ApiToken::parse(&text)) {
+                Ok(token) => self.api_token = Some(token),
+                Err(reason) => return Err(SettingsError::TokenFile { path, reason }),
+            }
         }
-        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
-        match text.and_then(|text| ApiToken::parse(&text)) {
-            Ok(token) => self.api_token = Some(token),
-            Err(reason) => return Err(SettingsError::TokenFile { path, reason }),
+        if let Some(path) = &self.api_tokens_file {
+            self.named_tokens = Self::read_named_tokens(path, self.api_token.as_ref())?;
         }
         Ok(())
+    }
+
+    /// Reads the file of FAAS_API_TOKENS_FILE.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not valid, or has the plain token in it: whose would a request be?
+    pub fn read_named_tokens(
+        path: &Path,
+        plain: Option<&ApiToken>,
+    ) -> Result<NamedTokens, SettingsError> {
+        let tokens = NamedTokens::read(path).map_err(|source| SettingsError::NamedTokens {
+            path: path.to_owned(),
+            source,
+        })?;
+        match plain.and_then(|plain| tokens.find(plain.digest())) {
+            Some(name) => Err(SettingsError::SameToken(name.clone())),
+            None => Ok(tokens),
+        }
+    }
+
+    /// Whether callers need a token.
+    pub fn needs_token(&self) -> bool {
+        self.api_token.is_some() || self.api_tokens_file.is_some()
     }
 
     /// Whether FAAS_ALLOWED_HOSTS names this host, in any case.

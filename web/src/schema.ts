@@ -274,7 +274,7 @@ export interface components {
             scheduler: components["schemas"]["Scheduler"];
             packages: components["schemas"]["Packages"];
             package_zygote_count: number;
-            /** @description Only for callers who sent FAAS_API_TOKEN. */
+            /** @description Only for callers who sent a token. */
             package_zygotes?: components["schemas"]["PackageZygote"][];
             audit: components["schemas"]["Writer"];
             history: components["schemas"]["Writer"];

@@ -18,6 +18,10 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Reads 64 hexadecimal digits.
     pub fn parse(hex: &str) -> Option<Self> {
         let hex = hex.as_bytes();

@@ -4,6 +4,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use faas_protocol::Job;
+use faas_protocol::Owner;
 use faas_protocol::Priority;
 use faas_protocol::Runtime;
 
@@ -15,6 +16,8 @@ use super::status::ZygoteState;
 #[derive(Debug)]
 pub struct ExecutionRequest {
     pub job: Job,
+    /// Whose it is.
+    pub owner: Owner,
     pub priority: Priority,
     /// Packages that have to be installed.
     pub packages: PackageSet,

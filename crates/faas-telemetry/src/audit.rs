@@ -15,6 +15,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use faas_protocol::Owner;
 use serde::Serialize;
 
 use super::execution::Execution;
@@ -230,6 +231,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     caller: Option<std::net::SocketAddr>,
     token: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_name: Option<&'a str>,
     task_id: &'a str,
     language: &'static str,
     code_sha256: &'a str,
@@ -252,7 +255,8 @@ impl<'a> Line<'a> {
             time: rfc3339(execution.began),
             request_id: &execution.request_id,
             caller: execution.caller,
-            token: execution.by_token,
+            token: execution.owner != Owner::Everybody,
+            token_name: execution.owner.name(),
             task_id: &execution.task_id,
             language: execution.language.name(),
             code_sha256: &execution.code_sha256,

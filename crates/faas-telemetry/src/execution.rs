@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use faas_protocol::Language;
 use faas_protocol::Limits;
+use faas_protocol::Owner;
 use faas_protocol::Priority;
 use faas_protocol::Status;
 use faas_protocol::Usage;
@@ -23,8 +24,8 @@ pub struct Execution {
     pub request_id: String,
     /// Address that the request came from: the last proxy, if there is one.
     pub caller: Option<SocketAddr>,
-    /// Whether the caller sent the token.
-    pub by_token: bool,
+    /// Whose token the caller sent.
+    pub owner: Owner,
     pub language: Language,
     /// Lower-case hexadecimal digits.
     pub code_sha256: String,

@@ -159,6 +159,7 @@ impl RequestSpan {
             server.port = head.server().and_then(|server| server.port_u16()).map(i64::from),
             network.protocol.version = if head.version == Version::HTTP_10 { "1.0" } else { "1.1" },
             user_agent.original = head.header(&USER_AGENT).map(cut_agent),
+            request.token_name = field::Empty,
             execution.task_id = field::Empty,
             execution.status = field::Empty,
         );
@@ -187,6 +188,11 @@ impl RequestSpan {
     pub fn executed(&self, task_id: &str, status: &str) {
         self.0.record("execution.task_id", task_id);
         self.0.record("execution.status", status);
+    }
+
+    /// Notes which named token the request had.
+    pub fn by_token(&self, name: &str) {
+        self.0.record("request.token_name", name);
     }
 
     /// Notes how the request was answered. Only what the service is to blame for is an error.

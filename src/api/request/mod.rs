@@ -10,6 +10,7 @@ use faas_pool::PackageSet;
 use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
+use faas_protocol::Owner;
 use faas_protocol::Priority;
 use faas_protocol::Task;
 use serde::Deserialize;
@@ -133,7 +134,7 @@ pub struct RunRequest {
 ///
 /// # Errors
 /// 400 or 413 with the parameter's name and what is allowed.
-pub fn parse(body: Body, settings: &Settings) -> Result<RunRequest, ApiError> {
+pub fn parse(body: Body, owner: &Owner, settings: &Settings) -> Result<RunRequest, ApiError> {
     let raw: RawRequest = parse_body(&body.bytes)?;
     let language = parse_language(raw.language, settings)?;
     let files = files::parse(raw.files)?;
@@ -167,6 +168,7 @@ pub fn parse(body: Body, settings: &Settings) -> Result<RunRequest, ApiError> {
             files,
             limits,
         },
+        owner: owner.clone(),
         priority,
         packages,
         live: None,
@@ -182,11 +184,15 @@ pub fn parse(body: Body, settings: &Settings) -> Result<RunRequest, ApiError> {
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_check(body: Body, settings: &Settings) -> Result<(ExecutionRequest, Share), ApiError> {
+pub fn parse_check(
+    body: Body,
+    owner: &Owner,
+    settings: &Settings,
+) -> Result<(ExecutionRequest, Share), ApiError> {
     let raw: RawCheck = parse_body(&body.bytes)?;
     let language = parse_language(raw.language, settings)?;
     let code = parse_code(raw.code, settings)?;
-    let request = check_request(language, code, Priority::Normal, settings);
+    let request = check_request(language, code, owner, Priority::Normal, settings);
     Ok((request, body.share))
 }
 
@@ -194,6 +200,7 @@ pub fn parse_check(body: Body, settings: &Settings) -> Result<(ExecutionRequest,
 pub fn check_request(
     language: Language,
     code: String,
+    owner: &Owner,
     priority: Priority,
     settings: &Settings,
 ) -> ExecutionRequest {
@@ -202,6 +209,7 @@ pub fn check_request(
             task: Task::Check,
             ..Job::run(language, code, settings.limits(settings.timeout()))
         },
+        owner: owner.clone(),
         priority,
         packages: PackageSet::default(),
         live: None,

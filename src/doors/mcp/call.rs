@@ -73,10 +73,10 @@ async fn answer(
 ) -> Result<CallToolResult, ApiError> {
     let body = request::Body::of(body_of(kind, arguments)?, within.message(state), state)?;
     let result = if kind == Kind::CheckCode {
-        let checked = check_code::check(state, body).await?;
+        let checked = check_code::check(state, caller, body).await?;
         structured(serde_json::to_value(checked))?
     } else {
-        let mut request = request::parse(body, &state.settings)?;
+        let mut request = request::parse(body, caller.owner(), &state.settings)?;
         let token = context.meta.get_progress_token();
         let telling = token.map(|token| {
             let (live, events) = mpsc::unbounded_channel();
