@@ -67,12 +67,21 @@ def invoke(has_stdin, entry_point, arguments, goes_on):
     _has_stdin = has_stdin
     sys.argv = [entry_point or FILE_NAME, *arguments]
     _programs += goes_on
+    if goes_on:
+        sys.stdin = sys.__stdin__ = fresh_input(sys.__stdin__)
     if entry_point:
         _file_name = os.path.join(os.getcwd(), entry_point)
         sys.path.insert(0, os.path.dirname(_file_name))
     elif goes_on:
         _file_name = FILE_NAME.replace(">", f" {_programs}>")
     return _file_name
+
+
+def fresh_input(last):
+    """A standard input that holds nothing of what the last program did not read."""
+    raw = io.FileIO(0, closefd=False)
+    raw.name = last.name
+    return io.TextIOWrapper(io.BufferedReader(raw), encoding=last.encoding, errors=last.errors)
 
 
 def run(source, input_json, scratch, auto_install, keep, goes_on):

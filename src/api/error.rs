@@ -72,6 +72,16 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, error, details)
     }
 
+    /// 410: there was something of that name.
+    pub fn gone(error: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, error, details)
+    }
+
+    /// 501: this machine, or this setting, does not have it.
+    pub fn not_here(error: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, error, details)
+    }
+
     /// 401: the token is missing or wrong.
     pub fn unauthorized(details: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", details)
@@ -166,7 +176,7 @@ impl ApiError {
         Self::not_found(
             "Not found",
             "The routes are POST /run_code, POST /check_code, GET /health, GET /ready, GET /metrics, GET /executions, \
-             GET /executions/{task_id}, GET /openapi.json and those of FAAS_DOORS",
+             GET /executions/{task_id}, GET /snapshots, GET and DELETE /snapshots/{id}, GET /openapi.json and those of FAAS_DOORS",
         )
     }
 
@@ -189,6 +199,18 @@ impl From<PoolError> for ApiError {
             PoolError::NotReady { retry_after, .. } => {
                 Self::unavailable(details).retry_after(retry_after)
             }
+            PoolError::NoSnapshot(error) => error.into(),
+            PoolError::OtherLanguage { of } => Self::bad_request(
+                "The snapshot is of another language",
+                format!(
+                    "It was left by a program in {}; 'language' must be that",
+                    of.name()
+                ),
+            ),
+            PoolError::CannotKeep(reason) => Self::not_here(
+                "Programs cannot be kept here",
+                format!("{reason}; leave 'keep' out, or send the request to another instance"),
+            ),
             PoolError::ShuttingDown => Self::unavailable(details),
             PoolError::Broken(_) => Self::failed(details),
         }

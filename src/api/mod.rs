@@ -26,6 +26,7 @@ pub mod request;
 mod response;
 mod run_code;
 mod server;
+mod snapshots;
 mod state;
 mod stream;
 mod tokens;
@@ -60,6 +61,11 @@ pub fn router(state: Arc<AppState>, doors: Router<Arc<AppState>>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/executions", get(executions::list))
         .route("/executions/{task_id}", get(executions::find))
+        .route("/snapshots", get(snapshots::list))
+        .route(
+            "/snapshots/{id}",
+            get(snapshots::get).delete(snapshots::delete),
+        )
         .route("/openapi.json", get(openapi::openapi))
         .merge(doors)
         .fallback(async || ApiError::no_route())

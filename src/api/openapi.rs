@@ -56,6 +56,8 @@ use super::request;
 use super::request::RawCheck;
 use super::request::RawRequest;
 use super::response::RunResponse;
+use super::snapshots::SnapshotBody;
+use super::snapshots::SnapshotList;
 use super::words::OutcomeWord;
 
 static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(document);
@@ -99,7 +101,11 @@ fn document() -> OpenApi {
 pub fn answers() -> Vec<(String, &'static str, u16)> {
     let mut answers = Vec::new();
     for (route, item) in paths().paths {
-        for (method, operation) in [("GET", item.get), ("POST", item.post)] {
+        for (method, operation) in [
+            ("GET", item.get),
+            ("POST", item.post),
+            ("DELETE", item.delete),
+        ] {
             let responses = operation.map(|operation| operation.responses.responses);
             let codes = responses.unwrap_or_default().into_keys();
             let codes = codes.filter_map(|code| code.parse().ok());
@@ -120,6 +126,8 @@ fn paths() -> Paths {
         .path("/metrics", get(metrics()))
         .path("/executions", get(list_executions()))
         .path("/executions/{task_id}", get(find_execution()))
+        .path("/snapshots", get(list_snapshots()))
+        .path("/snapshots/{id}", one_snapshot())
         .path("/openapi.json", get(this_document()))
         .build()
 }
@@ -144,12 +152,15 @@ fn run_code() -> OperationBuilder {
         .response("400", shared(ERROR))
         .response("401", shared(UNAUTHORIZED))
         .response("403", shared(ERROR))
+        .response("404", shared(ERROR))
         .response("408", shared(ERROR))
+        .response("410", shared(ERROR))
         .response("413", shared(ERROR))
         .response("415", shared(ERROR))
         .response("422", shared(ERROR))
         .response("429", shared(TRY_LATER))
         .response("500", shared(ERROR))
+        .response("501", shared(ERROR))
         .response("503", shared(TRY_LATER))
 }
 
@@ -270,6 +281,44 @@ fn find_execution() -> OperationBuilder {
         .response("403", shared(ERROR))
         .response("404", shared(ERROR))
         .response("503", shared(TRY_LATER))
+}
+
+fn list_snapshots() -> OperationBuilder {
+    operation("listSnapshots", "What the caller's programs left")
+        .response(
+            "200",
+            answer_of::<SnapshotList>("Snapshots, the oldest first"),
+        )
+        .response("400", shared(ERROR))
+        .response("401", shared(UNAUTHORIZED))
+        .response("403", shared(ERROR))
+}
+
+fn one_snapshot() -> PathItem {
+    let of_one = |operation: OperationBuilder| {
+        let id = ParameterBuilder::new()
+            .name("id")
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some("`metadata.snapshot.id` of an answer"))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)));
+        operation
+            .parameter(id)
+            .response("400", shared(ERROR))
+            .response("401", shared(UNAUTHORIZED))
+            .response("403", shared(ERROR))
+            .response("404", shared(ERROR))
+            .response("410", shared(ERROR))
+    };
+    let find = of_one(operation("findSnapshot", "One snapshot"))
+        .response("200", answer_of::<SnapshotBody>("The snapshot"));
+    let deleted = ResponseBuilder::new().description("It is gone").build();
+    let delete = of_one(operation("deleteSnapshot", "Delete a snapshot"))
+        .description(Some("Programs that started from it go on."))
+        .response("204", deleted);
+    let mut item = PathItem::new(HttpMethod::Get, find);
+    item.merge_operations(PathItem::new(HttpMethod::Delete, delete));
+    item
 }
 
 fn this_document() -> OperationBuilder {

@@ -185,6 +185,8 @@ fn refusal(error: &PoolError) -> Refusal {
         PoolError::QueueFull { .. } => Refusal::QueueFull,
         PoolError::NotReady { .. } => Refusal::NotReady,
         PoolError::ShuttingDown => Refusal::ShuttingDown,
+        PoolError::NoSnapshot(_) | PoolError::OtherLanguage { .. } => Refusal::NoSnapshot,
+        PoolError::CannotKeep(_) => Refusal::CannotKeep,
         PoolError::Broken(_) => Refusal::NoSandbox,
     }
 }

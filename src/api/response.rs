@@ -21,6 +21,7 @@ use serde::Serializer;
 use serde::ser::SerializeMap;
 use utoipa::ToSchema;
 
+use super::snapshots::SnapshotBody;
 use super::words::LanguageWord;
 use super::words::Named;
 use super::words::RuntimeWord;
@@ -143,6 +144,14 @@ struct Metadata {
     truncated: bool,
     usage: UsageBody,
     pool_stats: PoolStatsBody,
+    /// What the program left, if it was to be kept (`keep`) and could be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    snapshot: Option<SnapshotBody>,
+    /// Why it was not kept, although it was to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    not_kept: Option<String>,
     /// Only if the request asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -243,6 +252,11 @@ impl RunResponse {
             })
         });
         let artifacts = artifacts.collect();
+        let (snapshot, not_kept) = match report.snapshot {
+            None => (None, None),
+            Some(Ok(snapshot)) => (Some(snapshot.into()), None),
+            Some(Err(reason)) => (None, Some(reason)),
+        };
         Self {
             output: OutputBody {
                 stdout: report.stdout,
@@ -268,6 +282,8 @@ impl RunResponse {
                 truncated: report.truncated,
                 usage: usage.into(),
                 pool_stats: stats.into(),
+                snapshot,
+                not_kept,
                 timings: timings.then(|| report.timings.into()),
             },
         }

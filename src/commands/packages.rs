@@ -158,6 +158,7 @@ async fn install(
         job: Job::run(language, "", settings.limits(settings.preload_timeout)),
         owner: Owner::Everybody,
         priority: Priority::Normal,
+        from: None,
         packages: PackageSet::new(requirements)?,
         live: Some(live),
     };

@@ -14,6 +14,7 @@ use faas_protocol::Job;
 use faas_protocol::Language;
 use faas_protocol::Owner;
 use faas_protocol::Priority;
+use faas_protocol::Randomness;
 use faas_protocol::Task;
 use faas_telemetry::start_logging;
 use rustix::fs::FileType;
@@ -72,11 +73,14 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         auto_install: settings.auto_install,
         files: Vec::new(),
         limits: settings.limits(timeout.unwrap_or(settings.timeout())),
+        keep: false,
+        randomness: Randomness::default(),
     };
     let request = ExecutionRequest {
         job,
         owner: Owner::Everybody,
         priority: Priority::Normal,
+        from: None,
         packages: PackageSet::new(&arguments.packages)?,
         live: None,
     };

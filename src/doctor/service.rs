@@ -265,6 +265,7 @@ async fn run(pool: &Arc<Pool>, settings: &Settings, runtime: Runtime) -> Finding
         ),
         owner: Owner::Everybody,
         priority: Priority::Normal,
+        from: None,
         packages: PackageSet::default(),
         live: None,
     };

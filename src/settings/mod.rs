@@ -253,6 +253,21 @@ pub struct Settings {
           default_value = "268435456", value_parser = bytes(1..=1 << 40))]
     pub answer_bytes: ByteSize,
 
+    /// Most snapshots alive at once (`keep`, `from`); those not used for longest make room; 0 for none
+    #[arg(long, env = "FAAS_SNAPSHOTS", value_name = "FAAS_SNAPSHOTS", default_value_t = 50,
+          value_parser = whole::<u32>(0..=10_000))]
+    pub snapshots: u32,
+
+    /// Memory that all snapshots may hold together, in MiB
+    #[arg(long, env = "FAAS_SNAPSHOTS_MEMORY", value_name = "FAAS_SNAPSHOTS_MEMORY",
+          default_value = "1024", value_parser = mebibytes(1..=1 << 20))]
+    pub snapshots_memory: ByteSize,
+
+    /// How long a snapshot waits for its next use, in ms
+    #[arg(long, env = "FAAS_SNAPSHOT_TIMEOUT", value_name = "FAAS_SNAPSHOT_TIMEOUT",
+          default_value = "600000", value_parser = milliseconds(1000))]
+    pub snapshot_timeout: Duration,
+
     /// Boot timeout of a language runtime, in ms
     #[arg(long, env = "FAAS_PRELOAD_TIMEOUT", value_name = "FAAS_PRELOAD_TIMEOUT",
           default_value = "60000", value_parser = milliseconds(1000))]

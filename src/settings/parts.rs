@@ -9,6 +9,7 @@ use faas_packages::PackageSettings;
 use faas_packages::Packages;
 use faas_pool::PoolSettings;
 use faas_pool::ShelfSize;
+use faas_pool::SnapshotSettings;
 use faas_protocol::Runtime;
 use faas_protocol::ZygoteOptions;
 use faas_telemetry::HistorySettings;
@@ -66,6 +67,11 @@ impl Settings {
             package_zygotes_memory: self.package_zygotes_memory,
             used_sets: self.workspace.join("package-sets.json"),
             prepared_sets: self.prepared_sets as usize,
+            snapshots: SnapshotSettings {
+                number: self.snapshots as usize,
+                memory: self.snapshots_memory,
+                idle: self.snapshot_timeout,
+            },
         })
     }
 

@@ -12,6 +12,8 @@ pub use clock::monotonic_us;
 pub use descriptors::most_descriptors;
 pub use descriptors::open_descriptors;
 pub use proc_status::ProcessStatus;
+pub use proc_status::minor_faults;
+pub use proc_status::page_bytes;
 pub use socket_pair::socket_pair;
 pub use stack_limit::MOST_STACK;
 pub use stack_limit::let_stack_grow_to;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use faas_linux::MOST_STACK;
 use faas_linux::ProcessStatus;
 use faas_protocol::ByteSize;
+use faas_protocol::JOB_SOCKET;
 use faas_protocol::Layer;
 use faas_protocol::Layers;
 use faas_protocol::Stage;
@@ -32,10 +33,6 @@ use seccompiler::BpfProgram;
 
 use super::filter;
 use super::gate;
-
-/// Descriptor of the job socket in a sandbox. Not 0 to 2: what a library prints for itself must not
-/// end up among the frames.
-pub const JOB_SOCKET: i32 = 3;
 
 /// Addresses that a job may use over those of the zygote. Far more than its memory, since V8 reserves
 /// 8 GiB and more for each WebAssembly memory; but not without end: memory that is only read counts

@@ -73,6 +73,22 @@ impl Collector for PoolCollector {
             let most = i64::try_from(most).unwrap_or(i64::MAX);
             encode(name, help, &ConstGauge::new(most))?;
         }
+        let snapshots = self.0.snapshots_stats();
+        for (name, help, now) in [
+            (
+                "faas_snapshots",
+                "Snapshots that programs can start from.",
+                snapshots.number as u64,
+            ),
+            (
+                "faas_snapshots_bytes",
+                "Memory that they take, at most.",
+                snapshots.memory.get(),
+            ),
+        ] {
+            let now = i64::try_from(now).unwrap_or(i64::MAX);
+            encode(name, help, &ConstGauge::new(now))?;
+        }
         let packages = self.0.packages().stats();
         encode(
             "faas_package_cache_hits",

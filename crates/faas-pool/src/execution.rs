@@ -50,6 +50,7 @@ impl<'a> Execution<'a> {
         let cpu_before = sandbox.cpu_time();
         let started = Instant::now();
         let started_at_us = monotonic_us();
+        sandbox.has_line |= job.keep;
         sandbox.limit(&job.limits)?;
         let handed_over = async {
             sandbox.socket.send(job).await?;
@@ -75,12 +76,15 @@ impl<'a> Execution<'a> {
         let mut handed_back = HandedBack::new(limits.files);
         let deadline = self.started + limits.wall;
         let memory = self.sandbox.watch_memory(limits.memory);
+        let cpu = self.sandbox.watch_cpu(self.cpu_before, limits.cpu);
+        let has_line = self.sandbox.has_line;
         let sandbox = &mut self.sandbox;
         let asks = self.job.auto_install;
         let followed = tokio::select! {
             biased;
             // A flood of frames must not keep the watch from being heard.
             () = memory.until_exceeded() => Followed::Ended(None, Some(Stop::Memory)),
+            () = cpu.until_exceeded(), if has_line => Followed::Ended(None, None),
             followed = follow(sandbox, &mut output, &mut handed_back, &mut broker, deadline, asks) => followed,
         };
         let (mut outcome, stop) = match followed {
@@ -98,6 +102,10 @@ impl<'a> Execution<'a> {
             cpu: self.sandbox.cpu_time().saturating_sub(self.cpu_before),
             peak_memory: self.sandbox.peak_memory(),
         };
+        let kept = match &outcome {
+            Some(_) if stop.is_none() && self.job.keep => self.sandbox.comes_to_rest().await,
+            _ => false,
+        };
         let exit = match &outcome {
             Some(_) => None,
             None => Some(self.sandbox.end().await),
@@ -111,13 +119,20 @@ impl<'a> Execution<'a> {
             handed_back,
         };
         let report = ending.into_report(self.sandbox.id(), output, self.job);
-        Finished::Reported(Box::new(report))
+        Finished::Reported {
+            report: Box::new(report),
+            kept: kept.then_some(self.sandbox),
+        }
     }
 }
 
 /// How an execution ended.
 pub enum Finished {
-    Reported(Box<Report>),
+    Reported {
+        report: Box<Report>,
+        /// The sandbox, if it was to be kept and stays.
+        kept: Option<Sandbox>,
+    },
     /// The program did not begin. It imports these packages, which its sandbox does not have.
     Lacks(Vec<String>),
 }
@@ -226,7 +241,7 @@ async fn follow(
                 tracing::error!(%error, "a sandbox failed after it had taken a job");
                 return Followed::Ended(None, stop);
             }
-            Ok(SandboxEvent::Ready | SandboxEvent::Started) | Err(_) => {
+            Ok(SandboxEvent::Ready | SandboxEvent::Started | SandboxEvent::Kept(_)) | Err(_) => {
                 return Followed::Ended(None, stop);
             }
         }

@@ -7,6 +7,7 @@
 
 mod admission;
 mod collector;
+mod cpu_watch;
 mod execution;
 mod handed_back;
 mod hidden;
@@ -14,6 +15,7 @@ mod hidden;
 mod hostile;
 mod imports;
 mod job_socket;
+mod kept;
 mod launcher;
 mod live;
 mod memory_watch;
@@ -30,6 +32,7 @@ mod return_value;
 mod sandbox;
 mod sandbox_error;
 mod shelf;
+mod snapshots;
 mod stats;
 mod status;
 mod time_limit;
@@ -66,6 +69,8 @@ use execution::Finished;
 use hidden::Hidden;
 use imports::Automatic;
 use imports::Imports;
+use kept::ForkGate;
+use kept::Snapshots;
 use launcher::Launcher;
 use package_pools::PackagePools;
 use progress::Progress;
@@ -85,6 +90,11 @@ pub use handed_back::ARTIFACT_MEDIA_TYPE;
 pub use handed_back::Content;
 pub use handed_back::OutputFile;
 pub use handed_back::ShownResult;
+pub use kept::NoSnapshot;
+pub use kept::SnapshotId;
+pub use kept::SnapshotInfo;
+pub use kept::SnapshotSettings;
+pub use kept::SnapshotsStats;
 pub use live::InstallProgress;
 pub use live::InstallStage;
 pub use live::Live;
@@ -129,6 +139,7 @@ pub struct Pool {
     waiting_for_packages: Semaphore,
     packages: Packages,
     imports: Imports,
+    snapshots: Arc<Snapshots>,
     resources: Resources,
     max_instances: usize,
     queue_size: usize,
@@ -163,6 +174,7 @@ pub struct PoolSettings {
     pub used_sets: PathBuf,
     /// Sets of packages that [`Pool::used_sets`] gives at most; with 0 their uses are not counted.
     pub prepared_sets: usize,
+    pub snapshots: SnapshotSettings,
 }
 
 impl Pool {
@@ -176,7 +188,10 @@ impl Pool {
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Arc<Self>> {
         let launcher = Arc::new(Launcher::start()?);
+        let gate = Arc::new(ForkGate::new(metrics.clone()));
+        let snapshots = Arc::new(Snapshots::new(settings.snapshots, metrics.clone()));
         let resources = Resources {
+            gate,
             boot_within: settings.boot_within,
             largest_payload: settings.largest_payload,
             instances: Arc::new(Semaphore::new(settings.max_instances)),
@@ -186,6 +201,8 @@ impl Pool {
         };
         let hidden = Hidden::children_of(launcher.thread());
         let watch = hidden.watch(resources.metrics.clone(), resources.stop.clone());
+        resources.keepers.spawn(watch);
+        let watch = snapshots.clone().watch(resources.stop.clone());
         resources.keepers.spawn(watch);
         let open = |options: ZygoteOptions| {
             let runtime = options.runtime;
@@ -239,6 +256,7 @@ impl Pool {
             waiting_for_packages: Semaphore::new(settings.workers + settings.queue),
             packages,
             imports: Imports::default(),
+            snapshots,
             resources,
             max_instances: settings.max_instances,
             queue_size: settings.queue,
@@ -259,8 +277,12 @@ impl Pool {
     ) -> Result<(Report, PoolStats), PoolError> {
         let mut request = request;
         let mut wait = Wait::begin();
+        let from = self.snapshot_for(&request)?;
         let mut automatic = Automatic::default();
-        if let Some(packages) = self.imports.of(&request.job) {
+        // What a snapshot lacks its program installs itself: it has no zygote that could have more.
+        if from.is_none()
+            && let Some(packages) = self.imports.of(&request.job)
+        {
             automatic.add(packages, &mut request, &self.imports);
         }
         let mut last_error = String::new();
@@ -270,7 +292,11 @@ impl Pool {
                 return Err(PoolError::ShuttingDown);
             }
             wait.any_that_covers = automatic.is_added();
-            let taken = match self.take_sandbox(&request, &mut wait).await {
+            let taken = match &from {
+                Some(snapshot) => self.take_fork_of(snapshot, &request, &mut wait).await,
+                None => self.take_sandbox(&request, &mut wait).await,
+            };
+            let taken = match taken {
                 Ok(taken) => taken,
                 Err(NotTaken::Again(reason)) => {
                     last_error = reason;
@@ -293,9 +319,14 @@ impl Pool {
                     return Ok(self.not_run(request.job.task, *report));
                 }
             };
+            let meter = taken.meter.clone();
             match self.run(taken, &request, &wait).await {
-                Ok(Finished::Reported(mut report)) => {
+                Ok(Finished::Reported { mut report, kept }) => {
                     automatic.explain(&mut report);
+                    if request.job.keep {
+                        let kept = self.keep(kept, &request, meter, from.as_ref()).await;
+                        report.snapshot = Some(kept);
+                    }
                     self.totals.end(request.job.task, &report);
                     return Ok((*report, self.stats()));
                 }
@@ -349,7 +380,7 @@ impl Pool {
         let mut finished = executed.inspect_err(|_| {
             run.record("otel.status_code", "ERROR");
         })?;
-        if let Finished::Reported(report) = &mut finished {
+        if let Finished::Reported { report, .. } = &mut finished {
             run.record("execution.status", report.status.name());
             report.timings.queue = wait.queue;
             report.timings.sandbox = waited.saturating_sub(wait.queue);
@@ -439,11 +470,17 @@ impl Pool {
 
     /// If no further sandbox may live and none of this zygote's waits, takes one from another.
     fn make_room_for(&self, pool: &ZygotePool) {
-        if pool.shelf.idle() > 0 || self.resources.instances.available_permits() > 0 {
-            return;
+        if pool.shelf.idle() == 0 {
+            self.make_room();
         }
-        let mut others = self.all_pools().into_iter();
-        others.any(|other| !Arc::ptr_eq(&other.shelf, &pool.shelf) && other.shelf.give_up_one());
+    }
+
+    /// If no further sandbox may live, gives up one that waits.
+    fn make_room(&self) {
+        if self.resources.instances.available_permits() == 0 {
+            let mut pools = self.all_pools().into_iter();
+            pools.any(|pool| pool.shelf.give_up_one());
+        }
     }
 
     fn all_pools(&self) -> Vec<Arc<ZygotePool>> {

@@ -187,23 +187,7 @@ impl<K: Send + 'static> ChildProcess<K> {
 
     /// CPU time that the process used so far, of user and system.
     pub fn cpu_time(&self) -> Duration {
-        let mut clock = 0;
-        // SAFETY: the kernel writes one clock id to a live local.
-        if unsafe { libc::clock_getcpuclockid(self.pid(), &raw mut clock) } != 0 {
-            return Duration::ZERO;
-        }
-        let mut time = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        // SAFETY: the kernel writes one timespec to a live local.
-        if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
-            return Duration::ZERO;
-        }
-        Duration::new(
-            u64::try_from(time.tv_sec).unwrap_or_default(),
-            u32::try_from(time.tv_nsec).unwrap_or_default(),
-        )
+        cpu_time_of(self.pid())
     }
 
     /// Sets a limit of the kernel's, for good: a sandbox cannot raise it, and nor can this process.
@@ -226,27 +210,57 @@ impl<K: Send + 'static> ChildProcess<K> {
     /// # Errors
     /// The system's, when the process is gone.
     pub fn set_soft_limit(&self, resource: Resource, value: u64) -> std::io::Result<()> {
-        let mut limits = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
-        let (pid, resource) = (self.pid(), resource as libc::__rlimit_resource_t);
-        // SAFETY: the kernel reads nothing, and writes the limits to a live local.
-        if unsafe { libc::prlimit(pid, resource, std::ptr::null(), &raw mut limits) } != 0 {
-            return Err(std::io::Error::last_os_error());
-        }
-        limits.rlim_cur = value.min(limits.rlim_max);
-        // SAFETY: the kernel reads the limits from a live local, and writes nothing.
-        if unsafe { libc::prlimit(pid, resource, &raw const limits, std::ptr::null_mut()) } != 0 {
-            return Err(std::io::Error::last_os_error());
-        }
-        Ok(())
+        set_soft_limit(self.pid(), resource, value)
     }
 
     /// Its memory, with pages shared with the zygote; zeros once it has ended.
     pub fn memory(&self) -> ProcessStatus {
         ProcessStatus::of(self.pid()).unwrap_or_default()
     }
+}
+
+/// CPU time that a process used so far, of user and system; nothing once it has ended.
+pub fn cpu_time_of(pid: i32) -> Duration {
+    let mut clock = 0;
+    // SAFETY: the kernel writes one clock id to a live local.
+    if unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) } != 0 {
+        return Duration::ZERO;
+    }
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel writes one timespec to a live local.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return Duration::ZERO;
+    }
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
+}
+
+/// Sets a limit of a process that this one may change again, up to the highest that it may have. It must not be
+/// reaped meanwhile, or another may get its number.
+///
+/// # Errors
+/// The system's, when the process is gone.
+pub fn set_soft_limit(pid: i32, resource: Resource, value: u64) -> std::io::Result<()> {
+    let mut limits = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    let resource = resource as libc::__rlimit_resource_t;
+    // SAFETY: the kernel reads nothing, and writes the limits to a live local.
+    if unsafe { libc::prlimit(pid, resource, std::ptr::null(), &raw mut limits) } != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    limits.rlim_cur = value.min(limits.rlim_max);
+    // SAFETY: the kernel reads the limits from a live local, and writes nothing.
+    if unsafe { libc::prlimit(pid, resource, &raw const limits, std::ptr::null_mut()) } != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 impl<K: Send + 'static> Drop for ChildProcess<K> {

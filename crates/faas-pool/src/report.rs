@@ -13,6 +13,7 @@ use faas_protocol::Usage;
 use super::handed_back::HandedBack;
 use super::handed_back::OutputFile;
 use super::handed_back::ShownResult;
+use super::kept::SnapshotInfo;
 use super::output::Output;
 use super::package_broker::BrokerError;
 use super::process::ExitStatus;
@@ -41,6 +42,8 @@ pub struct Report {
     pub timings: Timings,
     /// The signal that killed the sandbox, if the supervisor did not send it.
     pub signal: Option<i32>,
+    /// The snapshot of a program that was to be kept, or why there is none.
+    pub snapshot: Option<Result<SnapshotInfo, String>>,
 }
 
 /// Where the time of an execution went.
@@ -150,6 +153,7 @@ impl Report {
             },
             timings: Timings::default(),
             signal: None,
+            snapshot: None,
         }
     }
 }
@@ -244,6 +248,7 @@ impl Ending {
             usage: self.usage,
             timings: self.timings,
             signal,
+            snapshot: None,
         }
     }
 

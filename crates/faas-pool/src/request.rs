@@ -4,10 +4,13 @@ use std::time::Duration;
 use std::time::Instant;
 
 use faas_protocol::Job;
+use faas_protocol::Language;
 use faas_protocol::Owner;
 use faas_protocol::Priority;
 use faas_protocol::Runtime;
 
+use super::kept::NoSnapshot;
+use super::kept::SnapshotId;
 use super::live::Live;
 use super::package_set::PackageSet;
 use super::status::ZygoteState;
@@ -19,6 +22,8 @@ pub struct ExecutionRequest {
     /// Whose it is.
     pub owner: Owner,
     pub priority: Priority,
+    /// The snapshot that it starts from.
+    pub from: Option<SnapshotId>,
     /// Packages that have to be installed.
     pub packages: PackageSet,
     /// Who is told of the output as it comes.
@@ -41,6 +46,13 @@ pub enum PoolError {
         /// When it may be up, as far as that can be told.
         retry_after: Duration,
     },
+    #[error("there is no such snapshot")]
+    NoSnapshot(NoSnapshot),
+    /// A snapshot is of another runtime than the program.
+    #[error("the snapshot is of a program in {}", of.name())]
+    OtherLanguage { of: Language },
+    #[error("programs cannot be kept here: {0}")]
+    CannotKeep(String),
     #[error("the service is shutting down")]
     ShuttingDown,
     #[error("no sandbox could take the program: {0}")]

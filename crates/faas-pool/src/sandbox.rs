@@ -12,11 +12,15 @@ use rustix::process::Resource;
 use rustix::process::Signal;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::cpu_watch::CpuWatch;
 use super::job_socket::JobSocket;
 use super::memory_watch::MemoryWatch;
 use super::process::ChildProcess;
 use super::process::ExitStatus;
 use super::sandbox_error::SandboxError;
+
+/// How long a sandbox may take after its program to get ready to be forked: it collects garbage.
+const REST_WITHIN: Duration = Duration::from_secs(10);
 
 /// A sandbox process and its job socket. Dropping it kills the process, whatever it is doing, and
 /// has it reaped; its place in the pool is free once that is done.
@@ -25,6 +29,8 @@ pub struct Sandbox {
     id: String,
     pub socket: JobSocket,
     process: ChildProcess<OwnedSemaphorePermit>,
+    /// Whether other processes are to be forked from it, or it was forked from a kept one.
+    pub has_line: bool,
     /// Its memory before the job.
     before: ProcessStatus,
 }
@@ -46,6 +52,7 @@ impl Sandbox {
             id: format!("sandbox-{pid}-{:08x}", random_suffix()),
             socket,
             process,
+            has_line: false,
             before: ProcessStatus::default(),
         };
         sandbox.expect(&SandboxEvent::Ready).await?;
@@ -66,6 +73,32 @@ impl Sandbox {
             Ok(SandboxEvent::Failed { stage, errno }) => Err(SandboxError::Failed { stage, errno }),
             Ok(_) | Err(_) => Err(SandboxError::Protocol),
         }
+    }
+
+    /// Replaces its place in the pool; returns the one that it had.
+    pub fn keep(&mut self, place: OwnedSemaphorePermit) -> Option<OwnedSemaphorePermit> {
+        self.process.keep(place)
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.process.pid()
+    }
+
+    /// Waits until a sandbox whose program has ended is ready to be forked; tells whether it is.
+    pub async fn comes_to_rest(&mut self) -> bool {
+        let rest = async {
+            // What the program's end still printed is nobody's.
+            loop {
+                let frame = self.socket.receive().await.ok()??;
+                match protocol::decode(&frame) {
+                    Ok(SandboxEvent::Kept(stays)) => return Some(stays),
+                    Ok(SandboxEvent::Output { .. }) => {}
+                    Ok(_) | Err(_) => return None,
+                }
+            }
+        };
+        let rests = tokio::time::timeout(REST_WITHIN, rest).await;
+        rests.ok().flatten().unwrap_or(false)
     }
 
     /// Name of this sandbox in answers and logs.
@@ -100,7 +133,9 @@ impl Sandbox {
         ByteSize::bytes(peak.saturating_sub(self.before.peak_resident_bytes))
     }
 
-    /// Has the kernel keep the job to its memory and CPU time.
+    /// Has the kernel keep the job to its memory and CPU time. A process of a line passes its hard limits on,
+    /// so these stay what they are; then it takes [`Self::watch_cpu`] to end a program that does not heed the
+    /// limit.
     ///
     /// # Errors
     /// When the process is gone.
@@ -111,14 +146,22 @@ impl Sandbox {
         let seconds = limits.cpu.as_millis().div_ceil(1000).saturating_add(1);
         let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
         let data = self.process.set_soft_limit(Resource::Data, memory);
-        data.and_then(|()| self.process.set_limit(Resource::Cpu, seconds))
-            .map_err(SandboxError::Process)
+        data.and_then(|()| match self.has_line {
+            true => self.process.set_soft_limit(Resource::Cpu, seconds),
+            false => self.process.set_limit(Resource::Cpu, seconds),
+        })
+        .map_err(SandboxError::Process)
     }
 
     /// Watches that it holds no more than `limit` over what it held before its job.
     pub fn watch_memory(&self, limit: ByteSize) -> MemoryWatch {
         let before = ByteSize::bytes(self.before.held_bytes());
         MemoryWatch::new(self.process.pid(), before, limit)
+    }
+
+    /// Watches that it uses no more than `limit` over what it used before its job.
+    pub fn watch_cpu(&self, before: Duration, limit: Duration) -> CpuWatch {
+        CpuWatch::new(self.process.pid(), before, limit)
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Booted {
     pub layers: Layers,
     /// Why it booted without machine code; `None` if it had it, or has no use for it.
     pub no_code_cache: Option<String>,
+    /// Why its sandboxes cannot be kept as snapshots; `None` if they can.
+    pub cannot_keep: Option<String>,
     /// Memory that it shared with the zygote it was forked from, when it was forked.
     pub inherited: ByteSize,
     /// Whether what makes it quick is done. One with packages serves before it is.
@@ -224,6 +226,7 @@ mod tests {
             version: RuntimeVersion::default(),
             layers: Layers::default(),
             no_code_cache: None,
+            cannot_keep: None,
             inherited: ByteSize::default(),
             is_warm: true,
         }

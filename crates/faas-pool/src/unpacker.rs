@@ -109,7 +109,7 @@ impl Unpacker {
         let execution = Execution::start(sandbox.map_err(NotUnpacked::NoSandbox)?, &job).await?;
         let finished = execution.finish(&Packages::none(), None).await;
         let pieces = match finished {
-            Finished::Reported(report) => pieces(*report)?,
+            Finished::Reported { report, .. } => pieces(*report)?,
             Finished::Lacks(_) => return Ok(()),
         };
         let bytes: usize = pieces.iter().map(Vec::len).sum();

@@ -126,7 +126,11 @@ impl Pool {
     }
 
     /// Waits for a turn, unless the request has one.
-    async fn enter(&self, request: &ExecutionRequest, wait: &mut Wait) -> Result<(), NotTaken> {
+    pub(super) async fn enter(
+        &self,
+        request: &ExecutionRequest,
+        wait: &mut Wait,
+    ) -> Result<(), NotTaken> {
         if wait.turn.is_some() {
             return Ok(());
         }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::kept::ForkGate;
 use super::progress::Progress;
 use super::shelf::Shelf;
 use super::shelf::ShelfSize;
@@ -30,6 +31,8 @@ pub struct Resources {
     pub boot_within: Duration,
     /// Longest thing that a sandbox may send in one frame.
     pub largest_payload: ByteSize,
+    /// Decides about the forks of sandboxes that are kept.
+    pub gate: Arc<ForkGate>,
     /// A permit per sandbox that may be alive.
     pub instances: Arc<Semaphore>,
     pub stop: CancellationToken,
@@ -73,6 +76,7 @@ impl ZygotePool {
             shelf: pool.shelf.clone(),
             status: pool.status.clone(),
             meter: pool.meter.clone(),
+            gate: resources.gate.clone(),
             instances: resources.instances.clone(),
             fork_requests: inbox,
             has_served: false,

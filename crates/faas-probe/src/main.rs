@@ -137,7 +137,7 @@ fn probe(kind: Kind, task: Task<'_>, parent: i32, socket: OwnedFd) -> Result<(),
     let lockdown = Lockdown::prepare(&ProcessStatus::own()?, MEMORY)?;
     let attempts = attempts::all(parent);
     let sweep = attempts::sweep(SWEEP);
-    faas_lockdown::narrow_zygote(lockdown.layers())?;
+    drop(faas_lockdown::narrow_zygote(lockdown.layers())?);
     let socket = match kind {
         Kind::Zygote => socket,
         Kind::PackageZygote => {

@@ -220,6 +220,8 @@ mod tests {
                 auto_install: false,
                 files: Vec::new(),
                 limits: Limits { cpu: std::time::Duration::from_millis(cpu), ..Limits::default() },
+                keep: false,
+                randomness: crate::Randomness::default(),
             };
             prop_assert_eq!(decode::<Job>(&encode(&job)).unwrap(), job);
         }

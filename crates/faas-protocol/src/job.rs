@@ -11,6 +11,10 @@ use crate::Randomness;
 use crate::Representation;
 use crate::Stage;
 
+/// Descriptor of the job socket in a sandbox. Not 0 to 2: what a library prints for itself must not
+/// end up among the frames.
+pub const JOB_SOCKET: i32 = 3;
+
 /// What is to be done with a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Task {

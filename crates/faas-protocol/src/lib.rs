@@ -54,6 +54,7 @@ pub use frame::encode_frame;
 pub use frame::encode_frame_into;
 pub use frame::encode_output_prefix;
 pub use job::Invocation;
+pub use job::JOB_SOCKET;
 pub use job::Job;
 pub use job::JobFile;
 pub use job::MAX_FILE_NAME_BYTES;

@@ -55,7 +55,13 @@ pub unsafe fn fork_kept(ticket: ForkTicket) -> Result<Side, i32> {
     // supervisor was asked about, so that it is asked twice.
     let signals = Blocked::all();
     // SAFETY: one thread (the caller's promise); no tid address is used.
-    let side = unsafe { clone(libc::CLONE_PARENT as libc::c_ulong, std::ptr::null_mut(), KEPT_FORK_MARK) }?;
+    let side = unsafe {
+        clone(
+            libc::CLONE_PARENT as libc::c_ulong,
+            std::ptr::null_mut(),
+            KEPT_FORK_MARK,
+        )
+    }?;
     if matches!(side, Side::Child) {
         let ForkTicket([first, second]) = ticket;
         // SAFETY: the call takes numbers; this one sets the signal that comes when the parent ends. The
@@ -84,7 +90,10 @@ pub unsafe fn fork_kept(ticket: ForkTicket) -> Result<Side, i32> {
 /// # Safety
 /// One thread, flags without `CLONE_VM`, and a tid address that is null or glibc's own.
 unsafe fn clone(flags: libc::c_ulong, tid: *mut libc::pid_t, mark: u64) -> Result<Side, i32> {
-    let (stack, parent_tid) = (std::ptr::null_mut::<libc::c_void>(), std::ptr::null_mut::<libc::pid_t>());
+    let (stack, parent_tid) = (
+        std::ptr::null_mut::<libc::c_void>(),
+        std::ptr::null_mut::<libc::pid_t>(),
+    );
     // SAFETY: without CLONE_VM the child gets a copy of this address space and, with a null stack,
     // goes on here on its copy of this stack, as after fork. One thread (the caller's promise), so
     // no lock is held by a thread that the child lacks.

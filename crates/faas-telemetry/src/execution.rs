@@ -91,6 +91,8 @@ pub enum Refusal {
     NotReady,
     ShuttingDown,
     NoSandbox,
+    NoSnapshot,
+    CannotKeep,
     TooComplex,
     NotChecked,
 }
@@ -103,6 +105,8 @@ impl Refusal {
             Self::NotReady => "not_ready",
             Self::ShuttingDown => "shutting_down",
             Self::NoSandbox => "no_sandbox",
+            Self::NoSnapshot => "no_snapshot",
+            Self::CannotKeep => "cannot_keep",
             Self::TooComplex => "too_complex",
             Self::NotChecked => "not_checked",
         }

@@ -52,6 +52,38 @@ impl SandboxState {
     }
 }
 
+/// Why a snapshot is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotEnd {
+    /// Its owner deleted it.
+    Deleted,
+    /// Nobody used it for long.
+    Expired,
+    /// For a newer one.
+    MadeRoom,
+    /// Its process ended, or could not be forked.
+    Broken,
+}
+
+impl SnapshotEnd {
+    pub const ALL: [Self; 4] = [Self::Deleted, Self::Expired, Self::MadeRoom, Self::Broken];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Expired => "expired",
+            Self::MadeRoom => "made_room",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+impl From<SnapshotEnd> for ReasonLabels {
+    fn from(end: SnapshotEnd) -> Self {
+        Self { reason: end.name() }
+    }
+}
+
 /// What keeps bytes that have a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -128,6 +160,11 @@ pub struct LanguageLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RuntimeLabels {
     pub runtime: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabels {
+    pub reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -32,6 +32,7 @@ pub use history::HistorySettings;
 pub use labels::Holder;
 pub use labels::SandboxKind;
 pub use labels::SandboxState;
+pub use labels::SnapshotEnd;
 pub use logging::LogFormat;
 pub use logging::parse_log_filter;
 pub use logging::start_logging;

@@ -23,6 +23,7 @@ use super::labels::HolderLabels;
 use super::labels::LanguageLabels;
 use super::labels::LimitLabels;
 use super::labels::QUEUE;
+use super::labels::ReasonLabels;
 use super::labels::RequestLabels;
 use super::labels::RouteLabels;
 use super::labels::RuntimeLabels;
@@ -30,6 +31,7 @@ use super::labels::SandboxKind;
 use super::labels::SandboxLabels;
 use super::labels::SandboxState;
 use super::labels::SignalLabels;
+use super::labels::SnapshotEnd;
 use super::labels::limit_names;
 use super::labels::signal_name;
 use super::labels::signal_names;
@@ -93,6 +95,10 @@ pub struct Metrics {
     kept: Family<HolderLabels, Gauge>,
     most_kept: Family<HolderLabels, Gauge>,
     pub hidden_processes: Counter,
+    pub forks_refused: Counter,
+    pub snapshots_kept: Counter,
+    pub snapshot_forks: Counter,
+    snapshots_gone: Family<ReasonLabels, Counter>,
     pub history_write_failures: Counter,
     pub audit_write_failures: Counter,
 }
@@ -131,6 +137,10 @@ impl Metrics {
             kept: Family::default(),
             most_kept: Family::default(),
             hidden_processes: Counter::default(),
+            forks_refused: Counter::default(),
+            snapshots_kept: Counter::default(),
+            snapshot_forks: Counter::default(),
+            snapshots_gone: Family::default(),
             history_write_failures: Counter::default(),
             audit_write_failures: Counter::default(),
         };
@@ -151,6 +161,9 @@ impl Metrics {
         for signal in signal_names() {
             drop(metrics.killed.get_or_create(&SignalLabels { signal }));
         }
+        for end in SnapshotEnd::ALL {
+            metrics.snapshots_gone.get_or_create(&end.into()).inc_by(0);
+        }
         for holder in Holder::ALL {
             metrics.keeps(holder, 0, 0);
         }
@@ -162,6 +175,11 @@ impl Metrics {
             drop(metrics.boot_failures.get_or_create(&labels));
         }
         metrics
+    }
+
+    /// Counts a snapshot that is gone.
+    pub fn snapshot_gone(&self, end: SnapshotEnd) {
+        self.snapshots_gone.get_or_create(&end.into()).inc();
     }
 
     /// Creates the series of a kind of sandbox.
@@ -277,6 +295,26 @@ impl Metrics {
             "faas_hidden_processes_killed",
             "Processes that a zygote forked unasked, found and killed",
             self.hidden_processes.clone(),
+        );
+        registry.register(
+            "faas_forks_refused",
+            "Forks of sandboxes that nobody asked for; their processes were ended",
+            self.forks_refused.clone(),
+        );
+        registry.register(
+            "faas_snapshots_kept",
+            "Programs whose sandboxes were kept as snapshots",
+            self.snapshots_kept.clone(),
+        );
+        registry.register(
+            "faas_snapshot_forks",
+            "Sandboxes forked from snapshots",
+            self.snapshot_forks.clone(),
+        );
+        registry.register(
+            "faas_snapshots_gone",
+            "Snapshots that are gone, by why",
+            self.snapshots_gone.clone(),
         );
         registry.register(
             "faas_history_write_failures",

@@ -37,11 +37,15 @@ use invocation::parse_input;
 use invocation::parse_stdin;
 use options::check_ext;
 use options::packages_schema;
+use options::parse_from;
+use options::parse_keep;
 use options::parse_packages;
 use options::parse_priority;
+use options::parse_randomness;
 use options::parse_timeout;
 use options::parse_timings;
 use options::priority_schema;
+use options::randomness_schema;
 use options::timeout_schema;
 use program::code_of_entry_point;
 use program::language_schema;
@@ -101,6 +105,18 @@ pub struct RawRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = Option<RequestedLimits>)]
     limits: Option<&'a RawValue>,
+    /// Whether what the program leaves is to be kept, so that others can start from it:
+    /// `metadata.snapshot` of the answer names it.
+    #[serde(borrow)]
+    #[schema(value_type = Option<bool>)]
+    keep: Option<&'a RawValue>,
+    /// The id of the snapshot that the program starts from.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
+    from: Option<&'a RawValue>,
+    #[serde(borrow)]
+    #[schema(schema_with = randomness_schema)]
+    random: Option<&'a RawValue>,
     /// Whether `metadata.timings` is to say where the time went, in µs.
     #[serde(borrow)]
     #[schema(value_type = Option<bool>)]
@@ -157,6 +173,9 @@ pub fn parse(body: Body, owner: &Owner, settings: &Settings) -> Result<RunReques
     let mut limits = settings.limits(timeout);
     limits::lower(raw.limits, &mut limits)?;
     let timings = parse_timings(raw.timings)?;
+    let keep = parse_keep(raw.keep)?;
+    let from = parse_from(raw.from, &packages)?;
+    let randomness = parse_randomness(raw.random)?;
     let execution = ExecutionRequest {
         job: Job {
             task: Task::Run,
@@ -164,10 +183,14 @@ pub fn parse(body: Body, owner: &Owner, settings: &Settings) -> Result<RunReques
             code,
             input,
             invocation,
-            auto_install: settings.auto_install && settings.packages,
+            // A program that starts from a snapshot has its packages.
+            auto_install: settings.auto_install && settings.packages && from.is_none(),
             files,
             limits,
+            keep,
+            randomness,
         },
+        from,
         owner: owner.clone(),
         priority,
         packages,
@@ -209,6 +232,7 @@ pub fn check_request(
             task: Task::Check,
             ..Job::run(language, code, settings.limits(settings.timeout()))
         },
+        from: None,
         owner: owner.clone(),
         priority,
         packages: PackageSet::default(),

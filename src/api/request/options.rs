@@ -3,8 +3,10 @@
 use faas_pool::MAX_PACKAGES;
 use faas_pool::MAX_REQUIREMENT_BYTES;
 use faas_pool::PackageSet;
+use faas_pool::SnapshotId;
 use faas_protocol::Language;
 use faas_protocol::Priority;
+use faas_protocol::Randomness;
 use serde_json::Number;
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -151,6 +153,82 @@ pub fn check_ext(field: Option<&RawValue>) -> Result<(), ApiError> {
         None => Err(ApiError::bad_request(
             "Parameter 'ext' must be an object of strings",
             "Send {\"name\": \"value\", …} or leave it out",
+        )),
+    }
+}
+
+/// Whether what the program leaves is to be kept as a snapshot.
+///
+/// # Errors
+/// 400.
+pub fn parse_keep(field: Option<&RawValue>) -> Result<bool, ApiError> {
+    let Some(raw) = field else {
+        return Ok(false);
+    };
+    bounded::parse::<bool>(raw, Kind::Bool)?.ok_or_else(|| {
+        ApiError::bad_request(
+            "Parameter 'keep' must be true or false",
+            "Send true to have what the program leaves kept as a snapshot, or leave it out",
+        )
+    })
+}
+
+/// The snapshot that the program starts from.
+///
+/// # Errors
+/// 400, also if packages are asked for, which a snapshot has or has not.
+pub fn parse_from(
+    field: Option<&RawValue>,
+    packages: &PackageSet,
+) -> Result<Option<SnapshotId>, ApiError> {
+    let Some(raw) = field else {
+        return Ok(None);
+    };
+    let text = bounded::parse::<String>(raw, Kind::String)?;
+    let id = text.as_deref().and_then(SnapshotId::parse);
+    let id = id.ok_or_else(|| {
+        ApiError::bad_request(
+            "Parameter 'from' must be the id of a snapshot",
+            "It is in metadata.snapshot.id of the answer to a request with \"keep\": true",
+        )
+    })?;
+    if !packages.is_empty() {
+        return Err(ApiError::bad_request(
+            "Parameters 'from' and 'packages' exclude each other",
+            "A snapshot has the packages of the program that left it: name them in the request that has \
+             \"keep\": true, or install more with micropip",
+        ));
+    }
+    Ok(Some(id))
+}
+
+/// What [`parse_randomness`] accepts.
+pub fn randomness_schema() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["continue", "fresh"]))
+        .default(Some("continue".into()))
+        .description(Some(
+            "Random numbers in a program that starts from a snapshot: `continue` where the snapshot was, so that \
+             all that start from it draw the same ones, or `fresh` ones. Those for secrets are always fresh",
+        ))
+        .into()
+}
+
+/// What random numbers a program draws that starts from a snapshot.
+///
+/// # Errors
+/// 400.
+pub fn parse_randomness(field: Option<&RawValue>) -> Result<Randomness, ApiError> {
+    let Some(raw) = field else {
+        return Ok(Randomness::default());
+    };
+    match bounded::parse::<String>(raw, Kind::String)?.as_deref() {
+        Some("continue") => Ok(Randomness::Continue),
+        Some("fresh") => Ok(Randomness::Fresh),
+        _ => Err(ApiError::bad_request(
+            "Parameter 'random' must be continue or fresh",
+            "Send fresh for other random numbers in each program that starts from a snapshot, or leave it out",
         )),
     }
 }

@@ -379,7 +379,10 @@ mod tests {
             (libc::SYS_clone, arguments)
         };
         let prctl = |operation: i32, signal: i32, mark: u64| {
-            (libc::SYS_prctl, [operation as u64, signal as u64, mark, 1, 2, 0])
+            (
+                libc::SYS_prctl,
+                [operation as u64, signal as u64, mark, 1, 2, 0],
+            )
         };
         let fork = libc::CLONE_PARENT as u64;
         let (dies, kill) = (libc::PR_SET_PDEATHSIG, libc::SIGKILL);
@@ -388,13 +391,21 @@ mod tests {
             (clone(fork, KEPT_FORK_MARK), allow, ask),
             (clone(fork, KEPT_FORK_MARK ^ 1), fail, allow),
             (clone(fork, KEPT_FORK_MARK ^ (1 << 63)), fail, allow),
-            (clone(fork | libc::CLONE_VM as u64, KEPT_FORK_MARK), fail, ask),
+            (
+                clone(fork | libc::CLONE_VM as u64, KEPT_FORK_MARK),
+                fail,
+                ask,
+            ),
             (clone(fork | 1 << 32, KEPT_FORK_MARK), fail, ask),
             (clone(0, KEPT_FORK_MARK), fail, ask),
             (prctl(dies, kill, 0), fail, allow),
             (prctl(dies, kill, KEPT_FORK_MARK), allow, ask),
             (prctl(dies, 0, KEPT_FORK_MARK), fail, ask),
-            (prctl(libc::PR_SET_NO_NEW_PRIVS, 1, KEPT_FORK_MARK), fail, allow),
+            (
+                prctl(libc::PR_SET_NO_NEW_PRIVS, 1, KEPT_FORK_MARK),
+                fail,
+                allow,
+            ),
             (prctl(libc::PR_SET_SECCOMP, 2, KEPT_FORK_MARK), fail, ask),
         ] {
             let judge = |program| verdict_on(program, call as u32, arguments);

@@ -37,6 +37,7 @@ pub enum Event {
     Representation(String, u8, Vec<u8>),
     Result(bool, Option<String>),
     Finished(i32, Option<String>, Option<Limit>, Stages),
+    Kept(bool),
 }
 
 impl Event {
@@ -89,6 +90,7 @@ impl Event {
                 limit: *limit,
                 stages: *stages,
             },
+            Self::Kept(stays) => SandboxEvent::Kept(*stays),
         };
         protocol::encode_frame(&event).unwrap()
     }
@@ -151,6 +153,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => Just(Event::Ready),
         1 => Just(Event::Started),
+        1 => any::<bool>().prop_map(Event::Kept),
         1 => any::<i32>().prop_map(|errno| Event::Failed(Stage::Layer(Layer::Seccomp), errno)),
         6 => (any::<bool>(), bytes(60_000)).prop_map(|(out, bytes)| Event::Output(out, bytes)),
         2 => (any::<u8>(), name(), name()).prop_map(|(kind, a, b)| Event::Package(kind, a, b)),

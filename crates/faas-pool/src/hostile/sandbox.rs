@@ -14,14 +14,12 @@ use faas_packages::PackageSettings;
 use faas_packages::Packages;
 use faas_protocol as protocol;
 use faas_protocol::ByteSize;
-use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
 use faas_protocol::Limit;
 use faas_protocol::Limits;
 use faas_protocol::Stages;
 use faas_protocol::Status;
-use faas_protocol::Task;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use proptest::test_runner::TestRunner;
@@ -63,23 +61,18 @@ enum Then {
 }
 
 fn job(wall: Duration) -> Job {
+    let limits = Limits {
+        wall,
+        cpu: Duration::from_secs(1),
+        memory: ByteSize::mib(1),
+        output: ByteSize::bytes(OUTPUT_BYTES),
+        return_value: ByteSize::bytes(RETURN_BYTES),
+        files: ByteSize::bytes(FILES_BYTES),
+        storage: ByteSize::bytes(1000),
+    };
     Job {
-        task: Task::Run,
-        language: Language::JavaScript,
-        code: "1".to_owned(),
-        input: None,
-        invocation: Invocation::default(),
         auto_install: true,
-        files: Vec::new(),
-        limits: Limits {
-            wall,
-            cpu: Duration::from_secs(1),
-            memory: ByteSize::mib(1),
-            output: ByteSize::bytes(OUTPUT_BYTES),
-            return_value: ByteSize::bytes(RETURN_BYTES),
-            files: ByteSize::bytes(FILES_BYTES),
-            storage: ByteSize::bytes(1000),
-        },
+        ..Job::run(Language::JavaScript, "1", limits)
     }
 }
 
@@ -162,7 +155,7 @@ async fn execute_for(
 /// The report of an execution whose packages come from nowhere.
 fn reported(finished: Finished) -> Report {
     match finished {
-        Finished::Reported(report) => *report,
+        Finished::Reported { report, .. } => *report,
         Finished::Lacks(packages) => panic!("lacks {packages:?}"),
     }
 }
@@ -416,7 +409,7 @@ fn a_sandbox_that_has_begun_its_program_cannot_have_it_begun_again() {
     };
     match finished(&[imports("nothing-like-it\nsix\n../six"), end.clone()]) {
         Finished::Lacks(found) => assert_eq!(found, ["six"]),
-        Finished::Reported(report) => panic!("{report:?}"),
+        Finished::Reported { report, .. } => panic!("{report:?}"),
     }
     let begun = reported(finished(&[output, imports("six"), end]));
     assert_eq!(

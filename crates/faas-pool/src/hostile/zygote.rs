@@ -7,6 +7,7 @@ use std::time::Instant;
 use faas_linux::socket_pair;
 use faas_protocol as protocol;
 use faas_protocol::ByteSize;
+use faas_protocol::KeptForks;
 use faas_protocol::Layers;
 use faas_protocol::RuntimeVersion;
 use faas_protocol::ZygoteEvent;
@@ -41,6 +42,7 @@ fn packet() -> impl Strategy<Value = Vec<u8>> {
             },
             layers: Layers::default(),
             no_code_cache: Some(text.clone()),
+            kept_forks: KeptForks::Nowhere(text),
         })),
         1 => Just(encode(&ZygoteEvent::WarmedUp)),
         2 => proptest::collection::vec(any::<u8>(), 1..300),

@@ -1,6 +1,7 @@
 //! The supervisor's end of a zygote's control socket.
 
 use std::io::IoSlice;
+use std::io::IoSliceMut;
 use std::io::PipeWriter;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
@@ -13,6 +14,9 @@ use faas_protocol::MAX_CONTROL_BYTES;
 use faas_protocol::ZygoteCommand;
 use faas_protocol::ZygoteEvent;
 use faas_telemetry::Gauged;
+use rustix::net::RecvAncillaryBuffer;
+use rustix::net::RecvAncillaryMessage;
+use rustix::net::RecvFlags;
 use rustix::net::SendAncillaryBuffer;
 use rustix::net::SendAncillaryMessage;
 use rustix::net::SendFlags;
@@ -121,13 +125,35 @@ impl Control {
             .map(|_| ())
     }
 
+    /// What the zygote says. A descriptor that comes with it is closed.
     pub async fn receive(&self) -> Result<ZygoteEvent, Down> {
+        self.receive_with_descriptor().await.map(|(event, _)| event)
+    }
+
+    /// What the zygote says, and the descriptor that comes with it, if one does.
+    pub async fn receive_with_descriptor(&self) -> Result<(ZygoteEvent, Option<OwnedFd>), Down> {
         let mut packet = [0; MAX_CONTROL_BYTES];
-        let read = |socket: &OwnedFd| Ok(rustix::io::read(socket, &mut packet)?);
+        let mut descriptor = None;
+        let read = |socket: &OwnedFd| {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+            let slices = &mut [IoSliceMut::new(&mut packet)];
+            let flags = RecvFlags::CMSG_CLOEXEC;
+            let received = rustix::net::recvmsg(socket, slices, &mut ancillary, flags)?;
+            for message in ancillary.drain() {
+                if let RecvAncillaryMessage::ScmRights(mut received) = message {
+                    descriptor = received.next();
+                }
+            }
+            Ok(received.bytes)
+        };
         let length = self.0.async_io(Interest::READABLE, read).await;
         match length.map_err(Down::Control)? {
             0 => Err(Down::Control(std::io::ErrorKind::UnexpectedEof.into())),
-            length => protocol::decode(&packet[..length]).map_err(|_| Down::Protocol),
+            length => match protocol::decode(&packet[..length]) {
+                Ok(event) => Ok((event, descriptor)),
+                Err(_) => Err(Down::Protocol),
+            },
         }
     }
 }

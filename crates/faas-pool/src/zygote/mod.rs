@@ -8,6 +8,7 @@ mod source;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -22,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::kept::ForkGate;
 use super::memory_watch::MemoryWatch;
 use super::process::ChildProcess;
 use super::process::ZygoteProcess;
@@ -69,6 +71,8 @@ pub struct Keeper {
     pub shelf: Arc<Shelf>,
     pub status: Arc<ZygoteStatus>,
     pub meter: Meter,
+    /// Decides about the forks of sandboxes that are kept.
+    pub gate: Arc<ForkGate>,
     /// A permit per sandbox that may be alive, of all zygotes together.
     pub instances: Arc<Semaphore>,
     /// Zygotes that others want forked from this one.
@@ -184,12 +188,14 @@ impl Keeper {
             version,
             layers,
             no_code_cache,
+            kept_forks,
             watch,
             inherited,
             took,
             wheels,
         } = started;
         self.wheels = wheels;
+        let cannot_keep = self.watch_kept_forks(kept_forks);
         self.meter.booted(took);
         self.boot_took = Some(took);
         let wanted = self.source.place(&mut process, &self.stop).await?;
@@ -205,6 +211,7 @@ impl Keeper {
             version,
             layers,
             no_code_cache,
+            cannot_keep,
             inherited,
             is_warm: !self.source.is_fork(),
         });
@@ -221,6 +228,21 @@ impl Keeper {
             Ok(never) => match never {},
             Err(down) => Err(how_it_ended(down, &process).await),
         }
+    }
+
+    /// Has the forks of sandboxes that are kept decided about; returns why none can be kept.
+    fn watch_kept_forks(&self, listener: Result<Option<OwnedFd>, String>) -> Option<String> {
+        let listener = match listener {
+            Ok(listener) => listener?,
+            Err(reason) => {
+                let zygote = self.status.name();
+                tracing::warn!(zygote, reason, "its sandboxes cannot be kept as snapshots");
+                return Some(reason);
+            }
+        };
+        let answer = self.gate.clone().answer(listener, self.stop.clone());
+        tokio::spawn(answer);
+        None
     }
 
     /// Forks sandboxes as the shelf needs them.
@@ -403,7 +425,7 @@ pub async fn serve_liar(
         enabled: false,
         ..faas_packages::PackageSettings::new("/nowhere".into(), "/nowhere".into())
     };
-    let metrics = faas_telemetry::Metrics::new([], []);
+    let metrics = Arc::new(faas_telemetry::Metrics::new([], []));
     let mut keeper = Keeper {
         source: ZygoteSource::Fork {
             runtime: Runtime::Python,
@@ -427,10 +449,8 @@ pub async fn serve_liar(
             idle_after: READY_WITHIN,
         })),
         status: Arc::new(ZygoteStatus::new("liar".to_owned())),
-        meter: Meter::new(
-            Arc::new(metrics),
-            SandboxKind::WithPackages(Runtime::Python),
-        ),
+        meter: Meter::new(metrics.clone(), SandboxKind::WithPackages(Runtime::Python)),
+        gate: Arc::new(ForkGate::new(metrics.clone())),
         instances: Arc::new(Semaphore::new(sandboxes)),
         fork_requests,
         has_served: false,

@@ -10,6 +10,7 @@ use faas_linux::socket_pair;
 use faas_packages::Packages;
 use faas_protocol as protocol;
 use faas_protocol::ByteSize;
+use faas_protocol::KeptForks;
 use faas_protocol::Layers;
 use faas_protocol::Runtime;
 use faas_protocol::RuntimeVersion;
@@ -115,6 +116,9 @@ pub struct Started {
     pub layers: Layers,
     /// Why it booted without machine code; `None` if it had it, or has no use for it.
     pub no_code_cache: Option<String>,
+    /// The listener for forks of sandboxes that are kept, unless it is that of the zygote that this one was
+    /// forked from; or why none can be kept.
+    pub kept_forks: Result<Option<OwnedFd>, String>,
     /// The watch over one that ran code of packages.
     pub watch: Option<MemoryWatch>,
     /// Memory that it shared with the zygote it was forked from.
@@ -266,7 +270,7 @@ impl ZygoteSource {
         let control = Control::new(control).map_err(Down::Control)?;
         let mut wheels = Vec::new();
         loop {
-            let event = tokio::select! {
+            let (event, descriptor) = tokio::select! {
                 // A zygote that cannot install says why before it ends.
                 biased;
                 limits = exceeded(limited.as_ref()) => return Err(limits.too_much_memory()),
@@ -284,8 +288,8 @@ impl ZygoteSource {
                     }
                     continue;
                 }
-                event = control.receive() => match event {
-                    Ok(event) => event,
+                event = control.receive_with_descriptor() => match event {
+                    Ok(received) => received,
                     Err(down) => return Err(how_it_ended(down, &process).await),
                 },
                 exit = process.reap() => return Err(Down::Exited(exit)),
@@ -294,9 +298,17 @@ impl ZygoteSource {
                 version,
                 layers,
                 no_code_cache,
+                kept_forks,
             } = event
             else {
                 return Err(Down::Protocol);
+            };
+            // Only a zygote that booted a runtime is trusted to bring one: no other code ran in it.
+            let kept_forks = match (self, kept_forks, descriptor) {
+                (Self::Boot { .. }, KeptForks::Listener, Some(listener)) => Ok(Some(listener)),
+                (Self::Fork { .. }, KeptForks::Inherited, None) => Ok(None),
+                (Self::Boot { .. }, KeptForks::Nowhere(reason), None) => Err(reason),
+                _ => return Err(Down::Protocol),
             };
             return Ok(Started {
                 process,
@@ -304,6 +316,7 @@ impl ZygoteSource {
                 version,
                 layers,
                 no_code_cache,
+                kept_forks,
                 watch: limited.map(|(watch, _)| watch),
                 inherited,
                 took: began.elapsed(),

@@ -25,7 +25,8 @@ pub fn wait_to_be_forked() -> Result<(), SandboxExit> {
             Ok(Side::Parent { .. }) => {}
             Err(errno) => {
                 let stage = Stage::Fork;
-                output::send(&SandboxEvent::Failed { stage, errno }).map_err(|_| SandboxExit::Done)?;
+                output::send(&SandboxEvent::Failed { stage, errno })
+                    .map_err(|_| SandboxExit::Done)?;
             }
         }
     }

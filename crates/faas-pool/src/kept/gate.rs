@@ -1,0 +1,321 @@
+//! The supervisor's side of the gate of forks: decides about each fork of a kept process.
+//!
+//! A process that would fork stands still in the kernel until it is decided here. Its process id is the
+//! kernel's word. What was forked stands still in its first call, in which it shows a ticket: so it is known which
+//! fork it is, and it gets the job socket that was made for that one. A fork that nobody asked for, a second
+//! one, and a ticket that is not known end the process.
+
+use std::collections::HashMap;
+use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use faas_protocol::ForkTicket;
+use faas_protocol::JOB_SOCKET;
+use faas_telemetry::Metrics;
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
+use rustix::process::Pid;
+use rustix::process::PidfdFlags;
+use rustix::process::Resource;
+use rustix::process::Signal;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::process::is_claimed;
+use crate::process::set_soft_limit;
+
+/// Decides about the forks of all kept processes.
+#[derive(Debug)]
+pub struct ForkGate {
+    open: Mutex<HashMap<ForkTicket, Expected>>,
+    metrics: Arc<Metrics>,
+}
+
+/// A fork that may happen.
+#[derive(Debug)]
+struct Expected {
+    parent: i32,
+    step: Step,
+    /// The fork's end of its job socket.
+    socket: OwnedFd,
+    /// Takes the fork's process id.
+    reply: oneshot::Sender<i32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// The parent may make the call, once.
+    Allowed,
+    /// It did; a process with this ticket will show up.
+    Made,
+}
+
+/// Permission for one fork. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Permission {
+    pub ticket: ForkTicket,
+    /// Brings the process id of the fork; closed if it failed.
+    pub forked: oneshot::Receiver<i32>,
+    gate: Arc<ForkGate>,
+}
+
+impl Drop for Permission {
+    fn drop(&mut self) {
+        self.gate.lock().remove(&self.ticket);
+    }
+}
+
+/// What becomes of a call that a process stands still in.
+enum Decision {
+    GoOn,
+    /// The call is an attack, or its process is nobody's any more.
+    End,
+}
+
+impl ForkGate {
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            open: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// Allows a process to fork once; the fork finds `socket` as its job socket.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn allow(self: &Arc<Self>, parent: i32, socket: OwnedFd) -> std::io::Result<Permission> {
+        let random = || getrandom::u64().map_err(std::io::Error::other);
+        let ticket = ForkTicket([random()?, random()?]);
+        let (reply, forked) = oneshot::channel();
+        let expected = Expected {
+            parent,
+            step: Step::Allowed,
+            socket,
+            reply,
+        };
+        self.lock().insert(ticket, expected);
+        Ok(Permission {
+            ticket,
+            forked,
+            gate: self.clone(),
+        })
+    }
+
+    /// Answers what a zygote's listener reports, until no process is left that it could report of.
+    pub async fn answer(self: Arc<Self>, listener: OwnedFd, stop: CancellationToken) {
+        let listener = match Listener::new(listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, "no sandbox can be kept: its forks cannot be watched");
+                return;
+            }
+        };
+        loop {
+            let asked = tokio::select! {
+                () = stop.cancelled() => return,
+                asked = listener.next() => asked,
+            };
+            match asked {
+                Ok(Some(asked)) => self.decide(&listener, &asked),
+                // The process ended meanwhile.
+                Ok(None) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return,
+                Err(error) => {
+                    tracing::error!(%error, "forks of kept sandboxes are not answered any more");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn decide(&self, listener: &Listener, asked: &Asked) {
+        let decision = match asked.call {
+            libc::SYS_clone => self.about_a_fork(asked.pid),
+            libc::SYS_prctl => self.about_a_ticket(listener, asked),
+            _ => Decision::End,
+        };
+        match decision {
+            Decision::GoOn => listener.let_go_on(asked),
+            Decision::End => {
+                listener.end(asked);
+                self.metrics.forks_refused.inc();
+                tracing::error!(pid = asked.pid, "ended a process that forked unasked");
+            }
+        }
+    }
+
+    /// A process makes the marked call to fork.
+    fn about_a_fork(&self, parent: i32) -> Decision {
+        let mut open = self.lock();
+        let mut expected = open.values_mut();
+        let Some(expected) =
+            expected.find(|fork| fork.parent == parent && fork.step == Step::Allowed)
+        else {
+            return Decision::End;
+        };
+        expected.step = Step::Made;
+        drop(open);
+        // The kernel's own bar, which keeps all other sandboxes from forking, is out of the way for a moment.
+        // It is none for root.
+        let _ = set_soft_limit(parent, Resource::Nproc, u64::MAX);
+        Decision::GoOn
+    }
+
+    /// A process shows a ticket.
+    fn about_a_ticket(&self, listener: &Listener, asked: &Asked) -> Decision {
+        let fork = self.lock().remove(&asked.ticket);
+        // One that is taken is the parent, or another of the line, that would have two jobs.
+        let fork = fork.filter(|fork| fork.step == Step::Made && !is_claimed(asked.pid));
+        let Some(Expected {
+            parent,
+            socket,
+            reply,
+            ..
+        }) = fork
+        else {
+            return Decision::End;
+        };
+        for pid in [parent, asked.pid] {
+            let _ = set_soft_limit(pid, Resource::Nproc, 0);
+        }
+        if let Err(error) = listener.give(asked, &socket) {
+            tracing::warn!(%error, "the fork of a kept sandbox gets no socket");
+            return Decision::End;
+        }
+        // If nobody waits for it any more, it finds its socket closed and ends.
+        let _ = reply.send(asked.pid);
+        Decision::GoOn
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ForkTicket, Expected>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that a process stands still in (`struct seccomp_notif`).
+#[derive(Debug)]
+struct Asked {
+    id: u64,
+    pid: i32,
+    call: i64,
+    /// What is where a ticket would be.
+    ticket: ForkTicket,
+}
+
+/// The listener of a filter of system calls (seccomp_unotify(2)).
+struct Listener(AsyncFd<OwnedFd>);
+
+/// Room for `struct seccomp_notif`, with more behind it than any kernel has: it writes one of its own size.
+#[repr(C)]
+struct Notification {
+    known: libc::seccomp_notif,
+    more: [u64; 32],
+}
+
+impl Listener {
+    fn new(listener: OwnedFd) -> std::io::Result<Self> {
+        // SAFETY: an OwnedFd keeps its one descriptor open until it is dropped.
+        let listener = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) }?;
+        Ok(Self(listener))
+    }
+
+    /// The next call; `None` if its process ended meanwhile.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when no process has the filter any more; else the system's.
+    async fn next(&self) -> std::io::Result<Option<Asked>> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            // Taking a call waits for one, so the kernel is asked whether there is one.
+            let found = self.poll()?;
+            if found.contains(PollFlags::IN) {
+                break;
+            }
+            if found.contains(PollFlags::HUP) {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            ready.clear_ready();
+        }
+        // SAFETY: all-zero is a valid value, which the kernel wants.
+        let mut room: Notification = unsafe { std::mem::zeroed() };
+        let received = self.ask(libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut room);
+        match received {
+            Ok(_) => {}
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let libc::seccomp_notif { id, pid, data, .. } = room.known;
+        Ok(Some(Asked {
+            id,
+            pid: i32::try_from(pid).unwrap_or_default(),
+            call: i64::from(data.nr),
+            ticket: ForkTicket([data.args[3], data.args[4]]),
+        }))
+    }
+
+    /// What there is to do.
+    fn poll(&self) -> std::io::Result<PollFlags> {
+        let mut listener = [PollFd::new(self.0.get_ref(), PollFlags::IN)];
+        rustix::io::retry_on_intr(|| {
+            rustix::event::poll(&mut listener, Some(&Timespec::default()))
+        })?;
+        Ok(listener[0].revents())
+    }
+
+    /// Has the call be made as it is. Its arguments are numbers in registers, which nobody can change now.
+    fn let_go_on(&self, asked: &Asked) {
+        let mut answer = libc::seccomp_notif_resp {
+            id: asked.id,
+            val: 0,
+            error: 0,
+            flags: libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
+        };
+        // A process that ended needs no answer.
+        let _ = self.ask(libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer);
+    }
+
+    /// Ends the process as the kernel does for a call that no honest program makes. It gets no answer: one
+    /// that blocks the signal stands still until somebody kills it.
+    fn end(&self, asked: &Asked) {
+        let pidfd = Pid::from_raw(asked.pid)
+            .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
+        let mut id = asked.id;
+        // The number may have become another process's before it was held.
+        let is_still_there = self
+            .ask(libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw mut id)
+            .is_ok();
+        if let (Some(pidfd), true) = (pidfd, is_still_there) {
+            let _ = rustix::process::pidfd_send_signal(pidfd, Signal::SYS);
+        }
+    }
+
+    /// Puts a copy of a descriptor in the place of the process's job socket.
+    fn give(&self, asked: &Asked, socket: &OwnedFd) -> std::io::Result<()> {
+        let mut order = libc::seccomp_notif_addfd {
+            id: asked.id,
+            flags: libc::SECCOMP_ADDFD_FLAG_SETFD as u32,
+            srcfd: socket.as_raw_fd() as u32,
+            newfd: JOB_SOCKET as u32,
+            newfd_flags: libc::O_CLOEXEC as u32,
+        };
+        self.ask(libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw mut order)
+            .map(|_| ())
+    }
+
+    fn ask<T>(&self, request: libc::Ioctl, argument: *mut T) -> std::io::Result<libc::c_int> {
+        // SAFETY: each of these requests reads and writes one struct of its own kind, which the caller's
+        // pointer leads to.
+        match unsafe { libc::ioctl(self.0.get_ref().as_raw_fd(), request, argument) } {
+            -1 => Err(std::io::Error::last_os_error()),
+            result => Ok(result),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Snapshots: sandboxes that have run a program and stay, so that others can start from what it left.
+
+mod gate;
+mod memory;
+mod snapshot;
+mod store;
+
+pub use gate::ForkGate;
+pub use snapshot::Origin;
+pub use snapshot::Snapshot;
+pub use snapshot::SnapshotId;
+pub use snapshot::SnapshotInfo;
+pub use store::NoSnapshot;
+pub use store::SnapshotSettings;
+pub use store::Snapshots;
+pub use store::SnapshotsStats;

@@ -1,0 +1,275 @@
+//! All snapshots: whose they are, how many there may be, which one has to go.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use faas_protocol::ByteSize;
+use faas_protocol::Owner;
+use faas_telemetry::Metrics;
+use faas_telemetry::SnapshotEnd;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::snapshot::Origin;
+use super::snapshot::Snapshot;
+use super::snapshot::SnapshotId;
+use super::snapshot::SnapshotInfo;
+use crate::sandbox::Sandbox;
+
+/// How often snapshots are looked at.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// How many ids are remembered of snapshots that are gone.
+const REMEMBERED: usize = 10_000;
+
+/// How long a new snapshot waits for those that had to go for it to have ended.
+const MAKE_ROOM_WITHIN: Duration = Duration::from_secs(10);
+
+/// Snapshots of one line that may be alive at once, one made from the other. With each, the kernel takes longer
+/// to fork the youngest: the hundredth takes 20 times as long as the first.
+const MOST_ANCESTORS: usize = 16;
+
+/// How many snapshots there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotSettings {
+    /// At most so many; with 0, none is kept.
+    pub number: usize,
+    /// The most that they take together.
+    pub memory: ByteSize,
+    /// How long one waits for its next use.
+    pub idle: Duration,
+}
+
+/// Why there is no such snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoSnapshot {
+    /// It is not known, or somebody else's.
+    Unknown,
+    Gone(SnapshotEnd),
+}
+
+/// Numbers of snapshots.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SnapshotsStats {
+    pub number: usize,
+    /// What they take together, at most.
+    pub memory: ByteSize,
+}
+
+#[derive(Debug)]
+pub struct Snapshots {
+    pub settings: SnapshotSettings,
+    state: Mutex<State>,
+    /// A permit per kept process, held until it is reaped.
+    places: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    alive: HashMap<SnapshotId, Arc<Snapshot>>,
+    gone: HashMap<SnapshotId, (Owner, SnapshotEnd)>,
+    /// Those that are gone, the oldest first.
+    order: VecDeque<SnapshotId>,
+}
+
+impl Snapshots {
+    pub fn new(settings: SnapshotSettings, metrics: Arc<Metrics>) -> Self {
+        Self {
+            settings,
+            state: Mutex::default(),
+            places: Arc::new(Semaphore::new(settings.number)),
+            metrics,
+        }
+    }
+
+    /// Keeps a sandbox that has run its job. Others make room for it, those of who has most first.
+    ///
+    /// # Errors
+    /// Why it is not kept, as a sentence for the caller.
+    pub async fn keep(
+        &self,
+        mut sandbox: Sandbox,
+        origin: Origin,
+        parent: Option<&Arc<Snapshot>>,
+    ) -> Result<SnapshotInfo, String> {
+        let room = self.places.clone().acquire_owned();
+        let fits = |state: &State| state.alive.len() < self.settings.number;
+        self.make_room(fits);
+        let place = tokio::time::timeout(MAKE_ROOM_WITHIN, room).await;
+        let Ok(Ok(place)) = place else {
+            return Err("older snapshots did not make room in time; try again".to_owned());
+        };
+        // Its place among those that execute is free now.
+        drop(sandbox.keep(place));
+        let snapshot = Snapshot::new(sandbox, origin, parent, self.settings.idle);
+        let snapshot = snapshot.map_err(|error| error.to_string())?;
+        if snapshot.living_ancestors() >= MOST_ANCESTORS {
+            return Err(format!(
+                "{MOST_ANCESTORS} snapshots that it descends from are there already; delete some"
+            ));
+        }
+        let needed = snapshot.memory;
+        if needed > self.settings.memory {
+            return Err(format!(
+                "it holds {} MiB, more than all snapshots may together (FAAS_SNAPSHOTS_MEMORY)",
+                needed.get() >> 20
+            ));
+        }
+        self.make_room(|state| state.memory().saturating_add(needed) <= self.settings.memory);
+        let info = snapshot.info();
+        let id = snapshot.id.clone();
+        self.lock().alive.insert(id, Arc::new(snapshot));
+        self.metrics.snapshots_kept.inc();
+        Ok(info)
+    }
+
+    /// The snapshot of that id, which is used now.
+    ///
+    /// # Errors
+    /// As [`Self::look_up`].
+    pub fn get(&self, id: &SnapshotId, owner: &Owner) -> Result<Arc<Snapshot>, NoSnapshot> {
+        let snapshot = self.look_up(id, owner)?;
+        snapshot.touch();
+        Ok(snapshot)
+    }
+
+    /// The snapshot of that id.
+    ///
+    /// # Errors
+    /// When there is none, or it is not this owner's.
+    pub fn look_up(&self, id: &SnapshotId, owner: &Owner) -> Result<Arc<Snapshot>, NoSnapshot> {
+        let state = self.lock();
+        let Some(snapshot) = state.alive.get(id) else {
+            let gone = state.gone.get(id).filter(|(of, _)| of == owner);
+            return Err(gone.map_or(NoSnapshot::Unknown, |&(_, why)| NoSnapshot::Gone(why)));
+        };
+        if snapshot.owner != *owner {
+            return Err(NoSnapshot::Unknown);
+        }
+        Ok(snapshot.clone())
+    }
+
+    /// All of an owner, the oldest first.
+    pub fn of(&self, owner: &Owner) -> Vec<SnapshotInfo> {
+        let state = self.lock();
+        let own = state.alive.values().filter(|one| one.owner == *owner);
+        let mut own: Vec<_> = own.map(|one| one.info()).collect();
+        drop(state);
+        own.sort_by_key(|info| info.created);
+        own
+    }
+
+    /// Deletes a snapshot.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn delete(&self, id: &SnapshotId, owner: &Owner) -> Result<(), NoSnapshot> {
+        self.look_up(id, owner)?;
+        self.drop_one(id, SnapshotEnd::Deleted);
+        Ok(())
+    }
+
+    /// Notes that a snapshot could not be forked, if it cannot be any more.
+    pub fn look_at(&self, snapshot: &Snapshot) {
+        if snapshot.is_of_no_use() {
+            self.drop_one(&snapshot.id, SnapshotEnd::Broken);
+        }
+    }
+
+    pub fn stats(&self) -> SnapshotsStats {
+        let state = self.lock();
+        SnapshotsStats {
+            number: state.alive.len(),
+            memory: state.memory(),
+        }
+    }
+
+    /// Lets go of what is over, until `stop`.
+    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(PERIOD) => {}
+            }
+            let all: Vec<_> = self.lock().alive.values().cloned().collect();
+            for snapshot in all {
+                if snapshot.is_expired() {
+                    self.drop_one(&snapshot.id, SnapshotEnd::Expired);
+                } else {
+                    self.look_at(&snapshot);
+                }
+            }
+        }
+        let all = std::mem::take(&mut self.lock().alive);
+        drop(all);
+    }
+
+    /// Lets snapshots go until there is room. One that is being forked ends after that.
+    fn make_room(&self, has_room: impl Fn(&State) -> bool) {
+        loop {
+            let oldest = {
+                let state = self.lock();
+                if has_room(&state) {
+                    return;
+                }
+                state.next_to_go()
+            };
+            let Some(id) = oldest else { return };
+            self.drop_one(&id, SnapshotEnd::MadeRoom);
+        }
+    }
+
+    fn drop_one(&self, id: &SnapshotId, why: SnapshotEnd) {
+        let mut state = self.lock();
+        let Some(snapshot) = state.alive.remove(id) else {
+            return;
+        };
+        state.remember(id.clone(), snapshot.owner.clone(), why);
+        // Its process is ended outside the lock.
+        drop(state);
+        self.metrics.snapshot_gone(why);
+        drop(snapshot);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn memory(&self) -> ByteSize {
+        let sizes = self.alive.values().map(|snapshot| snapshot.memory);
+        sizes.fold(ByteSize::default(), ByteSize::saturating_add)
+    }
+
+    /// The one that was not used for longest, of the owner who has most: nobody's go for somebody's many.
+    fn next_to_go(&self) -> Option<SnapshotId> {
+        let mut numbers: HashMap<&Owner, usize> = HashMap::new();
+        for snapshot in self.alive.values() {
+            *numbers.entry(&snapshot.owner).or_default() += 1;
+        }
+        let most = numbers.values().copied().max()?;
+        let of_greedy = self
+            .alive
+            .values()
+            .filter(|one| numbers[&one.owner] == most);
+        let oldest = of_greedy.min_by_key(|snapshot| snapshot.last_used());
+        oldest.map(|snapshot| snapshot.id.clone())
+    }
+
+    fn remember(&mut self, id: SnapshotId, owner: Owner, why: SnapshotEnd) {
+        if self.order.len() >= REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.gone.remove(&oldest);
+        }
+        self.order.push_back(id.clone());
+        self.gone.insert(id, (owner, why));
+    }
+}

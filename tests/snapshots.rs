@@ -1,0 +1,614 @@
+//! Snapshots: what a program left is there for others to start from, and for nobody else.
+
+mod common;
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+use sha2::Digest;
+use sha2::Sha256;
+
+use common::Answer;
+use common::PROGRAM;
+use common::Server;
+use common::eventually;
+use common::is_alive;
+use common::scratch::Scratch;
+
+/// The user and the group called nobody.
+const NOBODY: u32 = 65534;
+
+/// Started as a service should be: by an ordinary user, for whom the kernel's own bars hold, too.
+static SERVER: LazyLock<Server> = LazyLock::new(|| {
+    let folder = Scratch::new("snapshots");
+    std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command
+        .env("FAAS_WORKSPACE", format!("{}/workspace", folder.path()))
+        .uid(NOBODY)
+        .gid(NOBODY);
+    let server = Server::start_command(command).until_ready();
+    std::mem::forget(folder);
+    server
+});
+
+/// Runs a program and adds these fields to the request.
+fn run(server: &Server, code: &str, fields: Value) -> Answer {
+    let mut request = json!({ "language": "python", "code": code });
+    let fields = fields.as_object().unwrap().clone();
+    request.as_object_mut().unwrap().extend(fields);
+    server.run(request)
+}
+
+/// Runs a program whose leavings are kept; returns the snapshot's id.
+fn keep(server: &Server, code: &str, fields: Value) -> String {
+    let mut fields = fields;
+    fields["keep"] = json!(true);
+    let answer = run(server, code, fields);
+    let id = &answer.body["metadata"]["snapshot"]["id"];
+    id.as_str()
+        .unwrap_or_else(|| panic!("{}", answer.body))
+        .to_owned()
+}
+
+fn from(server: &Server, snapshot: &str, code: &str) -> Answer {
+    run(server, code, json!({ "from": snapshot }))
+}
+
+fn not_kept(answer: &Answer) -> &str {
+    assert!(
+        answer.body["metadata"]["snapshot"].is_null(),
+        "{}",
+        answer.body
+    );
+    answer.body["metadata"]["not_kept"].as_str().unwrap()
+}
+
+fn path_of(snapshot: &str) -> String {
+    format!("/snapshots/{snapshot}")
+}
+
+fn metric(server: &Server, line: &str) -> f64 {
+    let answer = server.get("/metrics");
+    let text = answer.body.as_str().unwrap();
+    let value = text.lines().find_map(|one| one.strip_prefix(line));
+    value
+        .unwrap_or_else(|| panic!("no {line}: {text}"))
+        .trim()
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn a_python_program_finds_what_the_one_before_it_left() {
+    let first = keep(
+        &SERVER,
+        "import json\nfrom collections import Counter\nlines = ['a', 'b']\ndef count(): return Counter(lines)\n\
+         open('notes.txt', 'w').write('kept')\nclass Point:\n    x = 1",
+        json!({}),
+    );
+    let second = from(
+        &SERVER,
+        &first,
+        "lines.append('a')\nprint(json.dumps(count()), open('notes.txt').read(), Point.x, __name__)",
+    );
+    assert_eq!(
+        second.stdout(),
+        "{\"a\": 2, \"b\": 1} kept 1 __main__\n",
+        "{}",
+        second.body
+    );
+    assert_eq!(second.outcome(), "success");
+}
+
+#[test]
+fn programs_that_start_from_one_snapshot_do_not_see_each_other() {
+    let first = keep(&SERVER, "seen = []", json!({}));
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let first = &first;
+            scope.spawn(move || {
+                let code = format!("seen.append({number}); open('x', 'a').write('x'); print(seen, len(open('x').read()))");
+                assert_eq!(from(&SERVER, first, &code).stdout(), format!("[{number}] 1\n"));
+            });
+        }
+    });
+    assert_eq!(from(&SERVER, &first, "print(seen)").stdout(), "[]\n");
+}
+
+#[test]
+fn a_snapshot_of_a_snapshot_has_what_both_programs_left() {
+    let mut last = keep(&SERVER, "steps = [0]", json!({}));
+    for step in 1..=20 {
+        let next = keep(
+            &SERVER,
+            &format!("steps.append({step})"),
+            json!({ "from": last }),
+        );
+        // The one before is not needed any more.
+        assert_eq!(SERVER.method("DELETE", &path_of(&last)).status, 204);
+        last = next;
+    }
+    let sum = from(&SERVER, &last, "print(sum(steps), len(steps))");
+    assert_eq!(sum.stdout(), "210 21\n", "{}", sum.body);
+}
+
+#[test]
+fn a_traceback_shows_the_lines_of_the_program_that_they_are_of() {
+    let first = keep(
+        &SERVER,
+        "def divide(a, b):\n    return a / b  # of the first",
+        json!({}),
+    );
+    let second = keep(
+        &SERVER,
+        "def half(a):\n    return divide(a, 0)  # of the second",
+        json!({ "from": first }),
+    );
+    let third = from(&SERVER, &second, "half(1)");
+    for line in [
+        "File \"<code 3>\", line 1, in <module>\n    half(1)",
+        "File \"<code 2>\", line 2, in half\n    return divide(a, 0)  # of the second",
+        "File \"<code>\", line 2, in divide\n    return a / b  # of the first",
+    ] {
+        assert!(third.stderr().contains(line), "{}", third.stderr());
+    }
+}
+
+#[test]
+fn what_a_program_left_that_ended_in_an_exception_or_an_exit_is_kept() {
+    for end in ["1 / 0", "raise SystemExit(3)", "import sys; sys.exit('no')"] {
+        let answer = run(&SERVER, &format!("x = 5\n{end}"), json!({ "keep": true }));
+        assert_eq!(answer.outcome(), "error");
+        let id = answer.body["metadata"]["snapshot"]["id"].as_str().unwrap();
+        assert_eq!(from(&SERVER, id, "print(x)").stdout(), "5\n", "{end}");
+    }
+}
+
+#[test]
+fn a_program_that_was_stopped_or_broke_the_interpreter_is_not_kept_and_the_answer_says_so() {
+    for (code, fields) in [
+        ("while True: pass", json!({ "timeout": 300 })),
+        ("import time; time.sleep(60)", json!({ "timeout": 300 })),
+        ("import os; os._exit(0)", json!({})),
+        ("while True: pass", json!({ "limits": { "cpu_ms": 200 } })),
+        ("x = [bytearray(10**8) for _ in range(100)]", json!({})),
+        (
+            "open('x', 'wb').write(bytes(10**6))",
+            json!({ "limits": { "storage_bytes": 1000 } }),
+        ),
+    ] {
+        let mut fields = fields;
+        fields["keep"] = json!(true);
+        let answer = run(&SERVER, code, fields);
+        assert!(not_kept(&answer).contains("did not end in order"), "{code}");
+    }
+}
+
+#[test]
+fn a_failing_program_leaves_the_snapshot_that_it_started_from_as_it_was() {
+    let first = keep(&SERVER, "x = [1]", json!({}));
+    for code in [
+        "x.append(2); import os; os._exit(1)",
+        "x.append(2)\nwhile True: pass",
+    ] {
+        let answer = run(
+            &SERVER,
+            code,
+            json!({ "from": first, "keep": true, "timeout": 300 }),
+        );
+        assert!(!not_kept(&answer).is_empty());
+        assert_eq!(from(&SERVER, &first, "print(x)").stdout(), "[1]\n");
+    }
+}
+
+#[test]
+fn nothing_of_the_last_program_acts_on_the_next() {
+    // Its return value, its arguments, its input, an alarm that was still to come, its random numbers'
+    // limits: all of them are state of the process.
+    let first = keep(
+        &SERVER,
+        "import signal, sys, time\nsignal.signal(signal.SIGALRM, lambda *_: print('alarm'))\nsignal.alarm(1)\n\
+         return_val(7)\nprint(input(), sys.argv[1:], input_data)",
+        json!({ "stdin": "a line\nanother", "args": ["one"], "input": { "a": 1 }, "limits": { "cpu_ms": 5000 } }),
+    );
+    let second = from(
+        &SERVER,
+        &first,
+        "time.sleep(1.5)\nprint(sys.argv[1:], input_data)\ntry: input()\nexcept EOFError as e: print('end of input')",
+    );
+    assert_eq!(
+        second.stdout(),
+        "[] None\nend of input\n",
+        "{}",
+        second.body
+    );
+    assert_eq!(second.ret_val(), "");
+    // A stop of one program is none of the next: three in a line, of which the first handles its own.
+    let first = keep(
+        &SERVER,
+        "import time\nx = 1\ndef spin():\n    while True: pass",
+        json!({ "limits": { "cpu_ms": 300 } }),
+    );
+    for _ in 0..2 {
+        let stopped = run(&SERVER, "spin()", json!({ "from": first, "timeout": 200 }));
+        assert_eq!(stopped.outcome(), "timeout", "{}", stopped.body);
+        let stopped = run(
+            &SERVER,
+            "spin()",
+            json!({ "from": first, "limits": { "cpu_ms": 200 } }),
+        );
+        assert_eq!(stopped.outcome(), "cpu_limit", "{}", stopped.body);
+        let next = keep(&SERVER, "time.sleep(0.3); x += 1", json!({ "from": first }));
+        assert_eq!(
+            from(&SERVER, &next, "time.sleep(0.2); print(x)").stdout(),
+            "2\n"
+        );
+    }
+}
+
+#[test]
+fn random_numbers_go_on_where_the_snapshot_was_unless_fresh_ones_are_wanted_and_secrets_always_are()
+{
+    let first = keep(
+        &SERVER,
+        "import os, random, secrets, uuid\ndef draw(): print(random.random())\n\
+         def secret(): print(os.urandom(8).hex(), secrets.token_hex(8), uuid.uuid4())",
+        json!({}),
+    );
+    let draw = |random: &str, code: &str| {
+        let fields = json!({ "from": first, "random": random });
+        run(&SERVER, code, fields).stdout().to_owned()
+    };
+    let drawn = draw("continue", "draw()");
+    assert!(drawn.starts_with("0."), "{drawn}");
+    assert_eq!(drawn, draw("continue", "draw()"));
+    let fresh = [draw("fresh", "draw()"), draw("fresh", "draw()")];
+    assert!(fresh[0] != fresh[1] && !fresh.contains(&drawn), "{fresh:?}");
+    assert_ne!(draw("continue", "secret()"), draw("continue", "secret()"));
+}
+
+#[test]
+fn only_figures_and_output_files_of_its_own_are_handed_back_by_a_program_that_goes_on() {
+    let first = keep(&SERVER, "print('first'); display('shown')", json!({}));
+    let second = from(&SERVER, &first, "print('second')");
+    assert_eq!(second.stdout(), "second\n");
+    assert_eq!(second.body["output"]["results"], json!([]));
+}
+
+#[test]
+fn a_snapshot_is_listed_told_of_and_deleted() {
+    let server = Server::start_python(&[("FAAS_POOL_SIZE", "1")]);
+    let first = keep(&server, "x = bytearray(8 * 2**20)", json!({}));
+    let second = keep(&server, "y = 1", json!({}));
+    let list = server.get("/snapshots");
+    assert_eq!(list.body["count"], 2);
+    let ids: Vec<_> = list.body["snapshots"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].clone())
+        .collect();
+    assert_eq!(ids, [json!(first), json!(second)]);
+    from(&server, &first, "pass");
+    let told = server.get(&path_of(&first));
+    assert_eq!(
+        (&told.body["forks"], &told.body["language"]),
+        (&json!(1), &json!("python"))
+    );
+    assert!(
+        told.body["memory_bytes"].as_u64().unwrap() > 8 << 20,
+        "{}",
+        told.body
+    );
+    assert_eq!(metric(&server, "faas_snapshots "), 2.0);
+    assert!(metric(&server, "faas_snapshots_bytes ") > f64::from(8 << 20));
+    assert_eq!(server.method("DELETE", &path_of(&first)).status, 204);
+    for answer in [
+        server.get(&path_of(&first)),
+        server.method("DELETE", &path_of(&first)),
+        from(&server, &first, "pass"),
+    ] {
+        assert_eq!(
+            (answer.status, answer.error()),
+            (410, "The snapshot is gone")
+        );
+        assert!(
+            answer.body["details"]
+                .as_str()
+                .unwrap()
+                .contains("it was deleted")
+        );
+    }
+    assert_eq!(
+        metric(&server, "faas_snapshots_gone_total{reason=\"deleted\"}"),
+        1.0
+    );
+    assert_eq!(metric(&server, "faas_snapshot_forks_total "), 1.0);
+    assert_eq!(server.get("/snapshots").body["count"], 1);
+}
+
+#[test]
+fn a_snapshot_is_its_callers_and_unknown_to_all_others() {
+    let folder = Scratch::new("snapshots-of-callers");
+    let of = |token: &str| {
+        Sha256::digest(token)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let (one, other) = ("one-0123456789abcdef", "other-0123456789abcdef");
+    let tokens = format!(
+        "[one]\nsha256 = \"{}\"\n[other]\nsha256 = \"{}\"\n",
+        of(one),
+        of(other)
+    );
+    let tokens = folder.file("tokens.toml", &tokens);
+    let server =
+        Server::start_python(&[("FAAS_POOL_SIZE", "1"), ("FAAS_API_TOKENS_FILE", &tokens)]);
+    let ask = |token: &str, method: &str, path: &str, body: Value| {
+        let token = format!("Bearer {token}");
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        server.send(method, path, &[("authorization", &token)], body)
+    };
+    let program = |from: &str| json!({ "language": "python", "code": "print(x)", "from": from });
+    let kept = ask(
+        one,
+        "POST",
+        "/run_code",
+        json!({ "language": "python", "code": "x = 'secret'", "keep": true }),
+    );
+    let id = kept.body["metadata"]["snapshot"]["id"].as_str().unwrap();
+    assert_eq!(
+        ask(one, "POST", "/run_code", program(id)).stdout(),
+        "secret\n"
+    );
+    for (method, path, body) in [
+        ("GET", path_of(id), Value::Null),
+        ("DELETE", path_of(id), Value::Null),
+        ("POST", "/run_code".to_owned(), program(id)),
+    ] {
+        let answer = ask(other, method, &path, body);
+        assert_eq!(
+            (answer.status, answer.error()),
+            (404, "No such snapshot"),
+            "{method} {path}"
+        );
+    }
+    assert_eq!(
+        ask(other, "GET", "/snapshots", Value::Null).body["count"],
+        0
+    );
+    assert_eq!(ask(one, "DELETE", &path_of(id), Value::Null).status, 204);
+    assert_eq!(
+        ask(other, "GET", &path_of(id), Value::Null).status,
+        404,
+        "nor that it was there"
+    );
+    assert_eq!(ask(one, "GET", &path_of(id), Value::Null).status, 410);
+}
+
+#[test]
+fn a_snapshot_that_nobody_uses_expires_and_the_error_says_so() {
+    let server =
+        Server::start_python(&[("FAAS_POOL_SIZE", "1"), ("FAAS_SNAPSHOT_TIMEOUT", "1000")]);
+    let first = keep(&server, "x = 1", json!({}));
+    eventually("it does not expire", || {
+        server.get("/snapshots").body["count"] == 0
+    });
+    let answer = from(&server, &first, "pass");
+    assert_eq!(answer.status, 410);
+    assert!(
+        answer.body["details"]
+            .as_str()
+            .unwrap()
+            .contains("FAAS_SNAPSHOT_TIMEOUT")
+    );
+}
+
+#[test]
+fn the_snapshot_that_was_not_used_for_longest_makes_room_for_a_new_one() {
+    let server = Server::start_python(&[("FAAS_POOL_SIZE", "1"), ("FAAS_SNAPSHOTS", "2")]);
+    let first = keep(&server, "x = 1", json!({}));
+    let second = keep(&server, "x = 2", json!({}));
+    from(&server, &first, "pass");
+    let third = keep(&server, "x = 3", json!({}));
+    assert_eq!(from(&server, &first, "print(x)").stdout(), "1\n");
+    assert_eq!(from(&server, &third, "print(x)").stdout(), "3\n");
+    let gone = from(&server, &second, "print(x)");
+    assert_eq!(gone.status, 410);
+    assert!(
+        gone.body["details"].as_str().unwrap().contains("made room"),
+        "{}",
+        gone.body
+    );
+    assert_eq!(
+        metric(&server, "faas_snapshots_gone_total{reason=\"made_room\"}"),
+        1.0
+    );
+}
+
+#[test]
+fn snapshots_hold_no_more_memory_together_than_they_may() {
+    let server = Server::start_python(&[("FAAS_POOL_SIZE", "1"), ("FAAS_SNAPSHOTS_MEMORY", "64")]);
+    let first = keep(&server, "x = bytearray(30 * 2**20)", json!({}));
+    let second = keep(&server, "x = bytearray(40 * 2**20)", json!({}));
+    assert_eq!(from(&server, &first, "pass").status, 410);
+    assert_eq!(
+        from(&server, &second, "print(len(x))").stdout(),
+        format!("{}\n", 40 << 20)
+    );
+    let third = run(
+        &server,
+        "x = bytearray(80 * 2**20)",
+        json!({ "keep": true }),
+    );
+    assert!(not_kept(&third).contains("FAAS_SNAPSHOTS_MEMORY"));
+    assert_eq!(third.outcome(), "success");
+    assert_eq!(
+        from(&server, &second, "print(len(x))").stdout(),
+        format!("{}\n", 40 << 20)
+    );
+}
+
+#[test]
+fn a_line_of_living_snapshots_has_an_end() {
+    let server = Server::start_python(&[("FAAS_POOL_SIZE", "1")]);
+    let mut last = keep(&server, "x = [0]", json!({}));
+    for _ in 0..15 {
+        last = keep(&server, "x.append(0)", json!({ "from": last }));
+    }
+    let further = run(
+        &server,
+        "x.append(0)",
+        json!({ "from": last, "keep": true }),
+    );
+    assert!(
+        not_kept(&further).contains("delete some"),
+        "{}",
+        further.body
+    );
+    assert_eq!(from(&server, &last, "print(len(x))").stdout(), "16\n");
+}
+
+#[test]
+fn a_killed_snapshot_is_gone_and_its_zygotes_end_is_none_of_it() {
+    let server = Server::start_python(&[("FAAS_POOL_SIZE", "1")]);
+    let first = keep(&server, "x = 1", json!({}));
+    let second = keep(&server, "x = 2", json!({}));
+    let zygote = server.zygote();
+    // SAFETY: it only sends a signal, to a process of the test's own server.
+    unsafe { libc::kill(zygote, libc::SIGKILL) };
+    eventually("no new zygote", || {
+        server.zygotes().first().is_some_and(|pid| *pid != zygote)
+    });
+    assert_eq!(from(&server, &first, "print(x)").stdout(), "1\n");
+    let zygotes = server.zygotes();
+    for pid in server.children() {
+        if zygotes.contains(&pid) {
+            continue;
+        }
+        // SAFETY: as above.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+    for id in [first, second] {
+        eventually("it is not gone", || {
+            let gone = server.get(&path_of(&id));
+            gone.status == 410
+                && gone.body["details"]
+                    .as_str()
+                    .unwrap()
+                    .contains("its process ended")
+        });
+    }
+    assert_eq!(server.python("print('next')").stdout(), "next\n");
+}
+
+#[test]
+fn kept_processes_end_with_the_service() {
+    for signal in [libc::SIGTERM, libc::SIGKILL] {
+        let mut server = Server::start_python(&[("FAAS_POOL_SIZE", "1")]);
+        let first = keep(&server, "x = 1", json!({}));
+        keep(&server, "x = 2", json!({ "from": first }));
+        let children = server.children();
+        assert!(children.len() >= 3, "{children:?}");
+        server.signal(signal);
+        server.wait();
+        eventually("some are left", || {
+            !children.iter().any(|pid| is_alive(*pid))
+        });
+    }
+}
+
+#[test]
+fn a_request_that_asks_for_a_snapshot_wrongly_is_told_what_to_send() {
+    let first = keep(&SERVER, "x = 1", json!({}));
+    let unknown = format!("snap-{}", "0".repeat(32));
+    for (fields, status, error) in [
+        (
+            json!({ "keep": "yes" }),
+            400,
+            "Parameter 'keep' must be true or false",
+        ),
+        (
+            json!({ "from": 5 }),
+            400,
+            "Parameter 'from' must be the id of a snapshot",
+        ),
+        (
+            json!({ "from": "snap-1" }),
+            400,
+            "Parameter 'from' must be the id of a snapshot",
+        ),
+        (
+            json!({ "random": "yes" }),
+            400,
+            "Parameter 'random' must be continue or fresh",
+        ),
+        (
+            json!({ "from": first, "packages": ["numpy"] }),
+            400,
+            "Parameters 'from' and 'packages' exclude each other",
+        ),
+        (
+            json!({ "from": first, "language": "javascript" }),
+            400,
+            "The snapshot is of another language",
+        ),
+        (json!({ "from": unknown }), 404, "No such snapshot"),
+    ] {
+        let answer = run(&SERVER, "1", fields.clone());
+        assert_eq!((answer.status, answer.error()), (status, error), "{fields}");
+    }
+    assert_eq!(SERVER.get("/snapshots/snap-1").status, 404);
+}
+
+#[test]
+fn a_service_without_snapshots_says_so() {
+    let server = Server::start_javascript(&[("FAAS_SNAPSHOTS", "0")]);
+    let request = json!({ "language": "javascript", "code": "1", "keep": true });
+    let answer = server.run(request);
+    assert_eq!(
+        (answer.status, answer.error()),
+        (501, "Programs cannot be kept here")
+    );
+    assert!(
+        answer.body["details"]
+            .as_str()
+            .unwrap()
+            .contains("FAAS_SNAPSHOTS is 0")
+    );
+}
+
+#[test]
+fn two_hundred_programs_start_from_one_snapshot_at_once_and_nothing_is_left_of_them() {
+    let first = keep(&SERVER, "x = list(range(1000))", json!({}));
+    let began = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for worker in 0..8 {
+            let first = &first;
+            scope.spawn(move || {
+                for number in 0..25 {
+                    let number = worker * 25 + number;
+                    let answer = from(
+                        &SERVER,
+                        first,
+                        &format!("x.append({number}); print(sum(x))"),
+                    );
+                    assert_eq!(answer.stdout(), format!("{}\n", 499_500 + number));
+                }
+            });
+        }
+    });
+    println!("200 forks took {:?}", began.elapsed());
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(metric(&SERVER, "faas_forks_refused_total "), 0.0);
+}
