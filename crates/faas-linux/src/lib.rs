@@ -12,6 +12,7 @@ pub use clock::monotonic_us;
 pub use descriptors::most_descriptors;
 pub use descriptors::open_descriptors;
 pub use proc_status::ProcessStatus;
+pub use proc_status::blocks_signal;
 pub use proc_status::minor_faults;
 pub use proc_status::page_bytes;
 pub use socket_pair::socket_pair;

@@ -86,6 +86,18 @@ pub fn minor_faults(pid: i32) -> std::io::Result<u64> {
     Ok(faults_in(&text))
 }
 
+/// Whether a process keeps a signal back (proc_pid_status(5), `SigBlk`).
+///
+/// # Errors
+/// The system's error, when there is no such process or access is denied.
+pub fn blocks_signal(pid: i32, signal: i32) -> std::io::Result<bool> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let mask = text.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let mask = mask.ok_or(std::io::ErrorKind::InvalidData)?;
+    Ok(mask & (1 << (signal - 1)) != 0)
+}
+
 /// The tenth field. The second, the program's name, is in parentheses and may have spaces and parentheses.
 fn faults_in(stat: &str) -> u64 {
     let (_, behind_name) = stat.rsplit_once(')').unwrap_or_default();

@@ -172,8 +172,10 @@ impl ForkGate {
     /// A process shows a ticket.
     fn about_a_ticket(&self, listener: &Listener, asked: &Asked) -> Decision {
         let fork = self.lock().remove(&asked.ticket);
-        // One that is taken is the parent, or another of the line, that would have two jobs.
-        let fork = fork.filter(|fork| fork.step == Step::Made && !is_claimed(asked.pid));
+        // The parent, or another process that has an owner, would have two jobs.
+        let fork = fork.filter(|fork| {
+            fork.step == Step::Made && fork.parent != asked.pid && !is_claimed(asked.pid)
+        });
         let Some(Expected {
             parent,
             socket,
@@ -272,29 +274,41 @@ impl Listener {
 
     /// Has the call be made as it is. Its arguments are numbers in registers, which nobody can change now.
     fn let_go_on(&self, asked: &Asked) {
+        self.respond(asked, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32);
+    }
+
+    fn respond(&self, asked: &Asked, error: i32, flags: u32) {
         let mut answer = libc::seccomp_notif_resp {
             id: asked.id,
             val: 0,
-            error: 0,
-            flags: libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
+            error,
+            flags,
         };
         // A process that ended needs no answer.
         let _ = self.ask(libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer);
     }
 
-    /// Ends the process as the kernel does for a call that no honest program makes. It gets no answer: one
-    /// that blocks the signal stands still until somebody kills it.
+    /// Ends the process as the kernel does for a call that no honest program makes.
     fn end(&self, asked: &Asked) {
         let pidfd = Pid::from_raw(asked.pid)
             .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
+        // It stands still, so this holds until it is let go on.
+        let is_blocked = faas_linux::blocks_signal(asked.pid, libc::SIGSYS).unwrap_or(true);
         let mut id = asked.id;
         // The number may have become another process's before it was held.
         let is_still_there = self
             .ask(libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw mut id)
             .is_ok();
-        if let (Some(pidfd), true) = (pidfd, is_still_there) {
-            let _ = rustix::process::pidfd_send_signal(pidfd, Signal::SYS);
-        }
+        let (Some(pidfd), true) = (pidfd, is_still_there) else {
+            return;
+        };
+        let signal = match is_blocked {
+            true => Signal::KILL,
+            false => Signal::SYS,
+        };
+        let _ = rustix::process::pidfd_send_signal(pidfd, signal);
+        // The signal ends it when the call does, which may be one that no signal but SIGKILL interrupts.
+        self.respond(asked, -libc::EPERM, 0);
     }
 
     /// Puts a copy of a descriptor in the place of the process's job socket.

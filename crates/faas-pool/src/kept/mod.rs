@@ -6,6 +6,7 @@ mod snapshot;
 mod store;
 
 pub use gate::ForkGate;
+pub use gate::Permission;
 pub use snapshot::Origin;
 pub use snapshot::Snapshot;
 pub use snapshot::SnapshotId;
