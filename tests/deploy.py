@@ -52,6 +52,12 @@ METRICS = {
     "faas_history_write_failures_total": set(),
     "faas_audit_write_failures_total": set(),
     "faas_hidden_processes_killed_total": set(),
+    "faas_snapshots": set(),
+    "faas_snapshots_bytes": set(),
+    "faas_snapshots_kept_total": set(),
+    "faas_snapshot_forks_total": set(),
+    "faas_snapshots_gone_total": {"reason"},
+    "faas_forks_refused_total": set(),
     "faas_build_info": {"version"},
     "process_start_time_seconds": set(),
     "process_resident_memory_bytes": set(),
@@ -96,11 +102,13 @@ SANDBOX_MEMORY, SERVICE_MEMORY = 32, 256
 
 def memory_needed(settings, workspace=0):
     """The rule of SECURITY.md for a container's memory, in MiB."""
-    workers, limit, packages = (
-        int(settings[f"FAAS_{name}"]) for name in ("WORKER_COUNT", "MEMORY_LIMIT", "PACKAGE_ZYGOTES_MEMORY")
+    workers, limit, packages, snapshots = (
+        int(settings[f"FAAS_{name}"])
+        for name in ("WORKER_COUNT", "MEMORY_LIMIT", "PACKAGE_ZYGOTES_MEMORY", "SNAPSHOTS_MEMORY")
     )
     callers = sum(int(settings[f"FAAS_{name}_BYTES"]) for name in ("QUEUE", "ANSWER")) >> 20
-    return workers * (limit + SANDBOX_MEMORY) + SERVICE_MEMORY + packages + callers + workspace
+    kept = packages + snapshots + callers + workspace
+    return workers * (limit + SANDBOX_MEMORY) + SERVICE_MEMORY + kept
 
 
 def default_of(text):

@@ -3,10 +3,7 @@
 
 mod common;
 
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::json;
@@ -17,73 +14,12 @@ use common::eventually;
 use common::index::wheel_of;
 use common::index::wheels;
 use common::missing_calls::without;
+use common::public_copy::NOBODY;
+use common::public_copy::PublicCopy;
 
-/// The user and the group called nobody.
-const NOBODY: u32 = 65534;
 fn is_root() -> bool {
     // SAFETY: the call takes nothing and cannot fail.
     unsafe { libc::geteuid() == 0 }
-}
-
-/// A copy of the program and of Pyodide that every user may read; the project's directory may be
-/// closed to other users.
-struct PublicCopy(PathBuf);
-
-impl PublicCopy {
-    fn make(name: &str) -> Self {
-        let directory = std::env::temp_dir().join(format!("faas-{name}-{}", std::process::id()));
-        let copy = Self(directory);
-        std::fs::create_dir_all(copy.pyodide()).unwrap();
-        std::fs::copy(PROGRAM, copy.program()).unwrap();
-        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("pyodide-dist");
-        for entry in std::fs::read_dir(&original).unwrap().flatten() {
-            if entry.path().is_file() {
-                std::fs::copy(entry.path(), copy.pyodide().join(entry.file_name())).unwrap();
-            }
-        }
-        // With the machine code, so that the server does not make it meanwhile.
-        std::fs::create_dir_all(copy.pyodide().join("compiled")).unwrap();
-        for entry in std::fs::read_dir(original.join("compiled"))
-            .unwrap()
-            .flatten()
-        {
-            std::fs::copy(
-                entry.path(),
-                copy.pyodide().join("compiled").join(entry.file_name()),
-            )
-            .unwrap();
-        }
-        for directory in [&copy.0, &copy.pyodide(), &copy.pyodide().join("compiled")] {
-            let everybody = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(directory, everybody).unwrap();
-        }
-        copy
-    }
-
-    fn program(&self) -> PathBuf {
-        self.0.join("faas-server")
-    }
-
-    fn pyodide(&self) -> PathBuf {
-        self.0.join("pyodide-dist")
-    }
-
-    /// The program, to be run by nobody.
-    fn command(&self) -> Command {
-        let mut command = Command::new(self.program());
-        command
-            .uid(NOBODY)
-            .gid(NOBODY)
-            .current_dir("/")
-            .env("FAAS_PYODIDE_DIR", self.pyodide());
-        command
-    }
-}
-
-impl Drop for PublicCopy {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 #[test]

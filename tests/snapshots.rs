@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -17,22 +16,27 @@ use common::PROGRAM;
 use common::Server;
 use common::eventually;
 use common::is_alive;
+use common::missing_calls::listened_to;
+use common::public_copy::PublicCopy;
 use common::scratch::Scratch;
-
-/// The user and the group called nobody.
-const NOBODY: u32 = 65534;
 
 /// Started as a service should be: by an ordinary user, for whom the kernel's own bars hold, too.
 static SERVER: LazyLock<Server> = LazyLock::new(|| {
-    let folder = Scratch::new("snapshots");
-    std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-    let mut command = Command::new(PROGRAM);
-    command
-        .env("FAAS_WORKSPACE", format!("{}/workspace", folder.path()))
-        .uid(NOBODY)
-        .gid(NOBODY);
+    let copy = PublicCopy::make("snapshots");
+    let workspace = std::env::temp_dir().join(format!(
+        "faas-workspace-of-snapshots-{}",
+        std::process::id()
+    ));
+    // SAFETY: the call takes nothing and cannot fail.
+    let is_root = unsafe { libc::geteuid() == 0 };
+    let mut command = match is_root {
+        true => copy.command(),
+        false => Command::new(PROGRAM),
+    };
+    command.env("FAAS_WORKSPACE", workspace);
     let server = Server::start_command(command).until_ready();
-    std::mem::forget(folder);
+    // It has been started and has booted: nothing of it is read again but for a new zygote.
+    std::mem::forget(copy);
     server
 });
 
@@ -569,6 +573,31 @@ fn a_request_that_asks_for_a_snapshot_wrongly_is_told_what_to_send() {
         assert_eq!((answer.status, answer.error()), (status, error), "{fields}");
     }
     assert_eq!(SERVER.get("/snapshots/snap-1").status, 404);
+}
+
+#[test]
+fn where_somebody_else_listens_to_system_calls_nothing_is_kept_and_health_says_why() {
+    let mut command = Command::new(PROGRAM);
+    command.env("FAAS_LANGUAGE", "javascript");
+    listened_to(&mut command);
+    let server = Server::start_command(command).until_ready();
+    let request = json!({ "language": "javascript", "code": "console.log(1)", "keep": true });
+    let answer = server.run(request);
+    assert_eq!(answer.status, 501, "{}", answer.body);
+    let reason = "a filter of system calls above the service";
+    assert!(
+        answer.body["details"].as_str().unwrap().contains(reason),
+        "{}",
+        answer.body
+    );
+    let snapshots = &server.get("/health").body["snapshots"];
+    assert_eq!(snapshots["enabled"], false);
+    assert!(
+        snapshots["reason"].as_str().unwrap().contains(reason),
+        "{snapshots}"
+    );
+    let answer = server.run(json!({ "language": "javascript", "code": "console.log(1)" }));
+    assert_eq!(answer.stdout(), "1\n", "all else goes on");
 }
 
 #[test]

@@ -53,6 +53,7 @@ pub struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     package_zygotes: Option<Vec<PackageZygoteBody>>,
+    snapshots: SnapshotsBody,
     audit: WriterBody,
     history: WriterBody,
     security: Security,
@@ -128,6 +129,19 @@ struct PackageZygoteBody {
     /// 0 if it is not up.
     pid: i32,
     /// Memory that it shares only with its sandboxes.
+    memory_bytes: u64,
+}
+
+/// What programs left for others to start from.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Snapshots)]
+struct SnapshotsBody {
+    /// Whether programs can be kept.
+    enabled: bool,
+    /// Why not; empty if they can.
+    reason: String,
+    count: usize,
+    /// What they take together, at most.
     memory_bytes: u64,
 }
 
@@ -212,6 +226,7 @@ fn body(state: &AppState, caller: &Caller) -> Health {
         package_zygote_count: state.pool.package_zygotes().len(),
         // Names of packages may be private, and a process id or its memory tells what others do.
         package_zygotes: caller.by_token().then(|| package_zygotes(state)),
+        snapshots: SnapshotsBody::of(state),
         audit: WriterBody::of(state.audit.as_ref().map(AuditLog::failures)),
         history: WriterBody::of(state.history.as_ref().map(History::failures)),
         security: Security::of(&layers),
@@ -261,6 +276,20 @@ impl PackagesBody {
                 files: stats.cached_files,
                 bytes: stats.cached_bytes,
             },
+        }
+    }
+}
+
+impl SnapshotsBody {
+    fn of(state: &AppState) -> Self {
+        let mut runtimes = state.settings.runtimes();
+        let reason = runtimes.find_map(|runtime| state.pool.cannot_keep(runtime));
+        let stats = state.pool.snapshots_stats();
+        Self {
+            enabled: reason.is_none(),
+            reason: reason.unwrap_or_default(),
+            count: stats.number,
+            memory_bytes: stats.memory.get(),
         }
     }
 }

@@ -260,7 +260,7 @@ pub struct Settings {
 
     /// Memory that all snapshots may hold together, in MiB
     #[arg(long, env = "FAAS_SNAPSHOTS_MEMORY", value_name = "FAAS_SNAPSHOTS_MEMORY",
-          default_value = "1024", value_parser = mebibytes(1..=1 << 20))]
+          default_value = "256", value_parser = mebibytes(1..=1 << 20))]
     pub snapshots_memory: ByteSize,
 
     /// How long a snapshot waits for its next use, in ms

@@ -9,6 +9,7 @@ pub mod index;
 pub mod made_wheel;
 pub mod missing_calls;
 pub mod pinned;
+pub mod public_copy;
 pub mod scratch;
 
 use std::io::BufRead;

@@ -14,7 +14,10 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Child;
 use std::process::Command;
+use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use faas_pool::ForkGate;
@@ -50,6 +53,9 @@ struct Kept {
     pid: i32,
 }
 
+/// A program that is being written cannot be run, and a fork of another test has its file open, too (ETXTBSY).
+static FILES: Mutex<()> = Mutex::new(());
+
 /// Where the probe is, for a test that was started as nobody.
 const COPY: &str = "PROBE_COPY";
 
@@ -80,13 +86,21 @@ fn run_as_nobody(test: &str) {
     let everybody = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(copies.path(), everybody).unwrap();
     let (program, probe) = (copies.path().join("test"), copies.path().join("probe"));
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    std::fs::copy(PROBE, &probe).unwrap();
+    {
+        let _files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+        std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        std::fs::copy(PROBE, &probe).unwrap();
+    }
     let mut command = Command::new(program);
     command.args([test, "--exact", "--nocapture"]);
     command.env(COPY, probe).current_dir("/");
     command.uid(NOBODY).gid(NOBODY);
-    let output = command.output().unwrap();
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let started = {
+        let _files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+        command.spawn().unwrap()
+    };
+    let output = started.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "as nobody: {text}{error}");
@@ -99,7 +113,10 @@ impl Line {
         let program = std::env::var_os(COPY).unwrap_or_else(|| PROBE.into());
         let mut command = Command::new(program);
         command.arg("kept").stdin(OwnedFd::from(theirs));
-        let zygote = command.spawn().unwrap();
+        let zygote = {
+            let _files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+            command.spawn().unwrap()
+        };
         drop(command);
         control.set_read_timeout(Some(PATIENCE)).unwrap();
         let listener = receive_descriptor(&control);
