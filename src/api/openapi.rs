@@ -361,6 +361,7 @@ fn components() -> Components {
     add::<Ready>(&mut schemas);
     add::<MetricsBody>(&mut schemas);
     add::<ExecutionList>(&mut schemas);
+    add::<SnapshotList>(&mut schemas);
     add::<ErrorBody>(&mut schemas);
     ComponentsBuilder::new()
         .security_scheme(TOKEN, SecurityScheme::Http(token))

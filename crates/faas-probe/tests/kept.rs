@@ -16,8 +16,6 @@ use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use faas_pool::ForkGate;
@@ -53,9 +51,6 @@ struct Kept {
     pid: i32,
 }
 
-/// A program that is being written cannot be run, and a fork of another test has its file open, too (ETXTBSY).
-static FILES: Mutex<()> = Mutex::new(());
-
 /// Where the probe is, for a test that was started as nobody.
 const COPY: &str = "PROBE_COPY";
 
@@ -86,25 +81,30 @@ fn run_as_nobody(test: &str) {
     let everybody = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(copies.path(), everybody).unwrap();
     let (program, probe) = (copies.path().join("test"), copies.path().join("probe"));
-    {
-        let _files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
-        std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-        std::fs::copy(PROBE, &probe).unwrap();
-    }
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    std::fs::copy(PROBE, &probe).unwrap();
     let mut command = Command::new(program);
     command.args([test, "--exact", "--nocapture"]);
     command.env(COPY, probe).current_dir("/");
     command.uid(NOBODY).gid(NOBODY);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let started = {
-        let _files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
-        command.spawn().unwrap()
-    };
-    let output = started.wait_with_output().unwrap();
+    let output = spawn(&mut command).wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "as nobody: {text}{error}");
     assert!(text.contains("1 passed"), "{text}");
+}
+
+/// Starts a program that was written just now: a fork of another test may have its file open still.
+fn spawn(command: &mut Command) -> Child {
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            started => return started.unwrap(),
+        }
+    }
 }
 
 impl Line {
@@ -113,10 +113,7 @@ impl Line {
         let program = std::env::var_os(COPY).unwrap_or_else(|| PROBE.into());
         let mut command = Command::new(program);
         command.arg("kept").stdin(OwnedFd::from(theirs));
-        let zygote = {
-            let _files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
-            command.spawn().unwrap()
-        };
+        let zygote = spawn(&mut command);
         drop(command);
         control.set_read_timeout(Some(PATIENCE)).unwrap();
         let listener = receive_descriptor(&control);
