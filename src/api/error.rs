@@ -183,7 +183,9 @@ impl From<PoolError> for ApiError {
     fn from(error: PoolError) -> Self {
         let details = format!("{error}; try again shortly");
         match error {
-            PoolError::QueueFull { retry_after, .. } => {
+            PoolError::QueueFull { retry_after, .. }
+            | PoolError::QueueTimeout { retry_after, .. }
+            | PoolError::QueueTooSlow { retry_after, .. } => {
                 Self::too_many(details).retry_after(retry_after)
             }
             PoolError::NotReady { retry_after, .. } => {

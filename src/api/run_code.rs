@@ -32,7 +32,7 @@ pub async fn run_code(
     state.refuse_if_draining()?;
     let streaming = wants_events(request.headers());
     let body = request::read_body(request, &state).await?;
-    let request = request::parse(body, caller.owner(), &state.settings)?;
+    let request = request::parse(body, &caller, &state.settings)?;
     if streaming {
         return stream::run(state, caller, client, request).await;
     }

@@ -8,6 +8,7 @@
 mod admission;
 mod collector;
 mod execution;
+mod fair_queue;
 mod handed_back;
 mod hidden;
 #[cfg(test)]
@@ -132,6 +133,7 @@ pub struct Pool {
     resources: Resources,
     max_instances: usize,
     queue_size: usize,
+    queue_timeout: Option<Duration>,
     shelf_size: ShelfSize,
     pub totals: Totals,
 }
@@ -151,6 +153,8 @@ pub struct PoolSettings {
     pub workers: usize,
     /// Requests that may wait for their turn.
     pub queue: usize,
+    /// How long each may.
+    pub queue_timeout: Option<Duration>,
     /// Sandboxes waiting ahead of need, per runtime.
     pub shelf: ShelfSize,
     /// Sets of packages that keep a zygote of their own.
@@ -242,6 +246,7 @@ impl Pool {
             resources,
             max_instances: settings.max_instances,
             queue_size: settings.queue,
+            queue_timeout: settings.queue_timeout,
             shelf_size: settings.shelf,
             totals: Totals::default(),
         }))
