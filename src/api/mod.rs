@@ -16,6 +16,7 @@ mod executions;
 mod files;
 mod health;
 mod limits;
+mod load_report;
 mod metrics;
 mod observe;
 mod openapi;

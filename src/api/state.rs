@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
 use super::error::ApiError;
+use super::load_report::LoadReport;
 use super::tokens::Tokens;
 use crate::settings::Settings;
 
@@ -30,6 +31,7 @@ pub struct AppState {
     pub metrics: Arc<Metrics>,
     pub registry: Registry,
     pub started: Instant,
+    pub load_report: LoadReport,
     /// Bytes of requests, from their first byte until they are answered.
     pub requests: Arc<Budget>,
     /// Bytes of answers, until their callers have read them.
@@ -60,6 +62,7 @@ impl AppState {
             cut_off: CancellationToken::new(),
             metrics,
             started: Instant::now(),
+            load_report: LoadReport::default(),
             audit,
             history,
             warnings,
