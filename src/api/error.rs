@@ -101,6 +101,11 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", details)
     }
 
+    /// 409: another request is in the way.
+    pub fn conflict(error: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, error, details)
+    }
+
     /// 422: understood, but not executed.
     pub fn refused(error: impl Into<String>, details: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, error, details)

@@ -15,6 +15,7 @@ pub mod execute;
 mod executions;
 mod files;
 mod health;
+mod idempotency;
 mod limits;
 mod load_report;
 mod metrics;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
 use super::error::ApiError;
+use super::idempotency::KeptAnswers;
 use super::load_report::LoadReport;
 use super::tokens::Tokens;
 use crate::settings::Settings;
@@ -36,6 +37,8 @@ pub struct AppState {
     pub requests: Arc<Budget>,
     /// Bytes of answers, until their callers have read them.
     pub answers: Arc<Budget>,
+    /// Of requests that may be sent again.
+    pub kept_answers: Arc<KeptAnswers>,
     pub audit: Option<AuditLog>,
     pub history: Option<History>,
     /// What this machine lacks, in fixed sentences.
@@ -51,10 +54,12 @@ impl AppState {
         history: Option<History>,
         warnings: Vec<&'static str>,
     ) -> Self {
+        let answers = Budget::new(settings.answer_bytes);
         Self {
             registry: pool.registry(&metrics),
             requests: Budget::new(settings.queue_bytes),
-            answers: Budget::new(settings.answer_bytes),
+            kept_answers: KeptAnswers::new(&answers),
+            answers,
             tokens: Tokens::new(&settings),
             pool,
             settings,
