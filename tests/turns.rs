@@ -5,6 +5,7 @@ mod common;
 
 use std::net::TcpStream;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
@@ -82,7 +83,7 @@ fn a_flood_of_one_token_does_not_keep_another_waiting() {
     let guarded = Guarded::start("flood", [1, 1], &[]);
     let server = &guarded.server;
     let flood: Vec<_> = (0..200)
-        .map(|_| guarded.begin(FLOOD, &sleeping(20)))
+        .map(|_| guarded.begin(FLOOD, &sleeping(50)))
         .collect();
     eventually("they do not wait", || waiting(server) > 150);
     let answer = guarded.run(OTHER, &sleeping(1));
@@ -97,7 +98,7 @@ fn weights_of_three_to_one_give_three_times_as_many_turns() {
     let guarded = Guarded::start("weights", [3, 1], &[]);
     let begun = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        let first = guarded.begin(PLAIN, &sleeping(3_000));
+        let first = guarded.begin(PLAIN, &sleeping(30_000));
         eventually("the first does not run", || is_running(&guarded.server));
         for token in [OTHER, FLOOD] {
             for _ in 0..60 {
@@ -225,7 +226,8 @@ fn waiting_for_a_turn_does_not_count_for_the_time_limit() {
         let request = json!({ "code": "console.log(1)", "timeout": 300, "timings": true });
         let waits = scope.spawn(|| server.run(request));
         eventually("it does not wait", || waiting(&server) == 1);
-        std::thread::sleep(std::time::Duration::from_millis(400));
+        // Longer than its time limit.
+        std::thread::sleep(Duration::from_millis(400));
         drop(running);
         let answer = waits.join().unwrap();
         assert_eq!(answer.outcome(), "success");
