@@ -24,6 +24,12 @@ impl Answer {
     pub fn new(response: &RunResponse, state: &AppState) -> Result<Self, ApiError> {
         let json = serde_json::to_string(response)
             .map_err(|error| ApiError::failed(format!("The answer cannot be JSON: {error}")))?;
+        Self::of(json, state)
+    }
+
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of(json: String, state: &AppState) -> Result<Self, ApiError> {
         let mut share = state.answers.share();
         share
             .grow(json.len() as u64)

@@ -27,9 +27,9 @@ pub async fn authorize(
         return next.run(request).await;
     }
     let sent = sent_token(request.headers());
-    if let Some(owner) = sent.and_then(|sent| state.tokens.owner_of(sent)) {
+    if let Some((owner, weight)) = sent.and_then(|sent| state.tokens.owner_of(sent)) {
         if let Some(caller) = request.extensions().get::<Caller>() {
-            caller.showed_token_of(owner);
+            caller.showed_token_of(owner, weight);
         }
         return next.run(request).await;
     }

@@ -11,6 +11,7 @@ use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use faas_protocol::Owner;
+use faas_protocol::Weight;
 use faas_telemetry::Fate;
 use uuid::Uuid;
 
@@ -37,8 +38,8 @@ pub struct Caller {
 /// What becomes known of a caller later, for all who have it.
 #[derive(Debug, Default)]
 struct Known {
-    /// Set when it sent a right token.
-    owner: OnceLock<Owner>,
+    /// Whose token it is, and with which weight; set when it sent a right one.
+    owner: OnceLock<(Owner, Weight)>,
     /// Set when a program that it sent has ended, or will not run.
     executed: OnceLock<Executed>,
 }
@@ -68,19 +69,26 @@ impl Caller {
             address: None,
             known: Arc::default(),
         };
-        caller.showed_token_of(Owner::Token);
+        caller.showed_token_of(Owner::Token, Weight::default());
         caller
     }
 
     /// Notes whose token it sent.
-    pub fn showed_token_of(&self, owner: Owner) {
+    pub fn showed_token_of(&self, owner: Owner, weight: Weight) {
         // A request has one token.
-        let _ = self.known.owner.set(owner);
+        let _ = self.known.owner.set((owner, weight));
     }
 
     /// Whose its programs are.
     pub fn owner(&self) -> &Owner {
-        self.known.owner.get().unwrap_or(&Owner::Everybody)
+        let known = self.known.owner.get();
+        known.map_or(&Owner::Everybody, |(owner, _)| owner)
+    }
+
+    /// What share of the workers its owner has.
+    pub fn weight(&self) -> Weight {
+        let known = self.known.owner.get();
+        known.map_or_else(Weight::default, |(_, weight)| *weight)
     }
 
     /// Whether it sent a right token.

@@ -225,7 +225,7 @@ pub async fn check(
     caller: &Caller,
     body: request::Body,
 ) -> Result<CheckResponse, ApiError> {
-    let (request, _share) = request::parse_check(body, caller.owner(), &state.settings)?;
+    let (request, _share) = request::parse_check(body, caller, &state.settings)?;
     let language = request.job.language;
     let findings = analyse(state, request).await?;
     Ok(CheckResponse::new(language, findings))

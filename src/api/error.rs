@@ -111,6 +111,11 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", details)
     }
 
+    /// 409: another request is in the way.
+    pub fn conflict(error: impl Into<String>, details: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, error, details)
+    }
+
     /// 422: understood, but not executed.
     pub fn refused(error: impl Into<String>, details: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, error, details)
@@ -193,7 +198,9 @@ impl From<PoolError> for ApiError {
     fn from(error: PoolError) -> Self {
         let details = format!("{error}; try again shortly");
         match error {
-            PoolError::QueueFull { retry_after, .. } => {
+            PoolError::QueueFull { retry_after, .. }
+            | PoolError::QueueTimeout { retry_after, .. }
+            | PoolError::QueueTooSlow { retry_after, .. } => {
                 Self::too_many(details).retry_after(retry_after)
             }
             PoolError::NotReady { retry_after, .. } => {

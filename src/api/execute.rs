@@ -63,7 +63,7 @@ pub async fn run(
         execution, share, ..
     } = request;
     let mut record = Record::begin(state, caller, &execution);
-    let passed = enforce_complexity(state, &execution).await;
+    let passed = enforce_complexity(state, caller, &execution).await;
     passed.inspect_err(|error| record.refuse(error))?;
     let result = tokio::select! {
         biased;
@@ -90,6 +90,7 @@ pub async fn run(
 /// 422 with the figure and the limit.
 async fn enforce_complexity(
     state: &AppState,
+    caller: &Caller,
     execution: &ExecutionRequest,
 ) -> Result<(), ApiError> {
     let settings = &state.settings;
@@ -97,8 +98,8 @@ async fn enforce_complexity(
         return Ok(());
     }
     let job = &execution.job;
-    let (code, owner) = (job.code.clone(), &execution.owner);
-    let check = request::check_request(job.language, code, owner, execution.priority, settings);
+    let (code, priority) = (job.code.clone(), execution.priority);
+    let check = request::check_request(job.language, code, caller, priority, settings);
     let Some(complexity) = analyse(state, check).await?.complexity else {
         return Ok(());
     };

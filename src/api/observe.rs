@@ -21,6 +21,7 @@ use tracing::Span;
 use super::caller::Caller;
 use super::caller::Executed;
 use super::caller::REQUEST_ID;
+use super::load_report::LOAD;
 use super::openapi;
 use super::state::AppState;
 
@@ -45,6 +46,9 @@ pub fn expect_answers(metrics: &Metrics) {
         metrics.expect_answer("other", "GET", code);
     }
 }
+
+/// Routes whose answers say how busy the server is.
+const PROGRAM_ROUTES: [&str; 3] = ["/run_code", "/check_code", "/mcp"];
 
 /// Wraps the handling of every request.
 pub async fn observe(
@@ -95,6 +99,12 @@ pub async fn observe(
     let mut response = answering.await;
     end.code = response.status().as_u16();
     response.headers_mut().insert(REQUEST_ID, id);
+    if PROGRAM_ROUTES.contains(&route) && end.code != 401 && end.code != 403 {
+        let load = end.state.pool.load();
+        if let Some(report) = end.state.load_report.header(&load, response.status()) {
+            response.headers_mut().insert(LOAD, report);
+        }
+    }
     if response.body().size_hint().exact().is_some() {
         return response;
     }

@@ -50,6 +50,7 @@ use super::executions;
 use super::executions::ExecutionBody;
 use super::executions::ExecutionList;
 use super::health::Health;
+use super::idempotency;
 use super::metrics::MetricsBody;
 use super::ready::Ready;
 use super::request;
@@ -144,6 +145,7 @@ fn run_code() -> OperationBuilder {
              `stdout` and `stderr` with `{\"text\": …}`; the last event is `result` with the usual \
              answer, or `error`.",
         ))
+        .parameter(idempotency_key())
         .request_body(Some(body_of::<RawRequest>(json!({
             "language": "python",
             "code": "print('Hello from Python!')",
@@ -154,6 +156,7 @@ fn run_code() -> OperationBuilder {
         .response("403", shared(ERROR))
         .response("404", shared(ERROR))
         .response("408", shared(ERROR))
+        .response("409", shared(ERROR))
         .response("410", shared(ERROR))
         .response("413", shared(ERROR))
         .response("415", shared(ERROR))
@@ -162,6 +165,20 @@ fn run_code() -> OperationBuilder {
         .response("500", shared(ERROR))
         .response("501", shared(ERROR))
         .response("503", shared(TRY_LATER))
+}
+
+fn idempotency_key() -> ParameterBuilder {
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(idempotency::PATTERN));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "A new one for each request, such as a UUID. A request that is sent again with it and the same body gets \
+             the answer of the first, for ten minutes, and its program does not run again",
+        ))
+        .schema(Some(text))
 }
 
 fn check_code() -> OperationBuilder {

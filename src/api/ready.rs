@@ -130,7 +130,7 @@ fn reason_of_runtimes(
 
 fn reason_of_load(load: &Load) -> Option<String> {
     let mark = (load.queue * FULL_QUARTERS).div_ceil(4);
-    (load.is_busy && load.waiting >= mark).then(|| {
+    (load.is_busy() && load.waiting >= mark).then(|| {
         format!(
             "all workers are busy, and {} requests wait; from {mark} on others should get them",
             load.waiting
@@ -174,7 +174,8 @@ mod tests {
             let load = Load {
                 waiting,
                 queue,
-                is_busy,
+                executing: usize::from(is_busy),
+                workers: 1,
                 expected_wait,
             };
             reason_of_load(&load).is_some()

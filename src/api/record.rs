@@ -183,6 +183,7 @@ fn end(report: &Report) -> End {
 fn refusal(error: &PoolError) -> Refusal {
     match error {
         PoolError::QueueFull { .. } => Refusal::QueueFull,
+        PoolError::QueueTimeout { .. } | PoolError::QueueTooSlow { .. } => Refusal::QueueTimeout,
         PoolError::NotReady { .. } => Refusal::NotReady,
         PoolError::ShuttingDown => Refusal::ShuttingDown,
         PoolError::NoSnapshot(_) | PoolError::OtherLanguage { .. } => Refusal::NoSnapshot,

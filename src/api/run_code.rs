@@ -11,15 +11,19 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 
 use super::accept::quality_of;
+use super::answer::Answer;
 use super::caller::Caller;
 use super::client::Client;
 use super::error::ApiError;
 use super::execute::execute;
+use super::idempotency::Begun;
+use super::idempotency::key_of;
 use super::request;
 use super::state::AppState;
 use super::stream;
 
-/// Executes a program. A caller who accepts `text/event-stream` gets the output as it comes.
+/// Executes a program. A caller who accepts `text/event-stream` gets the output as it comes. One who sends an
+/// `Idempotency-Key` again gets the answer that there was.
 ///
 /// # Errors
 /// [`ApiError`] for a program that was not executed.
@@ -31,12 +35,30 @@ pub async fn run_code(
 ) -> Result<Response, ApiError> {
     state.refuse_if_draining()?;
     let streaming = wants_events(request.headers());
+    let key = key_of(request.headers(), caller.owner())?;
+    if streaming && key.is_some() {
+        return Err(ApiError::bad_request(
+            "A stream cannot be sent again",
+            "Leave out the header Idempotency-Key, or text/event-stream in the header Accept",
+        ));
+    }
     let body = request::read_body(request, &state).await?;
-    let request = request::parse(body, caller.owner(), &state.settings)?;
+    let claim = match key.map(|key| state.kept_answers.begin(key, body.bytes())) {
+        None => None,
+        Some(begun) => match begun? {
+            Begun::First(claim) => Some(claim),
+            Begun::Again(json) => return Ok(Answer::of(json.to_string(), &state)?.into_response()),
+        },
+    };
+    let request = request::parse(body, &caller, &state.settings)?;
     if streaming {
         return stream::run(state, caller, client, request).await;
     }
-    Ok(execute(&state, &caller, request).await?.into_response())
+    let answer = execute(&state, &caller, request).await?;
+    if let Some(claim) = claim {
+        claim.keep(&answer.json);
+    }
+    Ok(answer.into_response())
 }
 
 /// Whether the caller names the media type of events, and likes none better that JSON has. One who

@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
 use super::error::ApiError;
+use super::idempotency::KeptAnswers;
+use super::load_report::LoadReport;
 use super::tokens::Tokens;
 use crate::settings::Settings;
 
@@ -30,10 +32,13 @@ pub struct AppState {
     pub metrics: Arc<Metrics>,
     pub registry: Registry,
     pub started: Instant,
+    pub load_report: LoadReport,
     /// Bytes of requests, from their first byte until they are answered.
     pub requests: Arc<Budget>,
     /// Bytes of answers, until their callers have read them.
     pub answers: Arc<Budget>,
+    /// Of requests that may be sent again.
+    pub kept_answers: Arc<KeptAnswers>,
     pub audit: Option<AuditLog>,
     pub history: Option<History>,
     /// What this machine lacks, in fixed sentences.
@@ -49,10 +54,12 @@ impl AppState {
         history: Option<History>,
         warnings: Vec<&'static str>,
     ) -> Self {
+        let answers = Budget::new(settings.answer_bytes);
         Self {
             registry: pool.registry(&metrics),
             requests: Budget::new(settings.queue_bytes),
-            answers: Budget::new(settings.answer_bytes),
+            kept_answers: KeptAnswers::new(&answers),
+            answers,
             tokens: Tokens::new(&settings),
             pool,
             settings,
@@ -60,6 +67,7 @@ impl AppState {
             cut_off: CancellationToken::new(),
             metrics,
             started: Instant::now(),
+            load_report: LoadReport::default(),
             audit,
             history,
             warnings,

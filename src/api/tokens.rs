@@ -7,6 +7,7 @@ use std::sync::PoisonError;
 use std::sync::RwLock;
 
 use faas_protocol::Owner;
+use faas_protocol::Weight;
 
 use crate::api_token::ApiToken;
 use crate::api_token::TokenDigest;
@@ -43,14 +44,15 @@ impl Tokens {
         self.plain.is_some() || self.named.is_some()
     }
 
-    /// Whose token was sent; `None` if it is nobody's.
-    pub fn owner_of(&self, sent: &[u8]) -> Option<Owner> {
+    /// Whose token was sent, and with which weight; `None` if it is nobody's.
+    pub fn owner_of(&self, sent: &[u8]) -> Option<(Owner, Weight)> {
         let digest = TokenDigest::of(sent);
         if self.plain.as_ref().is_some_and(|token| token.is(&digest)) {
-            return Some(Owner::Token);
+            return Some((Owner::Token, Weight::default()));
         }
         let tokens = self.named.as_ref()?.tokens();
-        tokens.find(&digest).cloned().map(Owner::Named)
+        let token = tokens.find(&digest)?;
+        Some((Owner::Named(token.name.clone()), token.weight))
     }
 
     /// Reads the file of named tokens again, if there is one. If it is not valid, the tokens stay what they were:

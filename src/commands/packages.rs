@@ -20,6 +20,7 @@ use faas_protocol::Job;
 use faas_protocol::Owner;
 use faas_protocol::Priority;
 use faas_protocol::Runtime;
+use faas_protocol::Weight;
 use faas_telemetry::start_logging;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
@@ -157,6 +158,7 @@ async fn install(
     let request = ExecutionRequest {
         job: Job::run(language, "", settings.limits(settings.preload_timeout)),
         owner: Owner::Everybody,
+        weight: Weight::default(),
         priority: Priority::Normal,
         from: None,
         packages: PackageSet::new(requirements)?,

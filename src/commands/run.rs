@@ -16,6 +16,7 @@ use faas_protocol::Owner;
 use faas_protocol::Priority;
 use faas_protocol::Randomness;
 use faas_protocol::Task;
+use faas_protocol::Weight;
 use faas_telemetry::start_logging;
 use rustix::fs::FileType;
 
@@ -79,6 +80,7 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
     let request = ExecutionRequest {
         job,
         owner: Owner::Everybody,
+        weight: Weight::default(),
         priority: Priority::Normal,
         from: None,
         packages: PackageSet::new(&arguments.packages)?,

@@ -14,6 +14,7 @@ use faas_protocol::Job;
 use faas_protocol::Owner;
 use faas_protocol::Priority;
 use faas_protocol::Runtime;
+use faas_protocol::Weight;
 use tokio::net::TcpListener;
 
 use super::Finding;
@@ -264,6 +265,7 @@ async fn run(pool: &Arc<Pool>, settings: &Settings, runtime: Runtime) -> Finding
             settings.limits(RUN_WITHIN),
         ),
         owner: Owner::Everybody,
+        weight: Weight::default(),
         priority: Priority::Normal,
         from: None,
         packages: PackageSet::default(),

@@ -241,6 +241,12 @@ pub struct Settings {
           value_parser = whole::<u32>(0..=1_000_000))]
     pub queue_size: u32,
 
+    /// How long a request may wait in the queue, in ms; one whose turn would not come in time is answered with 429 at
+    /// once [default: as long as it takes]
+    #[arg(long, env = "FAAS_QUEUE_TIMEOUT", value_name = "FAAS_QUEUE_TIMEOUT",
+          value_parser = milliseconds(1))]
+    pub queue_timeout: Option<Duration>,
+
     /// Bytes of requests that are being read, waiting or executing, all together; more are answered
     /// with 429
     #[arg(long, env = "FAAS_QUEUE_BYTES", value_name = "FAAS_QUEUE_BYTES",
@@ -613,7 +619,7 @@ impl Settings {
             source,
         })?;
         match plain.and_then(|plain| tokens.find(plain.digest())) {
-            Some(name) => Err(SettingsError::SameToken(name.clone())),
+            Some(token) => Err(SettingsError::SameToken(token.name.clone())),
             None => Ok(tokens),
         }
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use faas_protocol::TokenName;
+use faas_protocol::Weight;
 use subtle::ConditionallySelectable;
 use toml::Spanned;
 use toml::de::DeTable;
@@ -25,10 +26,12 @@ const MAX_OF_A_NAME: usize = 4;
 #[derive(Clone, Default)]
 pub struct NamedTokens(Vec<NamedToken>);
 
+/// A token of the file.
 #[derive(Clone)]
-struct NamedToken {
+pub struct NamedToken {
     digest: TokenDigest,
-    name: TokenName,
+    pub name: TokenName,
+    pub weight: Weight,
 }
 
 /// Why a file of tokens is not taken. Shows nothing of the file: whatever is in the wrong place may be a token.
@@ -57,8 +60,10 @@ pub enum Wrong {
         "each token is a table with its name: [evaluator], and in the next line sha256 = \"…\""
     )]
     NoTable,
-    #[error("a token has sha256 and nothing else")]
+    #[error("a token has sha256, may have weight, and has nothing else")]
     Key,
+    #[error("weight must be an integer between 1 and {}", Weight::MAX)]
+    Weight,
     #[error(
         "sha256 must be the 64 hexadecimal digits that `printf %s \"$TOKEN\" | sha256sum` prints, or a list of \
          1 to {MAX_OF_A_NAME} of these"
@@ -112,9 +117,13 @@ impl NamedTokens {
             return Err(at_name(Wrong::NoTable));
         };
         let mut digests = Vec::new();
+        let mut weight = Weight::default();
         for (key, value) in token {
             match key.get_ref().as_ref() {
                 "sha256" => digests = parse_digests(value)?,
+                "weight" => {
+                    weight = parse_weight(value).ok_or((value.span().start, Wrong::Weight))?;
+                }
                 _ => return Err((key.span().start, Wrong::Key)),
             }
         }
@@ -125,19 +134,22 @@ impl NamedTokens {
             if self.find(&digest).is_some() {
                 return Err((offset, Wrong::Twice));
             }
-            let name = name.clone();
-            self.0.push(NamedToken { digest, name });
+            self.0.push(NamedToken {
+                digest,
+                name: name.clone(),
+                weight,
+            });
         }
         Ok(())
     }
 
-    /// The name of the token with this digest. Takes the same time whichever it is, and if there is no such token.
-    pub fn find(&self, digest: &TokenDigest) -> Option<&TokenName> {
+    /// The token with this digest. Takes the same time whichever it is, and if there is no such token.
+    pub fn find(&self, digest: &TokenDigest) -> Option<&NamedToken> {
         let none = u32::MAX;
         let found = (0..).zip(&self.0).fold(none, |found, (index, token)| {
             u32::conditional_select(&found, &index, token.digest.is(digest))
         });
-        self.0.get(found as usize).map(|token| &token.name)
+        self.0.get(found as usize)
     }
 
     /// How many tokens there are.
@@ -151,6 +163,14 @@ impl fmt::Debug for NamedTokens {
         let names = self.0.iter().map(|token| token.name.as_str());
         formatter.debug_list().entries(names).finish()
     }
+}
+
+fn parse_weight(value: &Spanned<DeValue>) -> Option<Weight> {
+    let DeValue::Integer(number) = value.get_ref() else {
+        return None;
+    };
+    let number = u32::from_str_radix(number.as_str(), number.radix()).ok()?;
+    Weight::new(number)
 }
 
 /// The digests of a name, each with its place.
@@ -193,14 +213,19 @@ mod tests {
     #[test]
     fn a_token_is_found_by_what_was_sent_and_by_nothing_else() {
         let (first, old, new) = (sha256("first"), sha256("old"), sha256("new").to_uppercase());
-        let text = format!("[a]\nsha256 = \"{first}\"\n[b]\nsha256 = [\"{old}\", \"{new}\"]\n");
+        let text = format!(
+            "[a]\nsha256 = \"{first}\"\n[b]\nsha256 = [\"{old}\", \"{new}\"]\nweight = 1000\n"
+        );
         let tokens = NamedTokens::parse(&text).unwrap();
         let find = |sent: &str| {
-            let name = tokens.find(&TokenDigest::of(sent.as_bytes()));
-            name.map(TokenName::as_str)
+            let token = tokens.find(&TokenDigest::of(sent.as_bytes()))?;
+            Some((token.name.as_str(), token.weight.get()))
         };
-        assert_eq!(find("first"), Some("a"));
-        assert_eq!((find("old"), find("new")), (Some("b"), Some("b")));
+        assert_eq!(find("first"), Some(("a", 1)));
+        assert_eq!(
+            (find("old"), find("new")),
+            (Some(("b", 1000)), Some(("b", 1000)))
+        );
         for wrong in ["", "a", "First", &first] {
             assert_eq!(find(wrong), None, "{wrong}");
         }
@@ -227,6 +252,10 @@ mod tests {
             ("[a]\nsha256 = []".to_owned(), 4, "64 hexadecimal"),
             (format!("[a]\nsha256 = [{many}]"), 4, "list of 1 to 4"),
             (format!("[a]\nsha256 = [[\"{good}\"]]"), 4, "64 hexadecimal"),
+            ("[a]\nweight = 0".to_owned(), 4, "between 1 and 1000"),
+            ("[a]\nweight = 1001".to_owned(), 4, "between 1 and 1000"),
+            ("[a]\nweight = 1.5".to_owned(), 4, "between 1 and 1000"),
+            ("[a]\nweight = 2".to_owned(), 3, "table with its name"),
             (format!("[a]\n{secret} = 1"), 4, "nothing else"),
             (format!("[a]\nsha256 = \"{nothing}\""), 4, "empty token"),
             (format!("[zebra]\nsha256 = \"{good}\""), 4, "twice"),

@@ -56,6 +56,7 @@ impl Settings {
             max_instances: self.max_instances as usize,
             workers: self.worker_count() as usize,
             queue: self.queue_size as usize,
+            queue_timeout: self.queue_timeout,
             shelf: ShelfSize {
                 min: self.pool_min_size() as usize,
                 start: self.pool_size() as usize,

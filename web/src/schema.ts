@@ -793,7 +793,10 @@ export interface operations {
     runCode: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A new one for each request, such as a UUID. A request that is sent again with it and the same body gets the answer of the first, for ten minutes, and its program does not run again */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -823,6 +826,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Error"];
             408: components["responses"]["Error"];
+            409: components["responses"]["Error"];
             413: components["responses"]["Error"];
             415: components["responses"]["Error"];
             422: components["responses"]["Error"];

@@ -1,6 +1,5 @@
-//! Who may execute next: a bounded queue with priorities in front of a number of workers.
+//! Who may execute next: a bounded queue in front of a number of workers. Its order is that of [`FairQueue`].
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -8,19 +7,21 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
-use faas_protocol::Priority;
 use tokio::sync::oneshot;
 
-/// What a step in priority is worth in waiting time. A request that waited this much longer than
-/// one of the next higher priority goes first, so that none starves.
-const PRIORITY_STEP: Duration = Duration::from_secs(5);
+use super::fair_queue::Asks;
+use super::fair_queue::Charge;
+use super::fair_queue::FairQueue;
+use super::fair_queue::Place;
 
-/// A turn counts so much less than all before it, for how long turns take.
-const WEIGHT_OF_A_TURN: u32 = 8;
-
-/// The queue is full.
+/// Why there is no turn, and after which time there may be one.
 #[derive(Debug, PartialEq, Eq)]
-pub struct QueueFull;
+pub enum NoTurn {
+    /// Too many wait.
+    QueueFull { retry_after: Duration },
+    /// None came in time, or none will.
+    TooLate { retry_after: Duration, waited: bool },
+}
 
 /// The queue.
 #[derive(Debug)]
@@ -34,23 +35,30 @@ pub struct Admission {
 struct State {
     /// Workers without work. While there is one, nobody waits.
     free: usize,
-    /// In the order of [`Priority`].
-    waiting: [VecDeque<Waiter>; Priority::ALL.len()],
-    /// How long a turn takes, as the last ones did; nothing before the first is over.
-    turn: Option<Duration>,
+    queue: FairQueue<oneshot::Sender<WorkerPermit>>,
 }
 
-#[derive(Debug)]
-struct Waiter {
-    since: Instant,
-    permit: oneshot::Sender<WorkerPermit>,
+/// What is before the workers at this moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    pub waiting: usize,
+    pub executing: usize,
+    /// How long a request would wait that goes after all of these, if turns take as long as the last ones did.
+    pub expected_wait: Duration,
 }
 
 /// The right to execute; gives it on when dropped.
 #[derive(Debug)]
 pub struct WorkerPermit {
-    admission: Option<Arc<Admission>>,
+    given: Option<(Arc<Admission>, Charge)>,
     since: Instant,
+}
+
+/// Leaves the queue when dropped.
+struct Waits<'a> {
+    admission: &'a Admission,
+    /// `None` when its turn has come.
+    place: Option<Place>,
 }
 
 impl Admission {
@@ -59,48 +67,67 @@ impl Admission {
         Arc::new(Self {
             state: Mutex::new(State {
                 free: workers,
-                waiting: Default::default(),
-                turn: None,
+                queue: FairQueue::new(),
             }),
             workers,
             capacity,
         })
     }
 
-    /// Waits for a turn. Giving up is dropping the future.
+    /// Waits for a turn, for no longer than `within`. Giving up is dropping the future.
     ///
     /// # Errors
-    /// [`QueueFull`] at once if too many wait already.
-    pub async fn enter(self: &Arc<Self>, priority: Priority) -> Result<WorkerPermit, QueueFull> {
-        let permit = {
+    /// [`NoTurn`]: at once if too many wait already, or if by what was measured no turn comes in time; later if
+    /// it had to make room for another owner's, or none came in time.
+    pub async fn enter(
+        self: &Arc<Self>,
+        asks: &Asks,
+        within: Option<Duration>,
+    ) -> Result<WorkerPermit, NoTurn> {
+        let (receiver, place) = {
             let mut state = self.lock();
             if state.free > 0 {
                 state.free -= 1;
-                return Ok(WorkerPermit::of(self));
+                let charge = state.queue.begin(asks);
+                return Ok(WorkerPermit::of(self, charge));
             }
-            // Those who gave up do not count.
-            for queue in &mut state.waiting {
-                queue.retain(|waiter| !waiter.permit.is_closed());
+            let retry_after = state.queue.expected_wait(asks, self.workers);
+            if within.is_some_and(|within| retry_after > within) {
+                let waited = false;
+                return Err(NoTurn::TooLate {
+                    retry_after,
+                    waited,
+                });
             }
-            if state.waiting.iter().map(VecDeque::len).sum::<usize>() >= self.capacity {
-                return Err(QueueFull);
+            if state.queue.waiting() >= self.capacity && state.queue.make_room_for(asks).is_none() {
+                return Err(NoTurn::QueueFull { retry_after });
             }
             let (permit, receiver) = oneshot::channel();
-            state.waiting[priority as usize].push_back(Waiter {
-                since: Instant::now(),
-                permit,
-            });
-            receiver
+            let place = state.queue.push(asks, Instant::now(), permit);
+            (receiver, place)
         };
-        // The sender is dropped only together with the queue, which this call keeps alive.
-        permit.await.map_err(|_| QueueFull)
-    }
-
-    /// Requests that wait.
-    pub fn waiting(&self) -> usize {
-        let state = self.lock();
-        let waiters = state.waiting.iter().flatten();
-        waiters.filter(|waiter| !waiter.permit.is_closed()).count()
+        let mut waits = Waits {
+            admission: self,
+            place: Some(place),
+        };
+        let permit = match within {
+            None => receiver.await,
+            Some(within) => match tokio::time::timeout(within, receiver).await {
+                Ok(permit) => permit,
+                Err(_) => {
+                    drop(waits);
+                    return Err(NoTurn::TooLate {
+                        retry_after: self.expected_wait(asks),
+                        waited: true,
+                    });
+                }
+            },
+        };
+        waits.place = None;
+        // Its sender is dropped only if it made room for another.
+        permit.map_err(|_| NoTurn::QueueFull {
+            retry_after: self.expected_wait(asks),
+        })
     }
 
     /// Most executions at once.
@@ -113,29 +140,41 @@ impl Admission {
         self.workers - self.lock().free
     }
 
-    /// How long a request that comes now would wait for its turn, if turns take as long as the last ones did.
-    pub fn expected_wait(&self) -> Duration {
+    /// What is before the workers now.
+    pub fn line(&self) -> Line {
         let state = self.lock();
-        if state.free > 0 {
-            return Duration::ZERO;
+        Line {
+            waiting: state.queue.waiting(),
+            executing: self.workers - state.free,
+            expected_wait: match state.free {
+                0 => state.queue.wait_of_all(self.workers),
+                _ => Duration::ZERO,
+            },
         }
-        let waiting = state.waiting.iter().map(VecDeque::len).sum::<usize>();
-        let turns = (waiting + 1) as f64 / self.workers as f64;
-        state.turn.unwrap_or_default().mul_f64(turns)
+    }
+
+    /// How long this request would wait for its turn, if turns take as long as the last ones did.
+    pub fn expected_wait(&self, asks: &Asks) -> Duration {
+        let state = self.lock();
+        match state.free {
+            0 => state.queue.expected_wait(asks, self.workers),
+            _ => Duration::ZERO,
+        }
     }
 
     /// Hands a free worker to the next in line, or keeps it. It was busy for so long.
-    fn release(self: Arc<Self>, turn: Duration) {
+    fn release(self: Arc<Self>, charge: Charge, turn: Duration) {
         let mut state = self.lock();
-        state.turn = Some(match state.turn {
-            None => turn,
-            Some(mean) => (mean * (WEIGHT_OF_A_TURN - 1) + turn) / WEIGHT_OF_A_TURN,
-        });
-        while let Some(waiter) = state.next(Instant::now()) {
-            match waiter.permit.send(WorkerPermit::of(&self)) {
+        state.queue.end(charge, turn);
+        while let Some((waiter, charge)) = state.queue.pop(Instant::now()) {
+            match waiter.send(WorkerPermit::of(&self, charge)) {
                 Ok(()) => return,
                 // It gave up. Its permit must not come back here through `drop`: the lock is held.
-                Err(mut permit) => permit.admission = None,
+                Err(mut permit) => {
+                    if let Some((_, charge)) = permit.given.take() {
+                        state.queue.take_back(&charge);
+                    }
+                }
             }
         }
         state.free += 1;
@@ -146,27 +185,10 @@ impl Admission {
     }
 }
 
-impl State {
-    /// Takes out who is next: the head of the queue with the longest wait, after what its priority
-    /// is worth.
-    fn next(&mut self, now: Instant) -> Option<Waiter> {
-        let score = |index: usize, waiter: &Waiter| {
-            let steps = self.waiting.len() - 1 - index;
-            now.saturating_duration_since(waiter.since) + PRIORITY_STEP * steps as u32
-        };
-        let heads = self.waiting.iter().enumerate();
-        let (_, index) = heads
-            .filter_map(|(index, queue)| Some((score(index, queue.front()?), index)))
-            // At equal scores the higher priority, which comes first.
-            .max_by(|(a, i), (b, j)| a.cmp(b).then(j.cmp(i)))?;
-        self.waiting[index].pop_front()
-    }
-}
-
 impl WorkerPermit {
-    fn of(admission: &Arc<Admission>) -> Self {
+    fn of(admission: &Arc<Admission>, charge: Charge) -> Self {
         Self {
-            admission: Some(admission.clone()),
+            given: Some((admission.clone(), charge)),
             since: Instant::now(),
         }
     }
@@ -174,32 +196,75 @@ impl WorkerPermit {
 
 impl Drop for WorkerPermit {
     fn drop(&mut self) {
-        if let Some(admission) = self.admission.take() {
-            admission.release(self.since.elapsed());
+        if let Some((admission, charge)) = self.given.take() {
+            admission.release(charge, self.since.elapsed());
+        }
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = &self.place {
+            self.admission.lock().queue.remove(place);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use faas_protocol::Owner;
+    use faas_protocol::Priority;
+    use faas_protocol::TokenName;
+    use faas_protocol::Weight;
+
     use super::*;
+
+    type Order = Arc<Mutex<Vec<&'static str>>>;
+
+    fn asks(priority: Priority) -> Asks {
+        Asks {
+            owner: Owner::Everybody,
+            weight: Weight::default(),
+            priority,
+        }
+    }
+
+    fn normal() -> Asks {
+        asks(Priority::Normal)
+    }
+
+    fn of(name: &str) -> Asks {
+        Asks {
+            owner: Owner::Named(TokenName::parse(name).unwrap()),
+            ..normal()
+        }
+    }
+
+    fn waiting(admission: &Admission) -> usize {
+        admission.line().waiting
+    }
 
     async fn queue_up(
         admission: &Arc<Admission>,
-        order: &Arc<Mutex<Vec<&'static str>>>,
+        order: &Order,
         name: &'static str,
-        priority: Priority,
-    ) -> tokio::task::JoinHandle<()> {
+        asks: Asks,
+    ) -> tokio::task::JoinHandle<Option<NoTurn>> {
         let (admission, order) = (admission.clone(), order.clone());
-        let before = admission.waiting();
+        let before = waiting(&admission);
         let task = tokio::spawn({
             let admission = admission.clone();
             async move {
-                let _turn = admission.enter(priority).await.unwrap();
-                order.lock().unwrap().push(name);
+                match admission.enter(&asks, None).await {
+                    Ok(_turn) => {
+                        order.lock().unwrap().push(name);
+                        None
+                    }
+                    Err(no_turn) => Some(no_turn),
+                }
             }
         });
-        while admission.waiting() == before {
+        while waiting(&admission) == before && !task.is_finished() {
             tokio::task::yield_now().await;
         }
         task
@@ -208,8 +273,8 @@ mod tests {
     #[tokio::test]
     async fn priorities_go_first_and_equals_in_order() {
         let admission = Admission::new(1, 10);
-        let turn = admission.enter(Priority::Normal).await.unwrap();
-        let order = Arc::default();
+        let turn = admission.enter(&normal(), None).await.unwrap();
+        let order = Order::default();
         let mut tasks = Vec::new();
         for (name, priority) in [
             ("low", Priority::Low),
@@ -219,7 +284,7 @@ mod tests {
             ("normal 2", Priority::Normal),
             ("high 2", Priority::High),
         ] {
-            tasks.push(queue_up(&admission, &order, name, priority).await);
+            tasks.push(queue_up(&admission, &order, name, asks(priority)).await);
         }
         drop(turn);
         for task in tasks {
@@ -230,74 +295,97 @@ mod tests {
         assert_eq!(admission.executing(), 0);
     }
 
-    #[test]
-    fn who_waited_long_enough_overtakes_a_higher_priority() {
-        let start = Instant::now();
-        let waiter = |after: u64| Waiter {
-            since: start + Duration::from_secs(after),
-            permit: oneshot::channel().0,
-        };
-        let mut state = State {
-            free: 0,
-            waiting: [
-                VecDeque::new(),
-                VecDeque::from([waiter(11)]),
-                VecDeque::new(),
-                VecDeque::from([waiter(0), waiter(2)]),
-            ],
-            turn: None,
-        };
-        let now = start + Duration::from_secs(12);
-        let since = |waiter: Option<Waiter>| waiter.map(|waiter| (waiter.since - start).as_secs());
-        assert_eq!(since(state.next(now)), Some(0));
-        assert_eq!(since(state.next(now)), Some(11));
-        assert_eq!(since(state.next(now)), Some(2));
-        assert_eq!(since(state.next(now)), None);
-    }
-
     #[tokio::test]
     async fn a_full_queue_refuses_and_one_that_gave_up_makes_room() {
         let admission = Admission::new(1, 1);
-        let turn = admission.enter(Priority::Normal).await.unwrap();
-        let order = Arc::default();
-        let waiting = queue_up(&admission, &order, "gives up", Priority::Normal).await;
-        assert_eq!(
-            admission.enter(Priority::High).await.unwrap_err(),
-            QueueFull
-        );
-        waiting.abort();
-        let _ = waiting.await;
-        let next = queue_up(&admission, &order, "next", Priority::Low).await;
+        let turn = admission.enter(&normal(), None).await.unwrap();
+        let order = Order::default();
+        let waits = queue_up(&admission, &order, "gives up", normal()).await;
+        let refused = admission.enter(&asks(Priority::High), None).await;
+        assert!(matches!(refused, Err(NoTurn::QueueFull { .. })));
+        waits.abort();
+        let _ = waits.await;
+        assert_eq!(waiting(&admission), 0);
+        let next = queue_up(&admission, &order, "next", asks(Priority::Low)).await;
         drop(turn);
         next.await.unwrap();
         assert_eq!(*order.lock().unwrap(), ["next"]);
     }
 
     #[tokio::test]
+    async fn in_a_queue_that_one_owner_filled_another_takes_the_place_of_its_last() {
+        let admission = Admission::new(1, 2);
+        let turn = admission.enter(&of("flood"), None).await.unwrap();
+        let order = Order::default();
+        let first = queue_up(&admission, &order, "first of the flood", of("flood")).await;
+        let last = queue_up(&admission, &order, "last of the flood", of("flood")).await;
+        let refused = admission.enter(&of("flood"), None).await;
+        assert!(matches!(refused, Err(NoTurn::QueueFull { .. })));
+        let other = tokio::spawn({
+            let (admission, order) = (admission.clone(), order.clone());
+            async move {
+                let _turn = admission.enter(&of("other"), None).await.unwrap();
+                order.lock().unwrap().push("other");
+            }
+        });
+        assert!(matches!(
+            last.await.unwrap(),
+            Some(NoTurn::QueueFull { .. })
+        ));
+        drop(turn);
+        other.await.unwrap();
+        assert_eq!(first.await.unwrap(), None);
+        let order = order.lock().unwrap().clone();
+        assert_eq!(order, ["other", "first of the flood"]);
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_does_not_come_in_time_is_not_waited_for() {
+        let admission = Admission::new(1, 10);
+        let turn = admission.enter(&normal(), None).await.unwrap();
+        // Nothing was measured yet, so it waits.
+        let soon = Duration::from_millis(1);
+        let late = admission.enter(&normal(), Some(soon)).await;
+        let waited = Err(NoTurn::TooLate {
+            retry_after: Duration::ZERO,
+            waited: true,
+        });
+        assert_eq!(late.map(|_| ()), waited);
+        assert_eq!(waiting(&admission), 0);
+        let retry_after = Duration::from_hours(2);
+        admission.lock().queue.take_turns_to_last(retry_after);
+        let within = Some(Duration::from_hours(1));
+        let late = admission.enter(&normal(), within).await;
+        let waited = false;
+        let at_once = Err(NoTurn::TooLate {
+            retry_after,
+            waited,
+        });
+        assert_eq!(late.map(|_| ()), at_once);
+        drop(turn);
+        assert!(admission.enter(&normal(), within).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn the_expected_wait_is_what_turns_take_times_those_before_it() {
         let admission = Admission::new(2, 10);
-        assert_eq!(admission.expected_wait(), Duration::ZERO);
-        let first = admission.enter(Priority::Normal).await.unwrap();
-        let second = admission.enter(Priority::Normal).await.unwrap();
-        assert_eq!(
-            admission.expected_wait(),
-            Duration::ZERO,
-            "nothing is known yet"
-        );
-        admission.lock().turn = Some(Duration::from_secs(4));
-        assert_eq!(admission.expected_wait(), Duration::from_secs(2));
-        let order = Arc::default();
-        let waiting = queue_up(&admission, &order, "waits", Priority::Normal).await;
-        assert_eq!(admission.expected_wait(), Duration::from_secs(4));
+        let expected_wait = || admission.expected_wait(&normal());
+        assert_eq!(expected_wait(), Duration::ZERO);
+        let first = admission.enter(&normal(), None).await.unwrap();
+        let second = admission.enter(&normal(), None).await.unwrap();
+        assert_eq!(expected_wait(), Duration::ZERO, "nothing is known yet");
+        let four = Duration::from_secs(4);
+        admission.lock().queue.take_turns_to_last(four);
+        assert_eq!(expected_wait(), Duration::from_secs(2));
+        let order = Order::default();
+        let waits = queue_up(&admission, &order, "waits", normal()).await;
+        assert_eq!(expected_wait(), four);
         drop(first);
-        waiting.await.unwrap();
-        let turn = admission.lock().turn.unwrap();
-        assert!(turn < Duration::from_secs(4), "{turn:?}");
-        drop(second);
-        assert_eq!(
-            admission.expected_wait(),
-            Duration::ZERO,
-            "a worker is free"
-        );
+        waits.await.unwrap();
+        let third = admission.enter(&normal(), None).await.unwrap();
+        let wait = expected_wait();
+        assert!(wait < Duration::from_secs(2), "{wait:?}");
+        drop((second, third));
+        assert_eq!(expected_wait(), Duration::ZERO, "a worker is free");
     }
 }

@@ -9,6 +9,7 @@ mod admission;
 mod collector;
 mod cpu_watch;
 mod execution;
+mod fair_queue;
 mod handed_back;
 mod hidden;
 #[cfg(test)]
@@ -144,6 +145,7 @@ pub struct Pool {
     resources: Resources,
     max_instances: usize,
     queue_size: usize,
+    queue_timeout: Option<Duration>,
     shelf_size: ShelfSize,
     pub totals: Totals,
 }
@@ -163,6 +165,8 @@ pub struct PoolSettings {
     pub workers: usize,
     /// Requests that may wait for their turn.
     pub queue: usize,
+    /// How long each may.
+    pub queue_timeout: Option<Duration>,
     /// Sandboxes waiting ahead of need, per runtime.
     pub shelf: ShelfSize,
     /// Sets of packages that keep a zygote of their own.
@@ -261,6 +265,7 @@ impl Pool {
             resources,
             max_instances: settings.max_instances,
             queue_size: settings.queue,
+            queue_timeout: settings.queue_timeout,
             shelf_size: settings.shelf,
             totals: Totals::default(),
         }))

@@ -8,7 +8,9 @@ use faas_protocol::Language;
 use faas_protocol::Owner;
 use faas_protocol::Priority;
 use faas_protocol::Runtime;
+use faas_protocol::Weight;
 
+use super::fair_queue::Asks;
 use super::kept::NoSnapshot;
 use super::kept::SnapshotId;
 use super::live::Live;
@@ -21,6 +23,8 @@ pub struct ExecutionRequest {
     pub job: Job,
     /// Whose it is.
     pub owner: Owner,
+    /// What share of the workers the owner has.
+    pub weight: Weight,
     pub priority: Priority,
     /// The snapshot that it starts from.
     pub from: Option<SnapshotId>,
@@ -30,12 +34,39 @@ pub struct ExecutionRequest {
     pub live: Option<Live>,
 }
 
+impl ExecutionRequest {
+    /// For whom it wants a turn.
+    pub(super) fn asks(&self) -> Asks {
+        Asks {
+            owner: self.owner.clone(),
+            weight: self.weight,
+            priority: self.priority,
+        }
+    }
+}
+
 /// Why a job was not executed.
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
     #[error("{waiting} requests are waiting already")]
     QueueFull {
         waiting: usize,
+        /// When a request may find a turn, as far as that can be told.
+        retry_after: Duration,
+    },
+    #[error("no worker was free within the {} ms that requests may wait (FAAS_QUEUE_TIMEOUT)", limit.as_millis())]
+    QueueTimeout {
+        limit: Duration,
+        /// When a request may find a turn, as far as that can be told.
+        retry_after: Duration,
+    },
+    #[error(
+        "a worker is expected to be free in {} ms, and requests may wait for {} ms (FAAS_QUEUE_TIMEOUT)",
+        retry_after.as_millis(),
+        limit.as_millis()
+    )]
+    QueueTooSlow {
+        limit: Duration,
         /// When a request may find a turn, as far as that can be told.
         retry_after: Duration,
     },

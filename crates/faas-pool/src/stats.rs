@@ -33,10 +33,19 @@ pub struct Load {
     pub waiting: usize,
     /// Those that may.
     pub queue: usize,
-    /// Whether every worker has work.
-    pub is_busy: bool,
+    /// Requests that have their turn.
+    pub executing: usize,
+    /// How many may have it at once.
+    pub workers: usize,
     /// How long a request that came now would wait for its turn, by how long the last ones took.
     pub expected_wait: Duration,
+}
+
+impl Load {
+    /// Whether every worker has work.
+    pub fn is_busy(&self) -> bool {
+        self.executing >= self.workers
+    }
 }
 
 /// A zygote with packages, for `/health`.
@@ -50,20 +59,23 @@ pub struct PackageZygote {
 
 impl Pool {
     pub fn stats(&self) -> PoolStats {
+        let line = self.admission.line();
         PoolStats {
             total: self.max_instances - self.resources.instances.available_permits(),
             idle: self.all_pools().iter().map(|pool| pool.shelf.idle()).sum(),
-            active: self.admission.executing(),
-            queued: self.admission.waiting() + self.waiting_for_packages(),
+            active: line.executing,
+            queued: line.waiting + self.waiting_for_packages(),
         }
     }
 
     pub fn load(&self) -> Load {
+        let line = self.admission.line();
         Load {
-            waiting: self.admission.waiting(),
+            waiting: line.waiting,
             queue: self.queue_size,
-            is_busy: self.admission.executing() == self.admission.workers(),
-            expected_wait: self.admission.expected_wait(),
+            executing: line.executing,
+            workers: self.admission.workers(),
+            expected_wait: line.expected_wait,
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::Pool;
+use super::admission::NoTurn;
 use super::report::Report;
 use super::request::ExecutionRequest;
 use super::request::PoolError;
@@ -66,7 +67,8 @@ impl Pool {
             wait.turn = None;
             let pool = self.pool_for(request, wait)?;
             let place = self.waiting_for_packages.try_acquire();
-            let place = place.map_err(|_| self.queue_full())?;
+            let place = place
+                .map_err(|_| self.queue_full(self.admission.expected_wait(&request.asks())))?;
             let deadline = wait.asked + wait.queue + limit;
             let fork = tracing::info_span!("fork");
             let there = self.until_idle(&pool, request).instrument(fork);
@@ -136,17 +138,36 @@ impl Pool {
         }
         let began = Instant::now();
         let span = tracing::info_span!("queue");
-        let entered = self.admission.enter(request.priority).instrument(span);
-        wait.turn = Some(entered.await.map_err(|_| self.queue_full())?);
+        let within = self.queue_timeout;
+        let within = within.map(|limit| limit.saturating_sub(wait.queue));
+        let asks = request.asks();
+        let entered = self.admission.enter(&asks, within).instrument(span);
+        let entered = entered.await;
         wait.queue += began.elapsed();
+        wait.turn = Some(entered.map_err(|no_turn| match no_turn {
+            NoTurn::QueueFull { retry_after } => self.queue_full(retry_after),
+            NoTurn::TooLate {
+                retry_after,
+                waited,
+            } => self.too_late(retry_after, waited),
+        })?);
         Ok(())
     }
 
-    fn queue_full(&self) -> NotTaken {
+    fn queue_full(&self, retry_after: Duration) -> NotTaken {
         self.resources.metrics.found_queue_full();
         NotTaken::Refused(PoolError::QueueFull {
             waiting: self.queue_size,
-            retry_after: self.admission.expected_wait(),
+            retry_after,
+        })
+    }
+
+    fn too_late(&self, retry_after: Duration, waited: bool) -> NotTaken {
+        self.resources.metrics.found_queue_slow();
+        let limit = self.queue_timeout.unwrap_or_default();
+        NotTaken::Refused(match waited {
+            true => PoolError::QueueTimeout { limit, retry_after },
+            false => PoolError::QueueTooSlow { limit, retry_after },
         })
     }
 

@@ -27,6 +27,7 @@ mod priority;
 mod representation;
 mod runtime;
 mod status;
+mod weight;
 mod zygote_options;
 
 pub use byte_size::ByteSize;
@@ -89,4 +90,5 @@ pub use runtime::Runtime;
 pub use runtime::RuntimeSpec;
 pub use status::Status;
 pub use status::Usage;
+pub use weight::Weight;
 pub use zygote_options::ZygoteOptions;

@@ -88,6 +88,7 @@ impl Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     QueueFull,
+    QueueTimeout,
     NotReady,
     ShuttingDown,
     NoSandbox,
@@ -102,6 +103,7 @@ impl Refusal {
     pub const fn name(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
             Self::NotReady => "not_ready",
             Self::ShuttingDown => "shutting_down",
             Self::NoSandbox => "no_sandbox",

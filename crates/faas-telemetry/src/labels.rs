@@ -6,6 +6,8 @@ use prometheus_client::encoding::EncodeLabelSet;
 
 /// The label of requests that found the queue full, in addition to those of [`Limit`].
 pub const QUEUE: &str = "queue";
+/// The label of those for which no turn came in time.
+pub const QUEUE_TIME: &str = "queue_time";
 
 /// Which zygote a sandbox comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,5 +193,8 @@ pub struct RouteLabels {
 }
 
 pub fn limit_names() -> impl Iterator<Item = &'static str> {
-    Limit::ALL.into_iter().map(Limit::name).chain([QUEUE])
+    Limit::ALL
+        .into_iter()
+        .map(Limit::name)
+        .chain([QUEUE, QUEUE_TIME])
 }

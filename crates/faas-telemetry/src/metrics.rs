@@ -23,6 +23,7 @@ use super::labels::HolderLabels;
 use super::labels::LanguageLabels;
 use super::labels::LimitLabels;
 use super::labels::QUEUE;
+use super::labels::QUEUE_TIME;
 use super::labels::ReasonLabels;
 use super::labels::RequestLabels;
 use super::labels::RouteLabels;
@@ -372,6 +373,12 @@ impl Metrics {
     /// Counts a request that was refused because the queue was full.
     pub fn found_queue_full(&self) {
         let labels = LimitLabels { limit: QUEUE };
+        self.limits.get_or_create(&labels).inc();
+    }
+
+    /// Counts a request that was refused because no turn came in time, or would.
+    pub fn found_queue_slow(&self) {
+        let labels = LimitLabels { limit: QUEUE_TIME };
         self.limits.get_or_create(&labels).inc();
     }
 

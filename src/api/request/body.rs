@@ -39,6 +39,10 @@ impl Body {
         Ok(Self { bytes, share })
     }
 
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The bytes, and what they hold of FAAS_QUEUE_BYTES.
     pub fn into_parts(self) -> (Vec<u8>, Share) {
         (self.bytes, self.share)

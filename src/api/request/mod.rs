@@ -10,7 +10,6 @@ use faas_pool::PackageSet;
 use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
-use faas_protocol::Owner;
 use faas_protocol::Priority;
 use faas_protocol::Task;
 use serde::Deserialize;
@@ -18,6 +17,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::budget::Share;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::files;
 use super::limits;
@@ -150,7 +150,7 @@ pub struct RunRequest {
 ///
 /// # Errors
 /// 400 or 413 with the parameter's name and what is allowed.
-pub fn parse(body: Body, owner: &Owner, settings: &Settings) -> Result<RunRequest, ApiError> {
+pub fn parse(body: Body, caller: &Caller, settings: &Settings) -> Result<RunRequest, ApiError> {
     let raw: RawRequest = parse_body(&body.bytes)?;
     let language = parse_language(raw.language, settings)?;
     let files = files::parse(raw.files)?;
@@ -191,7 +191,8 @@ pub fn parse(body: Body, owner: &Owner, settings: &Settings) -> Result<RunReques
             randomness,
         },
         from,
-        owner: owner.clone(),
+        owner: caller.owner().clone(),
+        weight: caller.weight(),
         priority,
         packages,
         live: None,
@@ -209,13 +210,13 @@ pub fn parse(body: Body, owner: &Owner, settings: &Settings) -> Result<RunReques
 /// As [`parse`].
 pub fn parse_check(
     body: Body,
-    owner: &Owner,
+    caller: &Caller,
     settings: &Settings,
 ) -> Result<(ExecutionRequest, Share), ApiError> {
     let raw: RawCheck = parse_body(&body.bytes)?;
     let language = parse_language(raw.language, settings)?;
     let code = parse_code(raw.code, settings)?;
-    let request = check_request(language, code, owner, Priority::Normal, settings);
+    let request = check_request(language, code, caller, Priority::Normal, settings);
     Ok((request, body.share))
 }
 
@@ -223,7 +224,7 @@ pub fn parse_check(
 pub fn check_request(
     language: Language,
     code: String,
-    owner: &Owner,
+    caller: &Caller,
     priority: Priority,
     settings: &Settings,
 ) -> ExecutionRequest {
@@ -233,7 +234,8 @@ pub fn check_request(
             ..Job::run(language, code, settings.limits(settings.timeout()))
         },
         from: None,
-        owner: owner.clone(),
+        owner: caller.owner().clone(),
+        weight: caller.weight(),
         priority,
         packages: PackageSet::default(),
         live: None,
