@@ -207,8 +207,8 @@ impl<W> FairQueue<W> {
     }
 
     /// How long somebody who came now would wait until one of so many workers is free, if turns take as long as the
-    /// last ones did: no longer than for all who wait, and no longer than its owner's own part of the workers takes
-    /// for those of them that go first.
+    /// last ones did: until its owner's own part of the workers is done with those of the owner that go first, and for
+    /// the turn that then ends next; no longer than for all who wait.
     pub fn expected_wait(&self, asks: &Asks, workers: usize) -> Duration {
         let lane = self.lanes.get(&asks.owner);
         let ahead = lane.map_or(0, |lane| lane.ahead_of(asks.priority));
@@ -217,7 +217,7 @@ impl<W> FairQueue<W> {
         let waits = lane.is_some_and(|lane| lane.number.is_some());
         let weights = self.weights as f64 + if waits { 0.0 } else { own_weight };
         let turn = turn.unwrap_or(self.turn.or_zero());
-        let own = turn.mul_f64((ahead + 1) as f64 * weights / own_weight);
+        let own = turn.mul_f64(ahead as f64 * weights / own_weight + 1.0);
         own.div_f64(workers as f64).min(self.wait_of_all(workers))
     }
 
@@ -671,20 +671,23 @@ mod tests {
             Duration::ZERO,
             "nothing is known yet"
         );
-        let charges: Vec<_> = (0..2).map(|_| queue.begin(&normal(0, 1))).collect();
         for number in 0..9 {
             queue.push(&normal(0, 1), start, number);
         }
         queue.take_turns_to_last(Duration::from_secs(1));
-        let wait = |asks: Asks| queue.expected_wait(&asks, 2).as_millis();
-        assert_eq!(wait(normal(0, 1)), 5_000, "ten turns by two workers");
-        assert_eq!(wait(normal(1, 1)), 1_000, "one turn by half of two workers");
-        assert_eq!(wait(normal(1, 3)), 666, "by three quarters of them");
+        let wait = |queue: &FairQueue<_>, asks: Asks| queue.expected_wait(&asks, 2).as_millis();
+        let urgent = asks(0, 1, Priority::Urgent);
+        assert_eq!(wait(&queue, normal(0, 1)), 5_000, "ten turns, two workers");
+        assert_eq!(wait(&queue, urgent), 500, "the next of two workers");
+        assert_eq!(wait(&queue, normal(1, 1)), 500, "it is next, too");
+        queue.push(&normal(1, 1), start, 9);
+        assert_eq!(wait(&queue, normal(1, 1)), 1_500, "after one of each");
+        queue.push(&normal(2, 2), start, 10);
         assert_eq!(
-            wait(asks(0, 1, Priority::Urgent)),
-            500,
-            "it goes before all of its owner"
+            wait(&queue, normal(2, 2)),
+            1_500,
+            "half of the workers are its own"
         );
-        drop(charges);
+        assert_eq!(wait(&queue, normal(0, 1)), 6_000, "all");
     }
 }
