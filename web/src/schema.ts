@@ -132,6 +132,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the caller's programs left */
+        get: operations["listSnapshots"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/snapshots/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One snapshot */
+        get: operations["findSnapshot"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a snapshot
+         * @description Programs that started from it go on.
+         */
+        delete: operations["deleteSnapshot"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -276,6 +314,7 @@ export interface components {
             package_zygote_count: number;
             /** @description Only for callers who sent a token. */
             package_zygotes?: components["schemas"]["PackageZygote"][];
+            snapshots: components["schemas"]["Snapshots"];
             audit: components["schemas"]["Writer"];
             history: components["schemas"]["Writer"];
             security: components["schemas"]["Security"];
@@ -351,6 +390,10 @@ export interface components {
             truncated: boolean;
             usage: components["schemas"]["Usage"];
             pool_stats: components["schemas"]["PoolStats"];
+            /** @description What the program left, if it was to be kept (`keep`) and could be. */
+            snapshot?: components["schemas"]["Snapshot"];
+            /** @description Why it was not kept, although it was to be. */
+            not_kept?: string;
             /** @description Only if the request asked for it. */
             timings?: components["schemas"]["Timings"];
         };
@@ -564,6 +607,19 @@ export interface components {
                 content?: null;
             })[] | null;
             limits?: components["schemas"]["Limits"] | null;
+            /**
+             * @description Whether what the program leaves is to be kept, so that others can start from it:
+             *     `metadata.snapshot` of the answer names it.
+             */
+            keep?: boolean | null;
+            /** @description The id of the snapshot that the program starts from. */
+            from?: string | null;
+            /**
+             * @description Random numbers in a program that starts from a snapshot: `continue` where the snapshot was, so that all that start from it draw the same ones, or `fresh` ones. Those for secrets are always fresh
+             * @default continue
+             * @enum {string}
+             */
+            random: "continue" | "fresh";
             /** @description Whether `metadata.timings` is to say where the time went, in µs. */
             timings?: boolean | null;
         } & ({
@@ -634,6 +690,48 @@ export interface components {
             data: {
                 [key: string]: unknown;
             };
+        };
+        /** @description What a program left, for others to start from. */
+        Snapshot: {
+            /** @description For `from`. */
+            id: string;
+            language: components["schemas"]["Language"];
+            packages: string[];
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it goes unless it is used before; it may have to make room for others sooner.
+             */
+            expires_at: string;
+            /**
+             * Format: int64
+             * @description What it takes, at most, over what others share with it.
+             */
+            memory_bytes: number;
+            /**
+             * Format: int64
+             * @description How many programs have started from it.
+             */
+            forks: number;
+        };
+        /** @description The caller's snapshots, oldest first. */
+        SnapshotList: {
+            count: number;
+            snapshots: components["schemas"]["Snapshot"][];
+        };
+        /** @description What programs left for others to start from. */
+        Snapshots: {
+            /** @description Whether programs can be kept. */
+            enabled: boolean;
+            /** @description Why not; empty if they can. */
+            reason: string;
+            count: number;
+            /**
+             * Format: int64
+             * @description What they take together, at most.
+             */
+            memory_bytes: number;
         };
         /**
          * @description How a program ended
@@ -779,6 +877,9 @@ export type RuntimeState = components['schemas']['RuntimeState'];
 export type Scheduler = components['schemas']['Scheduler'];
 export type Security = components['schemas']['Security'];
 export type ShownResult = components['schemas']['ShownResult'];
+export type Snapshot = components['schemas']['Snapshot'];
+export type SnapshotList = components['schemas']['SnapshotList'];
+export type Snapshots = components['schemas']['Snapshots'];
 export type Status = components['schemas']['Status'];
 export type SyntaxError = components['schemas']['SyntaxError'];
 export type Timings = components['schemas']['Timings'];
@@ -825,13 +926,16 @@ export interface operations {
             400: components["responses"]["Error"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
             408: components["responses"]["Error"];
             409: components["responses"]["Error"];
+            410: components["responses"]["Error"];
             413: components["responses"]["Error"];
             415: components["responses"]["Error"];
             422: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
         };
     };
@@ -1027,6 +1131,83 @@ export interface operations {
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
+        };
+    };
+    listSnapshots: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Snapshots, the oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotList"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+        };
+    };
+    findSnapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `metadata.snapshot.id` of an answer */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The snapshot */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Snapshot"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+        };
+    };
+    deleteSnapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `metadata.snapshot.id` of an answer */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            410: components["responses"]["Error"];
         };
     };
     openapi: {
