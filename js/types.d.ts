@@ -193,6 +193,7 @@ declare module "ext:core/ops" {
   function op_preview_entries(value: unknown, withKind: true): [unknown[], boolean];
   // Whether the program is to stop.
   function op_faas_sleep(milliseconds: number): boolean;
+  function op_faas_stay(): void;
   function op_faas_stop_requested(): boolean;
   function op_faas_write(descriptor: number, bytes: Uint8Array): void;
 }

@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
@@ -14,7 +13,6 @@ use common::eventually;
 use common::index::wheel_of;
 use common::index::wheels;
 use common::missing_calls::without;
-use common::public_copy::NOBODY;
 use common::public_copy::PublicCopy;
 
 fn is_root() -> bool {
@@ -79,9 +77,9 @@ fn an_unprivileged_server_works_and_is_locked_down() {
     }
     let copy = PublicCopy::make("server");
     let wheel = wheel_of("six");
-    std::fs::copy(wheels().join(&wheel), copy.0.join(&wheel)).unwrap();
+    std::fs::copy(wheels().join(&wheel), copy.path().join(&wheel)).unwrap();
     let mut command = copy.command();
-    command.env("FAAS_WHEELHOUSE", &copy.0).env(
+    command.env("FAAS_WHEELHOUSE", copy.path()).env(
         "FAAS_WORKSPACE",
         format!("/tmp/faas-unprivileged-{}", std::process::id()),
     );

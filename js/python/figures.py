@@ -60,8 +60,8 @@ def close_open():
     """Close the figures that were handed back, for a program that goes on from here."""
     global _last
     _last = 0
-    if Gcf := getattr(sys.modules.get("matplotlib._pylab_helpers"), "Gcf", None):
-        Gcf.destroy_all()
+    if helpers := sys.modules.get("matplotlib._pylab_helpers"):
+        helpers.Gcf.destroy_all()
 
 
 def hand_back(figure, number=0, is_main=False):

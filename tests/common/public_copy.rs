@@ -46,6 +46,10 @@ impl PublicCopy {
         copy
     }
 
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     pub fn program(&self) -> PathBuf {
         self.0.join("faas-server")
     }

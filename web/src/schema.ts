@@ -615,11 +615,10 @@ export interface components {
             /** @description The id of the snapshot that the program starts from. */
             from?: string | null;
             /**
-             * @description Random numbers in a program that starts from a snapshot: `continue` where the snapshot was, so that all that start from it draw the same ones, or `fresh` ones. Those for secrets are always fresh
-             * @default continue
+             * @description Random numbers in a program that starts from a snapshot: `continue` (the default) where the snapshot was, so that all that start from it draw the same ones, or `fresh` ones. Those for secrets are always fresh
              * @enum {string}
              */
-            random: "continue" | "fresh";
+            random?: "continue" | "fresh";
             /** @description Whether `metadata.timings` is to say where the time went, in µs. */
             timings?: boolean | null;
         } & ({

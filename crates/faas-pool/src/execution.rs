@@ -121,7 +121,7 @@ impl<'a> Execution<'a> {
         let report = ending.into_report(self.sandbox.id(), output, self.job);
         Finished::Reported {
             report: Box::new(report),
-            kept: kept.then_some(self.sandbox),
+            kept: kept.then(|| Box::new(self.sandbox)),
         }
     }
 }
@@ -131,7 +131,7 @@ pub enum Finished {
     Reported {
         report: Box<Report>,
         /// The sandbox, if it was to be kept and stays.
-        kept: Option<Sandbox>,
+        kept: Option<Box<Sandbox>>,
     },
     /// The program did not begin. It imports these packages, which its sandbox does not have.
     Lacks(Vec<String>),

@@ -121,7 +121,7 @@ impl Pool {
     /// Keeps what a program left, if its sandbox stays.
     pub(super) async fn keep(
         &self,
-        kept: Option<Sandbox>,
+        kept: Option<Box<Sandbox>>,
         request: &ExecutionRequest,
         meter: Meter,
         parent: Option<&Arc<Snapshot>>,
@@ -139,6 +139,6 @@ impl Pool {
             packages,
             meter,
         };
-        self.snapshots.keep(sandbox, origin, parent).await
+        self.snapshots.keep(*sandbox, origin, parent).await
     }
 }

@@ -241,11 +241,11 @@ fn receive_descriptor(socket: &UnixStream) -> OwnedFd {
     let mut byte = [0];
     let slices = &mut [IoSliceMut::new(&mut byte)];
     rustix::net::recvmsg(socket, slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC).unwrap();
-    let mut messages = ancillary.drain();
-    match messages.next() {
-        Some(RecvAncillaryMessage::ScmRights(mut descriptors)) => descriptors.next().unwrap(),
-        _ => panic!("no listener came"),
-    }
+    let descriptors = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    descriptors.last().unwrap()
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub enum KeptCommand {
     Fork { ticket: ForkTicket },
 }
 
-/// A secret of the supervisor and one kept process: whoever shows it was forked from that one. No other
+/// A secret of the supervisor and one kept process: a process that shows it was forked from that one. No other
 /// line of processes can guess it, so none can take a fork's place and get its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ForkTicket(pub [u64; 2]);

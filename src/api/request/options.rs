@@ -207,9 +207,8 @@ pub fn randomness_schema() -> Schema {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(["continue", "fresh"]))
-        .default(Some("continue".into()))
         .description(Some(
-            "Random numbers in a program that starts from a snapshot: `continue` where the snapshot was, so that \
+            "Random numbers in a program that starts from a snapshot: `continue` (the default) where the snapshot was, so that \
              all that start from it draw the same ones, or `fresh` ones. Those for secrets are always fresh",
         ))
         .into()

@@ -164,7 +164,7 @@ impl ForkGate {
         expected.step = Step::Made;
         drop(open);
         // The kernel's own bar, which keeps all other sandboxes from forking, is out of the way for a moment.
-        // It is none for root.
+        // For root it is no bar.
         let _ = set_soft_limit(parent, Resource::Nproc, u64::MAX);
         Decision::GoOn
     }

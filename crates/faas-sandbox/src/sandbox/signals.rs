@@ -18,7 +18,7 @@ pub fn cpu_limit_reached() -> bool {
     CPU_LIMIT_REACHED.load(Ordering::Relaxed)
 }
 
-/// Forgets that, in a fork, whose CPU time begins anew.
+/// Forgets that, in a fork, which has used no CPU time.
 pub fn forget_cpu_limit() {
     CPU_LIMIT_REACHED.store(false, Ordering::Relaxed);
 }

@@ -162,8 +162,8 @@ impl<'a> Zygote<'a> {
         Ok(zygote)
     }
 
-    /// Tells the supervisor that it can fork. The listener goes with it and must not stay here: whoever
-    /// has it can answer for the supervisor.
+    /// Tells the supervisor that it can fork. The listener goes with it and must not stay here: a process
+    /// that has it can answer for the supervisor.
     fn announce(&self, kept_forks: KeptForks, listener: Option<OwnedFd>) -> Result<(), Error> {
         let booted = ZygoteEvent::Booted {
             version: self.engine.version().clone(),
