@@ -257,17 +257,17 @@ const NOT_RUN: [(&str, &str, &str); 17] = [
     (
         "docs/mcp.md",
         "from mcp import",
-        "tests/doors.py does the same with this client",
+        "tests/doors does the same with this client",
     ),
     (
         "docs/mcp.md",
         "from langchain_mcp_adapters",
-        "tests/doors.py does the same with this client",
+        "tests/doors does the same with this client",
     ),
     (
         "docs/mcp.md",
         "{\"mcpServers\"",
-        "tests/doors.py starts the program so",
+        "tests/doors starts the program so",
     ),
     (
         "README.md",
