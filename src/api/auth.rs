@@ -13,6 +13,7 @@ use axum::response::Response;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::state::AppState;
+use crate::settings::Settings;
 
 /// Open to all: load balancers and orchestrators use them. Callers with the token see more.
 const OPEN_PATHS: [&str; 2] = ["/health", "/ready"];
@@ -41,6 +42,12 @@ pub async fn authorize(
         )
         .into_response(),
     }
+}
+
+/// Whether these are the headers of a request with the token, if there is one to send.
+pub fn shows_token(headers: &HeaderMap, settings: &Settings) -> bool {
+    let token = settings.api_token.as_ref();
+    token.is_some_and(|token| sent_token(headers).is_some_and(|sent| token.is(sent)))
 }
 
 /// The token of `Authorization: Bearer <token>`; the scheme in any case (RFC 9110, 11.1).

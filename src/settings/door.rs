@@ -5,6 +5,19 @@
 pub enum Door {
     /// The Model Context Protocol at `/mcp`.
     Mcp,
+    /// Code evaluators of Langfuse: the route of AWS Lambda that invokes a function.
+    Langfuse,
+}
+
+impl Door {
+    pub const ALL: [Self; 2] = [Self::Mcp, Self::Langfuse];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Mcp => "mcp",
+            Self::Langfuse => "langfuse",
+        }
+    }
 }
 
 /// Those that are open. Named, or clap would take it for a list of lists.
@@ -17,9 +30,12 @@ pub type Doors = Vec<Door>;
 pub fn parse_doors(text: &str) -> Result<Vec<Door>, String> {
     let names = text.split(',').map(str::trim);
     let doors = names.filter(|name| !name.is_empty() && *name != "off");
-    let door = |name| match name {
-        "mcp" => Ok(Door::Mcp),
-        _ => Err("must be mcp, or off for none".to_owned()),
+    let door = |name| {
+        let mut all = Door::ALL.into_iter();
+        all.find(|door| door.name() == name).ok_or_else(|| {
+            let names = Door::ALL.map(Door::name).join(", ");
+            format!("must be of {names}, separated by commas, or off for none")
+        })
     };
     doors.map(door).collect()
 }
