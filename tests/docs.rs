@@ -248,7 +248,7 @@ fn every_console_example_prints_what_follows_its_command() {
 }
 
 /// Blocks that no test runs as they are written: how they begin, and why.
-const NOT_RUN: [(&str, &str, &str); 18] = [
+const NOT_RUN: [(&str, &str, &str); 20] = [
     (
         "docs/install.md",
         "tar -xf faas-server-1.0.0-linux-x86_64.tar.xz\ncd ",
@@ -273,6 +273,16 @@ const NOT_RUN: [(&str, &str, &str); 18] = [
         "docs/langfuse.md",
         "LANGFUSE_CODE_EVAL_DISPATCHER",
         "is of Langfuse; tests/doors calls as it does",
+    ),
+    (
+        "docs/sandbox-fusion.md",
+        "import sandbox_fusion",
+        "tests/doors does the same with this client",
+    ),
+    (
+        "docs/sandbox-fusion.md",
+        "reward.sandbox_fusion.url",
+        "is of verl; tests/doors calls as it does",
     ),
     (
         "README.md",

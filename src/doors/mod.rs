@@ -3,6 +3,7 @@
 mod langfuse;
 pub mod mcp;
 mod ours;
+mod sandbox_fusion;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub fn routes(state: &Arc<AppState>) -> Doors {
         let (routes, more) = match door {
             Door::Mcp => (&mut *behind_token, mcp::routes(state)),
             Door::Langfuse => (&mut *with_own_check, langfuse::routes()),
+            Door::SandboxFusion => (&mut *behind_token, sandbox_fusion::routes()),
         };
         *routes = std::mem::take(routes).merge(more);
     }

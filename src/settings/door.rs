@@ -7,15 +7,18 @@ pub enum Door {
     Mcp,
     /// Code evaluators of Langfuse: the route of AWS Lambda that invokes a function.
     Langfuse,
+    /// SandboxFusion at `/sandbox-fusion`.
+    SandboxFusion,
 }
 
 impl Door {
-    pub const ALL: [Self; 2] = [Self::Mcp, Self::Langfuse];
+    pub const ALL: [Self; 3] = [Self::Mcp, Self::Langfuse, Self::SandboxFusion];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Mcp => "mcp",
             Self::Langfuse => "langfuse",
+            Self::SandboxFusion => "sandbox-fusion",
         }
     }
 }

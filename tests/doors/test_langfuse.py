@@ -180,7 +180,7 @@ export const evaluate = async (ctx: any) => {
                 "262144 bytes",
             ),
             ("PYTHON", "#" * (256 * 1024 + 1), "SOURCE_TOO_LARGE", "262144 bytes"),
-            ("JAVA", "x", "UNSUPPORTED_RUNTIME", "PYTHON and TYPESCRIPT"),
+            ("JAVA", "x", "UNSUPPORTED_RUNTIME", "PYTHON, TYPESCRIPT"),
         ]
         events = [event(language, source) for language, source, _, _ in wanted]
         answers = invoke(self.server.address, events)

@@ -16,9 +16,12 @@ use crate::api::request;
 use crate::api::request::RunRequest;
 use crate::doors::ours::OurLimits;
 use crate::doors::ours::Ours;
+use crate::doors::ours::Text;
+use crate::doors::ours::in_python;
 use crate::doors::ours::must_be;
 use crate::doors::ours::required_text;
 use crate::doors::ours::served;
+use crate::doors::ours::served_names;
 
 /// Longest source, in bytes.
 const LONGEST_SOURCE: u64 = 256 * 1024;
@@ -77,11 +80,8 @@ pub fn parse(
     let payload = event.payload.filter(is_object);
     let payload = payload.ok_or_else(|| must_be("payload", "an object"))?;
     let Some(language) = served(&name, &LANGUAGES, state) else {
-        let served = LANGUAGES
-            .iter()
-            .filter(|(_, language)| state.settings.serves(*language));
-        let names: Vec<_> = served.map(|(name, _)| *name).collect();
-        let message = format!("This service runs evaluators in {}", names.join(" and "));
+        let names = served_names(&LANGUAGES, state);
+        let message = format!("This service runs evaluators in {names}");
         return Ok(Err(Failure::new(Code::UnsupportedRuntime, message)));
     };
     let longest = state.settings.max_code_bytes().get().min(LONGEST_SOURCE);
@@ -90,31 +90,27 @@ pub fn parse(
         return Ok(Err(Failure::new(Code::SourceTooLarge, message)));
     }
     let program = match language {
-        Language::Python => in_python(&source)?,
+        // A call of js/python/evaluator.py.
+        Language::Python => {
+            let source = in_python(&source)?;
+            format!("import _faas_evaluator\n_faas_evaluator.run({source}, input_data)")
+        }
         _ => format!("{source}\n{CALL}"),
     };
     let ours = Ours {
         language: language.name(),
-        code: Some(program),
+        code: Some(Text::Made(program)),
         input: Some(payload),
         timeout: Some(LONGEST_RUN),
         limits: OurLimits {
             return_bytes: Some(LONGEST_RESULT),
+            ..OurLimits::default()
         },
+        ..Ours::default()
     };
     let mut request = ours.parse(share, state)?;
     request.written = Some(source);
     Ok(Ok(request))
-}
-
-/// The program that evaluates with a source in Python: a call of `js/python/evaluator.py`.
-fn in_python(source: &str) -> Result<String, ApiError> {
-    // As serde writes it, a text in JSON is one in Python.
-    let text = serde_json::to_string(source);
-    let text = text.map_err(|error| ApiError::failed(error.to_string()))?;
-    Ok(format!(
-        "import _faas_evaluator\n_faas_evaluator.run({text}, input_data)"
-    ))
 }
 
 /// A part of the event that must be an object.

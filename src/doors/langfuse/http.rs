@@ -30,7 +30,7 @@ use crate::api::AppState;
 use crate::api::auth::shows_token;
 use crate::api::caller::Caller;
 use crate::api::execute;
-use crate::api::request;
+use crate::doors::ours;
 
 const INVOCATION_TYPE: &str = "x-amz-invocation-type";
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
@@ -71,7 +71,6 @@ async fn answer(
     caller: &Caller,
     request: Request,
 ) -> Result<Answer, ApiError> {
-    state.refuse_if_draining()?;
     let (head, body) = request.into_parts();
     let signature = look_at_signature(&head, state)?;
     if head
@@ -85,7 +84,7 @@ async fn answer(
         ));
     }
     let whole = Request::from_parts(head.clone(), body);
-    let (event, share) = request::read_body(whole, state).await?.into_parts();
+    let (event, share) = ours::read(whole, state).await?;
     if let Some(signature) = signature {
         signature.check(&event).map_err(denied)?;
     }

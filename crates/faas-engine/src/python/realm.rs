@@ -119,7 +119,7 @@ pub fn stack_kib(limit: Option<u64>) -> u64 {
 
 const BOOT: &str = include_str!("../../../../js/python/boot.mjs");
 /// Our Python modules, in the order in which they are loaded.
-const MODULES: [(&str, &str); 18] = [
+const MODULES: [(&str, &str); 19] = [
     (
         "_faas_network",
         include_str!("../../../../js/python/network.py"),
@@ -184,6 +184,10 @@ const MODULES: [(&str, &str); 18] = [
     (
         "_faas_evaluator",
         include_str!("../../../../js/python/evaluator.py"),
+    ),
+    (
+        "_faas_cells",
+        include_str!("../../../../js/python/cells.py"),
     ),
     (
         "_faas_settle",
