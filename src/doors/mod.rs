@@ -3,6 +3,7 @@
 mod langfuse;
 pub mod mcp;
 mod ours;
+mod piston;
 mod sandbox_fusion;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub fn routes(state: &Arc<AppState>) -> Doors {
             Door::Mcp => (&mut *behind_token, mcp::routes(state)),
             Door::Langfuse => (&mut *with_own_check, langfuse::routes()),
             Door::SandboxFusion => (&mut *behind_token, sandbox_fusion::routes()),
+            Door::Piston => (&mut *behind_token, piston::routes()),
         };
         *routes = std::mem::take(routes).merge(more);
     }

@@ -1,17 +1,23 @@
 //! What every door makes of what its protocol brought: a request as `POST /run_code` takes it, which is then parsed
 //! by the same parser, with the same limits.
 
+use std::sync::Arc;
+
 use axum::extract::Request;
+use faas_pool::Report;
 use faas_protocol::Language;
 use serde::Serialize;
 use serde_json::Number;
 use serde_json::value::RawValue;
 
+use crate::api::Answer;
 use crate::api::ApiError;
 use crate::api::AppState;
 use crate::api::Share;
 use crate::api::bounded;
 use crate::api::bounded::Kind;
+use crate::api::caller::Caller;
+use crate::api::execute;
 use crate::api::request;
 use crate::api::request::RunRequest;
 
@@ -21,10 +27,14 @@ pub struct Ours<'a> {
     pub language: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry_point: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<OurFile<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub args: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub collect: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,11 +56,22 @@ pub enum Text<'a> {
 #[derive(Debug, Serialize)]
 pub struct OurFile<'a> {
     pub name: String,
-    pub content_base64: Text<'a>,
+    #[serde(flatten)]
+    pub contents: Contents<'a>,
+}
+
+#[derive(Debug, Serialize)]
+pub enum Contents<'a> {
+    #[serde(rename = "content")]
+    Text(Text<'a>),
+    #[serde(rename = "content_base64")]
+    Base64(Text<'a>),
 }
 
 #[derive(Debug, Default, Serialize)]
 pub struct OurLimits {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +86,8 @@ impl Ours<'_> {
     pub fn parse(self, share: Share, state: &AppState) -> Result<RunRequest, ApiError> {
         let body = serde_json::to_vec(&self);
         let body = body.map_err(|error| ApiError::failed(error.to_string()))?;
+        // Of a large request there are copies enough.
+        drop(self);
         request::parse(request::Body::of(body, share, state)?, &state.settings)
     }
 }
@@ -76,6 +99,24 @@ impl Ours<'_> {
 pub async fn read(request: Request, state: &AppState) -> Result<(Vec<u8>, Share), ApiError> {
     state.refuse_if_draining()?;
     Ok(request::read_body(request, state).await?.into_parts())
+}
+
+/// Answers a request that brings a program: `parse` checks its body, and makes of it what is run and how what became
+/// of that is worded.
+///
+/// # Errors
+/// As [`read`], `parse` and [`execute::run`].
+pub async fn run<A: Serialize, F: FnOnce(Report) -> A>(
+    state: &Arc<AppState>,
+    caller: &Caller,
+    request: Request,
+    parse: impl FnOnce(&[u8], Share, &AppState) -> Result<(RunRequest, F), ApiError>,
+) -> Result<Answer, ApiError> {
+    let (body, share) = read(request, state).await?;
+    let (program, answer) = parse(&body, share, state)?;
+    drop(body);
+    let finished = execute::run(state, caller, program).await?;
+    Answer::new(&answer(finished.report), state)
 }
 
 /// The language that a protocol knows by this name, if it is served.
@@ -114,11 +155,11 @@ pub fn language(
 }
 
 /// The text of a program. Other services run an empty one.
-pub fn program(field: Option<&RawValue>) -> Option<Text<'_>> {
-    field.map(|raw| match raw.get() {
+pub fn program(text: &RawValue) -> Text<'_> {
+    match text.get() {
         "\"\"" => Text::Made("\n".to_owned()),
-        _ => Text::Sent(raw),
-    })
+        _ => Text::Sent(text),
+    }
 }
 
 /// A field that may be a text.

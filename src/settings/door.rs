@@ -9,16 +9,19 @@ pub enum Door {
     Langfuse,
     /// SandboxFusion at `/sandbox-fusion`.
     SandboxFusion,
+    /// Piston at `/api/v2`.
+    Piston,
 }
 
 impl Door {
-    pub const ALL: [Self; 3] = [Self::Mcp, Self::Langfuse, Self::SandboxFusion];
+    pub const ALL: [Self; 4] = [Self::Mcp, Self::Langfuse, Self::SandboxFusion, Self::Piston];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Mcp => "mcp",
             Self::Langfuse => "langfuse",
             Self::SandboxFusion => "sandbox-fusion",
+            Self::Piston => "piston",
         }
     }
 }

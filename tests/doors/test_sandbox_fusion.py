@@ -191,6 +191,9 @@ Page()""",
                 status, answer = self.server.post(PREFIX + "/run_jupyter", json.dumps(body))
                 self.assertEqual(status, 400, answer)
                 self.assertIn(said, answer["detail"])
+        cells = json.dumps({"cells": ["#" * 600_000] * 2})
+        status, answer = self.server.post(PREFIX + "/run_jupyter", cells)
+        self.assertEqual((status, "FAAS_MAX_CODE_BYTES" in answer["detail"]), (413, True))
 
 
 class Verl(unittest.TestCase):

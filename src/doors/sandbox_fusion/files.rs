@@ -13,6 +13,7 @@ use crate::api::bounded;
 use crate::api::bounded::AtMost;
 use crate::api::bounded::Kind;
 use crate::api::bounded::Members;
+use crate::doors::ours::Contents;
 use crate::doors::ours::OurFile;
 use crate::doors::ours::Text;
 use crate::doors::ours::must_be;
@@ -38,7 +39,7 @@ pub fn given(field: Option<&RawValue>) -> Result<Vec<OurFile<'_>>, ApiError> {
     Ok(files
         .map(|(name, contents)| OurFile {
             name: relative(&name).to_owned(),
-            content_base64: Text::Sent(contents),
+            contents: Contents::Base64(Text::Sent(contents)),
         })
         .collect())
 }

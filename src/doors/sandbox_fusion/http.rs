@@ -14,7 +14,6 @@ use serde_json::json;
 
 use super::notebook;
 use super::program;
-use crate::api::Answer;
 use crate::api::ApiError;
 use crate::api::AppState;
 use crate::api::caller::Caller;
@@ -43,15 +42,8 @@ async fn run_code(
     caller: Caller,
     request: Request,
 ) -> Response {
-    let answered = async {
-        let (body, share) = ours::read(request, &state).await?;
-        let program = program::parse(&body, share, &state)?;
-        drop(body);
-        Answer::new(&program.run(&state, &caller).await?, &state)
-    };
-    answered
-        .await
-        .map_or_else(in_words, IntoResponse::into_response)
+    let answer = ours::run(&state, &caller, request, program::parse).await;
+    answer.map_or_else(in_words, IntoResponse::into_response)
 }
 
 async fn run_jupyter(
@@ -59,15 +51,8 @@ async fn run_jupyter(
     caller: Caller,
     request: Request,
 ) -> Response {
-    let answered = async {
-        let (body, share) = ours::read(request, &state).await?;
-        let notebook = notebook::parse(&body, share, &state)?;
-        drop(body);
-        Answer::new(&notebook.run(&state, &caller).await?, &state)
-    };
-    answered
-        .await
-        .map_or_else(in_words, IntoResponse::into_response)
+    let answer = ours::run(&state, &caller, request, notebook::parse).await;
+    answer.map_or_else(in_words, IntoResponse::into_response)
 }
 
 /// An error as FastAPI words it. Callers such as verl try again after 504 and after nothing else: so what may work in

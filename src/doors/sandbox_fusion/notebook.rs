@@ -2,7 +2,6 @@
 //! each ends.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use faas_pool::Content;
 use faas_pool::Report;
@@ -23,8 +22,6 @@ use crate::api::Share;
 use crate::api::bounded;
 use crate::api::bounded::AtMost;
 use crate::api::bounded::Kind;
-use crate::api::caller::Caller;
-use crate::api::execute;
 use crate::api::request;
 use crate::api::request::RunRequest;
 use crate::api::response::Representations;
@@ -54,15 +51,6 @@ struct RunJupyter<'a> {
     fetch_files: Option<&'a RawValue>,
 }
 
-/// A notebook that is to run.
-pub struct Notebook {
-    request: RunRequest,
-    /// What stands in its output where a cell ends.
-    mark: String,
-    cells: usize,
-    wanted: Wanted,
-}
-
 /// What became of it.
 #[derive(Debug, Serialize)]
 pub struct RunJupyterResponse {
@@ -85,11 +73,21 @@ struct Cell {
     error: Vec<Box<RawValue>>,
 }
 
-/// Checks a request.
+/// Checks a request; the program of its notebook, and how what becomes of that is worded.
 ///
 /// # Errors
 /// 400 or 413 with the parameter's name and what is allowed.
-pub fn parse(body: &[u8], share: Share, state: &AppState) -> Result<Notebook, ApiError> {
+pub fn parse(
+    body: &[u8],
+    share: Share,
+    state: &AppState,
+) -> Result<
+    (
+        RunRequest,
+        impl FnOnce(Report) -> RunJupyterResponse + use<>,
+    ),
+    ApiError,
+> {
     let raw: RunJupyter = request::parse_body(body)?;
     let kernel = ours::text("kernel", raw.kernel)?;
     if kernel.is_some_and(|kernel| kernel != "python3") || !state.settings.serves(Language::Python)
@@ -99,7 +97,7 @@ pub fn parse(body: &[u8], share: Share, state: &AppState) -> Result<Notebook, Ap
             "python3, if this service runs Python (FAAS_LANGUAGE)",
         ));
     }
-    let cells = cells_of(raw.cells)?;
+    let cells = cells_of(raw.cells, state)?;
     let wanted = Wanted::parse(raw.fetch_files)?;
     let timeout = ours::limit("total_timeout", raw.total_timeout)?.unwrap_or(TOTAL_TIMEOUT);
     // Nobody who wrote a cell can know it.
@@ -117,15 +115,23 @@ pub fn parse(body: &[u8], share: Share, state: &AppState) -> Result<Notebook, Ap
     };
     let mut request = ours.parse(share, state)?;
     request.written = Some(cells.join("\n"));
-    Ok(Notebook {
-        request,
-        mark,
-        cells: cells.len(),
-        wanted,
-    })
+    let most = cells.len();
+    let answer = move |mut report: Report| {
+        let cells = cells_in(&mut report, &mark, most);
+        let driver = CommandResult::of(&mut report);
+        RunJupyterResponse {
+            status: driver.run_status(),
+            message: "",
+            driver,
+            cells,
+            executor_pod_name: None,
+            files: wanted.of(&report.files),
+        }
+    };
+    Ok((request, answer))
 }
 
-fn cells_of(field: Option<&RawValue>) -> Result<Vec<String>, ApiError> {
+fn cells_of(field: Option<&RawValue>, state: &AppState) -> Result<Vec<String>, ApiError> {
     let refused = || {
         must_be(
             "cells",
@@ -138,31 +144,16 @@ fn cells_of(field: Option<&RawValue>) -> Result<Vec<String>, ApiError> {
     if cells.len() > MOST_CELLS {
         return Err(refused());
     }
-    Ok(cells)
-}
-
-impl Notebook {
-    /// Runs it.
-    ///
-    /// # Errors
-    /// As [`execute::run`].
-    pub async fn run(
-        self,
-        state: &Arc<AppState>,
-        caller: &Caller,
-    ) -> Result<RunJupyterResponse, ApiError> {
-        let mut report = execute::run(state, caller, self.request).await?.report;
-        let cells = cells_in(&mut report, &self.mark, self.cells);
-        let driver = CommandResult::of(&mut report);
-        Ok(RunJupyterResponse {
-            status: driver.run_status(),
-            message: "",
-            driver,
-            cells,
-            executor_pod_name: None,
-            files: self.wanted.of(&report.files),
-        })
+    // Before a program is made of them.
+    let longest = state.settings.max_code_bytes().get();
+    let length: usize = cells.iter().map(String::len).sum();
+    if length as u64 > longest {
+        return Err(ApiError::too_large(
+            "Parameter 'cells' is too long",
+            format!("At most {longest} bytes are accepted (FAAS_MAX_CODE_BYTES)"),
+        ));
     }
+    Ok(cells)
 }
 
 /// The cells that ended and, if the program was stopped, the one that did not. What is left of the program's output

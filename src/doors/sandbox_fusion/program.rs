@@ -1,8 +1,8 @@
 //! `run_code`: a program with its files.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use faas_pool::Report;
 use faas_protocol::Language;
 use serde::Deserialize;
 use serde::Serialize;
@@ -15,8 +15,6 @@ use super::outcome::RunStatus;
 use crate::api::ApiError;
 use crate::api::AppState;
 use crate::api::Share;
-use crate::api::caller::Caller;
-use crate::api::execute;
 use crate::api::request;
 use crate::api::request::RunRequest;
 use crate::doors::ours;
@@ -49,12 +47,6 @@ struct RunCode<'a> {
     fetch_files: Option<&'a RawValue>,
 }
 
-/// A program that is to run.
-pub struct Program {
-    request: RunRequest,
-    wanted: Wanted,
-}
-
 /// What became of it.
 #[derive(Debug, Serialize)]
 pub struct RunCodeResponse {
@@ -68,18 +60,22 @@ pub struct RunCodeResponse {
     files: BTreeMap<String, String>,
 }
 
-/// Checks a request.
+/// Checks a request; its program, and how what becomes of that is worded.
 ///
 /// # Errors
 /// 400 or 413 with the parameter's name and what is allowed.
-pub fn parse(body: &[u8], share: Share, state: &AppState) -> Result<Program, ApiError> {
+pub fn parse(
+    body: &[u8],
+    share: Share,
+    state: &AppState,
+) -> Result<(RunRequest, impl FnOnce(Report) -> RunCodeResponse + use<>), ApiError> {
     let raw: RunCode = request::parse_body(body)?;
     let language = ours::language("language", raw.language, &LANGUAGES, state)?;
     let wanted = Wanted::parse(raw.fetch_files)?;
     let memory = ours::limit("memory_limit_MB", raw.memory_limit)?;
     let ours = Ours {
         language: language.name(),
-        code: ours::program(raw.code),
+        code: raw.code.map(ours::program),
         stdin: raw.stdin.map(ours::Text::Sent),
         files: files::given(raw.files)?,
         collect: wanted.patterns(language),
@@ -90,31 +86,17 @@ pub fn parse(body: &[u8], share: Share, state: &AppState) -> Result<Program, Api
         },
         ..Ours::default()
     };
-    Ok(Program {
-        request: ours.parse(share, state)?,
-        wanted,
-    })
-}
-
-impl Program {
-    /// Runs it.
-    ///
-    /// # Errors
-    /// As [`execute::run`].
-    pub async fn run(
-        self,
-        state: &Arc<AppState>,
-        caller: &Caller,
-    ) -> Result<RunCodeResponse, ApiError> {
-        let mut finished = execute::run(state, caller, self.request).await?;
-        let run_result = CommandResult::of(&mut finished.report);
-        Ok(RunCodeResponse {
+    let request = ours.parse(share, state)?;
+    let answer = move |mut report: Report| {
+        let run_result = CommandResult::of(&mut report);
+        RunCodeResponse {
             status: run_result.run_status(),
             message: "",
             compile_result: None,
             run_result,
             executor_pod_name: None,
-            files: self.wanted.of(&finished.report.files),
-        })
-    }
+            files: wanted.of(&report.files),
+        }
+    };
+    Ok((request, answer))
 }
