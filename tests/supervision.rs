@@ -233,7 +233,9 @@ fn sandboxes_that_are_killed_while_they_wait_cost_no_request_and_are_replaced() 
             let now = waiting();
             idle(&server) == 6
                 && now.len() == 6
-                && now.iter().all(|pid| is_alive(*pid) && !killed.contains(pid))
+                && now
+                    .iter()
+                    .all(|pid| is_alive(*pid) && !killed.contains(pid))
         });
     }
     eventually("the log does not tell of them", || {
