@@ -19,7 +19,7 @@ use crate::commands::packages::PackagesArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::zygote::ZygoteArgs;
 use crate::settings::Effective;
-use crate::settings::NEVER_EMPTY;
+use crate::settings::SECRETS;
 use crate::settings::Settings;
 use crate::settings::SettingsFile;
 
@@ -95,7 +95,7 @@ fn naming_file(mut error: clap::Error, file: Option<&SettingsFile>) -> clap::Err
 fn without_secret(mut error: clap::Error) -> clap::Error {
     let is_secret = matches!(
         error.get(ContextKind::InvalidArg),
-        Some(ContextValue::String(argument)) if argument.contains(NEVER_EMPTY)
+        Some(ContextValue::String(argument)) if SECRETS.iter().any(|name| argument.contains(name))
     );
     if is_secret {
         error.insert(
@@ -111,7 +111,7 @@ fn without_secret(mut error: clap::Error) -> clap::Error {
 fn without_empty_variable(argument: Arg) -> Arg {
     let is_empty = argument
         .get_env()
-        .filter(|name| *name != NEVER_EMPTY)
+        .filter(|name| !SECRETS.iter().any(|secret| name == secret))
         .and_then(std::env::var_os)
         .is_some_and(|value| value.is_empty());
     if is_empty {

@@ -15,6 +15,7 @@ mod code_cache;
 mod commands;
 mod doctor;
 mod doors;
+mod key_pair;
 mod one_sandbox;
 mod settings;
 

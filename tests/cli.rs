@@ -329,6 +329,7 @@ fn an_invalid_setting_stops_the_start() {
             "faas.example:8000",
             "without a scheme",
         ),
+        ("FAAS_DOORS", "mcp,telnet", "or off for none"),
         ("FAAS_MAX_CONNECTIONS", "0", "between 1 and 1000000"),
         ("FAAS_QUEUE_BYTES", "0", "between 1 and"),
         ("FAAS_REQUIRE_SANDBOX", "maybe", "1 or 0"),
@@ -351,13 +352,16 @@ fn an_invalid_setting_stops_the_start() {
     }
 }
 
+/// Variables that must not be empty.
+const SECRETS: [&str; 2] = ["FAAS_API_TOKEN", "FAAS_LANGFUSE_KEYS"];
+
 #[test]
 fn an_empty_variable_counts_as_unset() {
     let help = run(&["--help"], &[]);
     let help = String::from_utf8_lossy(&help.stdout).into_owned();
     let of_help = help.split(|c: char| !c.is_ascii_uppercase() && c != '_');
     let names: BTreeSet<&str> = of_help
-        .filter(|word| word.starts_with("FAAS_") && *word != "FAAS_API_TOKEN")
+        .filter(|word| word.starts_with("FAAS_") && !SECRETS.contains(word))
         .collect();
     assert!(names.len() > 40, "{names:?}");
     let scratch = Scratch::new("empty-variables");
@@ -368,11 +372,13 @@ fn an_empty_variable_counts_as_unset() {
     empty.push(("FAAS_LOG_FORMAT", "json"));
     let server = Server::start(&empty);
     assert_eq!(server.python("print(1)").stdout(), "1\n");
-    // A service whose token got lost must not be open to all.
-    let output = run(&[], &[("FAAS_API_TOKEN", "")]);
-    assert!(!output.status.success());
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(error.contains("unset it to let everybody in"), "{error}");
+    // A service whose secret got lost must not be open to all.
+    for secret in SECRETS {
+        let output = run(&[], &[(secret, "")]);
+        assert!(!output.status.success());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains("unset it to "), "{error}");
+    }
 }
 
 #[test]
@@ -435,11 +441,13 @@ fn the_exit_code_of_healthcheck_is_the_health_of_the_service() {
 
 #[test]
 fn a_token_that_is_refused_is_not_repeated_and_one_from_a_file_may_end_in_a_line_break() {
-    let output = run(&[], &[("FAAS_API_TOKEN", "my secret words")]);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success());
-    assert!(said.contains("FAAS_API_TOKEN"), "{said}");
-    assert!(!said.contains("secret"), "{said}");
+    for name in SECRETS {
+        let output = run(&[], &[(name, "my secret words")]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success());
+        assert!(said.contains(name), "{said}");
+        assert!(!said.contains("secret words"), "{said}");
+    }
     let server = Server::start_javascript(&[("FAAS_API_TOKEN", "a-token-from-a-file\n")])
         .with_token("a-token-from-a-file");
     assert_eq!(server.run(serde_json::json!({ "code": "1" })).status, 200);

@@ -23,6 +23,8 @@ from _faas_values import encode
 
 PYTHON_VERSION = sys.version.split()[0]
 FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+# To parse only.
+TREE = FLAGS | ast.PyCF_ONLY_AST
 CO_COROUTINE = 0x80
 UNSET = object()
 # No program can have a variable of this name.
@@ -97,7 +99,7 @@ def run(source, input_json, scratch, auto_install, keep, goes_on):
     _faas_fresh.begin()
     try:
         names["input_data"] = None if input_json is None else json.loads(input_json)
-        last = execute(source.removeprefix(BOM), names, auto_install)
+        last = execute(source.removeprefix(BOM), _file_name, names, auto_install)
         if _returned is not UNSET:
             result = encode(_returned)
         elif last is not None:
@@ -148,11 +150,11 @@ def take_module():
     return [module] if type(module) is types.ModuleType and module is not _main else []
 
 
-def execute(source, names, auto_install):
-    """Run the program; the value of the expression that it ends in, or None."""
+def execute(source, file_name, names, auto_install):
+    """Run a program; the value of the expression that it ends in, or None."""
     lines = io.StringIO(source, newline=None).readlines()
-    linecache.cache[_file_name] = (len(source), None, lines, _file_name)
-    tree = compile(source, _file_name, "exec", FLAGS | ast.PyCF_ONLY_AST, True)
+    linecache.cache[file_name] = (len(source), None, lines, file_name)
+    tree = compile(source, file_name, "exec", TREE, True)
     if auto_install and "import" in source:
         _faas_packages.ask_for_imports(tree)
     if tree.body and isinstance(tree.body[-1], ast.Expr) and not is_quiet(tree.body[-1], lines):
@@ -160,7 +162,7 @@ def execute(source, names, auto_install):
         last = tree.body[-1]
         target = ast.copy_location(ast.Name(VALUE, ast.Store()), last)
         tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
-    code = compile(tree, _file_name, "exec", FLAGS, True)
+    code = compile(tree, file_name, "exec", FLAGS, True)
     _faas_host.compiled()
     try:
         evaluate(code, names)

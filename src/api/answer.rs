@@ -4,11 +4,11 @@ use axum::body::Bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use serde::Serialize;
 
 use super::budget::Exhausted;
 use super::budget::Share;
 use super::error::ApiError;
-use super::response::RunResponse;
 use super::state::AppState;
 
 /// The JSON of an answer, and what it holds of FAAS_ANSWER_BYTES.
@@ -21,15 +21,15 @@ pub struct Answer {
 impl Answer {
     /// # Errors
     /// 503 if so much is waiting to be read that there is no room for it.
-    pub fn new(response: &RunResponse, state: &AppState) -> Result<Self, ApiError> {
+    pub fn new(response: &impl Serialize, state: &AppState) -> Result<Self, ApiError> {
         let json = serde_json::to_string(response)
             .map_err(|error| ApiError::failed(format!("The answer cannot be JSON: {error}")))?;
-        Self::of(json, state)
+        Self::of_json(json, state)
     }
 
     /// # Errors
     /// As [`Self::new`].
-    pub fn of(json: String, state: &AppState) -> Result<Self, ApiError> {
+    pub fn of_json(json: String, state: &AppState) -> Result<Self, ApiError> {
         let mut share = state.answers.share();
         share
             .grow(json.len() as u64)

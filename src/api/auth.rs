@@ -26,15 +26,13 @@ pub async fn authorize(
     if !state.tokens.are_needed() {
         return next.run(request).await;
     }
-    let sent = sent_token(request.headers());
-    if let Some((owner, weight)) = sent.and_then(|sent| state.tokens.owner_of(sent)) {
-        if let Some(caller) = request.extensions().get::<Caller>() {
-            caller.showed_token_of(owner, weight);
-        }
+    if let Some(caller) = request.extensions().get::<Caller>()
+        && shows_token(request.headers(), caller, &state)
+    {
         return next.run(request).await;
     }
     let is_open = OPEN_PATHS.contains(&request.uri().path());
-    match sent {
+    match sent_token(request.headers()) {
         _ if is_open => next.run(request).await,
         Some(_) => ApiError::unauthorized("The token is wrong").into_response(),
         None => ApiError::unauthorized(
@@ -42,6 +40,16 @@ pub async fn authorize(
         )
         .into_response(),
     }
+}
+
+/// Whether these are the headers of a request with a right token; notes with its caller whose it is.
+pub fn shows_token(headers: &HeaderMap, caller: &Caller, state: &AppState) -> bool {
+    let sent = sent_token(headers);
+    let Some((owner, weight)) = sent.and_then(|sent| state.tokens.owner_of(sent)) else {
+        return false;
+    };
+    caller.showed_token_of(owner, weight);
+    true
 }
 
 /// The token of `Authorization: Bearer <token>`; the scheme in any case (RFC 9110, 11.1).

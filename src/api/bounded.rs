@@ -60,6 +60,7 @@ pub fn parse<'a, T: Deserialize<'a>>(
 }
 
 /// The first `N` elements of a list; the rest is read over.
+#[derive(Default)]
 pub struct AtMost<T, const N: usize>(pub Vec<T>);
 
 impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for AtMost<T, N> {
@@ -88,6 +89,37 @@ impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for AtMost<T, N>
         deserializer
             .deserialize_seq(First::<T, N>(Vec::new()))
             .map(Self)
+    }
+}
+
+/// The first `N` members of an object, in their order; the rest is read over.
+pub struct Members<'a, const N: usize>(pub Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a, const N: usize> Deserialize<'de> for Members<'a, N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct First<const N: usize>;
+
+        impl<'de, const N: usize> Visitor<'de> for First<N> {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while members.len() < N {
+                    match map.next_entry()? {
+                        Some(member) => members.push(member),
+                        None => return Ok(members),
+                    }
+                }
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(First::<N>).map(Self)
     }
 }
 
@@ -158,6 +190,25 @@ mod tests {
         assert_eq!(kept("[1, 2, {\"x\": []}, 4]"), Some(vec![1, 2]));
         assert_eq!(kept("[1, \"x\"]"), None);
         assert_eq!(kept("{}"), None);
+    }
+
+    #[test]
+    fn an_object_is_kept_up_to_its_bound_and_read_to_its_end() {
+        let kept = |text| {
+            let members = parse::<Members<2>>(raw(text), Kind::Object).unwrap();
+            members.map(|Members(members)| {
+                let text = members
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"));
+                text.collect::<Vec<_>>().join(" ")
+            })
+        };
+        assert_eq!(kept("{}").as_deref(), Some(""));
+        assert_eq!(
+            kept(r#"{"a": 1, "b": [], "c": {"d": 2}}"#).as_deref(),
+            Some("a=1 b=[]")
+        );
+        assert_eq!(kept("[]"), None);
     }
 
     #[test]

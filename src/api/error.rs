@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::Json;
+use axum::http::HeaderMap;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header;
@@ -177,6 +178,31 @@ impl ApiError {
         )
     }
 
+    /// The answer in the words of another protocol.
+    pub fn in_words(self, status: StatusCode, body: &impl Serialize) -> Response {
+        let mut response = (status, Json(body)).into_response();
+        self.add_headers(response.headers_mut());
+        response
+    }
+
+    /// The headers that go with the status.
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                set_retry_after(headers, self.retry_after);
+            }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                let none = HeaderValue::from_static("identity");
+                headers.insert(header::ACCEPT_ENCODING, none);
+            }
+            StatusCode::UNAUTHORIZED => {
+                let scheme = HeaderValue::from_static("Bearer");
+                headers.insert(header::WWW_AUTHENTICATE, scheme);
+            }
+            _ => {}
+        }
+    }
+
     pub fn no_route() -> Self {
         Self::not_found(
             "Not found",
@@ -226,32 +252,16 @@ impl From<PoolError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body)).into_response();
-        if matches!(
-            self.status,
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-        ) {
-            set_retry_after(&mut response, self.retry_after);
-        }
-        if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-            let none = HeaderValue::from_static("identity");
-            let name = header::ACCEPT_ENCODING;
-            response.headers_mut().insert(name, none);
-        }
-        if self.status == StatusCode::UNAUTHORIZED {
-            let scheme = HeaderValue::from_static("Bearer");
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, scheme);
-        }
+        let mut response = (self.status, Json(&self.body)).into_response();
+        self.add_headers(response.headers_mut());
         response
     }
 }
 
 /// Says when to come back (RFC 9110, 10.2.3).
-pub fn set_retry_after(response: &mut Response, wait: Duration) {
+pub fn set_retry_after(headers: &mut HeaderMap, wait: Duration) {
     let seconds = HeaderValue::from(whole_seconds(wait));
-    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    headers.insert(header::RETRY_AFTER, seconds);
 }
 
 /// Rounded up, since an early caller would be refused again.

@@ -60,10 +60,14 @@ pub async fn run(
     request: RunRequest,
 ) -> Result<Finished, ApiError> {
     let RunRequest {
-        execution, share, ..
+        execution,
+        written,
+        share,
+        ..
     } = request;
-    let mut record = Record::begin(state, caller, &execution);
-    let passed = enforce_complexity(state, caller, &execution).await;
+    let written = written.as_deref().unwrap_or(&execution.job.code);
+    let mut record = Record::begin(state, caller, &execution, written);
+    let passed = enforce_complexity(state, caller, &execution, written).await;
     passed.inspect_err(|error| record.refuse(error))?;
     let result = tokio::select! {
         biased;
@@ -92,14 +96,14 @@ async fn enforce_complexity(
     state: &AppState,
     caller: &Caller,
     execution: &ExecutionRequest,
+    written: &str,
 ) -> Result<(), ApiError> {
     let settings = &state.settings;
     if settings.max_complexity.is_none() && settings.max_nesting.is_none() {
         return Ok(());
     }
-    let job = &execution.job;
-    let (code, priority) = (job.code.clone(), execution.priority);
-    let check = request::check_request(job.language, code, caller, priority, settings);
+    let (language, priority) = (execution.job.language, execution.priority);
+    let check = request::check_request(language, written.to_owned(), caller, priority, settings);
     let Some(complexity) = analyse(state, check).await?.complexity else {
         return Ok(());
     };

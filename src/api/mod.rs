@@ -2,8 +2,8 @@
 
 mod accept;
 mod answer;
-mod auth;
-mod bounded;
+pub mod auth;
+pub mod bounded;
 mod browsers;
 mod budget;
 pub mod caller;
@@ -25,7 +25,7 @@ mod playground;
 mod ready;
 mod record;
 pub mod request;
-mod response;
+pub mod response;
 mod run_code;
 mod server;
 mod snapshots;
@@ -42,14 +42,23 @@ use axum::middleware;
 use axum::routing::get;
 use axum::routing::post;
 
+pub use answer::Answer;
 pub use answer::no_room;
 pub use budget::Share;
 pub use error::ApiError;
 pub use server::serve;
 pub use state::AppState;
 
+/// Routes of other protocols.
+pub struct Doors {
+    /// Those that want the token, as the service's own do.
+    pub behind_token: Router<Arc<AppState>>,
+    /// Those whose clients cannot send it: their handlers look at who sends a request.
+    pub with_own_check: Router<Arc<AppState>>,
+}
+
 /// All routes, with those of the doors.
-pub fn router(state: Arc<AppState>, doors: Router<Arc<AppState>>) -> Router {
+pub fn router(state: Arc<AppState>, doors: Doors) -> Router {
     observe::expect_answers(&state.metrics);
     let page = if state.settings.playground {
         playground::routes()
@@ -69,13 +78,14 @@ pub fn router(state: Arc<AppState>, doors: Router<Arc<AppState>>) -> Router {
             get(snapshots::get).delete(snapshots::delete),
         )
         .route("/openapi.json", get(openapi::openapi))
-        .merge(doors)
+        .merge(doors.behind_token)
         .fallback(async || ApiError::no_route())
         .method_not_allowed_fallback(async || ApiError::wrong_method())
         .layer(middleware::from_fn_with_state(
             state.clone(),
             auth::authorize,
         ))
+        .merge(doors.with_own_check)
         .layer(middleware::from_fn_with_state(
             state.clone(),
             browsers::refuse_strangers,

@@ -107,7 +107,7 @@ pub async fn ready(
         return Ok(Json(body).into_response());
     }
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
-    set_retry_after(&mut response, load.expected_wait);
+    set_retry_after(response.headers_mut(), load.expected_wait);
     Ok(response)
 }
 

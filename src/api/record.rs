@@ -42,12 +42,17 @@ pub struct Record {
 }
 
 impl Record {
-    /// To be called before the request is handed to the pool.
-    pub fn begin(state: &Arc<AppState>, caller: &Caller, request: &ExecutionRequest) -> Self {
+    /// To be called before the request is handed to the pool. `written` is what the caller wrote of its program.
+    pub fn begin(
+        state: &Arc<AppState>,
+        caller: &Caller,
+        request: &ExecutionRequest,
+        written: &str,
+    ) -> Self {
         let task_id = format!("task-{}", Uuid::new_v4());
         let is_kept = state.audit.is_some() || state.history.is_some();
         Self {
-            kept: is_kept.then(|| describe(state, caller, request, task_id.clone())),
+            kept: is_kept.then(|| describe(state, caller, request, written, task_id.clone())),
             task_id,
             state: state.clone(),
             language: request.job.language,
@@ -143,9 +148,9 @@ fn describe(
     state: &AppState,
     caller: &Caller,
     request: &ExecutionRequest,
+    code: &str,
     task_id: String,
 ) -> Execution {
-    let code = &request.job.code;
     let with_bodies = state.history.is_some() && state.settings.history_bodies;
     Execution {
         began: SystemTime::now(),

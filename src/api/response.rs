@@ -67,20 +67,29 @@ impl From<Arc<ShownResult>> for ResultBody {
     fn from(result: Arc<ShownResult>) -> Self {
         Self {
             is_main_result: result.is_main,
-            data: Representations(result),
+            data: Representations {
+                result,
+                without: None,
+            },
         }
     }
 }
 
-/// By media type, as JSON.
+/// A result by media type, as JSON.
 #[derive(Debug)]
-struct Representations(Arc<ShownResult>);
+pub struct Representations {
+    pub result: Arc<ShownResult>,
+    /// The media type of one that is not for callers.
+    pub without: Option<&'static str>,
+}
 
 impl Serialize for Representations {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let representations = &self.0.representations;
-        let mut map = serializer.serialize_map(Some(representations.len()))?;
-        for (media_type, content) in representations {
+        let mut map = serializer.serialize_map(None)?;
+        for (media_type, content) in &self.result.representations {
+            if self.without.is_some_and(|without| without == media_type) {
+                continue;
+            }
             match content {
                 Content::Text(text) => map.serialize_entry(media_type, text)?,
                 Content::Json(json) => map.serialize_entry(media_type, json)?,

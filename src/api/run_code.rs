@@ -47,7 +47,9 @@ pub async fn run_code(
         None => None,
         Some(begun) => match begun? {
             Begun::First(claim) => Some(claim),
-            Begun::Again(json) => return Ok(Answer::of(json.to_string(), &state)?.into_response()),
+            Begun::Again(json) => {
+                return Ok(Answer::of_json(json.to_string(), &state)?.into_response());
+            }
         },
     };
     let request = request::parse(body, &caller, &state.settings)?;

@@ -5,6 +5,25 @@
 pub enum Door {
     /// The Model Context Protocol at `/mcp`.
     Mcp,
+    /// Code evaluators of Langfuse: the route of AWS Lambda that invokes a function.
+    Langfuse,
+    /// SandboxFusion at `/sandbox-fusion`.
+    SandboxFusion,
+    /// Piston at `/api/v2`.
+    Piston,
+}
+
+impl Door {
+    pub const ALL: [Self; 4] = [Self::Mcp, Self::Langfuse, Self::SandboxFusion, Self::Piston];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Mcp => "mcp",
+            Self::Langfuse => "langfuse",
+            Self::SandboxFusion => "sandbox-fusion",
+            Self::Piston => "piston",
+        }
+    }
 }
 
 /// Those that are open. Named, or clap would take it for a list of lists.
@@ -17,9 +36,12 @@ pub type Doors = Vec<Door>;
 pub fn parse_doors(text: &str) -> Result<Vec<Door>, String> {
     let names = text.split(',').map(str::trim);
     let doors = names.filter(|name| !name.is_empty() && *name != "off");
-    let door = |name| match name {
-        "mcp" => Ok(Door::Mcp),
-        _ => Err("must be mcp, or off for none".to_owned()),
+    let door = |name| {
+        let mut all = Door::ALL.into_iter();
+        all.find(|door| door.name() == name).ok_or_else(|| {
+            let names = Door::ALL.map(Door::name).join(", ");
+            format!("must be of {names}, separated by commas, or off for none")
+        })
     };
     doors.map(door).collect()
 }

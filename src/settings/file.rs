@@ -9,7 +9,7 @@ use clap::Arg;
 use clap::Command;
 use toml::Value;
 
-use super::NEVER_EMPTY;
+use super::SECRETS;
 use super::lines::line_at;
 
 /// What a file sets, by the names of options.
@@ -103,7 +103,11 @@ impl SettingsFile {
             }
             // As in the environment, an empty text counts as not set.
             let is_empty = values.iter().all(String::is_empty);
-            if is_empty && argument.get_env() != Some(OsStr::new(NEVER_EMPTY)) {
+            let is_secret = SECRETS
+                .map(OsStr::new)
+                .map(Some)
+                .contains(&argument.get_env());
+            if is_empty && !is_secret {
                 continue;
             }
             let id = argument.get_id().clone();

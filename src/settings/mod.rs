@@ -30,6 +30,7 @@ use faas_protocol::TokenName;
 use faas_telemetry::LogFormat;
 
 use crate::api_token::ApiToken;
+use crate::key_pair::KeyPair;
 pub use door::Door;
 pub use effective::Effective;
 pub use file::SettingsFile;
@@ -53,8 +54,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_POOL_SIZE: u32 = 10;
 const DEFAULT_MAX_CODE_BYTES: ByteSize = ByteSize::mib(1);
 
-/// The one variable that must not be empty: a service whose token got lost would let everybody in.
-pub const NEVER_EMPTY: &str = "FAAS_API_TOKEN";
+/// Variables that must not be empty: a service whose secret got lost would let everybody in. No error repeats
+/// their values.
+pub const SECRETS: [&str; 2] = ["FAAS_API_TOKEN", "FAAS_LANGFUSE_KEYS"];
 
 /// What a sandbox takes over FAAS_MEMORY_LIMIT at most.
 const OVER_MEMORY_LIMIT: ByteSize = ByteSize::mib(32);
@@ -428,10 +430,18 @@ pub struct Settings {
           default_value = "0", value_parser = parse_switch, action = clap::ArgAction::Set)]
     pub history_bodies: bool,
 
-    /// Other protocols that programs may come by, separated by commas: mcp (Model Context Protocol, at /mcp); off for
-    /// none
-    #[arg(long, env = "FAAS_DOORS", value_name = "FAAS_DOORS", default_value = "mcp", value_parser = parse_doors)]
+    /// Other protocols that programs may come by, separated by commas: mcp (Model Context Protocol, at /mcp),
+    /// langfuse (its code evaluators, at /2015-03-31/functions), sandbox-fusion (at /sandbox-fusion),
+    /// piston (at /api/v2); off for none
+    #[arg(long, env = "FAAS_DOORS", value_name = "FAAS_DOORS",
+          default_value = "mcp,langfuse,sandbox-fusion,piston", value_parser = parse_doors)]
     pub doors: Doors,
+
+    /// Key pair that requests of Langfuse must be signed with, as ACCESS_KEY_ID:SECRET_ACCESS_KEY; without it, and
+    /// without FAAS_API_TOKEN, signatures are not looked at
+    #[arg(long, env = "FAAS_LANGFUSE_KEYS", value_name = "FAAS_LANGFUSE_KEYS",
+          value_parser = KeyPair::parse, hide_env_values = true)]
+    pub langfuse_keys: Option<KeyPair>,
 
     /// Serve a page at `/` for trying out programs (1 or 0)
     #[arg(long, env = "FAAS_PLAYGROUND", value_name = "FAAS_PLAYGROUND",

@@ -25,10 +25,10 @@ use super::limits::RequestedLimits;
 use crate::settings::Settings;
 
 pub use body::Body;
+pub use body::parse_body;
 pub use body::read_body;
 pub use program::language_names;
 
-use body::parse_body;
 use invocation::args_schema;
 use invocation::collect_schema;
 use invocation::parse_arguments;
@@ -140,6 +140,9 @@ pub struct RawCheck<'a> {
 #[derive(Debug)]
 pub struct RunRequest {
     pub execution: ExecutionRequest,
+    /// What the caller wrote, if the job's program is a door's that runs it: for the limits of complexity, history
+    /// and audit log.
+    pub written: Option<String>,
     /// Whether the answer includes timings.
     pub timings: bool,
     /// What it holds of FAAS_QUEUE_BYTES, until it has been answered.
@@ -199,6 +202,7 @@ pub fn parse(body: Body, caller: &Caller, settings: &Settings) -> Result<RunRequ
     };
     Ok(RunRequest {
         execution,
+        written: None,
         timings,
         share: body.share,
     })

@@ -120,7 +120,7 @@ pub fn stack_kib(limit: Option<u64>) -> u64 {
 
 const BOOT: &str = include_str!("../../../../js/python/boot.mjs");
 /// Our Python modules, in the order in which they are loaded.
-const MODULES: [(&str, &str); 17] = [
+const MODULES: [(&str, &str); 19] = [
     (
         "_faas_network",
         include_str!("../../../../js/python/network.py"),
@@ -181,6 +181,14 @@ const MODULES: [(&str, &str); 17] = [
     (
         "_faas_runner",
         include_str!("../../../../js/python/runner.py"),
+    ),
+    (
+        "_faas_evaluator",
+        include_str!("../../../../js/python/evaluator.py"),
+    ),
+    (
+        "_faas_cells",
+        include_str!("../../../../js/python/cells.py"),
     ),
     (
         "_faas_settle",

@@ -1,92 +1,29 @@
 #!/usr/bin/env python3
-"""The doors: other protocols, tried with the real clients that scripts/fetch-test-clients installs."""
+"""The door for the Model Context Protocol, tried with its real clients."""
 
 import asyncio
 import base64
 import json
-import os
-import pathlib
-import re
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
 import urllib.error
 import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PROGRAM = ROOT / "target/release/faas-server"
-CLIENTS = ROOT / "target/test-clients"
-BOOTS_WITHIN = 90
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from service import CLIENTS, PROGRAM, Server, WithServer, run_node
+
 PNG = b"\x89PNG\r\n\x1a\n"
-
-try:
-    from mcp import Client, StdioServerParameters
-    from mcp.client.stdio import stdio_client
-except ImportError:
-    print("SKIPPED: the clients are missing: scripts/fetch-test-clients", file=sys.stderr)
-    raise SystemExit(0) from None
-
-
-class Server:
-    """A server on a free port."""
-
-    def __init__(self, **settings):
-        self.scratch = tempfile.TemporaryDirectory()
-        environment = dict(
-            os.environ, FAAS_PORT="0", FAAS_LOG_FORMAT="json", FAAS_WORKSPACE=self.scratch.name + "/w"
-        )
-        environment.update(FAAS_PYODIDE_PACKAGES="off", FAAS_PACKAGE_INDEX="off", **settings)
-        self.log = pathlib.Path(self.scratch.name) / "log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen([PROGRAM], env=environment, stderr=log)
-        self.address = self.until_ready()
-
-    def until_ready(self):
-        end = time.monotonic() + BOOTS_WITHIN
-        while time.monotonic() < end:
-            found = re.search(r'"ready","address":"(http://[^"]+)"', self.lines())
-            if found:
-                return found[1]
-            time.sleep(0.05)
-        raise AssertionError(f"it does not get ready: {self.lines()}")
-
-    def lines(self):
-        return self.log.read_text()
-
-    def post(self, path, body, **headers):
-        """Status and JSON of an answer."""
-        headers = {
-            "content-type": "application/json",
-            "accept": "application/json, text/event-stream",
-            **headers,
-        }
-        request = urllib.request.Request(self.address + path, data=body.encode(), headers=headers)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                text = answer.read().decode()
-                return answer.status, json.loads(text) if text else None
-        except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read())
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(timeout=30)
-        self.scratch.cleanup()
 
 
 def text_of(result):
     return "".join(block.text for block in result.content if block.type == "text")
 
 
-class Mcp(unittest.TestCase):
+class Mcp(WithServer):
     """The Model Context Protocol, over HTTP unless a test says otherwise."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server()
-        cls.addClassCleanup(cls.server.stop)
 
     def with_client(self, work, **options):
         """Has the official client for Python do something, in the newest protocol that both know."""
@@ -294,10 +231,7 @@ const result = await client.callTool({{ name: "run_python", arguments: {{ code: 
 console.log(JSON.stringify([tools.length, result.structuredContent.stdout]));
 await client.close();
 """
-        file = CLIENTS / "node/test.mjs"
-        file.write_text(script)
-        run = subprocess.run(["node", file], capture_output=True, text=True, timeout=60, check=False)
-        self.assertEqual(run.stdout, '[3,"2\\n"]\n', run.stderr)
+        self.assertEqual(run_node(script), [3, "2\n"])
 
 
 class Closed(unittest.TestCase):
@@ -358,7 +292,3 @@ class Stdio(unittest.TestCase):
 
         with tempfile.TemporaryDirectory() as scratch:
             self.assertEqual(asyncio.run(run(scratch + "/w")), ("over a pipe\n", "2\n"))
-
-
-if __name__ == "__main__":
-    unittest.main()
