@@ -62,7 +62,8 @@ declare module "ext:core/mod.js" {
     immediateRefCount(increase: boolean): void;
     queueImmediate(immediate: object): void;
     clearImmediate(immediate: unknown): void;
-    __processTimers: Function;
+    runImmediates(): void;
+    __processTimers(now: number): number;
 
     registerErrorBuilder(className: string, builder: (message: string) => unknown): void;
     setReportExceptionCallback(callback: (error: unknown) => void): void;
@@ -151,7 +152,7 @@ declare module "ext:core/ops" {
   function op_faas_decode_latin1(bytes: Uint8Array): string;
   function op_faas_decode_utf16(bytes: Uint8Array): string;
   function op_faas_digest(name: string, bytes: Uint8Array): Uint8Array<ArrayBuffer>;
-  function op_faas_excerpt(line: number, column: number): string;
+  function op_faas_excerpt(file: string, line: number, column: number): string;
   function op_faas_fail(outOfMemory: boolean): void;
   function op_faas_hmac(name: string, key: Uint8Array, bytes: Uint8Array): Uint8Array<ArrayBuffer>;
   function op_faas_finish(exitCode: number, returnValue: string | null, limit: Limit | null): void;
@@ -178,7 +179,12 @@ declare module "ext:core/ops" {
   function op_faas_take_alarm(): boolean;
   function op_faas_unpacked(isOfDistribution: boolean, file: string): Uint8Array;
   function op_faas_now(): number;
-  function op_faas_original_position(line: number, column: number, into: Uint32Array): boolean;
+  function op_faas_original_position(
+    file: string,
+    line: number,
+    column: number,
+    into: Uint32Array,
+  ): boolean;
   function op_faas_in_wheelhouse(name: string): boolean;
   function op_faas_imports(modules: string): void;
   function op_faas_package(kind: string, name: string, file: string): Uint8Array;

@@ -36,19 +36,31 @@ export function bytesOf(data) {
   );
 }
 
-export function createFiles() {
-  /** @type {Map<string, Uint8Array> | undefined} */
-  let files;
-  /** @type {string[]} */
-  const names = [];
+/** @type {Map<string, Uint8Array>} */
+let files;
+/** @type {string[]} */
+let names;
+let areTaken = false;
 
+// Makes ready for a program. One that goes on has the files of the last one, too.
+/** @type {(goesOn: boolean) => void} */
+export function beginFiles(goesOn) {
+  if (!goesOn) {
+    files = new SafeMap();
+    names = [];
+  }
+  areTaken = false;
+}
+
+export function createFiles() {
   function all() {
-    if (files === undefined) {
-      files = new SafeMap();
+    if (!areTaken) {
+      areTaken = true;
       const given = op_faas_input_files();
       for (let i = 0; i < given.length; i++) {
-        files.set(given[i].name, given[i].contents);
-        ArrayPrototypePush(names, given[i].name);
+        const { name, contents } = given[i];
+        if (!files.has(name)) ArrayPrototypePush(names, name);
+        files.set(name, contents);
       }
     }
     return files;

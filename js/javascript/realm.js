@@ -10,7 +10,7 @@ import { display } from "ext:faas_javascript/display.js";
 import { createFiles } from "ext:faas_javascript/files.js";
 import { stdin } from "ext:faas_javascript/invocation.js";
 import { createRandom } from "ext:faas_javascript/random.js";
-import { begin, fail, finish, returnVal } from "ext:faas_javascript/runner.js";
+import { begin, clear, declare, fail, finish, returnVal } from "ext:faas_javascript/runner.js";
 import { formatStack } from "ext:faas_javascript/stack.js";
 import * as timers from "ext:faas_javascript/timers.js";
 import { URL } from "ext:faas_javascript/url.js";
@@ -187,6 +187,8 @@ for (const op of ObjectValues(core.ops)) {
 // For the engine, which takes it away again.
 globalThis.__faasEngine = {
   begin,
+  clear,
+  declare,
   fail,
   finish,
   fireTimers: core.__processTimers,

@@ -3,18 +3,22 @@
 import { core, primordials } from "ext:core/mod.js";
 import { op_faas_excerpt, op_faas_fail, op_faas_finish, op_faas_print } from "ext:core/ops";
 import { show } from "ext:faas_javascript/display.js";
+import { beginFiles } from "ext:faas_javascript/files.js";
 import { inspect } from "ext:faas_javascript/inspect.js";
 import { beginInvocation } from "ext:faas_javascript/invocation.js";
 import { placeOf } from "ext:faas_javascript/stack.js";
+import { clearTimers, watchTimers } from "ext:faas_javascript/timers.js";
 
 const {
   ErrorPrototype,
   JSONParse,
   JSONStringify,
   ObjectDefineProperty,
+  ObjectHasOwn,
   ObjectPrototypeIsPrototypeOf,
   RegExpPrototypeExec,
   SafeRegExp,
+  SafeSet,
   String,
   StringPrototypeEndsWith,
 } = primordials;
@@ -33,9 +37,17 @@ export function returnVal(value) {
   returnValue = value;
 }
 
-// Makes ready for a program, whose input is JSON text or undefined.
-/** @type {(input: string | undefined) => void} */
-export function begin(input) {
+// Programs may declare a name for this.
+const global = globalThis;
+const asyncContext = core.getAsyncContext();
+// Names that programs declared of which another one goes on.
+/** @type {Set<string>} */
+const declared = new SafeSet();
+
+// Makes ready for a program, whose input is JSON text or undefined. If `keep`, another one will go on from
+// its end; if `goesOn`, it goes on from the end of another.
+/** @type {(input: string | undefined, keep: boolean, goesOn: boolean) => void} */
+export function begin(input, keep, goesOn) {
   isReturnValueSet = false;
   returnValue = undefined;
   const value = input === undefined ? null : JSONParse(input);
@@ -43,11 +55,14 @@ export function begin(input) {
   // The name that programs for coze-loop's services know.
   defineGlobal("input", value);
   defineGlobal("args", beginInvocation());
+  beginFiles(goesOn);
+  if (keep) watchTimers();
 }
 
 /** @type {(name: string, value: unknown) => void} */
 function defineGlobal(name, value) {
-  ObjectDefineProperty(globalThis, name, {
+  if (declared.has(name)) return;
+  ObjectDefineProperty(global, name, {
     __proto__: null,
     value,
     writable: true,
@@ -56,13 +71,35 @@ function defineGlobal(name, value) {
   });
 }
 
-// Reports an error that nobody caught, and ends the program. Line and column are given for what is no
-// Error, where they are known.
-/** @type {(error: unknown, line?: number, column?: number) => void} */
-export function fail(error, line, column) {
+// Makes sure that the names are there that a program assigns to where it declares them.
+/** @type {(names: string[]) => void} */
+export function declare(names) {
+  for (let i = 0; i < names.length; i++) {
+    declared.add(names[i]);
+    if (ObjectHasOwn(global, names[i])) continue;
+    ObjectDefineProperty(global, names[i], {
+      __proto__: null,
+      value: undefined,
+      writable: true,
+      configurable: true,
+      enumerable: true,
+    });
+  }
+}
+
+// Takes away what would still run of a program when another one goes on. Returns what `fireTimers` does.
+export function clear() {
+  core.setAsyncContext(asyncContext);
+  return clearTimers();
+}
+
+// Reports an error that nobody caught, and ends the program. Its place is given for what is no Error,
+// where it is known.
+/** @type {(error: unknown, file?: string, line?: number, column?: number) => void} */
+export function fail(error, file, line, column) {
   let report;
   try {
-    report = describe(error, line, column);
+    report = describe(error, file, line, column);
   } catch {
     report = "Uncaught error whose report failed";
   }
@@ -70,16 +107,17 @@ export function fail(error, line, column) {
   op_faas_fail(isOutOfMemory(error));
 }
 
-/** @type {(error: unknown, line?: number, column?: number) => string} */
-function describe(error, line, column) {
+/** @type {(error: unknown, file?: string, line?: number, column?: number) => string} */
+function describe(error, file, line, column) {
   const isError = core.isNativeError(error) || ObjectPrototypeIsPrototypeOf(ErrorPrototype, error);
   const text = inspect(error);
   if (!isError) {
-    const excerpt = line === undefined || column === undefined ? "" : op_faas_excerpt(line, column);
+    const isKnown = file !== undefined && line !== undefined && column !== undefined;
+    const excerpt = isKnown ? op_faas_excerpt(file, line, column) : "";
     return `${excerpt === "" ? "" : `${excerpt}\n`}Uncaught ${text}`;
   }
   const place = placeOf(error);
-  const excerpt = place === undefined ? "" : op_faas_excerpt(place.line, place.column);
+  const excerpt = place === undefined ? "" : op_faas_excerpt(place.file, place.line, place.column);
   return excerpt === "" ? `Uncaught ${text}` : `${excerpt}\n${text}`;
 }
 

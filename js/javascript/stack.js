@@ -339,27 +339,29 @@ let isEval;
 /** @type {Function} */
 let toText;
 
-/** @typedef {{ text: string; place: { line: number; column: number } | undefined }} Frame */
+/** @typedef {{ file: string; line: number; column: number }} Place */
+/** @typedef {{ text: string; place: Place | undefined }} Frame */
 
 const position = new Uint32Array(2);
 
 // Where errors were made, in the source that was sent: of the first frame that is there.
-/** @type {WeakMap<object, { line: number; column: number }>} */
+/** @type {WeakMap<object, Place>} */
 const places = new SafeWeakMap();
 
-/** @type {(error: unknown) => { line: number; column: number } | undefined} */
+/** @type {(error: unknown) => Place | undefined} */
 export function placeOf(error) {
   return places.get(/** @type {object} */ (error));
 }
 
 /**
  * The place in the source that was sent; undefined for code that the TypeScript compiler added.
- * @type {(line: number, column: number, isMapped: boolean) => { line: number; column: number } | undefined}
+ * @type {(place: Place, isMapped: boolean) => Place | undefined}
  */
-function originalOf(line, column, isMapped) {
-  if (!isMapped) return { line, column };
-  if (!op_faas_original_position(line, column, position)) return undefined;
-  return { line: position[0], column: position[1] };
+function originalOf(place, isMapped) {
+  if (!isMapped) return place;
+  const { file, line, column } = place;
+  if (!op_faas_original_position(file, line, column, position)) return undefined;
+  return { file, line: position[0], column: position[1] };
 }
 
 // A frame of evaluated text, "eval (eval at f (<code>:3:1), <anonymous>:1:7)": V8 counts the place of the
@@ -367,37 +369,39 @@ function originalOf(line, column, isMapped) {
 /** @type {(text: string, origin: unknown, isMapped: boolean) => Frame | undefined} */
 function frameOfEval(text, origin, isMapped) {
   if (typeof origin !== "string") return { text, place: undefined };
-  const match = RegExpPrototypeExec(new SafeRegExp("<code>:(\\d+):(\\d+)\\)"), origin);
+  const pattern = new SafeRegExp("(<code(?: \\d+)?>):(\\d+):(\\d+)\\)");
+  const match = RegExpPrototypeExec(pattern, origin);
   const start = match === null ? -1 : StringPrototypeIndexOf(text, origin);
   if (match === null || start < 0) return { text, place: undefined };
-  const place = originalOf(Number(match[1]) - 1, Number(match[2]), isMapped);
+  const called = { file: match[1], line: Number(match[2]) - 1, column: Number(match[3]) };
+  const place = originalOf(called, isMapped);
   if (place === undefined) return undefined;
   const from = start + match.index;
   const to = from + match[0].length - 1;
   return { text: replaced(text, from, to, place), place };
 }
 
-// A frame of the program: its place goes in for the one of what was compiled, and `<code>` for a name
-// that a comment gave it (`sourceURL`).
-/** @type {(text: string, site: object, isMapped: boolean) => Frame | undefined} */
-function frameOfProgram(text, site, isMapped) {
+// A frame of a program: its place goes in for the one of what was compiled, and its name for one that a
+// comment gave it (`sourceURL`).
+/** @type {(text: string, site: object, file: string, isMapped: boolean) => Frame | undefined} */
+function frameOfProgram(text, site, file, isMapped) {
   let line = ReflectApply(getLineNumber, site, []);
   const column = ReflectApply(getColumnNumber, site, []);
   const name = ReflectApply(getScriptNameOrSourceURL, site, []);
   const shown = `${name}:${line}:${column}`;
   // V8 counts the lines of such a script from the beginning of what was compiled.
-  if (name !== "<code>") line--;
+  if (name !== file) line--;
   const from = StringPrototypeLastIndexOf(text, shown);
   if (from < 0) return { text, place: undefined };
-  const place = originalOf(line, column, isMapped);
+  const place = originalOf({ file, line, column }, isMapped);
   if (place === undefined) return undefined;
   return { text: replaced(text, from, from + shown.length, place), place };
 }
 
-/** @type {(text: string, from: number, to: number, place: { line: number; column: number }) => string} */
-function replaced(text, from, to, place) {
+/** @type {(text: string, from: number, to: number, place: Place) => string} */
+function replaced(text, from, to, { file, line, column }) {
   const before = StringPrototypeSlice(text, 0, from);
-  return `${before}<code>:${place.line}:${place.column}${StringPrototypeSlice(text, to)}`;
+  return `${before}${file}:${line}:${column}${StringPrototypeSlice(text, to)}`;
 }
 
 /** @type {(site: object, file: unknown, isMapped: boolean) => Frame | undefined} */
@@ -406,8 +410,8 @@ function frameOf(site, file, isMapped) {
   if (ReflectApply(isEval, site, [])) {
     return frameOfEval(text, ReflectApply(getEvalOrigin, site, []), isMapped);
   }
-  if (file !== "<code>") return { text, place: undefined };
-  return frameOfProgram(text, site, isMapped);
+  const isOfProgram = typeof file === "string" && StringPrototypeStartsWith(file, "<code");
+  return isOfProgram ? frameOfProgram(text, site, file, isMapped) : { text, place: undefined };
 }
 
 /** @type {(error: unknown) => string} */
@@ -436,8 +440,8 @@ function isOfBrowsers(name) {
   return false;
 }
 
-// The value of `error.stack`, given V8's call sites. `isMapped` tells whether the code that runs is
-// not the code that was sent.
+// The value of `error.stack`, given V8's call sites. `isMapped` tells whether code that runs is not
+// the code that was sent.
 /** @type {(error: unknown, sites: object[], isMapped: boolean) => any} */
 export function formatStack(error, sites, isMapped) {
   if (getFileName === undefined && sites.length > 0) {

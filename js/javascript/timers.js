@@ -9,6 +9,8 @@ const {
   PromisePrototypeThen,
   ReflectApply,
   SafeMap,
+  SafeSet,
+  SetPrototypeForEach,
   SymbolDispose,
   SymbolToPrimitive,
   TypeError,
@@ -18,6 +20,13 @@ const { waitAsync: waitAsyncOfV8 } = Atomics;
 // Timers whose number was asked for, which clears them, too.
 /** @type {Map<number, Timeout>} */
 const byNumber = new SafeMap();
+
+// Timers and immediates that have not fired, if they are to be cleared at the end of the program, since
+// another one will go on from there.
+/** @type {Set<Timeout> | null} */
+let waiting = null;
+/** @type {Set<Immediate> | null} */
+let immediates = null;
 
 class Timeout {
   /** @type {any} */
@@ -49,13 +58,20 @@ class Timeout {
     this.#fire = () => {
       try {
         within(context, callback, this, args);
+      } catch (error) {
+        // The error ends the program, before deno_core is done with the timer.
+        if (waiting !== null) clear(this);
+        throw error;
       } finally {
         if (!isRepeated && this.#isNumbered && this.#timer._destroyed) {
           byNumber.delete(this.#number);
         }
       }
+      // One that was refreshed waits again.
+      if (waiting !== null && !isRepeated && this.#timer._idleNext === null) waiting.delete(this);
     };
     this.#timer = core.createTimer(this.#fire, Number(delay), undefined, isRepeated, true);
+    waiting?.add(this);
     this.#number = this.#timer._timerId;
   }
   ref() {
@@ -83,6 +99,7 @@ class Timeout {
         this.#isRepeated,
         this.#isRefed,
       );
+      waiting?.add(this);
     } else {
       core.refreshTimer(timer);
     }
@@ -92,6 +109,7 @@ class Timeout {
     this.#isCleared = true;
     core.cancelTimer(this.#timer);
     if (this.#isNumbered) byNumber.delete(this.#number);
+    waiting?.delete(this);
     return this;
   }
   [SymbolDispose]() {
@@ -143,7 +161,11 @@ class Immediate {
     this._idleNext = null;
     /** @type {unknown} */
     this._idlePrev = null;
-    this._onImmediate = () => void within(context, callback, globalThis, args);
+    this._onImmediate = () => {
+      immediates?.delete(this);
+      within(context, callback, globalThis, args);
+    };
+    immediates?.add(this);
     /** @type {unknown} */
     this._argv = undefined;
     this._destroyed = false;
@@ -163,6 +185,31 @@ export function setImmediate(callback, ...args) {
 /** @type {(immediate: unknown) => void} */
 export function clearImmediate(immediate) {
   core.clearImmediate(immediate);
+  if (immediates !== null) immediates.delete(/** @type {Immediate} */ (immediate));
+}
+
+// From now on, remembers what waits.
+export function watchTimers() {
+  waiting ??= new SafeSet();
+  immediates ??= new SafeSet();
+}
+
+// Clears what waits. Returns what `fireTimers` does: lists of timers stay, though they are empty.
+/** @type {() => number} */
+export function clearTimers() {
+  if (waiting !== null) SetPrototypeForEach(waiting, clear);
+  if (immediates !== null) {
+    // deno_core has queues of its own, from which those go that have run.
+    SetPrototypeForEach(immediates, (immediate) => {
+      immediate._onImmediate = () => {};
+    });
+    core.runImmediates();
+    core.runImmediates();
+    // Those that an error had it lose.
+    SetPrototypeForEach(immediates, core.clearImmediate);
+    immediates.clear();
+  }
+  return core.__processTimers(0);
 }
 
 // V8 ends a wait in a task that nothing announces: the event loop, which sleeps until the next timer, is
@@ -176,12 +223,12 @@ function waitAsync(...args) {
   /** @type {any} */
   let timer;
   const look = () => {
-    if (isWaiting) timer = core.createTimer(look, 1, undefined, false, true);
+    if (isWaiting) timer = setTimeout(look, 1);
   };
-  timer = core.createTimer(look, timeout, undefined, false, true);
+  timer = setTimeout(look, timeout);
   PromisePrototypeThen(result.value, () => {
     isWaiting = false;
-    core.cancelTimer(timer);
+    clear(timer);
   });
   return result;
 }

@@ -91,7 +91,11 @@ impl HostState {
     /// Prepares for a program.
     pub fn begin(&mut self, program: &Program<'_>) {
         self.invocation = program.invocation.clone();
-        self.files = program.files.to_vec();
+        // What the last program left unread is still there.
+        if !program.goes_on {
+            self.files.clear();
+        }
+        self.files.extend_from_slice(program.files);
         self.files_left = program.files_limit.get();
         self.shown = Shown::default();
         self.outcome = None;

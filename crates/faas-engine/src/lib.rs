@@ -3,12 +3,14 @@
 //! An engine is booted and warmed up once, in a zygote, and then used only in forks of it.
 
 mod code_cache;
+mod globals;
 mod heap;
 mod host;
 pub mod interrupt;
 mod javascript;
 mod key_derivation;
 mod loader;
+mod moves;
 #[cfg(test)]
 mod op_names;
 mod place;

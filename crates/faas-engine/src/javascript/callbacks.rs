@@ -9,7 +9,7 @@ use faas_protocol::Stream;
 
 use super::memory;
 use super::rejections;
-use super::source::FILE_NAME;
+use super::source;
 use super::state::Realm;
 use crate::host::HostState;
 use crate::interrupt;
@@ -39,7 +39,7 @@ fn prepare_stack_trace<'s>(
     let Some(format) = realm.format_stack.borrow().clone() else {
         return undefined;
     };
-    let is_mapped = v8::Boolean::new(scope, realm.source().is_mapped());
+    let is_mapped = v8::Boolean::new(scope, realm.is_mapped());
     let format = v8::Local::new(scope, format);
     // An exception is one of the program's own `Error.prepareStackTrace`; V8 wants a value.
     v8::tc_scope!(let scope, scope);
@@ -89,7 +89,6 @@ fn user_frames(scope: &mut v8::PinScope<'_, '_>, realm: &Realm) -> String {
     let Some(trace) = v8::StackTrace::current_stack_trace(scope, STOPPED_FRAMES) else {
         return String::new();
     };
-    let source = realm.source();
     let mut lines = String::new();
     for index in 0..trace.get_frame_count() {
         let Some(frame) = trace.get_frame(scope, index) else {
@@ -99,20 +98,24 @@ fn user_frames(scope: &mut v8::PinScope<'_, '_>, realm: &Realm) -> String {
         // program.
         let file = frame
             .get_script_name(scope)
-            .map(|name| name.to_rust_string_lossy(scope));
-        if file.as_deref() != Some(FILE_NAME) || frame.is_eval() {
+            .map(|name| name.to_rust_string_lossy(scope))
+            .filter(|name| source::is_program(name) && !frame.is_eval());
+        let Some(file) = file else {
             continue;
-        }
+        };
         let name = frame
             .get_script_name_or_source_url(scope)
             .map(|name| name.to_rust_string_lossy(scope));
         // With such a comment, V8 counts lines from the beginning of what was compiled.
-        let before = usize::from(name.as_deref() != Some(FILE_NAME));
+        let before = usize::from(name.as_ref() != Some(&file));
         let place = Place {
             line: u32::try_from(frame.get_line_number().saturating_sub(before)).unwrap_or(0),
             column: u32::try_from(frame.get_column()).unwrap_or(0),
         };
-        let Some(Place { line, column }) = source.original(place) else {
+        let original = realm
+            .source(&file)
+            .and_then(|source| source.original(place));
+        let Some(Place { line, column }) = original else {
             continue;
         };
         let function = frame
@@ -120,8 +123,8 @@ fn user_frames(scope: &mut v8::PinScope<'_, '_>, realm: &Realm) -> String {
             .map(|name| name.to_rust_string_lossy(scope))
             .filter(|name| !name.is_empty());
         lines.push_str(&match function {
-            Some(name) => format!("    at {name} ({FILE_NAME}:{line}:{column})\n"),
-            None => format!("    at {FILE_NAME}:{line}:{column}\n"),
+            Some(name) => format!("    at {name} ({file}:{line}:{column})\n"),
+            None => format!("    at {file}:{line}:{column}\n"),
         });
     }
     lines

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use deno_core::v8;
 use deno_core::v8::script_compiler;
 
-use super::source::FILE_NAME;
 use super::source::Source;
 use crate::loader;
 use crate::place::Place;
@@ -85,8 +84,9 @@ pub fn compile<'s>(
     code: &str,
     source: &Source,
 ) -> Result<Compiled<'s>, Rejected> {
-    let parsed = parse(scope, code, |scope, wrapped| {
-        compile_function(scope, wrapped)
+    let name = source.name();
+    let parsed = parse(scope, name, code, |scope, wrapped| {
+        compile_function(scope, name, wrapped)
     });
     match parsed.map_err(|failure| failure.reject(source))? {
         Parsed::Script(function) => Ok(Compiled::Function(function)),
@@ -103,13 +103,17 @@ pub fn check(
     code: &str,
     source: &Source,
 ) -> Result<(), Rejected> {
-    let parsed = parse(scope, code, |scope, wrapped| check_script(scope, wrapped));
+    let name = source.name();
+    let parsed = parse(scope, name, code, |scope, wrapped| {
+        check_script(scope, name, wrapped)
+    });
     parsed.map(|_| ()).map_err(|failure| failure.reject(source))
 }
 
 /// Finds out what kind of program a text is; `finish` completes a wrapped script.
 fn parse<'s, T>(
     scope: &mut v8::PinScope<'s, '_>,
+    name: &str,
     code: &str,
     finish: impl FnOnce(&mut v8::PinScope<'s, '_>, &str) -> Result<T, Failure>,
 ) -> Result<Parsed<'s, T>, Failure> {
@@ -121,18 +125,18 @@ fn parse<'s, T>(
     };
     let proof = [PREFIX_OF_PROOF, &plain, SUFFIX_OF_PROOF].concat();
     let wrapped = [PREFIX, &plain, SUFFIX].concat();
-    let finished = check_script(scope, &proof).and_then(|()| finish(scope, &wrapped));
+    let finished = check_script(scope, name, &proof).and_then(|()| finish(scope, &wrapped));
     let failure = match finished {
         Ok(finished) => return Ok(Parsed::Script(finished)),
         Err(failure) => failure,
     };
     if failure.is_for_modules() {
-        return compile_module(scope, &plain).map(Parsed::Module);
+        return compile_module(scope, name, &plain).map(Parsed::Module);
     }
     if failure.is_within(&plain) {
         return Err(failure);
     }
-    let opinion = second_opinion(scope, &plain);
+    let opinion = second_opinion(scope, name, &plain);
     Err(match opinion {
         Some(opinion) if opinion.message != UNEXPECTED_END => opinion,
         _ => failure.at_end_of(&plain),
@@ -142,16 +146,16 @@ fn parse<'s, T>(
 /// What is wrong with a program whose error shows only after the end of its own text, in ours: a
 /// brace too many or too few. It can be compiled without our text around it, but then it must not
 /// have a `return` (a module) or an `await` (a function).
-fn second_opinion(scope: &mut v8::PinScope<'_, '_>, code: &str) -> Option<Failure> {
+fn second_opinion(scope: &mut v8::PinScope<'_, '_>, name: &str, code: &str) -> Option<Failure> {
     let is_telling = |failure: &Failure| {
         !["Illegal return", "await is"]
             .iter()
             .any(|beside| failure.message.contains(beside))
     };
-    compile_module(scope, code)
+    compile_module(scope, name, code)
         .err()
         .filter(is_telling)
-        .or_else(|| compile_body(scope, code).err().filter(is_telling))
+        .or_else(|| compile_body(scope, name, code).err().filter(is_telling))
 }
 
 impl Failure {
@@ -190,9 +194,13 @@ impl Failure {
 }
 
 /// Whether a wrapped program is a valid script, without running any of it.
-fn check_script(scope: &mut v8::PinScope<'_, '_>, wrapped: &str) -> Result<(), Failure> {
+fn check_script(
+    scope: &mut v8::PinScope<'_, '_>,
+    name: &str,
+    wrapped: &str,
+) -> Result<(), Failure> {
     v8::tc_scope!(let scope, scope);
-    let script = script_source(scope, wrapped, -1, false).and_then(|mut source| {
+    let script = script_source(scope, name, wrapped, -1, false).and_then(|mut source| {
         script_compiler::compile_unbound_script(
             scope,
             &mut source,
@@ -208,10 +216,11 @@ fn check_script(scope: &mut v8::PinScope<'_, '_>, wrapped: &str) -> Result<(), F
 
 fn compile_function<'s>(
     scope: &mut v8::PinScope<'s, '_>,
+    name: &str,
     wrapped: &str,
 ) -> Result<v8::Local<'s, v8::Function>, Failure> {
     v8::tc_scope!(let scope, scope);
-    let function = script_source(scope, wrapped, -1, false)
+    let function = script_source(scope, name, wrapped, -1, false)
         .and_then(|mut source| {
             script_compiler::compile(
                 scope,
@@ -230,10 +239,11 @@ fn compile_function<'s>(
 
 fn compile_module<'s>(
     scope: &mut v8::PinScope<'s, '_>,
+    name: &str,
     code: &str,
 ) -> Result<v8::Local<'s, v8::Module>, Failure> {
     v8::tc_scope!(let scope, scope);
-    let module = script_source(scope, code, 0, true)
+    let module = script_source(scope, name, code, 0, true)
         .and_then(|mut source| script_compiler::compile_module(scope, &mut source));
     match module {
         Some(module) => Ok(module),
@@ -242,9 +252,9 @@ fn compile_module<'s>(
 }
 
 /// Compiles `code` as the body of a function that is not async.
-fn compile_body(scope: &mut v8::PinScope<'_, '_>, code: &str) -> Result<(), Failure> {
+fn compile_body(scope: &mut v8::PinScope<'_, '_>, name: &str, code: &str) -> Result<(), Failure> {
     v8::tc_scope!(let scope, scope);
-    let function = script_source(scope, code, 0, false).and_then(|mut source| {
+    let function = script_source(scope, name, code, 0, false).and_then(|mut source| {
         script_compiler::compile_function(
             scope,
             &mut source,
@@ -262,12 +272,13 @@ fn compile_body(scope: &mut v8::PinScope<'_, '_>, code: &str) -> Result<(), Fail
 
 fn script_source(
     scope: &mut v8::PinScope<'_, '_>,
+    name: &str,
     code: &str,
     line_offset: i32,
     is_module: bool,
 ) -> Option<script_compiler::Source> {
     let code = v8::String::new(scope, code)?;
-    let name = v8::String::new(scope, FILE_NAME)?;
+    let name = v8::String::new(scope, name)?;
     let origin = v8::ScriptOrigin::new(
         scope,
         name.into(),

@@ -12,8 +12,8 @@ use std::ptr;
 use deno_core::v8;
 use faas_protocol::ByteSize;
 
-use super::callbacks::stop_here;
 use crate::heap;
+use crate::interrupt::InterruptCallback;
 
 /// V8 heap of a freshly booted realm, rounded up generously.
 const REALM: ByteSize = ByteSize::mib(12);
@@ -34,6 +34,10 @@ thread_local! {
 /// Guard of the heap limit: what its call-back needs. Lives as long as the process.
 struct Guard {
     isolate: v8::IsolateHandle,
+    /// V8's limit when the program has all of its memory.
+    limit: usize,
+    /// Reports where the program is, and ends it.
+    stop: InterruptCallback,
     slack: ByteSize,
 }
 
@@ -61,21 +65,23 @@ fn slack(memory: ByteSize) -> ByteSize {
     ByteSize::bytes(memory.get() / 16).clamp(LEAST_SLACK, MOST_SLACK)
 }
 
-/// Watches the heap's limit, once per process.
-pub fn watch(isolate: &mut v8::Isolate, memory: ByteSize) {
-    guard(isolate, memory);
+/// Watches the heap's limit, once per process. `stop` ends a program that reaches it.
+pub fn watch(isolate: &mut v8::Isolate, memory: ByteSize, stop: InterruptCallback) {
+    guard(isolate, memory, stop);
     heap::watch(isolate);
 }
 
-/// Lowers the limit that was set at creation. Call it at most once per process.
-pub fn lower(isolate: &mut v8::Isolate, memory: ByteSize) {
+/// Sets another limit than at creation, at most that one.
+pub fn set(isolate: &mut v8::Isolate, memory: ByteSize, stop: InterruptCallback) {
     isolate.remove_near_heap_limit_callback(near_limit, old(memory).as_usize());
-    guard(isolate, memory);
+    guard(isolate, memory, stop);
 }
 
-fn guard(isolate: &mut v8::Isolate, memory: ByteSize) {
+fn guard(isolate: &mut v8::Isolate, memory: ByteSize, stop: InterruptCallback) {
     let guard = Box::into_raw(Box::new(Guard {
         isolate: isolate.thread_safe_handle(),
+        limit: old(memory).as_usize(),
+        stop,
         slack: slack(memory),
     }));
     isolate.add_near_heap_limit_callback(near_limit, guard.cast());
@@ -93,11 +99,15 @@ pub fn limit_reached() -> bool {
 unsafe extern "C" fn near_limit(data: *mut c_void, current: usize, _initial: usize) -> usize {
     // SAFETY: `watch` gave a pointer to a guard that it leaked.
     let guard = unsafe { &*data.cast::<Guard>() };
+    // V8's own limit can only be lowered; what ran before may have had less.
+    if current < guard.limit && !LIMIT_REACHED.get() {
+        return guard.limit;
+    }
     if LIMIT_REACHED.replace(true) {
         // It was interrupted once and went on, in code that checks for no interrupt.
         guard.isolate.terminate_execution();
     } else {
-        guard.isolate.request_interrupt(stop_here, ptr::null_mut());
+        guard.isolate.request_interrupt(guard.stop, ptr::null_mut());
     }
     current.saturating_add(guard.slack.as_usize())
 }

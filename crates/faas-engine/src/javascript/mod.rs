@@ -36,6 +36,7 @@ use super::NotInstalled;
 use super::Outcome;
 use super::Program;
 use super::Silent;
+use super::globals;
 use super::heap;
 use super::host::HostState;
 use super::interrupt;
@@ -47,6 +48,7 @@ use super::scripts;
 use super::typescript;
 use compile::Compiled;
 use compile::Rejected;
+use source::Map;
 use source::Source;
 use state::Realm;
 
@@ -56,6 +58,10 @@ const FLAGS: &str = "--no-flush-bytecode";
 
 /// Stack of programs, in KiB; leaves room on a stack of 8 MiB for V8's own C++ frames.
 const STACK_KIB: u64 = 1968;
+
+/// What programs leave in the heap before forks are quicker if garbage is collected for them: for less, the
+/// collection only makes pages of the zygote this process's own.
+const MUCH_LEFT: ByteSize = ByteSize::mib(2);
 
 /// A booted realm.
 pub struct JavaScriptEngine {
@@ -69,11 +75,17 @@ pub struct JavaScriptEngine {
     version: RuntimeVersion,
     /// Memory limit of programs; a request may lower it.
     memory: ByteSize,
+    /// The limit in force.
+    memory_now: ByteSize,
+    /// Bytes in the heap after the last collection.
+    compact_heap: usize,
 }
 
 /// Functions of js/javascript/runner.js and others that the engine calls.
 struct Functions {
     begin: v8::Global<v8::Function>,
+    clear: v8::Global<v8::Function>,
+    declare: v8::Global<v8::Function>,
     finish: v8::Global<v8::Function>,
     fire_timers: v8::Global<v8::Function>,
     reset_clock: v8::Global<v8::Function>,
@@ -116,7 +128,7 @@ impl JavaScriptEngine {
         })?;
         let functions = take_over(&mut runtime, &realm)?;
         callbacks::install(runtime.v8_isolate(), &realm);
-        memory::watch(runtime.v8_isolate(), memory);
+        memory::watch(runtime.v8_isolate(), memory, callbacks::stop_here);
         interrupt::interrupt_on_stop(
             runtime.v8_isolate().thread_safe_handle(),
             callbacks::stop_here,
@@ -133,6 +145,8 @@ impl JavaScriptEngine {
                 language: None,
             },
             memory,
+            memory_now: memory,
+            compact_heap: 0,
         })
     }
 }
@@ -155,6 +169,8 @@ fn take_over(
     };
     let functions = Functions {
         begin: function("begin")?,
+        clear: function("clear")?,
+        declare: function("declare")?,
         finish: function("finish")?,
         fire_timers: function("fireTimers")?,
         reset_clock: function("resetClock")?,
@@ -169,25 +185,42 @@ fn take_over(
 }
 
 /// The JavaScript of a program, and its source.
-fn prepare(language: Language, text: &str) -> Result<(String, Source), Rejected> {
+fn prepare(name: String, language: Language, text: &str) -> Result<(String, Source), Rejected> {
+    let source = Source::new(name, text.to_owned());
     if language != Language::TypeScript {
-        return Ok((text.to_owned(), Source::new(text.to_owned())));
+        return Ok((text.to_owned(), source));
     }
     match typescript::translate(text) {
-        Ok(translated) => {
-            let source = Source::with_map(text.to_owned(), translated.map_json);
-            Ok((translated.code, source))
-        }
-        Err(failure) => {
-            let source = Source::new(text.to_owned());
-            Err(Rejected::new(
-                &source,
-                failure.place,
-                failure.width,
-                failure.message,
-            ))
-        }
+        Ok(translated) => Ok((
+            translated.code,
+            source.mapped(Map::json(translated.map_json)),
+        )),
+        Err(failure) => Err(Rejected::new(
+            &source,
+            failure.place,
+            failure.width,
+            failure.message,
+        )),
     }
+}
+
+/// Compiles a program whose declarations others are to find; adds their names to `names`. What is wrong with
+/// it is found in the program as it was sent.
+fn compile_to_stay<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    code: &str,
+    source: Source,
+    names: &mut Vec<String>,
+) -> Result<(Compiled<'s>, Source), Rejected> {
+    compile::check(scope, code, &source)?;
+    if let Some(rewritten) = globals::rewrite(code)
+        && let Ok(compiled) = compile::compile(scope, rewritten.moves.text(), &source)
+    {
+        *names = rewritten.names;
+        return Ok((compiled, source.mapped(Map::Moves(rewritten.moves))));
+    }
+    let compiled = compile::compile(scope, code, &source)?;
+    Ok((compiled, source))
 }
 
 /// Records the result of the program's top level. If it has failed already, the program is over and
@@ -202,6 +235,55 @@ fn begin_to_watch(
         rejections::report_one(scope, realm, &rejection);
     }
     main
+}
+
+/// Gives the program its input, and the realm its state at a program's beginning.
+fn begin(
+    scope: &mut v8::PinScope<'_, '_>,
+    functions: &Functions,
+    program: Program<'_>,
+) -> Result<(), EngineError> {
+    let undefined: v8::Local<v8::Value> = v8::undefined(scope).into();
+    let input = match program.input {
+        Some(input) => v8::String::new(scope, input)
+            .ok_or_else(|| EngineError::Runner("the input is too long".into()))?
+            .into(),
+        None => undefined,
+    };
+    let keep = v8::Boolean::new(scope, program.keep).into();
+    let goes_on = v8::Boolean::new(scope, program.goes_on).into();
+    let begin = v8::Local::new(scope, &functions.begin);
+    match begin.call(scope, undefined, &[input, keep, goes_on]) {
+        Some(_) => Ok(()),
+        None => Err(EngineError::Runner("the program could not start".into())),
+    }
+}
+
+/// Makes sure that the global object has properties of these names.
+fn declare(
+    scope: &mut v8::PinScope<'_, '_>,
+    functions: &Functions,
+    names: &[String],
+) -> Result<(), EngineError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let names: Option<Vec<v8::Local<v8::Value>>> = names
+        .iter()
+        .map(|name| v8::String::new(scope, name).map(Into::into))
+        .collect();
+    let declared = names.and_then(|names| {
+        let names = v8::Array::new_with_elements(scope, &names).into();
+        let undefined = v8::undefined(scope).into();
+        let declare = v8::Local::new(scope, &functions.declare);
+        declare.call(scope, undefined, &[names])
+    });
+    match declared {
+        Some(_) => Ok(()),
+        None => Err(EngineError::Runner(
+            "the program's names could not be declared".into(),
+        )),
+    }
 }
 
 impl JavaScriptEngine {
@@ -225,35 +307,35 @@ impl JavaScriptEngine {
 
     /// Compiles and starts the program. If it does not compile, reports that and returns false.
     fn start(&mut self, program: Program<'_>) -> Result<bool, EngineError> {
-        let (code, source) = match prepare(program.language, program.code) {
+        let name = self.realm.begin(program.goes_on);
+        let (code, source) = match prepare(name, program.language, program.code) {
             Ok(prepared) => prepared,
             Err(rejected) => {
                 self.reject(&rejected);
                 return Ok(false);
             }
         };
-        let source = Rc::new(source);
-        *self.realm.source.borrow_mut() = source.clone();
         let rejected = {
-            let begin = self.functions.begin.clone();
             deno_core::scope!(scope, &mut self.runtime);
             v8::tc_scope!(let scope, scope);
-            let undefined: v8::Local<v8::Value> = v8::undefined(scope).into();
-            let input = match program.input {
-                Some(input) => v8::String::new(scope, input)
-                    .ok_or_else(|| EngineError::Runner("the input is too long".into()))?
-                    .into(),
-                None => undefined,
+            begin(scope, &self.functions, program)?;
+            let stays = program.keep || program.goes_on;
+            let mut names = Vec::new();
+            let compiled = match stays {
+                true => compile_to_stay(scope, &code, source, &mut names),
+                false => {
+                    let compiled = compile::compile(scope, &code, &source);
+                    compiled.map(|compiled| (compiled, source))
+                }
             };
-            let begin = v8::Local::new(scope, begin);
-            if begin.call(scope, undefined, &[input]).is_none() {
-                return Err(EngineError::Runner("the program could not start".into()));
-            }
-            match compile::compile(scope, &code, &source) {
-                Ok(compiled) => {
+            match compiled {
+                Ok((compiled, source)) => {
+                    self.realm.add(source);
+                    declare(scope, &self.functions, &names)?;
                     let state = JsRuntime::op_state_from(scope);
                     state.borrow_mut().borrow_mut::<HostState>().compiled_at_us =
                         Some(monotonic_us());
+                    let undefined = v8::undefined(scope).into();
                     let promise = match compiled {
                         Compiled::Function(main) => main.call(scope, undefined, &[]),
                         Compiled::Module(module) => module.evaluate(scope),
@@ -284,6 +366,24 @@ impl JavaScriptEngine {
         let report = rejected.report();
         state.host.write(Stream::Stderr, report.as_bytes());
         state.outcome = Some(Outcome::failed(None));
+    }
+
+    /// Takes away what would still run of the program; returns whether that worked.
+    fn clear_away(&mut self) -> bool {
+        // V8 drops the microtasks that wait when it is to end what runs.
+        let isolate = self.runtime.v8_isolate();
+        isolate.terminate_execution();
+        isolate.perform_microtask_checkpoint();
+        isolate.cancel_terminate_execution();
+        // As in `fire_timers`.
+        let next = self.call(|functions| &functions.clear, None);
+        let due = match next {
+            Some(0.0) => f64::INFINITY,
+            Some(next) => next.abs(),
+            None => f64::NAN,
+        };
+        self.realm.timer_due.set(due);
+        !due.is_nan() && !self.realm.timers_hold.get()
     }
 
     fn has_outcome(&self) -> bool {
@@ -319,8 +419,10 @@ impl Engine for JavaScriptEngine {
             .borrow_mut::<HostState>()
             .begin(&program);
         self.call(|functions| &functions.reset_clock, None);
-        if program.memory_limit < self.memory {
-            memory::lower(self.runtime.v8_isolate(), program.memory_limit);
+        let memory = program.memory_limit.min(self.memory);
+        if memory != self.memory_now {
+            memory::set(self.runtime.v8_isolate(), memory, callbacks::stop_here);
+            self.memory_now = memory;
         }
         if self.start(program)? {
             self.run_to_end();
@@ -334,7 +436,13 @@ impl Engine for JavaScriptEngine {
             return Ok(Outcome::failed(Some(Limit::Memory)));
         }
         match outcome {
-            Some(outcome) => Ok(outcome),
+            Some(mut outcome) => {
+                outcome.can_stay = program.keep
+                    && outcome.limit.is_none()
+                    && !interrupt::stop_requested()
+                    && self.clear_away();
+                Ok(outcome)
+            }
             None if interrupt::stop_requested() => Err(EngineError::Terminated),
             None => Err(EngineError::Runner(
                 "the program reported no outcome".into(),
@@ -344,7 +452,8 @@ impl Engine for JavaScriptEngine {
 
     fn check(&mut self, language: Language, code: &str) -> Result<String, EngineError> {
         // V8 decides whether a program is valid, with the messages that running it would give.
-        let compiled = prepare(language, code).and_then(|(code, source)| {
+        let name = source::name_of(1);
+        let compiled = prepare(name, language, code).and_then(|(code, source)| {
             deno_core::scope!(scope, &mut self.runtime);
             compile::check(scope, &code, &source)
         });
@@ -375,7 +484,12 @@ impl Engine for JavaScriptEngine {
     }
 
     fn rest(&mut self) -> Result<(), EngineError> {
-        self.collect_garbage()
+        let used = self.runtime.v8_isolate().get_heap_statistics();
+        let grown = used.used_heap_size().saturating_sub(self.compact_heap);
+        if grown > MUCH_LEFT.as_usize() {
+            self.collect_garbage()?;
+        }
+        Ok(())
     }
 
     fn forget_stop(&mut self) {
@@ -388,6 +502,7 @@ impl Engine for JavaScriptEngine {
         isolate.low_memory_notification();
         // The rest of it (sweeping) waits in tasks; every fork would have to do it.
         platform::pump(isolate);
+        self.compact_heap = isolate.get_heap_statistics().used_heap_size();
         Ok(())
     }
 }

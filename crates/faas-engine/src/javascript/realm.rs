@@ -169,24 +169,26 @@ fn op_faas_timer_schedule(state: &OpState, delay: f64) {
     }
 }
 
-/// The line of source at a place, with a caret below.
+/// The line of a program at a place, with a caret below.
 #[op2]
 #[string]
-fn op_faas_excerpt(state: &OpState, line: u32, column: u32) -> String {
-    let source = state.borrow::<Rc<Realm>>().source();
-    source.excerpt(Place { line, column }, 1)
+fn op_faas_excerpt(state: &OpState, #[string] file: &str, line: u32, column: u32) -> String {
+    let source = state.borrow::<Rc<Realm>>().source(file);
+    let excerpt = source.map(|source| source.excerpt(Place { line, column }, 1));
+    excerpt.unwrap_or_default()
 }
 
 /// Writes the place in the source that was sent into `into`; returns whether there is one.
 #[op2(fast)]
 fn op_faas_original_position(
     state: &OpState,
+    #[string] file: &str,
     line: u32,
     column: u32,
     #[buffer] into: &mut [u32],
 ) -> bool {
-    let source = state.borrow::<Rc<Realm>>().source();
-    let Some(place) = source.original(Place { line, column }) else {
+    let source = state.borrow::<Rc<Realm>>().source(file);
+    let Some(place) = source.and_then(|source| source.original(Place { line, column })) else {
         return false;
     };
     if let [first, second, ..] = into {

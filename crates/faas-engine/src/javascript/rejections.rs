@@ -8,7 +8,8 @@ use std::rc::Rc;
 use deno_core::op2;
 use deno_core::v8;
 
-use super::source::FILE_NAME;
+use super::source;
+use super::state::PlaceOfCode;
 use super::state::Realm;
 use super::state::Rejection;
 use crate::place::Place;
@@ -52,10 +53,14 @@ extern "C" fn on_rejection(message: v8::PromiseRejectMessage) {
 
 /// Where a value that is not an Error is being thrown, or a promise rejected with it. For a value
 /// that a called function threw, V8 only knows the end of the async function around it.
-fn place_of(scope: &mut v8::PinScope<'_, '_>, reason: v8::Local<'_, v8::Value>) -> Option<Place> {
+fn place_of(
+    scope: &mut v8::PinScope<'_, '_>,
+    reason: v8::Local<'_, v8::Value>,
+) -> Option<PlaceOfCode> {
     let message = v8::Exception::create_message(scope, reason);
     let file = message.get_script_resource_name(scope)?;
-    if file.to_rust_string_lossy(scope) != FILE_NAME {
+    let file = file.to_rust_string_lossy(scope);
+    if !source::is_program(&file) {
         return None;
     }
     let column = message.get_start_column();
@@ -63,10 +68,11 @@ fn place_of(scope: &mut v8::PinScope<'_, '_>, reason: v8::Local<'_, v8::Value>) 
     if line.encode_utf16().nth(column) == Some(u16::from(b'}')) {
         return None;
     }
-    Some(Place {
+    let place = Place {
         line: u32::try_from(message.get_line_number(scope)?).ok()?,
         column: u32::try_from(column + 1).ok()?,
-    })
+    };
+    Some(PlaceOfCode { file, place })
 }
 
 /// Ends the program if a promise was rejected and has no handler. Call it when the microtasks
@@ -80,7 +86,7 @@ pub fn report(scope: &mut v8::PinScope<'_, '_>, realm: &Realm) {
 /// Ends the program by a rejection.
 pub fn report_one(scope: &mut v8::PinScope<'_, '_>, realm: &Realm, rejection: &Rejection) {
     let reason = v8::Local::new(scope, &rejection.reason);
-    fail(scope, realm, reason, rejection.place);
+    fail(scope, realm, reason, rejection.place.clone());
 }
 
 /// Makes js/javascript/runner.js report an error and end the program.
@@ -88,23 +94,26 @@ pub fn fail(
     scope: &mut v8::PinScope<'_, '_>,
     realm: &Realm,
     error: v8::Local<'_, v8::Value>,
-    place: Option<Place>,
+    place: Option<PlaceOfCode>,
 ) {
     let Some(fail) = realm.fail.borrow().clone() else {
         return;
     };
     let undefined: v8::Local<v8::Value> = v8::undefined(scope).into();
-    let place = place.and_then(|place| realm.source().original(place));
-    let (line, column) = place.map_or((undefined, undefined), |Place { line, column }| {
-        (
-            v8::Integer::new_from_unsigned(scope, line).into(),
-            v8::Integer::new_from_unsigned(scope, column).into(),
-        )
+    let mut arguments = vec![error];
+    let place = place.and_then(|PlaceOfCode { file, place }| {
+        let place = realm.source(&file)?.original(place)?;
+        Some((v8::String::new(scope, &file)?, place))
     });
+    if let Some((file, Place { line, column })) = place {
+        arguments.push(file.into());
+        arguments.push(v8::Integer::new_from_unsigned(scope, line).into());
+        arguments.push(v8::Integer::new_from_unsigned(scope, column).into());
+    }
     let fail = v8::Local::new(scope, fail);
     // An exception is the end of the program, which `fail` brings about.
     v8::tc_scope!(let scope, scope);
-    fail.call(scope, undefined, &[error, line, column]);
+    fail.call(scope, undefined, &arguments);
 }
 
 /// Replaces deno_core's op, which only does the first of the two.

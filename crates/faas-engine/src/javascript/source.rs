@@ -4,52 +4,55 @@ use std::cell::OnceCell;
 
 use deno_core::sourcemap::SourceMap;
 
+use crate::moves::Moves;
 use crate::place::Place;
 
-/// Name of a program's source in stack traces.
-pub const FILE_NAME: &str = "<code>";
+/// How the names of programs begin in stack traces; no other code has such a name.
+const NAMES: &str = "<code";
 
 /// Longest part of a source line that an excerpt shows, in characters.
 const EXCERPT_CHARACTERS: usize = 200;
 
-/// The text of a program and, if something else was compiled from it, the map back.
-pub struct Source {
-    text: String,
-    /// JSON text of a source map, version 3, from the code that runs to `text`.
-    map_json: Option<String>,
-    map: OnceCell<Option<SourceMap>>,
+/// The name of a program: the first of those that go on from each other has number 1.
+pub fn name_of(number: usize) -> String {
+    match number {
+        0 | 1 => format!("{NAMES}>"),
+        _ => format!("{NAMES} {number}>"),
+    }
 }
 
-impl Source {
-    pub fn new(text: String) -> Self {
-        Self {
-            text,
-            map_json: None,
-            map: OnceCell::new(),
-        }
+/// Whether the file of this name is a program.
+pub fn is_program(name: &str) -> bool {
+    name.starts_with(NAMES)
+}
+
+/// The text of a program and, if something else was compiled from it, the way back.
+pub struct Source {
+    name: String,
+    text: String,
+    /// From the code that runs to `text`, one after the other.
+    maps: Vec<Map>,
+}
+
+/// A way back from one text to the one that it was made from.
+pub enum Map {
+    Moves(Moves),
+    /// JSON text of a source map, version 3. It is parsed when it is first needed, since most programs do not
+    /// fail.
+    Json(String, OnceCell<Option<SourceMap>>),
+}
+
+impl Map {
+    pub fn json(text: String) -> Self {
+        Self::Json(text, OnceCell::new())
     }
 
-    /// With a source map; it is parsed when it is first needed, since most programs do not fail.
-    pub fn with_map(text: String, map_json: String) -> Self {
-        Self {
-            text,
-            map_json: Some(map_json),
-            map: OnceCell::new(),
-        }
-    }
-
-    pub fn is_mapped(&self) -> bool {
-        self.map_json.is_some()
-    }
-
-    /// The place in the source that was sent from which the code at a place comes; `None` if it
-    /// does not come from that source.
-    pub fn original(&self, place: Place) -> Option<Place> {
-        let Some(json) = &self.map_json else {
-            return Some(place);
+    fn original(&self, place: Place) -> Option<Place> {
+        let (json, map) = match self {
+            Self::Moves(moves) => return moves.original(place),
+            Self::Json(json, map) => (json, map),
         };
-        let map = self
-            .map
+        let map = map
             .get_or_init(|| SourceMap::from_slice(json.as_bytes()).ok())
             .as_ref()?;
         let token = map.lookup_token(place.line.checked_sub(1)?, place.column.checked_sub(1)?)?;
@@ -58,6 +61,37 @@ impl Source {
             line: token.get_src_line() + 1,
             column: token.get_src_col() + 1,
         })
+    }
+}
+
+impl Source {
+    pub fn new(name: String, text: String) -> Self {
+        Self {
+            name,
+            text,
+            maps: Vec::new(),
+        }
+    }
+
+    /// With code made from the code that ran so far.
+    pub fn mapped(mut self, map: Map) -> Self {
+        self.maps.insert(0, map);
+        self
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn is_mapped(&self) -> bool {
+        !self.maps.is_empty()
+    }
+
+    /// The place in the source that was sent from which the code at a place comes; `None` if it
+    /// does not come from that source.
+    pub fn original(&self, place: Place) -> Option<Place> {
+        let mut maps = self.maps.iter();
+        maps.try_fold(place, |place, map| map.original(place))
     }
 
     /// File name and line, the line's text, and a caret below it, as Node.js heads a report. Empty
@@ -82,7 +116,7 @@ impl Source {
             .collect();
         let room = shown.chars().count().saturating_sub(before - skipped);
         let carets = "^".repeat(width.clamp(1, room.max(1)));
-        format!("{FILE_NAME}:{}\n{shown}\n{indent}{carets}\n", place.line)
+        format!("{}:{}\n{shown}\n{indent}{carets}\n", self.name, place.line)
     }
 }
 
@@ -100,10 +134,15 @@ fn characters_before(line: &str, units: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::moves::Part;
+
+    fn source(text: String) -> Source {
+        Source::new(name_of(1), text)
+    }
 
     #[test]
     fn an_excerpt_points_at_the_place() {
-        let source = Source::new("a\n\tlet x = ;\n".to_owned());
+        let source = source("a\n\tlet x = ;\n".to_owned());
         let place = Place {
             line: 2,
             column: 10,
@@ -115,15 +154,29 @@ mod tests {
     }
 
     #[test]
+    fn maps_are_applied_from_the_code_that_runs_to_the_text_that_was_sent() {
+        let moves = |before: &str, added: &str| {
+            let parts = [Part::Added(added.to_owned()), Part::Copied(0..before.len())];
+            Map::Moves(Moves::new(before, &parts).unwrap())
+        };
+        let source = source("x".to_owned())
+            .mapped(moves("x", "\n"))
+            .mapped(moves("\nx", "  "));
+        let place = |line, column| Place { line, column };
+        assert_eq!(source.original(place(2, 1)), Some(place(1, 1)));
+        assert_eq!(source.original(place(3, 1)), None);
+    }
+
+    #[test]
     fn columns_are_utf16_units() {
-        let source = Source::new("'😀' + ;".to_owned());
+        let source = source("'😀' + ;".to_owned());
         let place = Place { line: 1, column: 8 };
         assert_eq!(source.excerpt(place, 1), "<code>:1\n'😀' + ;\n      ^\n");
     }
 
     #[test]
     fn an_excerpt_of_a_long_line_shows_the_surroundings() {
-        let source = Source::new(format!("{}!{}", "a".repeat(5000), "b".repeat(5000)));
+        let source = source(format!("{}!{}", "a".repeat(5000), "b".repeat(5000)));
         let place = Place {
             line: 1,
             column: 5001,
@@ -135,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_place_outside_the_source_has_no_excerpt() {
-        let source = Source::new("a".to_owned());
+        let source = source("a".to_owned());
         assert_eq!(source.excerpt(Place { line: 2, column: 1 }, 1), "");
         assert!(
             !source

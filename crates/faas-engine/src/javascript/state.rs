@@ -7,13 +7,16 @@ use std::rc::Rc;
 
 use deno_core::v8;
 
+use super::source;
 use super::source::Source;
 use crate::place::Place;
 
 /// What the realm's ops and V8's call-backs share. There is one, and one thread.
 pub struct Realm {
-    /// Of the program that runs.
-    pub source: RefCell<Rc<Source>>,
+    /// Of the program that runs, and of those whose functions it may call.
+    sources: RefCell<Vec<Rc<Source>>>,
+    /// How many programs there were of which this one goes on, and this one.
+    programs: Cell<usize>,
     /// When the next timer is due, in ms of `op_faas_now`; infinite if none is.
     pub timer_due: Cell<f64>,
     /// Whether a timer is there that the program's end waits for.
@@ -30,7 +33,8 @@ pub struct Realm {
 impl Realm {
     pub fn new() -> Rc<Self> {
         Rc::new(Self {
-            source: RefCell::new(Rc::new(Source::new(String::new()))),
+            sources: RefCell::default(),
+            programs: Cell::new(0),
             timer_due: Cell::new(f64::INFINITY),
             timers_hold: Cell::new(false),
             format_stack: RefCell::new(None),
@@ -40,8 +44,33 @@ impl Realm {
         })
     }
 
-    pub fn source(&self) -> Rc<Source> {
-        self.source.borrow().clone()
+    /// Prepares for a program; returns its name.
+    pub fn begin(&self, goes_on: bool) -> String {
+        if !goes_on {
+            self.sources.borrow_mut().clear();
+            self.programs.set(0);
+        }
+        self.programs.set(self.programs.get() + 1);
+        source::name_of(self.programs.get())
+    }
+
+    pub fn add(&self, source: Source) {
+        self.sources.borrow_mut().push(Rc::new(source));
+    }
+
+    /// The source of the program of this name.
+    pub fn source(&self, name: &str) -> Option<Rc<Source>> {
+        let sources = self.sources.borrow();
+        let mut sources = sources.iter().rev();
+        sources.find(|source| source.name() == name).cloned()
+    }
+
+    /// Whether the code of a program is not what was sent.
+    pub fn is_mapped(&self) -> bool {
+        self.sources
+            .borrow()
+            .iter()
+            .any(|source| source.is_mapped())
     }
 }
 
@@ -52,7 +81,14 @@ pub struct Rejections {
     waiting: RefCell<VecDeque<Rejection>>,
     /// Where the last value was thrown whose place was known: functions that await each other may
     /// throw it on.
-    last: RefCell<Option<(v8::Global<v8::Value>, Place)>>,
+    last: RefCell<Option<(v8::Global<v8::Value>, PlaceOfCode)>>,
+}
+
+/// A place in the code of a program that runs.
+#[derive(Clone)]
+pub struct PlaceOfCode {
+    pub file: String,
+    pub place: Place,
 }
 
 /// One promise that was rejected.
@@ -60,7 +96,7 @@ pub struct Rejection {
     pub promise: v8::Global<v8::Promise>,
     pub reason: v8::Global<v8::Value>,
     /// Where in the code that runs, for a reason that is not an Error.
-    pub place: Option<Place>,
+    pub place: Option<PlaceOfCode>,
 }
 
 impl Rejections {
@@ -92,17 +128,17 @@ impl Rejections {
         &self,
         scope: &mut v8::PinScope<'_, '_>,
         reason: v8::Local<'_, v8::Value>,
-        place: Option<Place>,
-    ) -> Option<Place> {
+        place: Option<PlaceOfCode>,
+    ) -> Option<PlaceOfCode> {
         let mut last = self.last.borrow_mut();
         match (place, &*last) {
             (Some(place), _) => {
-                *last = Some((v8::Global::new(scope, reason), place));
+                *last = Some((v8::Global::new(scope, reason), place.clone()));
                 Some(place)
             }
             (None, Some((seen, place))) => {
                 let seen = v8::Local::new(scope, seen);
-                seen.same_value(reason).then_some(*place)
+                seen.same_value(reason).then(|| place.clone())
             }
             (None, None) => None,
         }

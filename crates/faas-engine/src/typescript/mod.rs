@@ -96,6 +96,18 @@ pub fn parse(language: Language, text: &str) -> Result<ParsedSource, Failure> {
     guarded(|| parse_unguarded(language, text))
 }
 
+/// Parses a program and looks at it, all of it guarded.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parsed<T>(
+    language: Language,
+    text: &str,
+    look: impl FnOnce(&Program) -> T + UnwindSafe,
+) -> Result<T, Failure> {
+    guarded(|| parse_unguarded(language, text).map(|parsed| look(&parsed.program())))
+}
+
 fn parse_unguarded(language: Language, text: &str) -> Result<ParsedSource, Failure> {
     if language != Language::TypeScript {
         return parse_as(MediaType::JavaScript, text, |program, _| program);
@@ -239,7 +251,7 @@ impl Failure {
         let marked = text.get(start..end).unwrap_or_default();
         Self {
             message: format!("SyntaxError: {}", diagnostic.message()),
-            place: Some(place_of(text, start)),
+            place: Some(Place::of(text, start)),
             width: marked.lines().next().map_or(1, |line| line.chars().count()),
         }
     }
@@ -260,17 +272,6 @@ impl Failure {
             place: None,
             width: 0,
         }
-    }
-}
-
-/// Line and column of a byte.
-fn place_of(text: &str, index: usize) -> Place {
-    let before = &text[..index];
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default();
-    Place {
-        line: u32::try_from(line).unwrap_or(u32::MAX),
-        column: u32::try_from(column.encode_utf16().count() + 1).unwrap_or(u32::MAX),
     }
 }
 
