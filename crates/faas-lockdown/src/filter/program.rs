@@ -122,7 +122,11 @@ pub fn verdict_on(program: &BpfProgram, call: u32, arguments: [u64; 6]) -> u32 {
                     4 => architecture,
                     8.. if k >= 16 => {
                         let argument = arguments[(k as usize - 16) / 8];
-                        (if k % 8 == 0 { argument } else { argument >> 32 }) as u32
+                        (if k.is_multiple_of(8) {
+                            argument
+                        } else {
+                            argument >> 32
+                        }) as u32
                     }
                     _ => 0,
                 }
