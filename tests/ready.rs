@@ -221,9 +221,9 @@ fn with_open_files(most: u64) -> Command {
 
 #[test]
 fn a_service_with_few_open_files_takes_fewer_connections_and_keeps_serving() {
-    let server = Server::start_command(with_open_files(400)).until_ready();
+    let server = Server::start_command(with_open_files(500)).until_ready();
     let zygote = server.zygote();
-    let idle: Vec<TcpStream> = (0..400).map(|_| connect(&server)).collect();
+    let idle: Vec<TcpStream> = (0..500).map(|_| connect(&server)).collect();
     let mut probed = 0;
     eventually("probes are not answered", || {
         probed += 1;
@@ -256,7 +256,7 @@ fn limit_open_files(pid: i32, most: u64) {
 
 #[test]
 fn a_fork_that_finds_no_open_file_left_ends_no_zygote() {
-    let server = Server::start_command(with_open_files(400)).until_ready();
+    let server = Server::start_command(with_open_files(500)).until_ready();
     let zygote = server.zygote();
     let mut connected = connect(&server);
     // Once it is answered, it was accepted.

@@ -35,8 +35,8 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
     };
     command.env("FAAS_WORKSPACE", workspace);
     let server = Server::start_command(command).until_ready();
-    // It has been started and has booted: nothing of it is read again but for a new zygote.
-    std::mem::forget(copy);
+    // It has booted, and reads nothing of it again.
+    drop(copy);
     server
 });
 

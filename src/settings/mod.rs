@@ -491,8 +491,8 @@ pub enum SettingsError {
         other: String,
     },
     #[error(
-        "only {limit} files may be open at once, and FAAS_MAX_INSTANCES takes {needed} with some connections: \
-         raise the hard limit (ulimit -Hn, LimitNOFILE) or lower FAAS_MAX_INSTANCES"
+        "only {limit} files may be open at once, and FAAS_MAX_INSTANCES and FAAS_SNAPSHOTS take {needed} \
+         with some connections: raise the hard limit (ulimit -Hn, LimitNOFILE) or lower one of the two"
     )]
     Descriptors { limit: u64, needed: u64 },
     #[error("FAAS_API_TOKEN and FAAS_API_TOKEN_FILE are both set: set one of the two")]
