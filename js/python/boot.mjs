@@ -313,6 +313,7 @@ globalThis.__faasEngine = {
     refresh();
   },
   rest,
+  memory: () => pyodide._module.HEAPU8.buffer,
   settle() {
     settle(makeImmortal);
   },

@@ -1,7 +1,9 @@
 //! Python: the official Pyodide, booted in a bare V8.
 
+mod memory;
 mod realm;
 
+use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -33,6 +35,8 @@ pub struct PythonEngine {
     functions: Functions,
     version: RuntimeVersion,
     pyodide: Compiled,
+    /// What Python's memory had, in bytes, when what forks share was there.
+    shared: usize,
 }
 
 impl PythonEngine {
@@ -54,6 +58,7 @@ impl PythonEngine {
             functions: booted.functions,
             version: booted.version,
             pyodide: booted.pyodide,
+            shared: 0,
         })
     }
 
@@ -78,6 +83,17 @@ impl PythonEngine {
         let state = self.runtime.op_state();
         let mut state = state.borrow_mut();
         state.borrow_mut::<HostState>().outcome.take()
+    }
+
+    /// Where Python's memory is.
+    fn memory(&mut self) -> Option<Range<usize>> {
+        deno_core::scope!(scope, &mut self.runtime);
+        let this = v8::undefined(scope).into();
+        let memory = v8::Local::new(scope, &self.functions.memory);
+        let buffer = memory.call(scope, this, &[])?;
+        let buffer = v8::Local::<v8::ArrayBuffer>::try_from(buffer).ok()?;
+        let start = buffer.data()?.as_ptr() as usize;
+        Some(start..start + buffer.byte_length())
     }
 
     /// Calls a function of the runner that takes and returns nothing.
@@ -189,6 +205,7 @@ impl Engine for PythonEngine {
                 return Err("installing them broke the interpreter".into());
             }
         }
+        self.shared = self.memory().map_or(0, |memory| memory.len());
         match self.take_outcome() {
             None => Ok(()),
             Some(failed) => Err(NotInstalled {
@@ -230,7 +247,14 @@ impl Engine for PythonEngine {
 
     fn rest(&mut self) -> Result<(), EngineError> {
         let rest = self.functions.rest.clone();
-        self.call(&rest)
+        self.call(&rest)?;
+        // Not what the zygote has, too: this process would get a copy of it.
+        if let Some(memory) = self.memory() {
+            let own = memory.start.saturating_add(self.shared)..memory.end;
+            // SAFETY: V8 has all of a WebAssembly memory readable, and this is a part of its end.
+            unsafe { memory::collapse(own) };
+        }
+        Ok(())
     }
 
     fn forget_stop(&mut self) {
@@ -241,6 +265,7 @@ impl Engine for PythonEngine {
     fn collect_garbage(&mut self) -> Result<(), EngineError> {
         let settle = self.functions.settle.clone();
         self.call(&settle)?;
+        self.shared = self.memory().map_or(0, |memory| memory.len());
         self.runtime.v8_isolate().low_memory_notification();
         Ok(())
     }
