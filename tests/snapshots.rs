@@ -641,3 +641,73 @@ fn two_hundred_programs_start_from_one_snapshot_at_once_and_nothing_is_left_of_t
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(metric(&SERVER, "faas_forks_refused_total "), 0.0);
 }
+
+#[test]
+fn a_soak_of_snapshots_brings_no_wrong_value_and_leaves_nothing() {
+    let size = |name: &str, default: usize| {
+        std::env::var(name).map_or(default, |text| text.parse().unwrap())
+    };
+    let (executions, snapshots) = (size("FAAS_SNAPSHOT_SOAK", 600), 40);
+    let most = snapshots.to_string();
+    let server = Server::start_python(&[
+        ("FAAS_POOL_SIZE", "4"),
+        ("FAAS_SNAPSHOTS", &most),
+        ("FAAS_SNAPSHOTS_MEMORY", "4096"),
+        ("FAAS_SNAPSHOT_TIMEOUT", "5000"),
+    ]);
+    // A zygote, and the sandboxes that wait.
+    let is_at_rest = || server.children().len() == 5;
+    eventually("the pool does not fill", is_at_rest);
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for client in 0..16usize {
+            let (server, done) = (&server, &done);
+            scope.spawn(move || {
+                // The value that each snapshot must have, whoever ends it.
+                let mut kept: Vec<(String, usize)> = Vec::new();
+                let mut step = client;
+                while done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < executions {
+                    step = step.wrapping_mul(31).wrapping_add(17);
+                    if kept.len() < 3 {
+                        let code = format!("x = {step}");
+                        let answer = run(server, &code, json!({ "keep": true }));
+                        if let Some(id) = answer.body["metadata"]["snapshot"]["id"].as_str() {
+                            kept.push((id.to_owned(), step));
+                        }
+                        continue;
+                    }
+                    let chosen = step % kept.len();
+                    let (id, value) = kept[chosen].clone();
+                    let (code, fields) = match step % 7 {
+                        0 => ("import os; os._exit(3)", json!({ "from": id })),
+                        1 => ("while True: pass", json!({ "from": id, "timeout": 50 })),
+                        2 => ("x += 1\nprint(x)", json!({ "from": id, "keep": true })),
+                        _ => ("x += 1\nprint(x)", json!({ "from": id })),
+                    };
+                    let answer = run(server, code, fields);
+                    if answer.status == 410 {
+                        kept.swap_remove(chosen);
+                        continue;
+                    }
+                    assert_eq!(answer.status, 200, "{}", answer.body);
+                    if step % 7 > 1 {
+                        assert_eq!(answer.stdout(), format!("{}\n", value + 1));
+                    }
+                    if let Some(id) = answer.body["metadata"]["snapshot"]["id"].as_str() {
+                        kept[chosen] = (id.to_owned(), value + 1);
+                    }
+                    if step % 11 == 0 {
+                        server.method("DELETE", &path_of(&kept.swap_remove(0).0));
+                    }
+                }
+            });
+        }
+    });
+    let refused = metric(&server, "faas_forks_refused_total ");
+    assert_eq!(refused, 0.0);
+    assert!(metric(&server, "faas_snapshots ") <= 40.0);
+    eventually("snapshots do not expire", || {
+        server.get("/snapshots").body["count"] == 0
+    });
+    eventually("processes are left", is_at_rest);
+}

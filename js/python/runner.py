@@ -66,11 +66,11 @@ def invoke(has_stdin, entry_point, arguments, goes_on):
     Returns the file. One that goes on from others has a name of its own, since tracebacks may show both.
     """
     global _file_name, _has_stdin, _programs
+    if goes_on and _has_stdin:
+        sys.stdin = sys.__stdin__ = fresh_input(sys.__stdin__)
     _has_stdin = has_stdin
     sys.argv = [entry_point or FILE_NAME, *arguments]
     _programs += goes_on
-    if goes_on:
-        sys.stdin = sys.__stdin__ = fresh_input(sys.__stdin__)
     if entry_point:
         _file_name = os.path.join(os.getcwd(), entry_point)
         sys.path.insert(0, os.path.dirname(_file_name))

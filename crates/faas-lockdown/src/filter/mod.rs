@@ -82,12 +82,9 @@ fn sandbox_rules(job_socket: i32) -> Result<Rules, Error> {
     let socket = || equal(0, job_socket as u64);
     rules.insert(libc::SYS_read, vec![rule([socket()?])?]);
     rules.insert(libc::SYS_write, vec![rule([socket()?])?]);
-    // More kinds of advice: a kept process makes its memory cheap to fork, and its forks write ahead what
-    // any program writes.
-    for advice in [libc::MADV_COLLAPSE, libc::MADV_POPULATE_WRITE] {
-        let allowed = rules.entry(libc::SYS_madvise).or_default();
-        allowed.push(rule([equal(2, advice as u64)?])?);
-    }
+    // A kept process makes its memory cheap to fork.
+    let collapse = rule([equal(2, libc::MADV_COLLAPSE as u64)?])?;
+    rules.entry(libc::SYS_madvise).or_default().push(collapse);
     // A fork as a kept process, and the first call of what was forked: the zygote's filter, which holds
     // here, too, has the supervisor decide.
     rules.insert(

@@ -165,18 +165,15 @@ pub fn install(
 
 /// The life of a sandbox. Called in the child right after the fork.
 ///
-/// `write_ahead` writes the pages that any program writes, and tells whether it knew them; if not, `smallest` is a
-/// program to run first, whose effects nobody sees.
+/// `rehearsal`, if any, is a program to run first, whose effects nobody sees.
 pub fn main(
     engine: &mut dyn Engine,
-    write_ahead: &dyn Fn() -> bool,
-    smallest: (Language, &str),
+    rehearsal: Option<(Language, &str)>,
     lockdown: &Lockdown,
     supervisor: i32,
     socket: OwnedFd,
 ) -> ! {
-    let rehearsal = (!write_ahead()).then_some(smallest);
-    let lived = live(engine, write_ahead, rehearsal, lockdown, supervisor, socket);
+    let lived = live(engine, rehearsal, lockdown, supervisor, socket);
     end(lived.err().unwrap_or(SandboxExit::Done))
 }
 
@@ -189,7 +186,6 @@ pub fn end(exit: SandboxExit) -> ! {
 
 fn live(
     engine: &mut dyn Engine,
-    write_ahead: &dyn Fn() -> bool,
     rehearsal: Option<(Language, &str)>,
     lockdown: &Lockdown,
     supervisor: i32,
@@ -209,7 +205,6 @@ fn live(
     // A kept process goes on behind its job in each of its forks.
     while let Then::Stay = do_a_job(engine, origin)? {
         kept::wait_to_be_forked()?;
-        write_ahead();
         forget_the_last_job(engine);
         origin = Origin::Kept;
     }

@@ -196,15 +196,9 @@ impl<'a> Zygote<'a> {
             Err(errno) => ZygoteEvent::ForkFailed { errno },
             Ok(fork::Side::Child) => match (received.command, sockets) {
                 (ZygoteCommand::Fork, (Some(job), ..)) => {
-                    let footprint = &self.footprint;
-                    sandbox::main(
-                        self.engine,
-                        &|| footprint.write(),
-                        self.spec.smallest_program,
-                        &self.lockdown,
-                        self.supervisor,
-                        job,
-                    )
+                    let is_written = self.footprint.write();
+                    let rehearsal = (!is_written).then_some(self.spec.smallest_program);
+                    sandbox::main(self.engine, rehearsal, &self.lockdown, self.supervisor, job)
                 }
                 (
                     ZygoteCommand::ForkZygote { packages, storage },
