@@ -663,7 +663,7 @@ fn a_soak_of_snapshots_brings_no_wrong_value_and_leaves_nothing() {
         for client in 0..16usize {
             let (server, done) = (&server, &done);
             scope.spawn(move || {
-                // The value that each snapshot must have, whoever ends it.
+                // The value that each snapshot must have, however it ended.
                 let mut kept: Vec<(String, usize)> = Vec::new();
                 let mut step = client;
                 while done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < executions {
