@@ -517,6 +517,29 @@ fn a_killed_snapshot_is_gone_and_its_zygotes_end_is_none_of_it() {
 }
 
 #[test]
+fn the_audit_log_names_what_a_program_started_from_and_what_it_left() {
+    let folder = Scratch::new("audit-of-snapshots");
+    let path = format!("{}/audit.jsonl", folder.path());
+    let server = Server::start_python(&[("FAAS_POOL_SIZE", "1"), ("FAAS_AUDIT_LOG", &path)]);
+    let first = keep(&server, "x = 1", json!({}));
+    let second = keep(&server, "x += 1", json!({ "from": first }));
+    from(&server, &second, "print(x)");
+    from(&server, &format!("snap-{}", "0".repeat(32)), "1");
+    let lines = || -> Vec<Value> {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let lines = text.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap_or_default()
+    };
+    eventually("lines are missing", || lines().len() == 4);
+    let lines = lines();
+    let of = |index: usize| (&lines[index]["from"], &lines[index]["snapshot"]);
+    assert_eq!(of(0), (&Value::Null, &json!(first)));
+    assert_eq!(of(1), (&json!(first), &json!(second)));
+    assert_eq!(of(2), (&json!(second), &Value::Null));
+    assert_eq!(lines[3]["reason"], "no_snapshot");
+}
+
+#[test]
 fn kept_processes_end_with_the_service() {
     for signal in [libc::SIGTERM, libc::SIGKILL] {
         let mut server = Server::start_python(&[("FAAS_POOL_SIZE", "1")]);

@@ -79,6 +79,9 @@ impl Record {
                 if let Some(mut kept) = self.kept.take() {
                     kept.fate = Fate::Ended(report.status);
                     kept.end = Some(end(report));
+                    let snapshot = report.snapshot.as_ref();
+                    let snapshot = snapshot.and_then(|kept| kept.as_ref().ok());
+                    kept.snapshot = snapshot.map(|snapshot| snapshot.id.to_string());
                     if let Some(bodies) = &mut kept.bodies {
                         bodies.stdout = cut(&report.stdout);
                         bodies.stderr = cut(&report.stderr);
@@ -164,7 +167,9 @@ fn describe(
         packages: request.packages.requirements().to_vec(),
         limits: request.job.limits,
         priority: request.priority,
+        from: request.from.as_ref().map(ToString::to_string),
         // Set when it is known.
+        snapshot: None,
         fate: Fate::Cancelled,
         end: None,
         bodies: with_bodies.then(|| Bodies {

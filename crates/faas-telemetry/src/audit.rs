@@ -240,6 +240,10 @@ struct Line<'a> {
     packages: &'a [String],
     limits: LimitsRecord,
     priority: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<&'a str>,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -264,6 +268,8 @@ impl<'a> Line<'a> {
             packages: &execution.packages,
             limits: execution.limits.into(),
             priority: execution.priority.name(),
+            from: execution.from.as_deref(),
+            snapshot: execution.snapshot.as_deref(),
             status: execution.fate.name(),
             reason: execution.fate.reason(),
             exit_code: execution.end.map(|end| end.exit_code),

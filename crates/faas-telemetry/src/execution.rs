@@ -33,6 +33,10 @@ pub struct Execution {
     pub packages: Vec<String>,
     pub limits: Limits,
     pub priority: Priority,
+    /// The snapshot that it started from.
+    pub from: Option<String>,
+    /// The snapshot of what it left.
+    pub snapshot: Option<String>,
     pub fate: Fate,
     /// `None` if the execution did not end.
     pub end: Option<End>,
