@@ -540,6 +540,92 @@ fn the_audit_log_names_what_a_program_started_from_and_what_it_left() {
 }
 
 #[test]
+fn many_programs_that_are_kept_at_once_each_find_a_place_in_a_full_service() {
+    let server = Server::start_python(&[("FAAS_SNAPSHOTS", "4")]);
+    std::thread::scope(|scope| {
+        for client in 0..16 {
+            let server = &server;
+            scope.spawn(move || {
+                for number in 0..4 {
+                    keep(server, &format!("x = {client} * {number}"), json!({}));
+                }
+            });
+        }
+    });
+    assert_eq!(server.get("/snapshots").body["count"], 4);
+}
+
+#[test]
+fn a_program_that_is_kept_may_take_the_place_of_what_it_started_from() {
+    let server = Server::start_python(&[("FAAS_SNAPSHOTS", "1")]);
+    let mut last = keep(&server, "x = 0", json!({}));
+    for _ in 0..5 {
+        last = keep(&server, "x += 1", json!({ "from": last }));
+    }
+    assert_eq!(from(&server, &last, "print(x)").stdout(), "5\n");
+}
+
+#[test]
+fn a_snapshot_is_there_after_thousands_of_programs_that_started_from_it() {
+    let first = keep(&SERVER, "x = 1", json!({}));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let first = &first;
+            scope.spawn(move || {
+                for _ in 0..200 {
+                    assert_eq!(from(&SERVER, first, "print(x)").stdout(), "1\n");
+                }
+            });
+        }
+    });
+    // It is looked at every second.
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(from(&SERVER, &first, "print(x)").stdout(), "1\n");
+}
+
+#[test]
+fn a_caller_with_much_memory_in_snapshots_makes_room_for_its_own() {
+    let folder = Scratch::new("greedy-caller");
+    let of = |token: &str| {
+        let digest = Sha256::digest(token);
+        digest
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let (small, greedy) = ("small-0123456789abcdef", "greedy-0123456789abcdef");
+    let tokens = format!(
+        "[small]\nsha256 = \"{}\"\n[greedy]\nsha256 = \"{}\"\n",
+        of(small),
+        of(greedy)
+    );
+    let tokens = folder.file("tokens.toml", &tokens);
+    let server = Server::start_python(&[
+        ("FAAS_API_TOKENS_FILE", &tokens),
+        ("FAAS_SNAPSHOTS_MEMORY", "128"),
+    ]);
+    let kept = |token: &str, code: &str| {
+        let token = format!("Bearer {token}");
+        let body = json!({ "language": "python", "code": code, "keep": true }).to_string();
+        server.send("POST", "/run_code", &[("authorization", &token)], body)
+    };
+    for number in 0..3 {
+        kept(small, &format!("x = {number}"));
+    }
+    for _ in 0..2 {
+        let answer = kept(greedy, "x = bytearray(90 * 2**20)");
+        assert!(
+            answer.body["metadata"]["snapshot"].is_object(),
+            "{}",
+            answer.body
+        );
+    }
+    let token = format!("Bearer {small}");
+    let list = server.send("GET", "/snapshots", &[("authorization", &token)], "");
+    assert_eq!(list.body["count"], 3);
+}
+
+#[test]
 fn kept_processes_end_with_the_service() {
     for signal in [libc::SIGTERM, libc::SIGKILL] {
         let mut server = Server::start_python(&[("FAAS_POOL_SIZE", "1")]);

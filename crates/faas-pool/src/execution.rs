@@ -103,7 +103,11 @@ impl<'a> Execution<'a> {
             peak_memory: self.sandbox.peak_memory(),
         };
         let kept = match &outcome {
-            Some(_) if stop.is_none() && self.job.keep => self.sandbox.comes_to_rest().await,
+            Some(_) if stop.is_none() && self.job.keep => tokio::select! {
+                // Code of the program's may run while garbage is collected.
+                () = memory.until_exceeded() => false,
+                rests = self.sandbox.comes_to_rest() => rests,
+            },
             _ => false,
         };
         let exit = match &outcome {

@@ -70,6 +70,7 @@ use execution::Finished;
 use hidden::Hidden;
 use imports::Automatic;
 use imports::Imports;
+use kept::Parent;
 use kept::Snapshots;
 use launcher::Launcher;
 use package_pools::PackagePools;
@@ -283,7 +284,8 @@ impl Pool {
     ) -> Result<(Report, PoolStats), PoolError> {
         let mut request = request;
         let mut wait = Wait::begin();
-        let from = self.snapshot_for(&request)?;
+        let mut from = self.snapshot_for(&request)?;
+        let mut parent = from.as_ref().map(Parent::of);
         let mut automatic = Automatic::default();
         // What a snapshot lacks its program installs itself: it has no zygote that could have more.
         if from.is_none()
@@ -298,7 +300,10 @@ impl Pool {
                 return Err(PoolError::ShuttingDown);
             }
             wait.any_that_covers = automatic.is_added();
-            let taken = match &from {
+            if request.from.is_some() && from.is_none() {
+                from = self.snapshot_for(&request)?;
+            }
+            let taken = match from.take() {
                 Some(snapshot) => self.take_fork_of(snapshot, &request, &mut wait).await,
                 None => self.take_sandbox(&request, &mut wait).await,
             };
@@ -330,7 +335,7 @@ impl Pool {
                 Ok(Finished::Reported { mut report, kept }) => {
                     automatic.explain(&mut report);
                     if request.job.keep {
-                        let kept = self.keep(kept, &request, meter, from.as_ref()).await;
+                        let kept = self.keep(kept, &request, meter, parent.take()).await;
                         report.snapshot = Some(kept);
                     }
                     self.totals.end(request.job.task, &report);

@@ -20,7 +20,7 @@ use super::process::ExitStatus;
 use super::sandbox_error::SandboxError;
 
 /// How long a sandbox may take after its program to get ready to be forked: it collects garbage.
-const REST_WITHIN: Duration = Duration::from_secs(10);
+const REST_WITHIN: Duration = Duration::from_secs(2);
 
 /// A sandbox process and its job socket. Dropping it kills the process, whatever it is doing, and
 /// has it reaped; its place in the pool is free once that is done.

@@ -8,8 +8,10 @@ use faas_telemetry::Meter;
 use tracing::Instrument;
 
 use super::Pool;
+use super::kept::Lineage;
 use super::kept::NoSnapshot;
 use super::kept::Origin;
+use super::kept::Parent;
 use super::kept::Snapshot;
 use super::kept::SnapshotId;
 use super::kept::SnapshotInfo;
@@ -82,7 +84,7 @@ impl Pool {
     /// Waits for a turn, which `wait` keeps, and for a fork of a snapshot.
     pub(super) async fn take_fork_of(
         &self,
-        snapshot: &Arc<Snapshot>,
+        snapshot: Arc<Snapshot>,
         request: &ExecutionRequest,
         wait: &mut Wait,
     ) -> Result<Taken, NotTaken> {
@@ -96,7 +98,7 @@ impl Pool {
             return Err(NotTaken::Again(reason));
         };
         // In a task of its own, since it is not to be given up in the middle.
-        let (snapshot, gate) = (snapshot.clone(), self.resources.gate.clone());
+        let gate = self.resources.gate.clone();
         let (snapshots, metrics) = (self.snapshots.clone(), self.resources.metrics.clone());
         let largest_payload = self.resources.largest_payload;
         let meter = snapshot.meter.clone();
@@ -124,21 +126,21 @@ impl Pool {
         kept: Option<Box<Sandbox>>,
         request: &ExecutionRequest,
         meter: Meter,
-        parent: Option<&Arc<Snapshot>>,
+        parent: Option<Parent>,
     ) -> Result<SnapshotInfo, String> {
         let sandbox = kept.ok_or(
             "the program did not end in order: it ran into a limit, was stopped, or ended the interpreter",
         )?;
-        let packages = match parent {
-            Some(parent) => parent.packages.clone(),
-            None => request.packages.clone(),
-        };
+        let Parent { packages, lineage } = parent.unwrap_or_else(|| Parent {
+            packages: request.packages.clone(),
+            lineage: Lineage::default(),
+        });
         let origin = Origin {
             owner: request.owner.clone(),
             language: request.job.language,
             packages,
             meter,
         };
-        self.snapshots.keep(*sandbox, origin, parent).await
+        self.snapshots.keep(*sandbox, origin, lineage).await
     }
 }

@@ -7,7 +7,9 @@ mod store;
 
 pub use gate::ForkGate;
 pub use gate::Permission;
+pub use snapshot::Lineage;
 pub use snapshot::Origin;
+pub use snapshot::Parent;
 pub use snapshot::Snapshot;
 pub use snapshot::SnapshotId;
 pub use snapshot::SnapshotInfo;

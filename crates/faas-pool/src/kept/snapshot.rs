@@ -22,6 +22,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::gate::ForkGate;
 use super::memory::own_memory;
+use crate::memory_watch::held_by;
 use crate::package_set::PackageSet;
 use crate::sandbox::Sandbox;
 use crate::sandbox_error::SandboxError;
@@ -102,6 +103,8 @@ struct Uses {
     broken: bool,
     /// CPU time when it came to rest.
     cpu: Duration,
+    /// What it held then.
+    held: ByteSize,
 }
 
 /// What is told of a snapshot.
@@ -125,13 +128,10 @@ impl Snapshot {
     pub fn new(
         sandbox: Sandbox,
         origin: Origin,
-        parent: Option<&Arc<Self>>,
+        lineage: Lineage,
         idle: Duration,
     ) -> std::io::Result<Self> {
         let pid = sandbox.pid();
-        let mut ancestors = parent.map_or_else(Vec::new, |parent| parent.ancestors.clone());
-        ancestors.extend(parent.map(Arc::downgrade));
-        ancestors.retain(|ancestor| ancestor.strong_count() > 0);
         let Origin {
             owner,
             language,
@@ -146,23 +146,26 @@ impl Snapshot {
             meter,
             memory: own_memory(pid),
             created: SystemTime::now(),
-            ancestors,
+            ancestors: lineage.0,
             idle,
             uses: Mutex::new(Uses {
                 last: Instant::now(),
                 forks: 0,
                 broken: false,
                 cpu: sandbox.cpu_time(),
+                held: held_by(pid),
             }),
             pid,
             process: tokio::sync::Mutex::new(sandbox),
         })
     }
 
-    /// How many of those that it descends from are alive.
-    pub fn living_ancestors(&self) -> usize {
-        let alive = |ancestor: &&Weak<Self>| ancestor.strong_count() > 0;
-        self.ancestors.iter().filter(alive).count()
+    /// What its descendants descend from.
+    pub fn lineage(self: &Arc<Self>) -> Lineage {
+        let mut lineage = Lineage(self.ancestors.clone());
+        lineage.0.push(Arc::downgrade(self));
+        lineage.0.retain(|ancestor| ancestor.strong_count() > 0);
+        lineage
     }
 
     pub fn info(&self) -> SnapshotInfo {
@@ -189,9 +192,9 @@ impl Snapshot {
 
     /// Whether its process ended, failed to fork, or does anything but wait.
     pub fn is_of_no_use(&self) -> bool {
-        let (forks, broken, cpu) = {
+        let (forks, broken, cpu, held) = {
             let uses = self.uses();
-            (uses.forks, uses.broken, uses.cpu)
+            (uses.forks, uses.broken, uses.cpu, uses.held)
         };
         if broken {
             return true;
@@ -204,7 +207,7 @@ impl Snapshot {
         let allowed = CPU_PER_FORK.saturating_mul(forks);
         process.has_ended()
             || process.cpu_time().saturating_sub(cpu) > allowed
-            || own_memory(self.pid) > self.memory.saturating_add(RESTLESS)
+            || held_by(self.pid) > held.saturating_add(RESTLESS)
     }
 
     pub fn touch(&self) {
@@ -223,12 +226,15 @@ impl Snapshot {
         place: OwnedSemaphorePermit,
         largest_payload: ByteSize,
     ) -> Result<Sandbox, SandboxError> {
-        let forked = tokio::time::timeout(FORK_WITHIN, self.fork_process(gate));
+        // Others' forks come first, and take their time.
+        let mut process = self.process.lock().await;
+        let forked = tokio::time::timeout(FORK_WITHIN, self.fork_process(&mut process, gate));
         let forked = forked.await.unwrap_or(Err(SandboxError::NotReady));
         let (pid, socket) = forked.inspect_err(|error| {
             let is_short = matches!(error, SandboxError::Failed { .. }) || error.is_shortage();
             self.uses().broken |= !is_short;
         })?;
+        drop(process);
         let ready = Sandbox::prepare(pid, socket, place, largest_payload);
         let ready = tokio::time::timeout(FORK_WITHIN, ready).await;
         let mut sandbox = ready.unwrap_or(Err(SandboxError::NotReady))?;
@@ -238,9 +244,9 @@ impl Snapshot {
 
     async fn fork_process(
         &self,
+        process: &mut Sandbox,
         gate: &Arc<ForkGate>,
     ) -> Result<(i32, std::os::fd::OwnedFd), SandboxError> {
-        let mut process = self.process.lock().await;
         let (ours, theirs) = socket_pair(SocketType::STREAM).map_err(SandboxError::Socket)?;
         let allowed = gate.allow(self.pid, theirs);
         let mut permission = allowed.map_err(SandboxError::Socket)?;
@@ -265,6 +271,35 @@ impl Snapshot {
 
     fn uses(&self) -> std::sync::MutexGuard<'_, Uses> {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The snapshots that a program descends from, as far as they are alive, the oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct Lineage(Vec<Weak<Snapshot>>);
+
+impl Lineage {
+    /// How many of them are alive.
+    pub fn living(&self) -> usize {
+        let alive = |ancestor: &&Weak<Snapshot>| ancestor.strong_count() > 0;
+        self.0.iter().filter(alive).count()
+    }
+}
+
+/// What a program has of the snapshot that it started from. It does not hold the snapshot itself, which may have to
+/// make room meanwhile.
+#[derive(Debug)]
+pub struct Parent {
+    pub packages: PackageSet,
+    pub lineage: Lineage,
+}
+
+impl Parent {
+    pub fn of(snapshot: &Arc<Snapshot>) -> Self {
+        Self {
+            packages: snapshot.packages.clone(),
+            lineage: snapshot.lineage(),
+        }
     }
 }
 

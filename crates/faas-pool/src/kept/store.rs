@@ -15,6 +15,8 @@ use faas_telemetry::SnapshotEnd;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::memory::own_memory;
+use super::snapshot::Lineage;
 use super::snapshot::Origin;
 use super::snapshot::Snapshot;
 use super::snapshot::SnapshotId;
@@ -76,6 +78,17 @@ struct State {
     gone: HashMap<SnapshotId, (Owner, SnapshotEnd)>,
     /// Those that are gone, the oldest first.
     order: VecDeque<SnapshotId>,
+    /// Places for snapshots that are being kept.
+    reserved: usize,
+}
+
+/// A place for a snapshot that is being kept.
+struct Reserved<'a>(&'a Snapshots);
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.0.lock().reserved -= 1;
+    }
 }
 
 impl Snapshots {
@@ -96,37 +109,67 @@ impl Snapshots {
         &self,
         mut sandbox: Sandbox,
         origin: Origin,
-        parent: Option<&Arc<Snapshot>>,
+        lineage: Lineage,
     ) -> Result<SnapshotInfo, String> {
-        let room = self.places.clone().acquire_owned();
-        let fits = |state: &State| state.alive.len() < self.settings.number;
-        self.make_room(fits);
-        let place = tokio::time::timeout(MAKE_ROOM_WITHIN, room).await;
-        let Ok(Ok(place)) = place else {
-            return Err("older snapshots did not make room in time; try again".to_owned());
-        };
-        // Its place among those that execute is free now.
-        drop(sandbox.keep(place));
-        let snapshot = Snapshot::new(sandbox, origin, parent, self.settings.idle);
-        let snapshot = snapshot.map_err(|error| error.to_string())?;
-        if snapshot.living_ancestors() >= MOST_ANCESTORS {
+        // Nobody's has to go for one that is not kept in any case.
+        if lineage.living() >= MOST_ANCESTORS {
             return Err(format!(
                 "{MOST_ANCESTORS} snapshots that it descends from are there already; delete some"
             ));
         }
-        let needed = snapshot.memory;
+        let needed = own_memory(sandbox.pid());
         if needed > self.settings.memory {
             return Err(format!(
                 "it holds {} MiB, more than all snapshots may together (FAAS_SNAPSHOTS_MEMORY)",
                 needed.get() >> 20
             ));
         }
-        self.make_room(|state| state.memory().saturating_add(needed) <= self.settings.memory);
+        let owner = origin.owner.clone();
+        let reserved = self.reserve(&owner);
+        let place = self.places.clone().acquire_owned();
+        let place = tokio::time::timeout(MAKE_ROOM_WITHIN, place).await;
+        let Ok(Ok(place)) = place else {
+            return Err("older snapshots did not make room in time; try again".to_owned());
+        };
+        // Its place among those that execute is free now.
+        drop(sandbox.keep(place));
+        let snapshot = Snapshot::new(sandbox, origin, lineage, self.settings.idle);
+        let snapshot = Arc::new(snapshot.map_err(|error| error.to_string())?);
         let info = snapshot.info();
-        let id = snapshot.id.clone();
-        self.lock().alive.insert(id, Arc::new(snapshot));
+        loop {
+            let mut state = self.lock();
+            let all = state.memory().saturating_add(needed);
+            let oldest = match all <= self.settings.memory {
+                true => None,
+                false => state.next_to_go(&owner, needed, |one| one.memory.get()),
+            };
+            let Some(id) = oldest else {
+                state.alive.insert(snapshot.id.clone(), snapshot);
+                break;
+            };
+            drop(state);
+            self.drop_one(&id, SnapshotEnd::MadeRoom);
+        }
+        drop(reserved);
         self.metrics.snapshots_kept.inc();
         Ok(info)
+    }
+
+    /// Reserves a place, for which another snapshot goes if there is none left: each that waits for one has made
+    /// its own.
+    fn reserve(&self, owner: &Owner) -> Reserved<'_> {
+        self.lock().reserved += 1;
+        let reserved = Reserved(self);
+        loop {
+            let state = self.lock();
+            if state.alive.len() + state.reserved <= self.settings.number {
+                return reserved;
+            }
+            let oldest = state.next_to_go(owner, ByteSize::bytes(1), |_| 1);
+            drop(state);
+            let Some(id) = oldest else { return reserved };
+            self.drop_one(&id, SnapshotEnd::MadeRoom);
+        }
     }
 
     /// The snapshot of that id, which is used now.
@@ -210,21 +253,6 @@ impl Snapshots {
         drop(all);
     }
 
-    /// Lets snapshots go until there is room. One that is being forked ends after that.
-    fn make_room(&self, has_room: impl Fn(&State) -> bool) {
-        loop {
-            let oldest = {
-                let state = self.lock();
-                if has_room(&state) {
-                    return;
-                }
-                state.next_to_go()
-            };
-            let Some(id) = oldest else { return };
-            self.drop_one(&id, SnapshotEnd::MadeRoom);
-        }
-    }
-
     fn drop_one(&self, id: &SnapshotId, why: SnapshotEnd) {
         let mut state = self.lock();
         let Some(snapshot) = state.alive.remove(id) else {
@@ -248,17 +276,23 @@ impl State {
         sizes.fold(ByteSize::default(), ByteSize::saturating_add)
     }
 
-    /// The one that was not used for longest, of the owner who has most: nobody's go for somebody's many.
-    fn next_to_go(&self) -> Option<SnapshotId> {
-        let mut numbers: HashMap<&Owner, usize> = HashMap::new();
+    /// The one that was not used for longest, of the owner who has most with what is `needed` now: nobody's go for
+    /// somebody's many. `share` is how much of what is short a snapshot takes.
+    fn next_to_go(
+        &self,
+        owner: &Owner,
+        needed: ByteSize,
+        share: impl Fn(&Snapshot) -> u64,
+    ) -> Option<SnapshotId> {
+        let mut shares: HashMap<&Owner, u64> = HashMap::new();
         for snapshot in self.alive.values() {
-            *numbers.entry(&snapshot.owner).or_default() += 1;
+            *shares.entry(&snapshot.owner).or_default() += share(snapshot);
         }
-        let most = numbers.values().copied().max()?;
-        let of_greedy = self
-            .alive
-            .values()
-            .filter(|one| numbers[&one.owner] == most);
+        if let Some(of_owner) = shares.get_mut(owner) {
+            *of_owner += needed.get();
+        }
+        let most = shares.values().copied().max()?;
+        let of_greedy = self.alive.values().filter(|one| shares[&one.owner] == most);
         let oldest = of_greedy.min_by_key(|snapshot| snapshot.last_used());
         oldest.map(|snapshot| snapshot.id.clone())
     }
