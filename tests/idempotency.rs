@@ -8,6 +8,7 @@ use serde_json::json;
 use common::Answer;
 use common::Server;
 use common::eventually;
+use common::named_tokens::table;
 use common::scratch::Scratch;
 
 const KEY: &str = "8e03978e-40d5-43e8-bc93-6894a57f9324";
@@ -115,12 +116,8 @@ fn a_request_that_was_not_executed_leaves_its_key_free() {
 #[test]
 fn a_key_of_one_token_is_no_key_of_another() {
     let scratch = Scratch::new("keys-of-tokens");
-    // The SHA-256 of the-token-of-the-evaluator.
-    let digest = "a8b364115ce7429cd41e17a3a1d6e995fb42ee24c7e84fe7c41d3f509a03cde7";
-    let file = scratch.file(
-        "tokens.toml",
-        &format!("[evaluator]\nsha256 = \"{digest}\"\n"),
-    );
+    let evaluator = table("evaluator", "the-token-of-the-evaluator");
+    let file = scratch.file("tokens.toml", &evaluator);
     let server = Server::start_javascript(&[
         ("FAAS_API_TOKENS_FILE", &file),
         ("FAAS_API_TOKEN", "0123456789-plain-secret"),

@@ -48,6 +48,35 @@ fn answers_say_how_busy_the_server_is_so_that_envoy_can_weigh_it() {
 }
 
 #[test]
+fn answers_to_programs_that_come_by_a_door_say_how_busy_the_server_is_too() {
+    let server = Server::start_javascript(&[]);
+    for (path, body) in [
+        (
+            "/api/v2/execute",
+            json!({ "language": "javascript", "version": "*", "files": [{ "content": "1" }] }),
+        ),
+        (
+            "/sandbox-fusion/run_code",
+            json!({ "language": "nodejs", "code": "1" }),
+        ),
+        ("/sandbox-fusion/run_jupyter", json!({ "cells": ["1"] })),
+        ("/2015-03-31/functions/evaluator/invocations", json!({})),
+    ] {
+        report(&server.post(path, body.to_string()));
+    }
+    let unknown = server.get("/api/v2/nothing");
+    assert_eq!(unknown.status, 404);
+    assert!(!unknown.headers.contains_key("endpoint-load-metrics"));
+    // Nor does a path that a door answers to become the name of a route.
+    let metrics = server.get("/metrics").body.to_string();
+    assert!(!metrics.contains("{*"), "{metrics}");
+    assert!(
+        metrics.contains(r#"route=\"other\",method=\"GET\",code=\"404\"} 1"#),
+        "{metrics}"
+    );
+}
+
+#[test]
 fn probes_and_strangers_are_not_told_the_load_in_a_header() {
     let server = Server::start_javascript(&[("FAAS_API_TOKEN", "0123456789-secret")]);
     for answer in [

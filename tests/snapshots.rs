@@ -5,11 +5,10 @@ mod common;
 use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
+use std::time::Instant;
 
 use serde_json::Value;
 use serde_json::json;
-use sha2::Digest;
-use sha2::Sha256;
 
 use common::Answer;
 use common::PROGRAM;
@@ -17,28 +16,11 @@ use common::Server;
 use common::eventually;
 use common::is_alive;
 use common::missing_calls::listened_to;
-use common::public_copy::PublicCopy;
+use common::named_tokens::table;
+use common::public_copy::unprivileged_server;
 use common::scratch::Scratch;
 
-/// Started as a service should be: by an ordinary user, for whom the kernel's own bars hold, too.
-static SERVER: LazyLock<Server> = LazyLock::new(|| {
-    let copy = PublicCopy::make("snapshots");
-    let workspace = std::env::temp_dir().join(format!(
-        "faas-workspace-of-snapshots-{}",
-        std::process::id()
-    ));
-    // SAFETY: the call takes nothing and cannot fail.
-    let is_root = unsafe { libc::geteuid() == 0 };
-    let mut command = match is_root {
-        true => copy.command(),
-        false => Command::new(PROGRAM),
-    };
-    command.env("FAAS_WORKSPACE", workspace);
-    let server = Server::start_command(command).until_ready();
-    // It has booted, and reads nothing of it again.
-    drop(copy);
-    server
-});
+static SERVER: LazyLock<Server> = LazyLock::new(|| unprivileged_server("snapshots", &[]));
 
 /// Runs a program and adds these fields to the request.
 fn run(server: &Server, code: &str, fields: Value) -> Answer {
@@ -277,7 +259,7 @@ fn random_numbers_go_on_where_the_snapshot_was_unless_fresh_ones_are_wanted_and_
 }
 
 #[test]
-fn only_figures_and_output_files_of_its_own_are_handed_back_by_a_program_that_goes_on() {
+fn what_a_program_printed_and_displayed_is_not_in_the_answer_of_the_one_that_goes_on() {
     let first = keep(&SERVER, "print('first'); display('shown')", json!({}));
     let second = from(&SERVER, &first, "print('second')");
     assert_eq!(second.stdout(), "second\n");
@@ -339,29 +321,12 @@ fn a_snapshot_is_listed_told_of_and_deleted() {
 #[test]
 fn a_snapshot_is_its_callers_and_unknown_to_all_others() {
     let folder = Scratch::new("snapshots-of-callers");
-    let of = |token: &str| {
-        Sha256::digest(token)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
     let (one, other) = ("one-0123456789abcdef", "other-0123456789abcdef");
-    let tokens = format!(
-        "[one]\nsha256 = \"{}\"\n[other]\nsha256 = \"{}\"\n",
-        of(one),
-        of(other)
-    );
-    let tokens = folder.file("tokens.toml", &tokens);
+    let tokens = folder.file("tokens.toml", &(table("one", one) + &table("other", other)));
     let server =
         Server::start_python(&[("FAAS_POOL_SIZE", "1"), ("FAAS_API_TOKENS_FILE", &tokens)]);
     let ask = |token: &str, method: &str, path: &str, body: Value| {
-        let token = format!("Bearer {token}");
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
-        server.send(method, path, &[("authorization", &token)], body)
+        server.send_as(token, method, path, &body)
     };
     let program = |from: &str| json!({ "language": "python", "code": "print(x)", "from": from });
     let kept = ask(
@@ -566,7 +531,7 @@ fn a_program_that_is_kept_may_take_the_place_of_what_it_started_from() {
 }
 
 #[test]
-fn a_snapshot_is_there_after_thousands_of_programs_that_started_from_it() {
+fn a_snapshot_is_there_after_1600_programs_that_started_from_it() {
     let first = keep(&SERVER, "x = 1", json!({}));
     std::thread::scope(|scope| {
         for _ in 0..8 {
@@ -578,36 +543,26 @@ fn a_snapshot_is_there_after_thousands_of_programs_that_started_from_it() {
             });
         }
     });
-    // It is looked at every second.
-    std::thread::sleep(Duration::from_millis(1500));
-    assert_eq!(from(&SERVER, &first, "print(x)").stdout(), "1\n");
+    // What is of no use is found within a second.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(2) {
+        assert_eq!(from(&SERVER, &first, "print(x)").stdout(), "1\n");
+    }
 }
 
 #[test]
 fn a_caller_with_much_memory_in_snapshots_makes_room_for_its_own() {
     let folder = Scratch::new("greedy-caller");
-    let of = |token: &str| {
-        let digest = Sha256::digest(token);
-        digest
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
     let (small, greedy) = ("small-0123456789abcdef", "greedy-0123456789abcdef");
-    let tokens = format!(
-        "[small]\nsha256 = \"{}\"\n[greedy]\nsha256 = \"{}\"\n",
-        of(small),
-        of(greedy)
-    );
+    let tokens = table("small", small) + &table("greedy", greedy);
     let tokens = folder.file("tokens.toml", &tokens);
     let server = Server::start_python(&[
         ("FAAS_API_TOKENS_FILE", &tokens),
         ("FAAS_SNAPSHOTS_MEMORY", "128"),
     ]);
     let kept = |token: &str, code: &str| {
-        let token = format!("Bearer {token}");
-        let body = json!({ "language": "python", "code": code, "keep": true }).to_string();
-        server.send("POST", "/run_code", &[("authorization", &token)], body)
+        let body = json!({ "language": "python", "code": code, "keep": true });
+        server.send_as(token, "POST", "/run_code", &body)
     };
     for number in 0..3 {
         kept(small, &format!("x = {number}"));
@@ -620,8 +575,7 @@ fn a_caller_with_much_memory_in_snapshots_makes_room_for_its_own() {
             answer.body
         );
     }
-    let token = format!("Bearer {small}");
-    let list = server.send("GET", "/snapshots", &[("authorization", &token)], "");
+    let list = server.send_as(small, "GET", "/snapshots", &Value::Null);
     assert_eq!(list.body["count"], 3);
 }
 
@@ -727,9 +681,8 @@ fn a_service_without_snapshots_says_so() {
 }
 
 #[test]
-fn two_hundred_programs_start_from_one_snapshot_at_once_and_nothing_is_left_of_them() {
+fn two_hundred_programs_start_from_one_snapshot_eight_at_once_and_no_fork_is_refused() {
     let first = keep(&SERVER, "x = list(range(1000))", json!({}));
-    let began = std::time::Instant::now();
     std::thread::scope(|scope| {
         for worker in 0..8 {
             let first = &first;
@@ -746,8 +699,6 @@ fn two_hundred_programs_start_from_one_snapshot_at_once_and_nothing_is_left_of_t
             });
         }
     });
-    println!("200 forks took {:?}", began.elapsed());
-    std::thread::sleep(Duration::from_millis(50));
     assert_eq!(metric(&SERVER, "faas_forks_refused_total "), 0.0);
 }
 

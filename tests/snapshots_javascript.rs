@@ -3,8 +3,6 @@
 
 mod common;
 
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 use std::time::Instant;
@@ -13,26 +11,11 @@ use serde_json::Value;
 use serde_json::json;
 
 use common::Answer;
-use common::PROGRAM;
 use common::Server;
-use common::scratch::Scratch;
+use common::public_copy::unprivileged_server;
 
-/// The user and the group called nobody.
-const NOBODY: u32 = 65534;
-
-/// Started as a service should be: by an ordinary user, for whom the kernel's own bars hold, too.
 static SERVER: LazyLock<Server> = LazyLock::new(|| {
-    let folder = Scratch::new("snapshots-javascript");
-    std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-    let mut command = Command::new(PROGRAM);
-    command
-        .env("FAAS_WORKSPACE", format!("{}/workspace", folder.path()))
-        .env("FAAS_LANGUAGE", "javascript")
-        .uid(NOBODY)
-        .gid(NOBODY);
-    let server = Server::start_command(command).until_ready();
-    std::mem::forget(folder);
-    server
+    unprivileged_server("snapshots-javascript", &[("FAAS_LANGUAGE", "javascript")])
 });
 
 /// Runs a JavaScript program and adds these fields to the request.

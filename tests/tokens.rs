@@ -9,28 +9,19 @@ use std::process::Output;
 
 use serde_json::Value;
 use serde_json::json;
-use sha2::Digest;
-use sha2::Sha256;
 
 use common::Answer;
 use common::NO_SOURCES;
 use common::PROGRAM;
 use common::Server;
 use common::eventually;
+use common::index::sha256;
+use common::named_tokens::table;
 use common::scratch::Scratch;
 
 const FIRST: &str = "0123456789-first-secret";
 const SECOND: &str = "0123456789-second-secret";
 const PLAIN: &str = "0123456789-plain-secret";
-
-fn sha256(token: &str) -> String {
-    let digest = Sha256::digest(token);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn table(name: &str, token: &str) -> String {
-    format!("[{name}]\nsha256 = \"{}\"\n", sha256(token))
-}
 
 fn run_as(server: &Server, token: &str, id: &str) -> Answer {
     let authorization = format!("Bearer {token}");
@@ -89,7 +80,7 @@ fn each_named_token_and_the_plain_one_are_let_in_and_told_apart() {
         );
         assert!(health.body.get("package_zygotes").is_some(), "{id}");
     }
-    let digest = sha256(FIRST);
+    let digest = sha256(FIRST.as_bytes());
     for wrong in ["", "evaluator", &FIRST[1..], &digest] {
         assert_eq!(run_as(&server, wrong, "wrong").status, 401, "{wrong}");
     }
@@ -123,8 +114,8 @@ fn at_sighup_the_file_of_tokens_is_read_again_and_a_wrong_one_changes_nothing() 
     // The old and the new one, while callers change over.
     let both = format!(
         "[evaluator]\nsha256 = [\"{}\", \"{}\"]\n",
-        sha256(FIRST),
-        sha256(SECOND)
+        sha256(FIRST.as_bytes()),
+        sha256(SECOND.as_bytes())
     );
     std::fs::write(&file, both).unwrap();
     server.signal(libc::SIGHUP);
@@ -200,5 +191,5 @@ fn config_shows_where_the_tokens_are_and_none_of_them() {
         shown.contains(&format!("api-tokens-file = \"{file}\"")),
         "{shown}"
     );
-    assert!(!shown.contains(&sha256(FIRST)), "{shown}");
+    assert!(!shown.contains(&sha256(FIRST.as_bytes())), "{shown}");
 }

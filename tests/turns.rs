@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
-use sha2::Digest;
-use sha2::Sha256;
 
 use common::Answer;
 use common::Server;
 use common::eventually;
+use common::named_tokens::table;
 use common::scratch::Scratch;
 
 const FLOOD: &str = "0123456789-of-the-flood";
@@ -31,11 +30,8 @@ impl Guarded {
     fn start(name: &str, weights: [u32; 2], environment: &[(&str, &str)]) -> Self {
         let scratch = Scratch::new(name);
         let tables = [("flood", FLOOD), ("other", OTHER)].iter().zip(weights);
-        let tables = tables.map(|((name, token), weight)| {
-            let digest = Sha256::digest(token);
-            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("[{name}]\nsha256 = \"{digest}\"\nweight = {weight}\n")
-        });
+        let tables = tables
+            .map(|((name, token), weight)| format!("{}weight = {weight}\n", table(name, token)));
         let file = scratch.file("tokens.toml", &tables.collect::<String>());
         let own = [
             ("FAAS_API_TOKENS_FILE", file.as_str()),
@@ -55,10 +51,7 @@ impl Guarded {
     }
 
     fn run(&self, token: &str, request: &Value) -> Answer {
-        let authorization = format!("Bearer {token}");
-        let headers = [("authorization", authorization.as_str())];
-        let body = request.to_string();
-        self.server.send("POST", "/run_code", &headers, body)
+        self.server.send_as(token, "POST", "/run_code", request)
     }
 }
 

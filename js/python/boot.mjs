@@ -165,7 +165,8 @@ load`,
 );
 for (const [name, source] of Object.entries(boot.modules)) loadModule(name, source);
 const runner = pyodide.pyimport("_faas_runner");
-const { run, invoke, install, rest } = runner;
+const { run, invoke, install } = runner;
+const { rest } = pyodide.pyimport("_faas_ending");
 const { warm_packages: warm } = pyodide.pyimport("_faas_packages");
 const { make_way: makeWay, refresh } = pyodide.pyimport("_faas_fresh");
 const reportStop = pyodide.pyimport("_faas_report").report_stop;

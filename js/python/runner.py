@@ -194,11 +194,6 @@ def exit_status(code):
     return 1
 
 
-def rest():
-    """Prepare for forks of this process as a program left it."""
-    _faas_ending.rest()
-
-
 def install(requirements):
     """Make this process one with packages, or say why not. Runs in a zygote."""
     try:

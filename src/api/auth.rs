@@ -23,23 +23,19 @@ pub async fn authorize(
     request: Request,
     next: Next,
 ) -> Response {
-    if !state.tokens.are_needed() {
+    let headers = request.headers();
+    let caller = request.extensions().get::<Caller>();
+    let is_let_in = !state.settings.needs_token()
+        || caller.is_some_and(|caller| shows_token(headers, caller, &state))
+        || OPEN_PATHS.contains(&request.uri().path());
+    if is_let_in {
         return next.run(request).await;
     }
-    if let Some(caller) = request.extensions().get::<Caller>()
-        && shows_token(request.headers(), caller, &state)
-    {
-        return next.run(request).await;
-    }
-    let is_open = OPEN_PATHS.contains(&request.uri().path());
-    match sent_token(request.headers()) {
-        _ if is_open => next.run(request).await,
-        Some(_) => ApiError::unauthorized("The token is wrong").into_response(),
-        None => ApiError::unauthorized(
-            "This service needs a token; send the header Authorization: Bearer <token>",
-        )
-        .into_response(),
-    }
+    let details = match sent_token(headers) {
+        Some(_) => "The token is wrong",
+        None => "This service needs a token; send the header Authorization: Bearer <token>",
+    };
+    ApiError::unauthorized(details).into_response()
 }
 
 /// Whether these are the headers of a request with a right token; notes with its caller whose it is.

@@ -22,7 +22,7 @@ use super::bounded::Kind;
 use super::error::ApiError;
 
 /// Most files of one request. The limit of the request body bounds their size.
-const MAX_FILES: usize = 100;
+pub const MAX_FILES: usize = 100;
 
 #[derive(Deserialize)]
 struct RawFile {
@@ -97,7 +97,7 @@ pub fn parse(field: Option<&RawValue>) -> Result<Vec<JobFile>, ApiError> {
         return Err(refused(SHAPE));
     };
     if files.len() > MAX_FILES {
-        return Err(refused(format!("At most {MAX_FILES} files are accepted")));
+        return Err(too_many_files());
     }
     files.into_iter().map(parse_file).collect()
 }
@@ -106,6 +106,11 @@ const SHAPE: &str = "send [{\"name\": â€¦, \"content\" or \"content_base64\": â€
 
 fn refused(details: impl Into<String>) -> ApiError {
     ApiError::bad_request("Parameter 'files' must be an array of files", details)
+}
+
+/// 400: there are more files than a request may have.
+pub fn too_many_files() -> ApiError {
+    refused(format!("At most {MAX_FILES} files are accepted"))
 }
 
 fn parse_file(raw: &RawValue) -> Result<JobFile, ApiError> {

@@ -1,8 +1,8 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a request that is sent again, since its answer was
 //! lost on the way, gets the same answer, and its program does not run again.
 
-use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::collections::hash_map;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -53,8 +53,7 @@ pub struct KeptAnswers {
 struct State {
     entries: HashMap<Key, Entry>,
     /// Those that are kept, the oldest first.
-    order: BTreeMap<u64, Key>,
-    next_number: u64,
+    order: VecDeque<Key>,
     bytes: usize,
 }
 
@@ -175,17 +174,18 @@ impl Claim {
         if json.len() > self.kept.most_bytes || share.grow(json.len() as u64).is_err() {
             return;
         }
+        let bytes = json.len();
+        // Copied while others use the keys.
+        let json = json.into();
         let mut state = self.kept.lock();
         if let Some(entry) = state.entries.get_mut(&self.key) {
             entry.answer = Some(KeptAnswer {
-                json: json.into(),
+                json,
                 since: Instant::now(),
                 _share: share,
             });
-            let number = state.next_number;
-            state.next_number += 1;
-            state.bytes += json.len();
-            state.order.insert(number, self.key.clone());
+            state.bytes += bytes;
+            state.order.push_back(self.key.clone());
             while state.order.len() > MOST_ANSWERS || state.bytes > self.kept.most_bytes {
                 state.forget_oldest();
             }
@@ -206,7 +206,7 @@ impl Drop for Claim {
 impl State {
     fn forget_old(&mut self, now: Instant) {
         loop {
-            let oldest = self.order.values().next();
+            let oldest = self.order.front();
             let oldest = oldest.and_then(|key| self.entries.get(key)?.answer.as_ref());
             match oldest {
                 Some(answer) if now.saturating_duration_since(answer.since) > KEPT_FOR => {
@@ -218,7 +218,7 @@ impl State {
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, key)) = self.order.pop_first()
+        if let Some(key) = self.order.pop_front()
             && let Some(Entry { answer, .. }) = self.entries.remove(&key)
         {
             self.bytes -= answer.map_or(0, |answer| answer.json.len());

@@ -13,7 +13,7 @@ mod connection;
 mod error;
 pub mod execute;
 mod executions;
-mod files;
+pub mod files;
 mod health;
 mod idempotency;
 mod limits;

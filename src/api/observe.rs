@@ -47,8 +47,24 @@ pub fn expect_answers(metrics: &Metrics) {
     }
 }
 
-/// Routes whose answers say how busy the server is.
-const PROGRAM_ROUTES: [&str; 3] = ["/run_code", "/check_code", "/mcp"];
+/// Routes whose answers say how busy the server is: those that bring a program, of the doors as well.
+const PROGRAM_ROUTES: [&str; 7] = [
+    "/run_code",
+    "/check_code",
+    "/mcp",
+    "/2015-03-31/functions/{name}/invocations",
+    "/sandbox-fusion/run_code",
+    "/sandbox-fusion/run_jupyter",
+    "/api/v2/execute",
+];
+
+/// The route that a request is for. Paths that only a door's own answer to unknown ones takes are of none.
+fn route_of(request: &Request) -> Option<MatchedPath> {
+    let matched = request.extensions().get::<MatchedPath>();
+    matched
+        .filter(|path| !path.as_str().contains("{*"))
+        .cloned()
+}
 
 /// Wraps the handling of every request.
 pub async fn observe(
@@ -58,7 +74,7 @@ pub async fn observe(
 ) -> Response {
     let caller = Caller::of(&request);
     let id = caller.request_id.clone();
-    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let matched = route_of(&request);
     let route = matched.as_ref().map_or("other", MatchedPath::as_str);
     let method = method_name(request.method());
     let trace = if QUIET_ROUTES.contains(&route) {

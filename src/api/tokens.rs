@@ -39,11 +39,6 @@ impl Tokens {
         }
     }
 
-    /// Whether callers need one.
-    pub fn are_needed(&self) -> bool {
-        self.plain.is_some() || self.named.is_some()
-    }
-
     /// Whose token was sent, and with which weight; `None` if it is nobody's.
     pub fn owner_of(&self, sent: &[u8]) -> Option<(Owner, Weight)> {
         let digest = TokenDigest::of(sent);

@@ -438,7 +438,7 @@ pub struct Settings {
     pub doors: Doors,
 
     /// Key pair that requests of Langfuse must be signed with, as ACCESS_KEY_ID:SECRET_ACCESS_KEY; without it, and
-    /// without FAAS_API_TOKEN, signatures are not looked at
+    /// without any token, signatures are not looked at
     #[arg(long, env = "FAAS_LANGFUSE_KEYS", value_name = "FAAS_LANGFUSE_KEYS",
           value_parser = KeyPair::parse, hide_env_values = true)]
     pub langfuse_keys: Option<KeyPair>,

@@ -8,6 +8,7 @@ pub mod figures;
 pub mod index;
 pub mod made_wheel;
 pub mod missing_calls;
+pub mod named_tokens;
 pub mod pinned;
 pub mod public_copy;
 pub mod scratch;

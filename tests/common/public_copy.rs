@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::PROGRAM;
+use super::Server;
 
 /// The user and the group called nobody.
 pub const NOBODY: u32 = 65534;
@@ -74,4 +75,20 @@ impl Drop for PublicCopy {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// A server as a service should be started: by an ordinary user, for whom the kernel's own bars hold, too.
+pub fn unprivileged_server(name: &str, environment: &[(&str, &str)]) -> Server {
+    let copy = PublicCopy::make(name);
+    let workspace = format!("faas-workspace-of-{name}-{}", std::process::id());
+    // SAFETY: the call takes nothing and cannot fail.
+    let is_root = unsafe { libc::geteuid() == 0 };
+    let mut command = match is_root {
+        true => copy.command(),
+        false => Command::new(PROGRAM),
+    };
+    command.env("FAAS_WORKSPACE", std::env::temp_dir().join(workspace));
+    command.envs(environment.iter().copied());
+    // It has booted then, and reads nothing of the copy again.
+    Server::start_command(command).until_ready()
 }

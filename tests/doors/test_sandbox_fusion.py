@@ -92,6 +92,15 @@ print(helper.NAME, sys.stdin.read())
             ({"code": "x", "language": "python", "files": {"../x": ""}}, "not a name within"),
             ({"code": "x", "language": "python", "files": {"x": "?"}}, "x: "),
             ({"code": "x", "language": "python", "files": {f"{n}": "" for n in range(101)}}, "At most 100"),
+            # Those behind a hundred are not lost without a word.
+            (
+                {
+                    "code": "x",
+                    "language": "python",
+                    "files": {f"{n}": "" if n > 50 else None for n in range(150)},
+                },
+                "At most 100",
+            ),
             ({"code": "x", "language": "python", "fetch_files": "x"}, "'fetch_files' must be an array"),
             ({"code": "x", "language": "python", "fetch_files": ["x"] * 65}, "At most 64"),
         ]:

@@ -20,7 +20,6 @@ use deno_ast::swc::common::Spanned;
 use deno_ast::swc::ecma_visit::Visit;
 use deno_ast::swc::ecma_visit::VisitWith;
 use deno_ast::swc::utils::find_pat_ids;
-use faas_protocol::Language;
 
 use super::moves::Moves;
 use super::moves::Part;
@@ -42,7 +41,7 @@ pub fn rewrite(text: &str) -> Option<Rewritten> {
     let without_interpreter = text.strip_prefix("#!").map(|rest| ["//", rest].concat());
     let text = without_interpreter.as_deref().unwrap_or(text);
     let look = |program: &ast::Program| Rewriter::look_at(text, program);
-    typescript::parsed(Language::JavaScript, text, look)
+    typescript::look_at_javascript(text, look)
         .ok()
         .flatten()?
         .finish()

@@ -2,6 +2,7 @@
 
 mod clock;
 mod descriptors;
+mod huge_pages;
 mod proc_status;
 mod socket_pair;
 mod stack_limit;
@@ -11,6 +12,8 @@ pub use clock::cpu_time;
 pub use clock::monotonic_us;
 pub use descriptors::most_descriptors;
 pub use descriptors::open_descriptors;
+pub use huge_pages::HUGE_PAGE;
+pub use huge_pages::collapse;
 pub use proc_status::ProcessStatus;
 pub use proc_status::blocks_signal;
 pub use proc_status::minor_faults;

@@ -9,9 +9,9 @@ use std::os::fd::OwnedFd;
 
 use seccompiler::BpfProgram;
 
-/// Filters system calls from now on; returns the listener for the calls that the filter hands on, or why there is none: somebody else's filter above this process has one
-/// (`EBUSY`), or the kernel has no such thing (`EINVAL`). The filter holds in any case; without a listener
-/// such calls fail.
+/// Filters system calls from now on. Returns the listener for the calls that the filter hands on, or why there is
+/// none: another filter above this process has one (`EBUSY`), or the kernel has no such thing (`EINVAL`). The
+/// filter holds in any case; without a listener such calls fail.
 ///
 /// # Errors
 /// When the filter cannot be applied.

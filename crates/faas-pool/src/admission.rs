@@ -40,7 +40,7 @@ struct State {
 
 /// What is before the workers at this moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Line {
+pub struct QueueState {
     pub waiting: usize,
     pub executing: usize,
     /// How long a request would wait that goes after all of these, if turns take as long as the last ones did.
@@ -141,9 +141,9 @@ impl Admission {
     }
 
     /// What is before the workers now.
-    pub fn line(&self) -> Line {
+    pub fn queue(&self) -> QueueState {
         let state = self.lock();
-        Line {
+        QueueState {
             waiting: state.queue.waiting(),
             executing: self.workers - state.free,
             expected_wait: match state.free {
@@ -241,7 +241,7 @@ mod tests {
     }
 
     fn waiting(admission: &Admission) -> usize {
-        admission.line().waiting
+        admission.queue().waiting
     }
 
     async fn queue_up(

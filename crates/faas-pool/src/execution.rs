@@ -50,7 +50,7 @@ impl<'a> Execution<'a> {
         let cpu_before = sandbox.cpu_time();
         let started = Instant::now();
         let started_at_us = monotonic_us();
-        sandbox.has_line |= job.keep;
+        sandbox.is_of_line |= job.keep;
         sandbox.limit(&job.limits)?;
         let handed_over = async {
             sandbox.socket.send(job).await?;
@@ -77,14 +77,14 @@ impl<'a> Execution<'a> {
         let deadline = self.started + limits.wall;
         let memory = self.sandbox.watch_memory(limits.memory);
         let cpu = self.sandbox.watch_cpu(self.cpu_before, limits.cpu);
-        let has_line = self.sandbox.has_line;
+        let is_of_line = self.sandbox.is_of_line;
         let sandbox = &mut self.sandbox;
         let asks = self.job.auto_install;
         let followed = tokio::select! {
             biased;
             // A flood of frames must not keep the watch from being heard.
             () = memory.until_exceeded() => Followed::Ended(None, Some(Stop::Memory)),
-            () = cpu.until_exceeded(), if has_line => Followed::Ended(None, None),
+            () = cpu.until_exceeded(), if is_of_line => Followed::Ended(None, None),
             followed = follow(sandbox, &mut output, &mut handed_back, &mut broker, deadline, asks) => followed,
         };
         let (mut outcome, stop) = match followed {

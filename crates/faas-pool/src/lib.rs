@@ -8,6 +8,7 @@
 mod admission;
 mod collector;
 mod cpu_watch;
+mod execute;
 mod execution;
 mod fair_queue;
 mod handed_back;
@@ -54,32 +55,22 @@ use std::time::Duration;
 use faas_packages::Packages;
 use faas_protocol::ByteSize;
 use faas_protocol::Runtime;
-use faas_protocol::Task;
 use faas_protocol::ZygoteOptions;
 use faas_telemetry::Metrics;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
-use tracing::field;
 
 use admission::Admission;
-use execution::Execution;
-use execution::Finished;
 use hidden::Hidden;
-use imports::Automatic;
 use imports::Imports;
-use kept::Parent;
 use kept::Snapshots;
 use launcher::Launcher;
 use package_pools::PackagePools;
 use progress::Progress;
-use sandbox_error::SandboxError;
 use unpacker::Unpacker;
 use used_sets::UsedSets;
-use wait::NotTaken;
-use wait::Taken;
 use wait::Wait;
 use wheel::Wheel;
 use zygote::InstallLimits;
@@ -117,9 +108,6 @@ pub use stats::PoolStats;
 pub use status::Booted;
 pub use status::ZygoteState;
 pub use totals::Totals;
-
-/// How many sandboxes may break under a job, before its program starts, until the job is given up.
-const ATTEMPTS: usize = 3;
 
 /// Sandboxes waiting behind a zygote with packages, to begin with; more when more are wanted.
 const PACKAGE_SHELF_START: usize = 2;
@@ -270,133 +258,6 @@ impl Pool {
             shelf_size: settings.shelf,
             totals: Totals::default(),
         }))
-    }
-
-    /// Executes a job in a fresh sandbox, and tells the pool's numbers at its end. Dropping the
-    /// future kills the sandbox.
-    ///
-    /// # Errors
-    /// When the job was not started: too many wait, no zygote, shutting down. A program that fails
-    /// is a [`Report`], also one whose packages cannot be installed.
-    pub async fn execute(
-        &self,
-        request: ExecutionRequest,
-    ) -> Result<(Report, PoolStats), PoolError> {
-        let mut request = request;
-        let mut wait = Wait::begin();
-        let mut from = self.snapshot_for(&request)?;
-        let mut parent = from.as_ref().map(Parent::of);
-        let mut automatic = Automatic::default();
-        // What a snapshot lacks its program installs itself: it has no zygote that could have more.
-        if from.is_none()
-            && let Some(packages) = self.imports.of(&request.job)
-        {
-            automatic.add(packages, &mut request, &self.imports);
-        }
-        let mut last_error = String::new();
-        let mut attempts = 0..ATTEMPTS;
-        while attempts.next().is_some() {
-            if self.resources.stop.is_cancelled() {
-                return Err(PoolError::ShuttingDown);
-            }
-            wait.any_that_covers = automatic.is_added();
-            if request.from.is_some() && from.is_none() {
-                from = self.snapshot_for(&request)?;
-            }
-            let taken = match from.take() {
-                Some(snapshot) => self.take_fork_of(snapshot, &request, &mut wait).await,
-                None => self.take_sandbox(&request, &mut wait).await,
-            };
-            let taken = match taken {
-                Ok(taken) => taken,
-                Err(NotTaken::Again(reason)) => {
-                    last_error = reason;
-                    continue;
-                }
-                Err(NotTaken::Refused(error)) => return Err(error),
-                // Its import says what is missing, unless the program can do without.
-                Err(NotTaken::NotInstalled(reason)) if automatic.is_added() => {
-                    let taken_back =
-                        automatic.take_back(reason, &mut request, &self.imports, &self.packages);
-                    taken_back.await;
-                    attempts = 0..ATTEMPTS;
-                    continue;
-                }
-                Err(NotTaken::NotInstalled(reason)) => {
-                    let report = Report::not_installed(&reason, wait.asked.elapsed());
-                    return Ok(self.not_run(request.job.task, report));
-                }
-                Err(NotTaken::NotRun(report)) => {
-                    return Ok(self.not_run(request.job.task, *report));
-                }
-            };
-            let meter = taken.meter.clone();
-            match self.run(taken, &request, &wait).await {
-                Ok(Finished::Reported { mut report, kept }) => {
-                    automatic.explain(&mut report);
-                    if request.job.keep {
-                        let kept = self.keep(kept, &request, meter, parent.take()).await;
-                        report.snapshot = Some(kept);
-                    }
-                    self.totals.end(request.job.task, &report);
-                    return Ok((*report, self.stats()));
-                }
-                Ok(Finished::Lacks(packages)) => {
-                    self.totals.take_back(request.job.task);
-                    self.imports.remember(&request.job, packages.clone());
-                    automatic.add(packages, &mut request, &self.imports);
-                    attempts = 0..ATTEMPTS;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a sandbox broke before the program started");
-                    last_error = error.to_string();
-                }
-            }
-        }
-        Err(PoolError::Broken(last_error))
-    }
-
-    /// Counts a program that is over before it began.
-    fn not_run(&self, task: Task, report: Report) -> (Report, PoolStats) {
-        self.totals.begin(task);
-        self.totals.end(task, &report);
-        (report, self.stats())
-    }
-
-    /// Runs a program in the sandbox that was taken for it.
-    async fn run(
-        &self,
-        taken: Taken,
-        request: &ExecutionRequest,
-        wait: &Wait,
-    ) -> Result<Finished, SandboxError> {
-        let job = &request.job;
-        let waited = wait.asked.elapsed();
-        self.resources.metrics.waited(waited);
-        let _active = taken.meter.active();
-        let run = tracing::info_span!(
-            "run",
-            execution.language = job.language.name(),
-            execution.status = field::Empty,
-            otel.status_code = field::Empty,
-        );
-        let executed = async {
-            let execution = Execution::start(taken.sandbox, job).await?;
-            self.totals.begin(job.task);
-            let live = request.live.as_ref();
-            Ok::<_, SandboxError>(execution.finish(&self.packages, live).await)
-        };
-        let executed = executed.instrument(run.clone()).await;
-        // A program that fails is no fault of the service; a sandbox that breaks is.
-        let mut finished = executed.inspect_err(|_| {
-            run.record("otel.status_code", "ERROR");
-        })?;
-        if let Finished::Reported { report, .. } = &mut finished {
-            run.record("execution.status", report.status.name());
-            report.timings.queue = wait.queue;
-            report.timings.sandbox = waited.saturating_sub(wait.queue);
-        }
-        Ok(finished)
     }
 
     /// The zygote that a job needs.

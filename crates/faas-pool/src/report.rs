@@ -116,6 +116,12 @@ impl Outcome {
 }
 
 impl Report {
+    /// The last line of what the program wrote as errors: where it was stopped, that says why.
+    pub fn last_line_of_stderr(&self) -> &str {
+        let lines = self.stderr.trim_end().lines();
+        lines.last().unwrap_or_default()
+    }
+
     /// The report of a program that did not run because its packages could not be installed.
     pub fn not_installed(reason: &str, wall: Duration) -> Self {
         let stderr =

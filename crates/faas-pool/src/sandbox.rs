@@ -29,8 +29,8 @@ pub struct Sandbox {
     id: String,
     pub socket: JobSocket,
     process: ChildProcess<OwnedSemaphorePermit>,
-    /// Whether other processes are to be forked from it, or it was forked from a kept one.
-    pub has_line: bool,
+    /// Whether it is of a line: other processes are to be forked from it, or it was forked from a kept one.
+    pub is_of_line: bool,
     /// Its memory before the job.
     before: ProcessStatus,
 }
@@ -52,7 +52,7 @@ impl Sandbox {
             id: format!("sandbox-{pid}-{:08x}", random_suffix()),
             socket,
             process,
-            has_line: false,
+            is_of_line: false,
             before: ProcessStatus::default(),
         };
         sandbox.expect(&SandboxEvent::Ready).await?;
@@ -146,7 +146,7 @@ impl Sandbox {
         let seconds = limits.cpu.as_millis().div_ceil(1000).saturating_add(1);
         let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
         let data = self.process.set_soft_limit(Resource::Data, memory);
-        data.and_then(|()| match self.has_line {
+        data.and_then(|()| match self.is_of_line {
             true => self.process.set_soft_limit(Resource::Cpu, seconds),
             false => self.process.set_limit(Resource::Cpu, seconds),
         })

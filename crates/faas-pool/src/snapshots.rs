@@ -1,7 +1,5 @@
 //! Programs that start from a snapshot, and programs that leave one.
 
-use std::sync::Arc;
-
 use faas_protocol::Owner;
 use faas_protocol::Runtime;
 use faas_telemetry::Meter;
@@ -12,7 +10,6 @@ use super::kept::Lineage;
 use super::kept::NoSnapshot;
 use super::kept::Origin;
 use super::kept::Parent;
-use super::kept::Snapshot;
 use super::kept::SnapshotId;
 use super::kept::SnapshotInfo;
 use super::kept::SnapshotsStats;
@@ -58,11 +55,14 @@ impl Pool {
         state.booted()?.cannot_keep.clone()
     }
 
-    /// The snapshot that a program starts from, if it is to start from one.
-    pub(super) fn snapshot_for(
+    /// What the snapshot of a program will have of the one that it starts from, if there are to be both.
+    ///
+    /// # Errors
+    /// When it cannot, or what it leaves cannot be kept as it is to be.
+    pub(super) fn parent_of(
         &self,
         request: &ExecutionRequest,
-    ) -> Result<Option<Arc<Snapshot>>, PoolError> {
+    ) -> Result<Option<Parent>, PoolError> {
         let runtime = request.job.language.runtime();
         if request.job.keep
             && let Some(reason) = self.cannot_keep(runtime)
@@ -78,17 +78,20 @@ impl Pool {
             let of = snapshot.language;
             return Err(PoolError::OtherLanguage { of });
         }
-        Ok(Some(snapshot))
+        Ok(request.job.keep.then(|| Parent::of(&snapshot)))
     }
 
     /// Waits for a turn, which `wait` keeps, and for a fork of a snapshot.
     pub(super) async fn take_fork_of(
         &self,
-        snapshot: Arc<Snapshot>,
+        id: &SnapshotId,
         request: &ExecutionRequest,
         wait: &mut Wait,
     ) -> Result<Taken, NotTaken> {
         self.enter(request, wait).await?;
+        // It may have gone meanwhile: while a program waits, it holds none.
+        let snapshot = self.snapshots.get(id, &request.owner);
+        let snapshot = snapshot.map_err(PoolError::NoSnapshot)?;
         self.make_room();
         let patience = request.job.limits.wall;
         let place = self.resources.instances.clone().acquire_owned();
@@ -107,7 +110,7 @@ impl Pool {
                 let forked = snapshot.fork(&gate, place, largest_payload).await;
                 match &forked {
                     Ok(_) => drop(metrics.snapshot_forks.inc()),
-                    Err(_) => snapshots.look_at(&snapshot),
+                    Err(_) => snapshots.drop_if_useless(&snapshot),
                 }
                 forked
             }

@@ -59,23 +59,23 @@ pub struct PackageZygote {
 
 impl Pool {
     pub fn stats(&self) -> PoolStats {
-        let line = self.admission.line();
+        let queue = self.admission.queue();
         PoolStats {
             total: self.max_instances - self.resources.instances.available_permits(),
             idle: self.all_pools().iter().map(|pool| pool.shelf.idle()).sum(),
-            active: line.executing,
-            queued: line.waiting + self.waiting_for_packages(),
+            active: queue.executing,
+            queued: queue.waiting + self.waiting_for_packages(),
         }
     }
 
     pub fn load(&self) -> Load {
-        let line = self.admission.line();
+        let queue = self.admission.queue();
         Load {
-            waiting: line.waiting,
+            waiting: queue.waiting,
             queue: self.queue_size,
-            executing: line.executing,
+            executing: queue.executing,
             workers: self.admission.workers(),
-            expected_wait: line.expected_wait,
+            expected_wait: queue.expected_wait,
         }
     }
 

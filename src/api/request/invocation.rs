@@ -17,7 +17,7 @@ use crate::api::files::or_null;
 /// Most arguments of a program. The limit of the request body bounds their length.
 const MAX_ARGUMENTS: usize = 256;
 /// Most patterns of files that are handed back.
-const MAX_PATTERNS: usize = 64;
+pub const MAX_PATTERNS: usize = 64;
 /// Longest such pattern, in bytes.
 const LONGEST_PATTERN: usize = 256;
 

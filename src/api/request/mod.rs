@@ -27,6 +27,7 @@ use crate::settings::Settings;
 pub use body::Body;
 pub use body::parse_body;
 pub use body::read_body;
+pub use invocation::MAX_PATTERNS;
 pub use program::language_names;
 
 use invocation::args_schema;

@@ -73,14 +73,17 @@ pub fn result(report: &Report) -> Result<&str, Failure> {
             ));
         }
         Status::Exceeded(Limit::WallTime | Limit::CpuTime) => {
-            return Err(Failure::new(Code::Timeout, last_line(&report.stderr)));
+            return Err(Failure::new(Code::Timeout, report.last_line_of_stderr()));
         }
         Status::Exceeded(Limit::ReturnValue) => {
             let message = format!("The result is longer than {LONGEST_RESULT} bytes");
             return Err(Failure::new(Code::ResultTooLarge, message));
         }
         Status::Exceeded(_) | Status::Violation | Status::Killed => {
-            return Err(Failure::new(Code::UserCodeError, last_line(&report.stderr)));
+            return Err(Failure::new(
+                Code::UserCodeError,
+                report.last_line_of_stderr(),
+            ));
         }
     }
     let returned = report.return_value.as_deref();
@@ -108,9 +111,4 @@ fn has_scores(result: &RawValue) -> bool {
         return false;
     };
     scores.is_some_and(|scores| bounded::kind(scores) == Kind::Array)
-}
-
-/// Where a program was stopped, its last line says why.
-fn last_line(stderr: &str) -> &str {
-    stderr.trim_end().lines().next_back().unwrap_or_default()
 }

@@ -127,7 +127,7 @@ fn look_at_signature<'a>(
             let signature = signature::check_head(head, keys, Timestamp::now());
             signature.map(Some).map_err(denied)
         }
-        None if !state.tokens.are_needed() => Ok(None),
+        None if !settings.needs_token() => Ok(None),
         None => Err(ApiError::forbidden(
             "Access denied",
             "This service has a token, which AWS clients cannot send: set its FAAS_LANGFUSE_KEYS, and give the \

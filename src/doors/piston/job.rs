@@ -17,6 +17,7 @@ use crate::api::bounded;
 use crate::api::bounded::AtMost;
 use crate::api::bounded::Kind;
 use crate::api::caller::Caller;
+use crate::api::files::MAX_FILES;
 use crate::api::request;
 use crate::api::request::RunRequest;
 use crate::doors::ours;
@@ -28,7 +29,7 @@ use crate::doors::ours::Text;
 use crate::doors::ours::must_be;
 
 /// One more than a request may have, which shows that there are too many.
-const MOST_FILES: usize = 101;
+const MOST_FILES: usize = MAX_FILES + 1;
 
 // Clients also send limits of a compilation; nothing is compiled apart from its run.
 #[derive(Deserialize)]

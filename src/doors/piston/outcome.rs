@@ -42,13 +42,7 @@ impl Stage {
         let message = match report.status {
             Status::Success => None,
             Status::Error => Some(format!("Exited with error status {}", report.exit_code)),
-            // Where a program was stopped, its last line says why.
-            _ => report
-                .stderr
-                .trim_end()
-                .lines()
-                .next_back()
-                .map(str::to_owned),
+            _ => Some(report.last_line_of_stderr().to_owned()),
         };
         // What the program exited with, not what stands for a signal.
         let code = signal.is_none().then_some(report.exit_code);

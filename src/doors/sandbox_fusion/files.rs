@@ -13,20 +13,23 @@ use crate::api::bounded;
 use crate::api::bounded::AtMost;
 use crate::api::bounded::Kind;
 use crate::api::bounded::Members;
+use crate::api::files::MAX_FILES;
+use crate::api::files::too_many_files;
+use crate::api::request::MAX_PATTERNS;
 use crate::doors::ours::Contents;
 use crate::doors::ours::OurFile;
 use crate::doors::ours::Text;
 use crate::doors::ours::must_be;
 
 /// One more than a request may have, which shows that there are too many.
-const MOST_FILES: usize = 101;
+const MOST_FILES: usize = MAX_FILES + 1;
 /// As [`MOST_FILES`].
-const MOST_NAMES: usize = 65;
+const MOST_NAMES: usize = MAX_PATTERNS + 1;
 
 /// What `files` brings. One that is null is left out.
 ///
 /// # Errors
-/// 400 for anything but an object.
+/// 400 for anything but an object, and for more members than a request may have files.
 pub fn given(field: Option<&RawValue>) -> Result<Vec<OurFile<'_>>, ApiError> {
     let Some(raw) = field else {
         return Ok(Vec::new());
@@ -34,6 +37,10 @@ pub fn given(field: Option<&RawValue>) -> Result<Vec<OurFile<'_>>, ApiError> {
     let members = bounded::parse::<Members<MOST_FILES>>(raw, Kind::Object)?;
     let Members(members) =
         members.ok_or_else(|| must_be("files", "an object of names and base64"))?;
+    // Those behind these were not read, whatever they are.
+    if members.len() > MAX_FILES {
+        return Err(too_many_files());
+    }
     let files = members.into_iter();
     let files = files.filter(|(_, contents)| bounded::kind(contents) != Kind::Null);
     Ok(files

@@ -5,10 +5,13 @@ use std::borrow::Cow;
 
 use deno_core::v8;
 use deno_core::v8::script_compiler;
+use faas_protocol::Language;
 
+use super::source::Map;
 use super::source::Source;
 use crate::loader;
 use crate::place::Place;
+use crate::typescript;
 
 /// The text before and after a program that is not a module. The program's text starts on a new
 /// line, which counts as the first, so that lines and columns are those of the program.
@@ -73,6 +76,29 @@ struct Failure {
 enum Parsed<'s, T> {
     Script(T),
     Module(v8::Local<'s, v8::Module>),
+}
+
+/// The JavaScript of a program, and its source.
+///
+/// # Errors
+/// [`Rejected`] for TypeScript that cannot be translated.
+pub fn prepare(name: String, language: Language, text: &str) -> Result<(String, Source), Rejected> {
+    let source = Source::new(name, text.to_owned());
+    if language != Language::TypeScript {
+        return Ok((text.to_owned(), source));
+    }
+    match typescript::translate(text) {
+        Ok(translated) => Ok((
+            translated.code,
+            source.mapped(Map::json(translated.map_json)),
+        )),
+        Err(failure) => Err(Rejected::new(
+            &source,
+            failure.place,
+            failure.width,
+            failure.message,
+        )),
+    }
 }
 
 /// Compiles `code`, which is the text of `source` or was made from it.

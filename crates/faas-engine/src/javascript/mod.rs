@@ -8,6 +8,7 @@ mod memory;
 mod realm;
 mod rejections;
 mod source;
+mod start;
 mod state;
 
 use std::rc::Rc;
@@ -20,13 +21,11 @@ use deno_core::v8;
 use deno_web::BlobStore;
 use deno_web::InMemoryBroadcastChannel;
 use deno_web::StartTime;
-use faas_linux::monotonic_us;
 use faas_protocol::ByteSize;
 use faas_protocol::Findings;
 use faas_protocol::Language;
 use faas_protocol::Limit;
 use faas_protocol::RuntimeVersion;
-use faas_protocol::Stream;
 
 use super::BootOptions;
 use super::Engine;
@@ -36,7 +35,6 @@ use super::NotInstalled;
 use super::Outcome;
 use super::Program;
 use super::Silent;
-use super::globals;
 use super::heap;
 use super::host::HostState;
 use super::interrupt;
@@ -45,11 +43,7 @@ use super::place::Place;
 use super::platform;
 use super::properties::take;
 use super::scripts;
-use super::typescript;
-use compile::Compiled;
 use compile::Rejected;
-use source::Map;
-use source::Source;
 use state::Realm;
 
 /// Further V8 flags: the garbage collection after the warm-up must not throw away the code that was
@@ -184,108 +178,6 @@ fn take_over(
     Ok(functions)
 }
 
-/// The JavaScript of a program, and its source.
-fn prepare(name: String, language: Language, text: &str) -> Result<(String, Source), Rejected> {
-    let source = Source::new(name, text.to_owned());
-    if language != Language::TypeScript {
-        return Ok((text.to_owned(), source));
-    }
-    match typescript::translate(text) {
-        Ok(translated) => Ok((
-            translated.code,
-            source.mapped(Map::json(translated.map_json)),
-        )),
-        Err(failure) => Err(Rejected::new(
-            &source,
-            failure.place,
-            failure.width,
-            failure.message,
-        )),
-    }
-}
-
-/// Compiles a program whose declarations others are to find; adds their names to `names`. What is wrong with
-/// it is found in the program as it was sent.
-fn compile_to_stay<'s>(
-    scope: &mut v8::PinScope<'s, '_>,
-    code: &str,
-    source: Source,
-    names: &mut Vec<String>,
-) -> Result<(Compiled<'s>, Source), Rejected> {
-    compile::check(scope, code, &source)?;
-    if let Some(rewritten) = globals::rewrite(code)
-        && let Ok(compiled) = compile::compile(scope, rewritten.moves.text(), &source)
-    {
-        *names = rewritten.names;
-        return Ok((compiled, source.mapped(Map::Moves(rewritten.moves))));
-    }
-    let compiled = compile::compile(scope, code, &source)?;
-    Ok((compiled, source))
-}
-
-/// Records the result of the program's top level. If it has failed already, the program is over and
-/// no more of it runs.
-fn begin_to_watch(
-    scope: &mut v8::PinScope<'_, '_>,
-    realm: &Realm,
-    promise: v8::Local<'_, v8::Promise>,
-) -> v8::Global<v8::Promise> {
-    let main = v8::Global::new(scope, promise);
-    if let Some(rejection) = realm.rejections.take_of(&main) {
-        rejections::report_one(scope, realm, &rejection);
-    }
-    main
-}
-
-/// Gives the program its input, and the realm its state at a program's beginning.
-fn begin(
-    scope: &mut v8::PinScope<'_, '_>,
-    functions: &Functions,
-    program: Program<'_>,
-) -> Result<(), EngineError> {
-    let undefined: v8::Local<v8::Value> = v8::undefined(scope).into();
-    let input = match program.input {
-        Some(input) => v8::String::new(scope, input)
-            .ok_or_else(|| EngineError::Runner("the input is too long".into()))?
-            .into(),
-        None => undefined,
-    };
-    let keep = v8::Boolean::new(scope, program.keep).into();
-    let goes_on = v8::Boolean::new(scope, program.goes_on).into();
-    let begin = v8::Local::new(scope, &functions.begin);
-    match begin.call(scope, undefined, &[input, keep, goes_on]) {
-        Some(_) => Ok(()),
-        None => Err(EngineError::Runner("the program could not start".into())),
-    }
-}
-
-/// Makes sure that the global object has properties of these names.
-fn declare(
-    scope: &mut v8::PinScope<'_, '_>,
-    functions: &Functions,
-    names: &[String],
-) -> Result<(), EngineError> {
-    if names.is_empty() {
-        return Ok(());
-    }
-    let names: Option<Vec<v8::Local<v8::Value>>> = names
-        .iter()
-        .map(|name| v8::String::new(scope, name).map(Into::into))
-        .collect();
-    let declared = names.and_then(|names| {
-        let names = v8::Array::new_with_elements(scope, &names).into();
-        let undefined = v8::undefined(scope).into();
-        let declare = v8::Local::new(scope, &functions.declare);
-        declare.call(scope, undefined, &[names])
-    });
-    match declared {
-        Some(_) => Ok(()),
-        None => Err(EngineError::Runner(
-            "the program's names could not be declared".into(),
-        )),
-    }
-}
-
 impl JavaScriptEngine {
     /// Calls one of the realm's functions. `None` if it threw or was terminated.
     fn call(
@@ -303,69 +195,6 @@ impl JavaScriptEngine {
             .collect();
         let result = function.call(scope, this, &arguments)?;
         Some(result.number_value(scope).unwrap_or(f64::NAN))
-    }
-
-    /// Compiles and starts the program. If it does not compile, reports that and returns false.
-    fn start(&mut self, program: Program<'_>) -> Result<bool, EngineError> {
-        let name = self.realm.begin(program.goes_on);
-        let (code, source) = match prepare(name, program.language, program.code) {
-            Ok(prepared) => prepared,
-            Err(rejected) => {
-                self.reject(&rejected);
-                return Ok(false);
-            }
-        };
-        let rejected = {
-            deno_core::scope!(scope, &mut self.runtime);
-            v8::tc_scope!(let scope, scope);
-            begin(scope, &self.functions, program)?;
-            let stays = program.keep || program.goes_on;
-            let mut names = Vec::new();
-            let compiled = match stays {
-                true => compile_to_stay(scope, &code, source, &mut names),
-                false => {
-                    let compiled = compile::compile(scope, &code, &source);
-                    compiled.map(|compiled| (compiled, source))
-                }
-            };
-            match compiled {
-                Ok((compiled, source)) => {
-                    self.realm.add(source);
-                    declare(scope, &self.functions, &names)?;
-                    let state = JsRuntime::op_state_from(scope);
-                    state.borrow_mut().borrow_mut::<HostState>().compiled_at_us =
-                        Some(monotonic_us());
-                    let undefined = v8::undefined(scope).into();
-                    let promise = match compiled {
-                        Compiled::Function(main) => main.call(scope, undefined, &[]),
-                        Compiled::Module(module) => module.evaluate(scope),
-                    };
-                    let thrown = scope.exception().filter(|_| !scope.has_terminated());
-                    scope.reset();
-                    if let Some(promise) = promise.and_then(|value| value.try_cast().ok()) {
-                        self.main = Some(begin_to_watch(scope, &self.realm, promise));
-                    } else if let Some(error) = thrown {
-                        rejections::fail(scope, &self.realm, error, None);
-                    }
-                    None
-                }
-                Err(rejected) => Some(rejected),
-            }
-        };
-        if let Some(rejected) = &rejected {
-            self.reject(rejected);
-        }
-        Ok(rejected.is_none())
-    }
-
-    /// Reports a program that does not compile.
-    fn reject(&mut self, rejected: &Rejected) {
-        let state = self.runtime.op_state();
-        let mut state = state.borrow_mut();
-        let state = state.borrow_mut::<HostState>();
-        let report = rejected.report();
-        state.host.write(Stream::Stderr, report.as_bytes());
-        state.outcome = Some(Outcome::failed(None));
     }
 
     /// Takes away what would still run of the program; returns whether that worked.
@@ -453,7 +282,7 @@ impl Engine for JavaScriptEngine {
     fn check(&mut self, language: Language, code: &str) -> Result<String, EngineError> {
         // V8 decides whether a program is valid, with the messages that running it would give.
         let name = source::name_of(1);
-        let compiled = prepare(name, language, code).and_then(|(code, source)| {
+        let compiled = compile::prepare(name, language, code).and_then(|(code, source)| {
             deno_core::scope!(scope, &mut self.runtime);
             compile::check(scope, &code, &source)
         });

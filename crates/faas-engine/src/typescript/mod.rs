@@ -96,16 +96,15 @@ pub fn parse(language: Language, text: &str) -> Result<ParsedSource, Failure> {
     guarded(|| parse_unguarded(language, text))
 }
 
-/// Parses a program and looks at it, all of it guarded.
+/// Parses a program in JavaScript and looks at it, all of it guarded.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parsed<T>(
-    language: Language,
+pub fn look_at_javascript<T>(
     text: &str,
     look: impl FnOnce(&Program) -> T + UnwindSafe,
 ) -> Result<T, Failure> {
-    guarded(|| parse_unguarded(language, text).map(|parsed| look(&parsed.program())))
+    guarded(|| parse_unguarded(Language::JavaScript, text).map(|parsed| look(&parsed.program())))
 }
 
 fn parse_unguarded(language: Language, text: &str) -> Result<ParsedSource, Failure> {

@@ -103,7 +103,7 @@ fn sandbox_rules(job_socket: i32) -> Result<Rules, Error> {
         ])?],
     );
     // The size of its stack, and no other limit: the supervisor sets them, from outside.
-    let no_new_limit = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
+    let no_new_limit = exactly(2, 0)?;
     rules.insert(
         libc::SYS_prlimit64,
         vec![rule([
@@ -156,7 +156,7 @@ pub fn for_zygote() -> Result<BpfProgram, Error> {
             libc::SYS_write,
         ],
     );
-    // Huge pages and forkable memory want more kinds of advice than a sandbox may give.
+    // Huge pages, and pages written ahead, want more kinds of advice than a sandbox may give.
     allow(&mut rules, &[libc::SYS_madvise]);
     // Of forks, only the one that makes a sandbox: a sibling with separate memory.
     let thread_id = (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
@@ -185,7 +185,7 @@ pub fn for_zygote() -> Result<BpfProgram, Error> {
     ];
     let mut operations = one_of(0, operations.map(|operation| operation as u64))?;
     // Never dumpable again.
-    let to_zero = SeccompCondition::new(1, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
+    let to_zero = exactly(1, 0)?;
     operations.push(rule([equal(0, libc::PR_SET_DUMPABLE as u64)?, to_zero])?);
     operations.push(rule([
         equal(0, libc::PR_SET_PDEATHSIG as u64)?,
@@ -259,8 +259,6 @@ fn common() -> Result<Rules, Error> {
         libc::MADV_WILLNEED,
         libc::MADV_DONTNEED,
         libc::MADV_FREE,
-        libc::MADV_DONTFORK,
-        libc::MADV_DOFORK,
         libc::MADV_HUGEPAGE,
         libc::MADV_NOHUGEPAGE,
         libc::MADV_DONTDUMP,

@@ -10,7 +10,6 @@ pub use gate::Permission;
 pub use snapshot::Lineage;
 pub use snapshot::Origin;
 pub use snapshot::Parent;
-pub use snapshot::Snapshot;
 pub use snapshot::SnapshotId;
 pub use snapshot::SnapshotInfo;
 pub use store::NoSnapshot;

@@ -21,7 +21,6 @@ use rustix::net::SocketType;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::gate::ForkGate;
-use super::memory::own_memory;
 use crate::memory_watch::held_by;
 use crate::package_set::PackageSet;
 use crate::sandbox::Sandbox;
@@ -99,7 +98,7 @@ pub struct Snapshot {
 struct Uses {
     last: Instant,
     forks: u64,
-    /// Why it cannot be forked any more.
+    /// Whether it failed to fork, other than for a shortage.
     broken: bool,
     /// CPU time when it came to rest.
     cpu: Duration,
@@ -129,6 +128,7 @@ impl Snapshot {
         sandbox: Sandbox,
         origin: Origin,
         lineage: Lineage,
+        memory: ByteSize,
         idle: Duration,
     ) -> std::io::Result<Self> {
         let pid = sandbox.pid();
@@ -144,7 +144,7 @@ impl Snapshot {
             language,
             packages,
             meter,
-            memory: own_memory(pid),
+            memory,
             created: SystemTime::now(),
             ancestors: lineage.0,
             idle,
@@ -238,7 +238,7 @@ impl Snapshot {
         let ready = Sandbox::prepare(pid, socket, place, largest_payload);
         let ready = tokio::time::timeout(FORK_WITHIN, ready).await;
         let mut sandbox = ready.unwrap_or(Err(SandboxError::NotReady))?;
-        sandbox.has_line = true;
+        sandbox.is_of_line = true;
         Ok(sandbox)
     }
 

@@ -133,7 +133,7 @@ impl Snapshots {
         };
         // Its place among those that execute is free now.
         drop(sandbox.keep(place));
-        let snapshot = Snapshot::new(sandbox, origin, lineage, self.settings.idle);
+        let snapshot = Snapshot::new(sandbox, origin, lineage, needed, self.settings.idle);
         let snapshot = Arc::new(snapshot.map_err(|error| error.to_string())?);
         let info = snapshot.info();
         loop {
@@ -211,15 +211,15 @@ impl Snapshots {
     /// Deletes a snapshot.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// As [`Self::look_up`].
     pub fn delete(&self, id: &SnapshotId, owner: &Owner) -> Result<(), NoSnapshot> {
         self.look_up(id, owner)?;
         self.drop_one(id, SnapshotEnd::Deleted);
         Ok(())
     }
 
-    /// Notes that a snapshot could not be forked, if it cannot be any more.
-    pub fn look_at(&self, snapshot: &Snapshot) {
+    /// Lets a snapshot go that is of no use any more.
+    pub fn drop_if_useless(&self, snapshot: &Snapshot) {
         if snapshot.is_of_no_use() {
             self.drop_one(&snapshot.id, SnapshotEnd::Broken);
         }
@@ -245,7 +245,7 @@ impl Snapshots {
                 if snapshot.is_expired() {
                     self.drop_one(&snapshot.id, SnapshotEnd::Expired);
                 } else {
-                    self.look_at(&snapshot);
+                    self.drop_if_useless(&snapshot);
                 }
             }
         }

@@ -1,5 +1,5 @@
 //! The sandbox: a fork of a zygote that locks itself down, takes one job from its socket, runs it
-//! and ends.
+//! and ends, or stays to be forked.
 
 mod kept;
 mod output;

@@ -1,15 +1,11 @@
 //! Making the zygote's memory cheap to fork.
 
-use std::ffi::c_void;
 use std::fs::File;
 use std::io::Read;
 use std::io::Seek;
 use std::ops::Range;
 
 use faas_linux::ProcessStatus;
-
-/// Size of a huge page on x86-64 and (with 4 KiB pages) aarch64, in bytes.
-const HUGE_PAGE: usize = 2 << 20;
 
 /// A line of `/proc/self/maps`.
 struct Mapping {
@@ -42,23 +38,15 @@ impl OwnProc {
         Ok(ProcessStatus::parse(&text(&self.status)?))
     }
 
-    /// Gathers anonymous memory into huge pages, which halves the cost of a fork and of an exit: one
-    /// page table entry then stands for 512. Best effort: kernels before 6.1 lack the call.
+    /// Gathers anonymous memory into huge pages, which halves the cost of a fork and of an exit.
     ///
     /// # Errors
     /// When `maps` cannot be read.
     pub fn collapse(&self) -> std::io::Result<()> {
-        let mut collapsed = 0;
-        for memory in self.private_writable()? {
-            let mut page = memory.start.next_multiple_of(HUGE_PAGE);
-            while page + HUGE_PAGE <= memory.end {
-                // SAFETY: collapsing moves pages behind the same addresses, contents unchanged.
-                let done =
-                    unsafe { libc::madvise(page as *mut c_void, HUGE_PAGE, libc::MADV_COLLAPSE) };
-                collapsed += usize::from(done == 0);
-                page += HUGE_PAGE;
-            }
-        }
+        let memory = self.private_writable()?.into_iter();
+        // SAFETY: the kernel says that it is this process's.
+        let collapsed = memory.map(|range| unsafe { faas_linux::collapse(range, |_| true) });
+        let collapsed: usize = collapsed.sum();
         tracing::debug!(huge_pages = collapsed, "collapsed the zygote's memory");
         Ok(())
     }
@@ -98,6 +86,8 @@ fn parse_mapping(line: &str) -> Option<Mapping> {
 
 #[cfg(test)]
 mod tests {
+    use faas_linux::HUGE_PAGE;
+
     use super::*;
 
     #[test]
