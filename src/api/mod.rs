@@ -59,7 +59,7 @@ pub struct Doors {
 
 /// All routes, with those of the doors.
 pub fn router(state: Arc<AppState>, doors: Doors) -> Router {
-    observe::expect_answers(&state.metrics);
+    observe::expect_answers(&state.metrics, &state.settings.doors);
     let page = if state.settings.playground {
         playground::routes()
     } else {

@@ -24,19 +24,31 @@ use super::caller::REQUEST_ID;
 use super::load_report::LOAD;
 use super::openapi;
 use super::state::AppState;
+use crate::settings::Door;
 
 /// Stands for the answer to a caller that hung up before there was one, as nginx has it.
 const HUNG_UP: u16 = 499;
+/// What doors answer with and `/run_code` does not: SandboxFusion's clients try again after a 504.
+const DOORS_ALSO: [u16; 2] = [HUNG_UP, 504];
 /// Routes that are asked every few seconds, by nobody who would look for it in the log.
 const QUIET_ROUTES: [&str; 3] = ["/health", "/metrics", "/ready"];
 
-/// Has the series of every answer exist that the API describes, and of those that no route gives, before
-/// there is one: Prometheus takes a series that begins with a number for one that had it before.
-pub fn expect_answers(metrics: &Metrics) {
-    for (route, method, code) in openapi::answers() {
-        metrics.expect_answer(&route, method, code);
-        if method == "POST" {
-            metrics.expect_answer(&route, method, HUNG_UP);
+/// Has the series of every answer exist that the API describes, those of doors, and those that no route gives,
+/// before there is one: Prometheus takes a series that begins with a number for one that had it before.
+pub fn expect_answers(metrics: &Metrics, doors: &[Door]) {
+    let own = openapi::answers();
+    for (route, method, code) in &own {
+        metrics.expect_answer(route, method, *code);
+        if *method == "POST" {
+            metrics.expect_answer(route, method, HUNG_UP);
+        }
+    }
+    // Doors answer in their own words, with the codes that a program's own route has.
+    let codes = own.iter().filter(|(route, ..)| route == "/run_code");
+    let codes: Vec<u16> = codes.map(|(_, _, code)| *code).collect();
+    for route in doors.iter().flat_map(|door| door.program_routes()) {
+        for code in codes.iter().copied().chain(DOORS_ALSO) {
+            metrics.expect_answer(route, "POST", code);
         }
     }
     // Connections that there is no room for.
@@ -47,16 +59,14 @@ pub fn expect_answers(metrics: &Metrics) {
     }
 }
 
-/// Routes whose answers say how busy the server is: those that bring a program, of the doors as well.
-const PROGRAM_ROUTES: [&str; 7] = [
-    "/run_code",
-    "/check_code",
-    "/mcp",
-    "/2015-03-31/functions/{name}/invocations",
-    "/sandbox-fusion/run_code",
-    "/sandbox-fusion/run_jupyter",
-    "/api/v2/execute",
-];
+/// The service's own routes that bring a program. With those of the doors, their answers say how busy the
+/// server is.
+const PROGRAM_ROUTES: [&str; 2] = ["/run_code", "/check_code"];
+
+fn brings_program(route: &str) -> bool {
+    let of_doors = Door::ALL.into_iter().map(Door::program_routes);
+    PROGRAM_ROUTES.contains(&route) || of_doors.flatten().any(|other| *other == route)
+}
 
 /// The route that a request is for. Paths that only a door's own answer to unknown ones takes are of none.
 fn route_of(request: &Request) -> Option<MatchedPath> {
@@ -115,7 +125,7 @@ pub async fn observe(
     let mut response = answering.await;
     end.code = response.status().as_u16();
     response.headers_mut().insert(REQUEST_ID, id);
-    if PROGRAM_ROUTES.contains(&route) && end.code != 401 && end.code != 403 {
+    if brings_program(route) && end.code != 401 && end.code != 403 {
         let load = end.state.pool.load();
         if let Some(report) = end.state.load_report.header(&load, response.status()) {
             response.headers_mut().insert(LOAD, report);

@@ -24,6 +24,16 @@ impl Door {
             Self::Piston => "piston",
         }
     }
+
+    /// Its routes that bring a program, as patterns: a POST to one runs it.
+    pub const fn program_routes(self) -> &'static [&'static str] {
+        match self {
+            Self::Mcp => &["/mcp"],
+            Self::Langfuse => &["/2015-03-31/functions/{name}/invocations"],
+            Self::SandboxFusion => &["/sandbox-fusion/run_code", "/sandbox-fusion/run_jupyter"],
+            Self::Piston => &["/api/v2/execute"],
+        }
+    }
 }
 
 /// Those that are open. Named, or clap would take it for a list of lists.
