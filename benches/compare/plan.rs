@@ -22,6 +22,10 @@ pub struct Plan {
     pub cpu: Samples,
     pub package: Samples,
     pub javascript: Samples,
+    /// Programs that start from a snapshot.
+    pub snapshots: usize,
+    /// Snapshots kept at once; no more than FAAS_SNAPSHOTS.
+    pub kept: usize,
     /// Requests with timings of the stages.
     pub stages: usize,
     /// Executions for the growth.
@@ -69,6 +73,8 @@ impl Plan {
             cpu: Samples::new(1, 1, 1, 0),
             package: Samples::new(10, 10, 0, 0),
             javascript: Samples::new(30, 0, 3, 0),
+            snapshots: 50,
+            kept: 20,
             stages: 100,
             growth: 1_000,
             waiting: 0,
@@ -89,6 +95,8 @@ impl Plan {
             cpu: Samples::new(7, 7, 3, 0),
             package: Samples::new(100, 100, 0, 5),
             javascript: Samples::new(300, 0, 30, 0),
+            snapshots: 500,
+            kept: 45,
             stages: 500,
             growth: 20_000,
             waiting: 1_000,

@@ -17,6 +17,7 @@ use crate::stats::Summary;
 /// Readable names of contenders.
 const CONTENDERS: &[(&str, &str)] = &[
     ("server", "faas-server"),
+    ("snapshot", "faas-server, from a snapshot"),
     ("deno_per_call", "Deno + Pyodide, process per call"),
     ("deno_resident", "Deno + Pyodide, one process, no isolation"),
     ("python", "python3 -c per call, no sandbox"),

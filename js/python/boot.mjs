@@ -93,7 +93,8 @@ const output = (/** @type {number} */ descriptor) => ({
 });
 // What the program has not read yet of its standard input.
 /** @type {Uint8Array} */
-let stdin = new Uint8Array();
+const noInput = new Uint8Array();
+let stdin = noInput;
 pyodide.setStdin({
   /** @param {Uint8Array} buffer */
   read(buffer) {
@@ -165,7 +166,7 @@ load`,
 );
 for (const [name, source] of Object.entries(boot.modules)) loadModule(name, source);
 const runner = pyodide.pyimport("_faas_runner");
-const { run, invoke, install } = runner;
+const { run, install } = runner;
 const { rest } = pyodide.pyimport("_faas_ending");
 const { warm_packages: warm } = pyodide.pyimport("_faas_packages");
 const { make_way: makeWay, refresh } = pyodide.pyimport("_faas_fresh");
@@ -233,7 +234,9 @@ pyodide._api.fatal_error = (error) => {
   }
 };
 let stack = "";
-// The program's name in tracebacks.
+// How many programs this line of processes has run, with the one that runs.
+let programs = 1;
+// The end of the program's file name in tracebacks.
 let programFile = "<code>";
 
 // A traceback of Python's dump of its stack, which begins with the innermost frame.
@@ -243,7 +246,7 @@ function tracebackOf(code) {
   const frames = [];
   for (const [, file, line, name] of stack.matchAll(/^ {2}File "(.*)", line (\d+) in (.*)$/gm)) {
     if (file.startsWith("<frozen ") || file.startsWith("/lib/python")) continue;
-    const text = file === programFile ? (lines[Number(line) - 1] ?? "").trim() : "";
+    const text = file.endsWith(programFile) ? (lines[Number(line) - 1] ?? "").trim() : "";
     frames.unshift(`  File "${file}", line ${line}, in ${name}\n${text && `    ${text}\n`}`);
   }
   return frames.length > 0 ? `Traceback (most recent call last):\n${frames.join("")}` : "";
@@ -298,12 +301,17 @@ globalThis.__faasEngine = {
         if (collect.length > 0) before.set(name, contents);
       }
       if (files.length > 0) makeWay(files.map(({ name }) => name).join("\n"));
-      if (goesOn || text !== null || entryPoint !== null || words.length > 0) {
-        stdin = new TextEncoder().encode(text ?? "");
-        // Pyodide makes None of undefined only.
-        programFile = invoke(text !== null, entryPoint ?? undefined, words, goesOn);
+      if (goesOn) programs += 1;
+      stdin = text === null ? noInput : new TextEncoder().encode(text);
+      programFile = programs > 1 ? `<code ${programs}>` : "<code>";
+      // Pyodide makes None of undefined only.
+      let invocation;
+      if (text !== null || entryPoint !== null || words.length > 0) {
+        if (entryPoint !== null) programFile = `/${entryPoint}`;
+        const given = { has_stdin: text !== null, entry_point: entryPoint, arguments: words };
+        invocation = JSON.stringify(given);
       }
-      run(code, input, scratch, autoInstall, keep, goesOn);
+      run(code, input, scratch, autoInstall, keep, programs, invocation);
     } catch (error) {
       endOfInterpreter(error, code);
     }

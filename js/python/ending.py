@@ -34,10 +34,10 @@ def settle():
     _blocks_before = sys.getallocatedblocks()
 
 
-def end(exit_code, take_module, scratch):
+def end(exit_code, take_module, scratch, goes_on):
     """Run exit functions, drop the program's objects and close its files. Returns the exit code.
 
-    `take_module` gives the program's own module up, in a list.
+    `take_module` gives the program's own module up, in a list. One that `goes_on` has what others left there.
 
     A `scratch` program's exit functions do not run, and its files stay open: what modules registered or
     opened when they were imported, such as fonts, is for the programs of the forks.
@@ -50,7 +50,7 @@ def end(exit_code, take_module, scratch):
         _faas_report.report(error)
     exit_code = flush(exit_code)
     try:
-        drop_objects(take_module)
+        drop_objects(take_module, goes_on)
     except BaseException as error:
         _faas_report.report(error)
     # A rehearsal looks as well, as above.
@@ -79,7 +79,7 @@ def has_exit_functions():
     return atexit._ncallbacks() > 1 or len(logging._handlerList) > 1
 
 
-def drop_objects(take_module):
+def drop_objects(take_module, goes_on):
     """Forget the program's modules and collect garbage: finalizers find all names as they were."""
     _, *older = gc.get_count()
     if any(older) and has_many_objects():
@@ -88,6 +88,10 @@ def drop_objects(take_module):
     if _faas_host.has_open_files():
         flush_files()
     modules = take_module()
+    if goes_on:
+        # What others left is frozen: the collector finds neither it nor what refers to it.
+        for module in modules:
+            clear(module.__dict__)
     if len(sys.modules) > _modules_before:
         imported = itertools.islice(sys.modules.items(), _modules_before, None)
         own = [name for name, one in imported if is_own(one)]

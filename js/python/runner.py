@@ -37,8 +37,9 @@ QUIET = re.compile(r"[\s)]*;")
 _returned = UNSET
 _has_stdin = False
 _file_name = FILE_NAME
-# How many programs this line of processes has run, with the one that runs.
-_programs = 1
+# How standard input is read, whatever a program makes of sys.stdin.
+_input_as = {"encoding": sys.stdin.encoding, "errors": sys.stdin.errors}
+_input_name = sys.stdin.name
 
 
 def return_val(value):
@@ -60,44 +61,47 @@ def input(prompt="", /):
         ) from None
 
 
-def invoke(has_stdin, entry_point, arguments, goes_on):
+def invoke(number, has_stdin=False, entry_point=None, arguments=()):
     """Set what a command line gives a program: its arguments, its file, where its imports begin.
 
-    Returns the file. One that goes on from others has a name of its own, since tracebacks may show both.
+    Of several that go on from each other, each has a file name of its own: tracebacks may show more than one.
     """
-    global _file_name, _has_stdin, _programs
-    if goes_on and _has_stdin:
-        sys.stdin = sys.__stdin__ = fresh_input(sys.__stdin__)
+    global _file_name, _has_stdin
+    if _has_stdin:
+        sys.stdin = sys.__stdin__ = fresh_input()
     _has_stdin = has_stdin
     sys.argv = [entry_point or FILE_NAME, *arguments]
-    _programs += goes_on
     if entry_point:
         _file_name = os.path.join(os.getcwd(), entry_point)
         sys.path.insert(0, os.path.dirname(_file_name))
-    elif goes_on:
-        _file_name = FILE_NAME.replace(">", f" {_programs}>")
-    return _file_name
+    elif number > 1:
+        _file_name = FILE_NAME.replace(">", f" {number}>")
 
 
-def fresh_input(last):
+def fresh_input():
     """A standard input that holds nothing of what the last program did not read."""
     raw = io.FileIO(0, closefd=False)
-    raw.name = last.name
-    return io.TextIOWrapper(io.BufferedReader(raw), encoding=last.encoding, errors=last.errors)
+    raw.name = _input_name
+    return io.TextIOWrapper(io.BufferedReader(raw), **_input_as)
 
 
-def run(source, input_json, scratch, auto_install, keep, goes_on):
+def run(source, input_json, scratch, auto_install, keep, number, invocation):
     """Run `source` as __main__. With `scratch` it is one of the zygote's own programs.
 
     With `auto_install`, the supervisor is asked for packages that it imports and that are not there. With
-    `keep`, what it leaves stays for another program; one that `goes_on` finds what the last one left.
+    `keep`, what it leaves stays for another program. `number`: 1, or which it is of those that go on from
+    each other, and find what the last one left. `invocation`: JSON of what a command line would have given
+    it, if anything.
     """
     global _returned
-    names = (names_left() if goes_on else None) or begin_module()
-    names["__file__"] = _file_name
+    names = (names_left() if number > 1 else None) or begin_module()
     exit_code, result, limit = 0, None, None
     _faas_fresh.begin()
     try:
+        # Seldom, and then as text: Pyodide's proxy of a list costs 1 ms.
+        if number > 1 or invocation is not None:
+            invoke(number, **json.loads(invocation or "{}"))
+        names["__file__"] = _file_name
         names["input_data"] = None if input_json is None else json.loads(input_json)
         last = execute(source.removeprefix(BOM), _file_name, names, auto_install)
         if _returned is not UNSET:
@@ -126,7 +130,7 @@ def run(source, input_json, scratch, auto_install, keep, goes_on):
     # So much is certain, should the program's objects break the interpreter when they go.
     _faas_host.finish(exit_code, result, limit)
     names, last, _returned = None, None, UNSET
-    if (changed := _faas_ending.end(exit_code, take_module, scratch)) != exit_code:
+    if (changed := _faas_ending.end(exit_code, take_module, scratch, number > 1)) != exit_code:
         _faas_host.finish(changed, result, limit)
 
 

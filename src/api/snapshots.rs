@@ -56,7 +56,7 @@ impl From<SnapshotInfo> for SnapshotBody {
             created_at: rfc3339(info.created),
             expires_at: rfc3339(info.expires),
             memory_bytes: info.memory.get(),
-            forks: info.forks,
+            forks: info.programs,
         }
     }
 }
@@ -122,6 +122,7 @@ impl From<NoSnapshot> for ApiError {
             SnapshotEnd::MadeRoom => {
                 "it made room for newer ones (FAAS_SNAPSHOTS, FAAS_SNAPSHOTS_MEMORY)"
             }
+            SnapshotEnd::MemoryShort => "the memory of the machine or of the container was short",
             SnapshotEnd::Broken => "its process ended",
         };
         Self::gone(

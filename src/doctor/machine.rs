@@ -1,10 +1,10 @@
 //! What takes no time to look at: the kernel, the user, limits, memory.
 
-use faas_protocol::ByteSize;
+use faas_linux::Cgroup;
+use faas_linux::MemoryRoom;
 use rustix::process::Resource;
 
 use super::Finding;
-use super::cgroup::Cgroup;
 use crate::settings::Settings;
 
 /// Threads of the server itself, and processes besides sandboxes and zygotes, with some room.
@@ -120,8 +120,7 @@ fn tasks(settings: &Settings, cgroup: &Cgroup) -> Finding {
 
 fn memory(settings: &Settings, cgroup: &Cgroup) -> Finding {
     let wanted = settings.most_memory();
-    let installed = std::fs::read_to_string("/proc/meminfo").ok();
-    let installed = installed.as_deref().and_then(total_memory);
+    let installed = MemoryRoom::of_the_machine().map(|room| room.most);
     let limit = [installed, cgroup.memory].into_iter().flatten().min();
     let shown = limit.map_or("unknown".to_owned(), |limit| format!("{} MiB", limit >> 20));
     Finding::warning_unless(
@@ -131,13 +130,6 @@ fn memory(settings: &Settings, cgroup: &Cgroup) -> Finding {
          lower FAAS_WORKER_COUNT or FAAS_MEMORY_LIMIT",
         format!("{shown}, at most {} MiB are used", wanted.get() >> 20),
     )
-}
-
-/// In bytes, from the text of /proc/meminfo.
-fn total_memory(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find(|line| line.starts_with("MemTotal:"))?;
-    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(ByteSize::kib(kibibytes).get())
 }
 
 fn shown(limit: Option<u64>) -> String {
@@ -153,12 +145,5 @@ mod tests {
         assert_eq!(version_of("6.12.57+deb13-amd64\n"), Some((6, 12)));
         assert_eq!(version_of("5.4.0-42-generic"), Some((5, 4)));
         assert_eq!(version_of("unknown"), None);
-    }
-
-    #[test]
-    fn the_memory_of_the_machine_is_read_from_meminfo() {
-        let text = "MemTotal:       24681576 kB\nMemFree:         1000 kB\n";
-        assert_eq!(total_memory(text), Some(24_681_576 << 10));
-        assert_eq!(total_memory(""), None);
     }
 }

@@ -1,7 +1,6 @@
 //! Looks at what the service needs of its machine, and says what holds, what does not and what to do. The
 //! quick part runs at each start: the log, `/health` and `faas-server doctor` say the same sentences.
 
-mod cgroup;
 mod health;
 mod machine;
 mod service;

@@ -121,7 +121,7 @@ fn processes_at_once(bench: &Bench, count: usize) -> Result<Outcome, Error> {
 }
 
 /// All rounds together.
-fn row_at_once(contender: &'static str, count: usize, outcomes: &[Outcome]) -> Row {
+pub fn row_at_once(contender: &'static str, count: usize, outcomes: &[Outcome]) -> Row {
     let slowest = outcomes.iter().map(|outcome| outcome.elapsed).max();
     let together = Outcome {
         latencies: outcomes

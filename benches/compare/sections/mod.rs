@@ -5,6 +5,7 @@ mod latency;
 mod load;
 mod memory;
 mod packages;
+mod snapshots;
 mod stages;
 mod start;
 mod waiting;
@@ -41,6 +42,7 @@ const SECTIONS: &[&str] = &[
     "cpu",
     "package",
     "javascript",
+    "snapshots",
     "stages",
     "growth",
     "waiting",
@@ -141,6 +143,7 @@ impl Bench {
             "cpu" => latency::cpu_bound(self, field)?,
             "package" => packages::measure(self, field)?,
             "javascript" => latency::javascript(self, field)?,
+            "snapshots" => snapshots::measure(self, field)?,
             "stages" => stages::measure(self, field)?,
             "growth" => growth::measure(self, field)?,
             _ => return Ok(None),

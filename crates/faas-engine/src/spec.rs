@@ -29,7 +29,7 @@ pub struct EngineSpec {
     /// Whether sandboxes write those pages directly, rather than run the smallest program. This
     /// saves a sixth of the CPU time of an execution in Python. In JavaScript it saves next to
     /// nothing, and loses the other effects of a rehearsal (docs/performance.md).
-    pub learns_footprint: bool,
+    pub writes_footprint: bool,
     /// Programs that use what most programs use.
     pub warm_up: &'static [OwnProgram],
     /// How often a zygote runs them. Python's machine code comes from the code cache, and one round
@@ -44,7 +44,7 @@ const ENGINES: [EngineSpec; RUNTIMES.len()] = [
         boot: |options| Ok(Box::new(PythonEngine::boot(options)?)),
         stack: MOST_STACK,
         smallest_program: (Language::Python, "print(1)\n1"),
-        learns_footprint: true,
+        writes_footprint: true,
         warm_up: &[
             (
                 Language::Python,
@@ -69,7 +69,7 @@ const ENGINES: [EngineSpec; RUNTIMES.len()] = [
         boot: |options| Ok(Box::new(JavaScriptEngine::boot(options)?)),
         stack: 64 << 20,
         smallest_program: (Language::JavaScript, "console.log(1); return 1"),
-        learns_footprint: false,
+        writes_footprint: false,
         warm_up: &[
             (
                 Language::JavaScript,

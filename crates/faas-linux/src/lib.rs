@@ -1,5 +1,6 @@
 //! Kernel interfaces, and the check of a directory, that more than one crate uses.
 
+mod cgroup;
 mod clock;
 mod descriptors;
 mod huge_pages;
@@ -8,6 +9,8 @@ mod socket_pair;
 mod stack_limit;
 mod workspace;
 
+pub use cgroup::Cgroup;
+pub use cgroup::MemoryRoom;
 pub use clock::cpu_time;
 pub use clock::monotonic_us;
 pub use descriptors::most_descriptors;

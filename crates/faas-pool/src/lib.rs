@@ -351,7 +351,8 @@ impl Pool {
     fn make_room(&self) {
         if self.resources.instances.available_permits() == 0 {
             let mut pools = self.all_pools().into_iter();
-            pools.any(|pool| pool.shelf.give_up_one());
+            let _ =
+                self.snapshots.give_up_one_ahead() || pools.any(|pool| pool.shelf.give_up_one());
         }
     }
 

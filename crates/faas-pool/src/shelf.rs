@@ -26,7 +26,7 @@ pub struct ShelfSize {
 
 /// While at least half of the shelf is full, it is not filled up so soon after a sandbox was taken:
 /// the fork would take the CPU from the program that has just begun.
-const LULL: Duration = Duration::from_millis(5);
+pub const LULL: Duration = Duration::from_millis(5);
 
 /// When to fork for the shelf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

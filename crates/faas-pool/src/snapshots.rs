@@ -1,21 +1,31 @@
 //! Programs that start from a snapshot, and programs that leave one.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use faas_protocol::ByteSize;
 use faas_protocol::Owner;
 use faas_protocol::Runtime;
 use faas_telemetry::Meter;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::Pool;
+use super::kept::ForkGate;
 use super::kept::Lineage;
 use super::kept::NoSnapshot;
 use super::kept::Origin;
 use super::kept::Parent;
+use super::kept::Snapshot;
 use super::kept::SnapshotId;
 use super::kept::SnapshotInfo;
+use super::kept::Snapshots;
 use super::kept::SnapshotsStats;
 use super::request::ExecutionRequest;
 use super::request::PoolError;
 use super::sandbox::Sandbox;
+use super::sandbox_error::SandboxError;
+use super::shelf::LULL;
 use super::wait::NotTaken;
 use super::wait::Taken;
 use super::wait::Wait;
@@ -92,8 +102,24 @@ impl Pool {
         // It may have gone meanwhile: while a program waits, it holds none.
         let snapshot = self.snapshots.get(id, &request.owner);
         let snapshot = snapshot.map_err(PoolError::NoSnapshot)?;
+        let sandbox = match self.snapshots.take_ahead(id) {
+            Some(sandbox) => sandbox,
+            None => self.fork_now(&snapshot, request.job.limits.wall).await?,
+        };
+        self.resources.metrics.snapshot_forks.inc();
+        snapshot.count_program();
+        self.fork_ahead(&snapshot);
+        let meter = snapshot.meter.clone();
+        Ok(Taken { sandbox, meter })
+    }
+
+    /// Forks a snapshot for who waits for it, if there is a place in time.
+    async fn fork_now(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        patience: Duration,
+    ) -> Result<Sandbox, NotTaken> {
         self.make_room();
-        let patience = request.job.limits.wall;
         let place = self.resources.instances.clone().acquire_owned();
         let place = tokio::time::timeout(patience, place).await;
         let Ok(Ok(place)) = place else {
@@ -101,25 +127,42 @@ impl Pool {
             return Err(NotTaken::Again(reason));
         };
         // In a task of its own, since it is not to be given up in the middle.
-        let gate = self.resources.gate.clone();
-        let (snapshots, metrics) = (self.snapshots.clone(), self.resources.metrics.clone());
-        let largest_payload = self.resources.largest_payload;
-        let meter = snapshot.meter.clone();
-        let fork = tokio::spawn(
-            async move {
-                let forked = snapshot.fork(&gate, place, largest_payload).await;
-                match &forked {
-                    Ok(_) => drop(metrics.snapshot_forks.inc()),
-                    Err(_) => snapshots.drop_if_useless(&snapshot),
-                }
-                forked
-            }
-            .instrument(tracing::info_span!("fork")),
-        );
-        match fork.await {
-            Ok(Ok(sandbox)) => Ok(Taken { sandbox, meter }),
+        let (forks, snapshot) = (self.forks(), snapshot.clone());
+        let fork = async move { forks.fork(&snapshot, place).await };
+        match tokio::spawn(fork.instrument(tracing::info_span!("fork"))).await {
+            Ok(Ok(sandbox)) => Ok(sandbox),
             Ok(Err(error)) => Err(NotTaken::Again(format!("the snapshot: {error}"))),
             Err(error) => Err(NotTaken::Again(error.to_string())),
+        }
+    }
+
+    /// Forks a snapshot for who comes next, unless places are short.
+    fn fork_ahead(&self, snapshot: &Arc<Snapshot>) {
+        let forks = self.forks();
+        let instances = self.resources.instances.clone();
+        // Waiting for it does not keep the snapshot.
+        let snapshot = Arc::downgrade(snapshot);
+        tokio::spawn(async move {
+            // The program that has just begun goes first.
+            tokio::time::sleep(LULL).await;
+            let is_scarce = instances.available_permits() < 2;
+            let (Some(snapshot), false) = (snapshot.upgrade(), is_scarce) else {
+                return;
+            };
+            if let Ok(place) = instances.try_acquire_owned()
+                && forks.snapshots.wants_ahead(&snapshot.id)
+            {
+                let fork = forks.fork(&snapshot, place).await;
+                forks.snapshots.put_ahead(&snapshot.id, fork.ok());
+            }
+        });
+    }
+
+    fn forks(&self) -> Forks {
+        Forks {
+            snapshots: self.snapshots.clone(),
+            gate: self.resources.gate.clone(),
+            largest_payload: self.resources.largest_payload,
         }
     }
 
@@ -144,6 +187,27 @@ impl Pool {
             packages,
             meter,
         };
-        self.snapshots.keep(*sandbox, origin, lineage).await
+        let snapshot = self.snapshots.keep(*sandbox, origin, lineage).await?;
+        self.fork_ahead(&snapshot);
+        Ok(snapshot.info())
+    }
+}
+
+/// What it takes to fork snapshots.
+struct Forks {
+    snapshots: Arc<Snapshots>,
+    gate: Arc<ForkGate>,
+    largest_payload: ByteSize,
+}
+
+impl Forks {
+    /// Forks a snapshot, and lets it go if it turns out to be of no use. Not to be given up in the middle.
+    async fn fork(
+        &self,
+        snapshot: &Snapshot,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Sandbox, SandboxError> {
+        let forked = snapshot.fork(&self.gate, place, self.largest_payload).await;
+        forked.inspect_err(|_| self.snapshots.drop_if_useless(snapshot))
     }
 }

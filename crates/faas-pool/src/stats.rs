@@ -60,9 +60,10 @@ pub struct PackageZygote {
 impl Pool {
     pub fn stats(&self) -> PoolStats {
         let queue = self.admission.queue();
+        let on_shelves: usize = self.all_pools().iter().map(|pool| pool.shelf.idle()).sum();
         PoolStats {
             total: self.max_instances - self.resources.instances.available_permits(),
-            idle: self.all_pools().iter().map(|pool| pool.shelf.idle()).sum(),
+            idle: on_shelves + self.snapshots.ahead(),
             active: queue.executing,
             queued: queue.waiting + self.waiting_for_packages(),
         }

@@ -4,7 +4,10 @@
 //! and, from the moment that they serve, V8 on it.
 
 mod allocator;
+mod ending;
+mod footprint;
 mod fork;
+mod memory;
 mod placement;
 mod sandbox;
 pub mod zygote;

@@ -63,18 +63,27 @@ pub enum SnapshotEnd {
     Expired,
     /// For a newer one.
     MadeRoom,
+    /// Memory was short, of the machine or of the container.
+    MemoryShort,
     /// Its process ended, or could not be forked.
     Broken,
 }
 
 impl SnapshotEnd {
-    pub const ALL: [Self; 4] = [Self::Deleted, Self::Expired, Self::MadeRoom, Self::Broken];
+    pub const ALL: [Self; 5] = [
+        Self::Deleted,
+        Self::Expired,
+        Self::MadeRoom,
+        Self::MemoryShort,
+        Self::Broken,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Deleted => "deleted",
             Self::Expired => "expired",
             Self::MadeRoom => "made_room",
+            Self::MemoryShort => "memory_short",
             Self::Broken => "broken",
         }
     }

@@ -82,9 +82,10 @@ fn sandbox_rules(job_socket: i32) -> Result<Rules, Error> {
     let socket = || equal(0, job_socket as u64);
     rules.insert(libc::SYS_read, vec![rule([socket()?])?]);
     rules.insert(libc::SYS_write, vec![rule([socket()?])?]);
-    // A kept process makes its memory cheap to fork.
-    let collapse = rule([equal(2, libc::MADV_COLLAPSE as u64)?])?;
-    rules.entry(libc::SYS_madvise).or_default().push(collapse);
+    // A kept process makes its memory cheap to fork, and its fork writes ahead what its job will.
+    let advice = [libc::MADV_COLLAPSE, libc::MADV_POPULATE_WRITE];
+    let advice = one_of(2, advice.map(|advice| advice as u64))?;
+    rules.entry(libc::SYS_madvise).or_default().extend(advice);
     // A fork as a kept process, and the first call of what was forked: the zygote's filter, which holds
     // here, too, has the supervisor decide.
     rules.insert(

@@ -1,7 +1,9 @@
 //! Snapshots: sandboxes that have run a program and stay, so that others can start from what it left.
 
+mod ahead;
 mod gate;
 mod memory;
+mod shortage;
 mod snapshot;
 mod store;
 
@@ -10,6 +12,7 @@ pub use gate::Permission;
 pub use snapshot::Lineage;
 pub use snapshot::Origin;
 pub use snapshot::Parent;
+pub use snapshot::Snapshot;
 pub use snapshot::SnapshotId;
 pub use snapshot::SnapshotInfo;
 pub use store::NoSnapshot;

@@ -97,6 +97,9 @@ pub struct Snapshot {
 #[derive(Debug)]
 struct Uses {
     last: Instant,
+    /// Programs that started from it.
+    programs: u64,
+    /// How often it forked: for those, and ahead of need.
     forks: u64,
     /// Whether it failed to fork, other than for a shortage.
     broken: bool,
@@ -116,7 +119,8 @@ pub struct SnapshotInfo {
     pub created: SystemTime,
     /// When it goes unless it is used before.
     pub expires: SystemTime,
-    pub forks: u64,
+    /// Programs that started from it.
+    pub programs: u64,
 }
 
 impl Snapshot {
@@ -150,6 +154,7 @@ impl Snapshot {
             idle,
             uses: Mutex::new(Uses {
                 last: Instant::now(),
+                programs: 0,
                 forks: 0,
                 broken: false,
                 cpu: sandbox.cpu_time(),
@@ -178,7 +183,7 @@ impl Snapshot {
             memory: self.memory,
             created: self.created,
             expires: SystemTime::now() + left,
-            forks: uses.forks,
+            programs: uses.programs,
         }
     }
 
@@ -212,6 +217,13 @@ impl Snapshot {
 
     pub fn touch(&self) {
         self.uses().last = Instant::now();
+    }
+
+    /// Notes that a program starts from it.
+    pub fn count_program(&self) {
+        let mut uses = self.uses();
+        uses.programs += 1;
+        uses.last = Instant::now();
     }
 
     /// Forks it; the fork takes a job as any sandbox does.
@@ -263,9 +275,7 @@ impl Snapshot {
                 });
             }
         };
-        let mut uses = self.uses();
-        uses.forks += 1;
-        uses.last = Instant::now();
+        self.uses().forks += 1;
         Ok((pid, ours))
     }
 

@@ -15,7 +15,9 @@ use faas_telemetry::SnapshotEnd;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::ahead::Ahead;
 use super::memory::own_memory;
+use super::shortage::missing_memory;
 use super::snapshot::Lineage;
 use super::snapshot::Origin;
 use super::snapshot::Snapshot;
@@ -80,6 +82,7 @@ struct State {
     order: VecDeque<SnapshotId>,
     /// Places for snapshots that are being kept.
     reserved: usize,
+    ahead: Ahead,
 }
 
 /// A place for a snapshot that is being kept.
@@ -110,7 +113,7 @@ impl Snapshots {
         mut sandbox: Sandbox,
         origin: Origin,
         lineage: Lineage,
-    ) -> Result<SnapshotInfo, String> {
+    ) -> Result<Arc<Snapshot>, String> {
         // Nobody's has to go for one that is not kept in any case.
         if lineage.living() >= MOST_ANCESTORS {
             return Err(format!(
@@ -135,16 +138,15 @@ impl Snapshots {
         drop(sandbox.keep(place));
         let snapshot = Snapshot::new(sandbox, origin, lineage, needed, self.settings.idle);
         let snapshot = Arc::new(snapshot.map_err(|error| error.to_string())?);
-        let info = snapshot.info();
         loop {
             let mut state = self.lock();
             let all = state.memory().saturating_add(needed);
             let oldest = match all <= self.settings.memory {
                 true => None,
-                false => state.next_to_go(&owner, needed, |one| one.memory.get()),
+                false => state.next_to_go(Some((&owner, needed)), |one| one.memory.get()),
             };
             let Some(id) = oldest else {
-                state.alive.insert(snapshot.id.clone(), snapshot);
+                state.alive.insert(snapshot.id.clone(), snapshot.clone());
                 break;
             };
             drop(state);
@@ -152,22 +154,28 @@ impl Snapshots {
         }
         drop(reserved);
         self.metrics.snapshots_kept.inc();
-        Ok(info)
+        // Those who came when there was none that could go wait for this one, or another.
+        self.make_places(None);
+        Ok(snapshot)
     }
 
-    /// Reserves a place, for which another snapshot goes if there is none left: each that waits for one has made
-    /// its own.
+    /// Reserves a place, for which another snapshot goes if there is none left.
     fn reserve(&self, owner: &Owner) -> Reserved<'_> {
         self.lock().reserved += 1;
-        let reserved = Reserved(self);
+        self.make_places(Some((owner, ByteSize::bytes(1))));
+        Reserved(self)
+    }
+
+    /// Lets snapshots go as long as there are more, with those that wait for a place, than there may be.
+    fn make_places(&self, needed: Option<(&Owner, ByteSize)>) {
         loop {
             let state = self.lock();
             if state.alive.len() + state.reserved <= self.settings.number {
-                return reserved;
+                return;
             }
-            let oldest = state.next_to_go(owner, ByteSize::bytes(1), |_| 1);
+            let oldest = state.next_to_go(needed, |_| 1);
             drop(state);
-            let Some(id) = oldest else { return reserved };
+            let Some(id) = oldest else { return };
             self.drop_one(&id, SnapshotEnd::MadeRoom);
         }
     }
@@ -241,6 +249,9 @@ impl Snapshots {
                 () = tokio::time::sleep(PERIOD) => {}
             }
             let all: Vec<_> = self.lock().alive.values().cloned().collect();
+            if !all.is_empty() {
+                self.relieve(missing_memory());
+            }
             for snapshot in all {
                 if snapshot.is_expired() {
                     self.drop_one(&snapshot.id, SnapshotEnd::Expired);
@@ -249,8 +260,71 @@ impl Snapshots {
                 }
             }
         }
-        let all = std::mem::take(&mut self.lock().alive);
-        drop(all);
+        // Processes are ended outside the lock.
+        let (alive, ahead) = {
+            let mut state = self.lock();
+            (
+                std::mem::take(&mut state.alive),
+                std::mem::take(&mut state.ahead),
+            )
+        };
+        drop((alive, ahead));
+    }
+
+    /// The fork of a snapshot that was made ahead, if there is one that is alive.
+    pub fn take_ahead(&self, id: &SnapshotId) -> Option<Sandbox> {
+        let fork = self.lock().ahead.take(id);
+        fork.filter(|fork| !fork.has_ended())
+    }
+
+    /// Whether the caller is to fork a snapshot ahead: then [`Self::put_ahead`] takes what came of it.
+    pub fn wants_ahead(&self, id: &SnapshotId) -> bool {
+        let mut state = self.lock();
+        state.alive.contains_key(id) && state.ahead.begin(id)
+    }
+
+    pub fn put_ahead(&self, id: &SnapshotId, fork: Option<Sandbox>) {
+        let mut state = self.lock();
+        let surplus = match fork {
+            // The snapshot may have gone meanwhile.
+            Some(fork) if state.alive.contains_key(id) => state.ahead.put(id.clone(), fork),
+            other => {
+                state.ahead.not_made(id);
+                other
+            }
+        };
+        drop(state);
+        drop(surplus);
+    }
+
+    /// How many forks that were made ahead wait.
+    pub fn ahead(&self) -> usize {
+        self.lock().ahead.len()
+    }
+
+    /// Gives up a fork that was made ahead, whose place somebody needs. Tells whether there was one.
+    pub fn give_up_one_ahead(&self) -> bool {
+        // Dropped outside the lock.
+        let fork = self.lock().ahead.give_up_one();
+        fork.is_some()
+    }
+
+    /// Lets snapshots go until so much memory is free.
+    fn relieve(&self, mut missing: ByteSize) {
+        while missing > ByteSize::default() {
+            let state = self.lock();
+            let oldest = state.next_to_go(None, |one| one.memory.get());
+            let oldest = oldest.and_then(|id| state.alive.get(&id).cloned());
+            drop(state);
+            let Some(snapshot) = oldest else { return };
+            let freed = snapshot.memory;
+            tracing::warn!(
+                missing_mib = missing.get() >> 20,
+                "a snapshot goes: memory is short"
+            );
+            self.drop_one(&snapshot.id, SnapshotEnd::MemoryShort);
+            missing = missing.saturating_sub(freed);
+        }
     }
 
     fn drop_one(&self, id: &SnapshotId, why: SnapshotEnd) {
@@ -258,11 +332,12 @@ impl Snapshots {
         let Some(snapshot) = state.alive.remove(id) else {
             return;
         };
+        let ahead = state.ahead.take(id);
         state.remember(id.clone(), snapshot.owner.clone(), why);
-        // Its process is ended outside the lock.
+        // Processes are ended outside the lock.
         drop(state);
         self.metrics.snapshot_gone(why);
-        drop(snapshot);
+        drop((ahead, snapshot));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -276,19 +351,20 @@ impl State {
         sizes.fold(ByteSize::default(), ByteSize::saturating_add)
     }
 
-    /// The one that was not used for longest, of the owner who has most with what is `needed` now: nobody's go for
-    /// somebody's many. `share` is how much of what is short a snapshot takes.
+    /// The one that was not used for longest, of the owner who has most, with what one of them needs now: nobody's
+    /// go for somebody's many. `share` is how much of what is short a snapshot takes.
     fn next_to_go(
         &self,
-        owner: &Owner,
-        needed: ByteSize,
+        needed: Option<(&Owner, ByteSize)>,
         share: impl Fn(&Snapshot) -> u64,
     ) -> Option<SnapshotId> {
         let mut shares: HashMap<&Owner, u64> = HashMap::new();
         for snapshot in self.alive.values() {
             *shares.entry(&snapshot.owner).or_default() += share(snapshot);
         }
-        if let Some(of_owner) = shares.get_mut(owner) {
+        if let Some((owner, needed)) = needed
+            && let Some(of_owner) = shares.get_mut(owner)
+        {
             *of_owner += needed.get();
         }
         let most = shares.values().copied().max()?;

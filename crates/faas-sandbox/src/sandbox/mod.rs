@@ -40,6 +40,8 @@ use faas_protocol::Stream;
 use faas_protocol::Task;
 
 use crate::allocator;
+use crate::ending::end;
+use crate::footprint::Footprint;
 
 pub use overflow::handle_stack_overflow;
 pub use signals::cpu_limit_reached;
@@ -165,28 +167,24 @@ pub fn install(
 
 /// The life of a sandbox. Called in the child right after the fork.
 ///
-/// `rehearsal`, if any, is a program to run first, whose effects nobody sees.
+/// `rehearsal`, if any, is a program to run first, whose effects nobody sees. `footprint` is what its forks, if it
+/// is kept, write ahead.
 pub fn main(
     engine: &mut dyn Engine,
     rehearsal: Option<(Language, &str)>,
+    footprint: &Footprint,
     lockdown: &Lockdown,
     supervisor: i32,
     socket: OwnedFd,
 ) -> ! {
-    let lived = live(engine, rehearsal, lockdown, supervisor, socket);
+    let lived = live(engine, rehearsal, footprint, lockdown, supervisor, socket);
     end(lived.err().unwrap_or(SandboxExit::Done))
-}
-
-/// Ends this process at once.
-pub fn end(exit: SandboxExit) -> ! {
-    // SAFETY: _exit ends the process without running destructors; V8 must not be disposed of in a
-    // fork, and what is open the kernel closes.
-    unsafe { libc::_exit(exit.code()) }
 }
 
 fn live(
     engine: &mut dyn Engine,
     rehearsal: Option<(Language, &str)>,
+    footprint: &Footprint,
     lockdown: &Lockdown,
     supervisor: i32,
     socket: OwnedFd,
@@ -205,6 +203,8 @@ fn live(
     // A kept process goes on behind its job in each of its forks.
     while let Then::Stay = do_a_job(engine, origin)? {
         kept::wait_to_be_forked()?;
+        // As far as it is there: a job may have given memory back.
+        footprint.write();
         forget_the_last_job(engine);
         origin = Origin::Kept;
     }

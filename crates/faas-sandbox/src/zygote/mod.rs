@@ -3,8 +3,6 @@
 //! with the control socket as its standard input.
 
 mod control;
-mod footprint;
-mod memory;
 mod warm_up;
 mod warming;
 
@@ -28,12 +26,13 @@ use faas_protocol::ZygoteCommand;
 use faas_protocol::ZygoteEvent;
 use faas_protocol::ZygoteOptions;
 
+use crate::ending;
+use crate::footprint::Footprint;
 use crate::fork;
+use crate::memory::OwnProc;
 use crate::sandbox;
 use control::Control;
 use control::Received;
-use footprint::Footprint;
-use memory::OwnProc;
 use warm_up::warm_up;
 
 /// Handicap of a zygote and its forks in the kernel's choice of what to end: out of 1000.
@@ -66,14 +65,14 @@ pub fn run(options: &ZygoteOptions, supervisor: i32) -> Result<(), Error> {
         Err(error) => {
             // Now, since the supervisor ends this process as soon as the socket closes.
             tracing::error!(%error, "no runtime");
-            sandbox::end(SandboxExit::Broken)
+            ending::end(SandboxExit::Broken)
         }
     };
     match Zygote::ready(engine.as_mut(), spec, control, options.memory, supervisor) {
         Ok(mut zygote) => zygote.serve(),
         Err(error) => {
             tracing::error!(%error, "the zygote cannot be prepared");
-            sandbox::end(exit_of(error.as_ref()))
+            ending::end(exit_of(error.as_ref()))
         }
     }
 }
@@ -110,6 +109,8 @@ struct Zygote<'a> {
     control: Control,
     lockdown: Lockdown,
     footprint: Footprint,
+    /// Whether a sandbox writes that instead of a rehearsal.
+    writes_footprint: bool,
     /// Most that a program may use.
     memory: ByteSize,
     supervisor: i32,
@@ -126,7 +127,7 @@ impl<'a> Zygote<'a> {
     ) -> Result<Self, Error> {
         engine.collect_garbage()?;
         let smallest = spec.smallest_program;
-        if spec.learns_footprint {
+        if spec.writes_footprint {
             // What V8 does first after a collection need not be done in every fork, nor optimising
             // what the smallest program uses: it is on the brink of that when it has run a few times.
             for _ in 0..REHEARSALS {
@@ -136,13 +137,9 @@ impl<'a> Zygote<'a> {
         let own = OwnProc::open()?;
         let lockdown = prepare(&own, memory)?;
         assert_one_thread(&own)?;
-        let footprint = if spec.learns_footprint {
-            let program = || drop(sandbox::rehearse(engine, smallest));
-            // SAFETY: this process has one thread, as was just seen.
-            unsafe { Footprint::learn(program) }?
-        } else {
-            Footprint::default()
-        };
+        let program = || drop(sandbox::rehearse(engine, smallest));
+        // SAFETY: this process has one thread, as was just seen.
+        let footprint = unsafe { Footprint::learn(program) }?;
         // Zygotes with packages, which run code of others, are forks of this one and inherit it.
         let listener = faas_lockdown::narrow_zygote(lockdown.layers())?;
         let zygote = Self {
@@ -151,6 +148,7 @@ impl<'a> Zygote<'a> {
             control,
             lockdown,
             footprint,
+            writes_footprint: spec.writes_footprint,
             memory,
             supervisor,
         };
@@ -196,9 +194,11 @@ impl<'a> Zygote<'a> {
             Err(errno) => ZygoteEvent::ForkFailed { errno },
             Ok(fork::Side::Child) => match (received.command, sockets) {
                 (ZygoteCommand::Fork, (Some(job), ..)) => {
-                    let is_written = self.footprint.write();
+                    let is_written = self.writes_footprint && self.footprint.write();
                     let rehearsal = (!is_written).then_some(self.spec.smallest_program);
-                    sandbox::main(self.engine, rehearsal, &self.lockdown, self.supervisor, job)
+                    let (footprint, lockdown) = (&self.footprint, &self.lockdown);
+                    let supervisor = self.supervisor;
+                    sandbox::main(self.engine, rehearsal, footprint, lockdown, supervisor, job)
                 }
                 (
                     ZygoteCommand::ForkZygote { packages, storage },
@@ -207,7 +207,7 @@ impl<'a> Zygote<'a> {
                     let sockets = PackageSockets { job, control, log };
                     self.become_package_zygote(&packages, storage, sockets)
                 }
-                _ => sandbox::end(SandboxExit::NoJob),
+                _ => ending::end(SandboxExit::NoJob),
             },
         }
     }
@@ -222,7 +222,7 @@ impl<'a> Zygote<'a> {
         // Closes this process's copy of the base zygote's socket.
         self.control = Control::from_socket(sockets.control);
         let lived = self.live_with_packages(packages, storage, sockets.job, sockets.log);
-        sandbox::end(match lived {
+        ending::end(match lived {
             Ok(exit) => exit,
             Err(error) => {
                 tracing::error!(%error, "a zygote with packages failed");
@@ -247,8 +247,8 @@ impl<'a> Zygote<'a> {
         if let Err(exit) = sandbox::install(self.engine, packages, storage, job) {
             return Ok(exit);
         }
-        // Other memory, other footprint, and a narrowed zygote may not fork to learn it.
-        self.footprint = Footprint::default();
+        // With other memory that is not all of it, and a narrowed zygote may not fork to learn the rest.
+        self.writes_footprint = false;
         self.refit(&own)?;
         assert_one_thread(&own)?;
         // A program waits for the packages, so all that can wait comes after its fork.

@@ -9,8 +9,8 @@ use super::Error;
 use super::Zygote;
 use super::assert_one_thread;
 use super::control::Polled;
-use super::memory::OwnProc;
 use super::prepare;
+use crate::memory::OwnProc;
 use crate::sandbox;
 
 /// For so long after a fork nothing else is done: the program for which it was has the CPU first, and the

@@ -1,5 +1,5 @@
 //! The limits of the control groups that this process is in, and of those above them: of version 2, of version 1,
-//! where each controller has a tree of its own, and of both.
+//! where each controller has a tree of its own, and of both. And how much memory they have left.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -34,6 +34,94 @@ const PIDS: Controller = Controller {
     file_2: "pids.max",
 };
 
+/// Memory that may be used, by this process among others, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryRoom {
+    pub most: u64,
+    /// What is not used, or can be had back at once: files that the kernel has read and does not need.
+    pub left: u64,
+}
+
+impl MemoryRoom {
+    /// The machine's, and that of each control group above this process that has a limit.
+    pub fn of_all() -> Vec<Self> {
+        Self::below(Path::new("/"))
+    }
+
+    /// The machine's; `None` where it cannot be read.
+    pub fn of_the_machine() -> Option<Self> {
+        Self::of_meminfo(&std::fs::read_to_string("/proc/meminfo").ok()?)
+    }
+
+    /// From `proc` and `sys` in this directory.
+    fn below(root: &Path) -> Vec<Self> {
+        let machine = std::fs::read_to_string(root.join("proc/meminfo"));
+        let machine = machine.ok().and_then(|text| Self::of_meminfo(&text));
+        let of_groups = groups(root, &MEMORY);
+        let of_groups = of_groups.iter().filter_map(Group::memory_room);
+        machine.into_iter().chain(of_groups).collect()
+    }
+
+    fn of_meminfo(text: &str) -> Option<Self> {
+        Some(Self {
+            most: field(text, "MemTotal:")?.saturating_mul(1024),
+            left: field(text, "MemAvailable:")?.saturating_mul(1024),
+        })
+    }
+}
+
+/// The number behind a name, in a text with a name and a number in each line.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().map(str::split_whitespace);
+    lines.find_map(|mut words| (words.next()? == name).then(|| words.next()?.parse().ok())?)
+}
+
+/// A control group that limits something for this process.
+struct Group {
+    directory: PathBuf,
+    is_version_1: bool,
+}
+
+impl Group {
+    /// The number in one of its files; none where there is no limit.
+    fn number(&self, file_1: &str, file_2: &str) -> Option<u64> {
+        let file = if self.is_version_1 { file_1 } else { file_2 };
+        let text = std::fs::read_to_string(self.directory.join(file)).ok()?;
+        // Without a limit, version 2 says `max`.
+        let number = text.trim().parse().ok()?;
+        (number < NO_LIMIT).then_some(number)
+    }
+
+    fn limit(&self, controller: &Controller) -> Option<u64> {
+        self.number(controller.file_1, controller.file_2)
+    }
+
+    fn memory_room(&self) -> Option<MemoryRoom> {
+        let most = self.limit(&MEMORY)?;
+        let used = self.number("memory.usage_in_bytes", "memory.current")?;
+        let details = std::fs::read_to_string(self.directory.join("memory.stat"));
+        let unused_files = match self.is_version_1 {
+            true => "total_inactive_file",
+            false => "inactive_file",
+        };
+        let unused_files = field(&details.unwrap_or_default(), unused_files).unwrap_or_default();
+        let needed = used.saturating_sub(unused_files);
+        let left = most.saturating_sub(needed);
+        Some(MemoryRoom { most, left })
+    }
+}
+
+/// The control groups of this process that a controller has, from `proc` and `sys` in this directory.
+fn groups(root: &Path, controller: &Controller) -> Vec<Group> {
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap_or_default();
+    let groups = read("proc/self/cgroup");
+    let mounts = read("proc/self/mountinfo");
+    let mounts = mounts.lines().filter_map(Mount::parse);
+    mounts
+        .flat_map(|mount| mount.groups(root, &groups, controller))
+        .collect()
+}
+
 impl Cgroup {
     pub fn of_this_process() -> Self {
         Self::below(Path::new("/"))
@@ -41,13 +129,12 @@ impl Cgroup {
 
     /// From `proc` and `sys` in this directory.
     fn below(root: &Path) -> Self {
-        let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap_or_default();
-        let groups = read("proc/self/cgroup");
-        let mounts = read("proc/self/mountinfo");
         let lowest = |controller: &Controller| {
-            let mounts = mounts.lines().filter_map(Mount::parse);
-            let limits = mounts.filter_map(|mount| mount.limit(root, &groups, controller));
-            limits.min()
+            let groups = groups(root, controller);
+            groups
+                .iter()
+                .filter_map(|group| group.limit(controller))
+                .min()
         };
         Self {
             memory: lowest(&MEMORY),
@@ -83,33 +170,30 @@ impl<'a> Mount<'a> {
         })
     }
 
-    /// The lowest limit of the group that this process is in and those above it.
-    fn limit(&self, root: &Path, groups: &str, controller: &Controller) -> Option<u64> {
+    /// The group that this process is in and those above it, as far as they are seen here.
+    fn groups(&self, root: &Path, groups: &str, controller: &Controller) -> Vec<Group> {
         let has = |list: &str| list.split(',').any(|name| name == controller.name);
-        let file = match self.controllers {
-            None => controller.file_2,
-            Some(list) if has(list) => controller.file_1,
-            Some(_) => return None,
-        };
         let own = groups.lines().find_map(|line| {
             let (list, path) = line.split_once(':')?.1.split_once(':')?;
             match self.controllers {
                 None => list.is_empty(),
-                Some(_) => has(list),
+                Some(of_mount) => has(list) && has(of_mount),
             }
             .then_some(Path::new(path))
-        })?;
+        });
+        let Some(own) = own else {
+            return Vec::new();
+        };
         let own = own.strip_prefix(self.group).unwrap_or(own);
         let top = root.join(self.point.trim_start_matches('/'));
         let own: PathBuf = top.join(own.strip_prefix("/").unwrap_or(own));
         // What is outside of what a container sees is not there; the group that it sees is.
         let groups = own.ancestors().take_while(|group| group.starts_with(&top));
-        let limits = groups.filter_map(|group| {
-            let text = std::fs::read_to_string(group.join(file)).ok()?;
-            // Without a limit, version 2 says `max`.
-            text.trim().parse().ok()
-        });
-        limits.filter(|limit| *limit < NO_LIMIT).min()
+        let group = |directory: &Path| Group {
+            directory: directory.to_owned(),
+            is_version_1: self.controllers.is_some(),
+        };
+        groups.map(group).collect()
     }
 }
 
@@ -119,13 +203,17 @@ mod tests {
 
     /// The limits that are found among these files.
     fn found(files: &[(&str, &str)]) -> Cgroup {
+        Cgroup::below(written(files).path())
+    }
+
+    fn written(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = root.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        Cgroup::below(root.path())
+        root
     }
 
     const VERSION_2: (&str, &str) = (
@@ -227,5 +315,49 @@ mod tests {
             ("sys/fs/cgroup/unified/a/pids.max", "400\n"),
         ];
         assert_eq!(found(&files).tasks, Some(400));
+    }
+    #[test]
+    fn memory_that_is_left_is_what_a_limit_leaves_and_files_that_are_not_needed() {
+        let meminfo = (
+            "proc/meminfo",
+            "MemTotal: 4096 kB\nMemFree: 1 kB\nMemAvailable: 1024 kB\n",
+        );
+        let machine = MemoryRoom {
+            most: 4 << 20,
+            left: 1 << 20,
+        };
+        let group = MemoryRoom {
+            most: 1000,
+            left: 300,
+        };
+        let version_2 = [
+            meminfo,
+            VERSION_2,
+            ("proc/self/cgroup", "0::/outer/inner\n"),
+            ("sys/fs/cgroup/outer/inner/memory.max", "max\n"),
+            ("sys/fs/cgroup/outer/inner/memory.current", "600\n"),
+            ("sys/fs/cgroup/outer/memory.max", "1000\n"),
+            ("sys/fs/cgroup/outer/memory.current", "900\n"),
+            (
+                "sys/fs/cgroup/outer/memory.stat",
+                "anon 1\ninactive_file 200\n",
+            ),
+        ];
+        let rooms = MemoryRoom::below(written(&version_2).path());
+        assert_eq!(rooms, [machine, group]);
+        let version_1 = [
+            meminfo,
+            VERSION_1,
+            ("proc/self/cgroup", "9:memory:/unit\n"),
+            ("sys/fs/cgroup/memory/unit/memory.limit_in_bytes", "1000\n"),
+            ("sys/fs/cgroup/memory/unit/memory.usage_in_bytes", "900\n"),
+            (
+                "sys/fs/cgroup/memory/unit/memory.stat",
+                "inactive_file 1\ntotal_inactive_file 200\n",
+            ),
+        ];
+        let rooms = MemoryRoom::below(written(&version_1).path());
+        assert_eq!(rooms, [machine, group]);
+        assert_eq!(MemoryRoom::below(written(&[]).path()), []);
     }
 }

@@ -14,7 +14,7 @@ use rustix::process::Pid;
 use rustix::process::WaitOptions;
 use rustix::process::waitpid;
 
-use super::memory::OwnProc;
+use crate::memory::OwnProc;
 
 /// Bits of an entry of `/proc/self/pagemap` (Linux, Documentation/admin-guide/mm/pagemap.rst).
 const PRESENT: u64 = 1 << 63;
@@ -23,7 +23,6 @@ const ENTRY: usize = size_of::<u64>();
 const ADDRESS: usize = size_of::<usize>();
 
 /// Ranges of addresses, in whole pages; none if they are not known.
-#[derive(Default)]
 pub struct Footprint(Vec<Range<usize>>);
 
 impl Footprint {
@@ -44,7 +43,7 @@ impl Footprint {
                 program();
                 // What it could not tell is not known.
                 let _ = written_pages().and_then(|pages| tell(&pages, writer));
-                crate::sandbox::end(faas_protocol::SandboxExit::Done)
+                crate::ending::end(faas_protocol::SandboxExit::Done)
             }
             child => child,
         };
@@ -55,15 +54,16 @@ impl Footprint {
         Ok(Self(understand(&told)))
     }
 
-    /// Has this process, a fresh fork of the one that learnt it, write all of it without a change.
-    /// Tells whether it did: not if nothing is known, or before Linux 5.14.
+    /// Has this process, a fresh fork that descends from the one that learnt it, write what it has of it without
+    /// a change. Tells whether that was all: not if nothing is known, or before Linux 5.14.
     pub fn write(&self) -> bool {
         let populate = |pages: &Range<usize>| {
             let start = pages.start as *mut c_void;
             // SAFETY: it makes pages writable that may be written, and changes nothing in them.
             unsafe { madvise(start, pages.len(), Advice::LinuxPopulateWrite) }.is_ok()
         };
-        !self.0.is_empty() && self.0.iter().all(populate)
+        let written = self.0.iter().filter(|pages| populate(pages));
+        !self.0.is_empty() && written.count() == self.0.len()
     }
 }
 
