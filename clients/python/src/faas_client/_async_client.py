@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -101,9 +101,11 @@ class AsyncFaas:
         ...         print(event)
         """
         response = await self._send(stream_call(code, options), stream=True)
+        stream = AsyncRunStream(response)
         try:
-            yield AsyncRunStream(response)
+            yield stream
         finally:
+            await stream._events.aclose()
             await response.aclose()
 
     async def check_code(self, code: str, language: Language | None = None) -> CheckResult:
@@ -172,7 +174,7 @@ class AsyncRunStream:
             raise FaasError("the stream has not been read to its end")
         return self._result
 
-    async def _read(self, response: httpx.Response) -> AsyncIterator[Event]:
+    async def _read(self, response: httpx.Response) -> AsyncGenerator[Event, None]:
         parser = EventParser(request_id(response))
         try:
             async for chunk in response.aiter_bytes():

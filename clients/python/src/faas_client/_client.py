@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -101,9 +101,11 @@ class Faas:
         ...         print(event)
         """
         response = self._send(stream_call(code, options), stream=True)
+        stream = RunStream(response)
         try:
-            yield RunStream(response)
+            yield stream
         finally:
+            stream._events.close()
             response.close()
 
     def check_code(self, code: str, language: Language | None = None) -> CheckResult:
@@ -172,7 +174,7 @@ class RunStream:
             raise FaasError("the stream has not been read to its end")
         return self._result
 
-    def _read(self, response: httpx.Response) -> Iterator[Event]:
+    def _read(self, response: httpx.Response) -> Generator[Event, None, None]:
         parser = EventParser(request_id(response))
         try:
             for chunk in response.iter_bytes():

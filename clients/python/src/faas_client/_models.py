@@ -206,11 +206,12 @@ class RunResult:
 
     @property
     def error(self) -> Optional[ProgramError]:
-        """What went wrong, None if nothing did. Its message is the last line of stderr."""
+        """What went wrong, None if nothing did. Its message is the last line of stderr without the stack."""
         if self.ok:
             return None
-        lines = self.stderr.strip().splitlines()
-        return ProgramError(lines[-1] if lines else f"{self.status}: exit code {self.exit_code}", self)
+        # JavaScript's stack comes after its message, Python's before.
+        said = re.findall(r"^\w.*", self.stderr, re.MULTILINE)
+        return ProgramError(said[-1] if said else f"{self.status}: exit code {self.exit_code}", self)
 
     def raise_for_error(self) -> "RunResult":
         """Returns the result itself. Raises ProgramError if the program did not run to its end."""
