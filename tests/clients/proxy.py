@@ -7,7 +7,7 @@ import threading
 
 
 class Losing:
-    """Treats connections, one after the other, as it was told, and hands on those after them."""
+    """Treats requests, one after the other, as it was told, and hands on those after them."""
 
     def __init__(self, address, *treatments):
         host, _, port = address.removeprefix("http://").rpartition(":")
@@ -24,14 +24,16 @@ class Losing:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            treatment = self.treatments.pop(0) if self.treatments else self.hand_on
-            threading.Thread(target=self.treat, args=(treatment, connection), daemon=True).start()
+            threading.Thread(target=self.treat, args=(connection,), daemon=True).start()
 
-    def treat(self, treatment, connection):
+    def treat(self, connection):
         with connection:
             request = read_request(connection)
-            self.seen.append(request)
-            treatment(connection, request)
+            # Clients open connections that they do not use.
+            if request:
+                self.seen.append(request)
+                treatment = self.treatments.pop(0) if self.treatments else self.hand_on
+                treatment(connection, request)
 
     def stop(self):
         self.listener.close()
@@ -66,10 +68,13 @@ class Losing:
 
 
 def read_request(connection):
-    """A request, which asks to close the connection after it."""
+    """A request, changed to ask for closing the connection after it. Nothing if none comes."""
     request = b""
     while b"\r\n\r\n" not in request:
-        request += connection.recv(65536)
+        part = connection.recv(65536)
+        if not part:
+            return b""
+        request += part
     head, _, body = request.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     headers = http.client.parse_headers(io.BytesIO(head.partition(b"\r\n")[2] + b"\r\n\r\n"))
