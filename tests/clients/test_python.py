@@ -18,6 +18,7 @@ import unittest
 from unittest import mock
 
 import faas_client
+import httpx
 from faas_client import AsyncFaas, Display, Done, Faas, Stderr, Stdout, _models, _requests
 from proxy import Losing
 from service import ROOT, Server
@@ -515,13 +516,41 @@ class Package(Both):
         self.assertIn("site-packages", place.parts)
         self.assertTrue((place / "py.typed").exists())
 
-    def test_many_tasks_share_a_client(self):
+    def test_a_task_that_is_cancelled_ends_its_program(self):
         async def main():
             async with AsyncFaas(self.server.address) as faas:
+                task = asyncio.create_task(faas.run(BUSY, language="javascript", timeout=60))
+                while not (await faas.health()).pool["activeInstances"]:
+                    pass
+                task.cancel()
+                while not (await faas.executions.list(status="cancelled")).count:
+                    pass
+                with self.assertRaises(asyncio.CancelledError):
+                    await task
+
+        asyncio.run(main())
+
+    def test_many_tasks_share_a_client_and_a_few_are_on_their_way(self):
+        on_their_way, most = 0, 0
+
+        async def sent(_):
+            nonlocal on_their_way, most
+            on_their_way += 1
+            most = max(most, on_their_way)
+
+        async def answered(_):
+            nonlocal on_their_way
+            on_their_way -= 1
+
+        async def main():
+            hooks = {"request": [sent], "response": [answered]}
+            async with httpx.AsyncClient(event_hooks=hooks) as http_client:
+                faas = AsyncFaas(self.server.address, http_client=http_client, max_connections=20)
                 runs = (faas.run("input_data * 2", input=number) for number in range(300))
                 return [result.value for result in await asyncio.gather(*runs)]
 
         self.assertEqual(asyncio.run(main()), [2 * number for number in range(300)])
+        self.assertEqual(most, 20)
 
 
 class Schema(unittest.TestCase):

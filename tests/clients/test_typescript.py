@@ -15,6 +15,7 @@ from service import ROOT, Server
 CLIENT = ROOT / "clients/typescript"
 INSTALLED = ROOT / "target/clients/node"
 TOKEN = "0123456789abcdef"
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 BUSY = '"console.log(1); await new Promise((resolve) => setTimeout(resolve, 60_000))"'
 # What the scripts below find.
 PRELUDE = """
@@ -264,13 +265,24 @@ show([...names, (await caught(none.run("1"))).name, busy.status]);
         names = ["FaasTimeoutError", "InvalidAnswerError", "InvalidAnswerError", "ServerError"]
         self.assertEqual(shown, [*names, "FaasConnectionError", "timeout"])
 
-    def test_many_programs_run_at_once(self):
+    def test_many_programs_run_at_once_and_a_few_are_on_their_way(self):
         shown = self.show("""
+let [onTheirWay, most] = [0, 0];
+const counting = async (...request) => {
+  most = Math.max(most, (onTheirWay += 1));
+  try { return await fetch(...request); } finally { onTheirWay -= 1; }
+};
+const few = new Faas({ maxConnections: 20, fetch: counting });
 const numbers = Array.from({ length: 300 }, (_, number) => number);
-const results = await Promise.all(numbers.map((input) => faas.run("input_data * 2", { input })));
-show(results.every(({ value }, number) => value === 2 * number));
+const results = await Promise.all(numbers.map((input) => few.run("input_data * 2", { input })));
+// A place is given back also by what fails.
+const throwing = () => { throw new TypeError("broken"); };
+const broken = new Faas({ maxConnections: 1, maxRetries: 0, fetch: throwing });
+const errors = [await caught(broken.run("1")), await caught(broken.stream("1").result())];
+const names = errors.map(({ name }) => name);
+show([results.every(({ value }, number) => value === 2 * number), most, names]);
 """)
-        self.assertTrue(shown)
+        self.assertEqual(shown, [True, 20, ["FaasConnectionError", "FaasConnectionError"]])
 
     def test_readme_and_examples_do_what_they_say(self):
         readme = (CLIENT / "README.md").read_text().replace("http://localhost:8000", self.server.address)
@@ -282,6 +294,17 @@ show(results.every(({ value }, number) => value === 2 * number));
         scores = node((CLIENT / "examples/evaluate_table.mjs").read_text(), FAAS_URL=self.server.address)
         lines = ['2 + 2: {"score":1,"calls":1}', 'capital of France: {"score":0,"calls":1}']
         self.assertEqual(scores.splitlines(), [*lines, "3 * 3: Error: not an answer: nine"])
+
+    @unittest.skipUnless(os.path.exists(CHROMIUM), f"there is no {CHROMIUM}")
+    def test_a_page_in_a_browser_runs_programs(self):
+        script = ROOT / "tests/clients/browser.mjs"
+        run = subprocess.run(
+            ["node", script, self.server.address], capture_output=True, text=True, timeout=120, check=False
+        )
+        self.assertEqual(run.returncode, 0, run.stderr)
+        events = ["stdout", "display", "result"]
+        seen = ["é", [0, 255, 0, 255], events, "NotFoundError", "FaasConnectionError"]
+        self.assertEqual(json.loads(run.stdout), seen)
 
     def test_types_are_those_of_the_api(self):
         """A program of a user is checked with what is installed."""

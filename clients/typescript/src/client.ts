@@ -34,6 +34,8 @@ export interface FaasOptions {
   requestTimeout?: number | undefined;
   /** How often a request is sent again, where that is safe. 2 if absent. */
   maxRetries?: number | undefined;
+  /** How many requests are on their way at once, 100 if absent; others wait until one is answered. */
+  maxConnections?: number | undefined;
   /** Another fetch, with other certificates or proxies. */
   fetch?: typeof fetch | undefined;
 }
@@ -105,6 +107,7 @@ export class Faas {
   readonly #token: string | undefined;
   readonly #requestTimeout: number;
   readonly #maxRetries: number;
+  readonly #places: Places;
   readonly #fetch: typeof fetch;
 
   /** What programs left for others to start from: those of the caller's token. */
@@ -157,8 +160,9 @@ export class Faas {
     this.#token = options.token || variable("FAAS_API_TOKEN");
     this.#requestTimeout = options.requestTimeout ?? 60_000;
     this.#maxRetries = options.maxRetries ?? 2;
-    // Browsers want fetch called as a function of the window.
-    this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
+    this.#places = new Places(options.maxConnections ?? 100);
+    const send = options.fetch ?? fetch;
+    this.#fetch = async (input, init) => send(input, init);
   }
 
   /**
@@ -241,7 +245,8 @@ export class Faas {
 
   /** An answer whose body is not read yet. */
   async #open(call: Call): Promise<Opened> {
-    const exchange = new Exchange(call.signal);
+    await this.#places.take();
+    const exchange = new Exchange(call.signal, () => this.#places.give());
     const headers: Record<string, string> = { Accept: "application/json", ...call.headers };
     if (this.#token) headers["Authorization"] = `Bearer ${this.#token}`;
     if (call.body !== undefined) headers["Content-Type"] = "application/json";
@@ -262,14 +267,38 @@ export class Faas {
   }
 }
 
+/** For requests on their way. */
+class Places {
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async take(): Promise<void> {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  give(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#free += 1;
+  }
+}
+
 /** A request and its answer, each part of which has to come in time. */
 class Exchange {
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal | undefined;
   readonly #abort = () => this.close();
+  #ended: (() => void) | undefined;
 
-  constructor(caller: AbortSignal | undefined) {
+  constructor(caller: AbortSignal | undefined, ended: () => void) {
     this.#caller = caller;
+    this.#ended = ended;
+    if (caller?.aborted) this.close();
     caller?.throwIfAborted();
     caller?.addEventListener("abort", this.#abort);
   }
@@ -281,6 +310,8 @@ class Exchange {
   close(): void {
     this.#caller?.removeEventListener("abort", this.#abort);
     this.#controller.abort();
+    this.#ended?.();
+    this.#ended = undefined;
   }
 
   /** The answer, with so many milliseconds for each of its parts. */

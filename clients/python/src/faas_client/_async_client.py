@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -62,6 +63,7 @@ class AsyncFaas:
         *,
         request_timeout: float = 60.0,
         max_retries: int = 2,
+        max_connections: int = 100,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         """
@@ -70,10 +72,13 @@ class AsyncFaas:
         request_timeout: seconds that an answer may take beyond the time limit of its program: for waiting
             until a worker is free, for packages, for the network.
         max_retries: how often a request is sent again, where that is safe.
+        max_connections: how many requests are on their way at once; others wait until one is answered.
         http_client: a client with other certificates or proxies. It is not closed.
         """
         self._service = Service(url, token, request_timeout, max_retries)
-        self._http = http_client or httpx.AsyncClient()
+        self._max_connections = max_connections
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=max_connections)
+        self._http = http_client or httpx.AsyncClient(limits=limits)
         self._owned = http_client is None
         #: What programs left for others to start from.
         self.snapshots = AsyncSnapshots(self)
@@ -100,13 +105,15 @@ class AsyncFaas:
         ...     async for event in stream:
         ...         print(event)
         """
-        response = await self._send(stream_call(code, options), stream=True)
-        stream = AsyncRunStream(response)
-        try:
-            yield stream
-        finally:
-            await stream._events.aclose()
-            await response.aclose()
+        call = stream_call(code, options)
+        async with self._places:
+            response = await self._answer(call, stream=True)
+            stream = AsyncRunStream(response)
+            try:
+                yield stream
+            finally:
+                await stream._events.aclose()
+                await response.aclose()
 
     async def check_code(self, code: str, language: Language | None = None) -> CheckResult:
         """Looks at a program without running it."""
@@ -135,7 +142,17 @@ class AsyncFaas:
     ) -> None:
         await self.close()
 
-    async def _send(self, call: Call, *, stream: bool = False) -> httpx.Response:
+    @functools.cached_property
+    def _places(self) -> asyncio.Semaphore:
+        """For requests on their way. Those that wait in the pool of httpx cost time with every answer."""
+        # Made when it is used: before Python 3.10, one of asyncio belongs to the loop that is there then.
+        return asyncio.Semaphore(self._max_connections)
+
+    async def _send(self, call: Call) -> httpx.Response:
+        async with self._places:
+            return await self._answer(call)
+
+    async def _answer(self, call: Call, *, stream: bool = False) -> httpx.Response:
         attempts = Attempts(call, self._service.max_retries)
         while True:
             try:

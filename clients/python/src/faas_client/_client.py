@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import threading
 import time
 from collections.abc import Generator, Iterator
 from types import TracebackType
@@ -62,6 +64,7 @@ class Faas:
         *,
         request_timeout: float = 60.0,
         max_retries: int = 2,
+        max_connections: int = 100,
         http_client: httpx.Client | None = None,
     ) -> None:
         """
@@ -70,10 +73,13 @@ class Faas:
         request_timeout: seconds that an answer may take beyond the time limit of its program: for waiting
             until a worker is free, for packages, for the network.
         max_retries: how often a request is sent again, where that is safe.
+        max_connections: how many requests are on their way at once; others wait until one is answered.
         http_client: a client with other certificates or proxies. It is not closed.
         """
         self._service = Service(url, token, request_timeout, max_retries)
-        self._http = http_client or httpx.Client()
+        self._max_connections = max_connections
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=max_connections)
+        self._http = http_client or httpx.Client(limits=limits)
         self._owned = http_client is None
         #: What programs left for others to start from.
         self.snapshots = Snapshots(self)
@@ -100,13 +106,15 @@ class Faas:
         ...     for event in stream:
         ...         print(event)
         """
-        response = self._send(stream_call(code, options), stream=True)
-        stream = RunStream(response)
-        try:
-            yield stream
-        finally:
-            stream._events.close()
-            response.close()
+        call = stream_call(code, options)
+        with self._places:
+            response = self._answer(call, stream=True)
+            stream = RunStream(response)
+            try:
+                yield stream
+            finally:
+                stream._events.close()
+                response.close()
 
     def check_code(self, code: str, language: Language | None = None) -> CheckResult:
         """Looks at a program without running it."""
@@ -135,7 +143,17 @@ class Faas:
     ) -> None:
         self.close()
 
-    def _send(self, call: Call, *, stream: bool = False) -> httpx.Response:
+    @functools.cached_property
+    def _places(self) -> threading.Semaphore:
+        """For requests on their way. Those that wait in the pool of httpx cost time with every answer."""
+        # Made when it is used: before Python 3.10, one of asyncio belongs to the loop that is there then.
+        return threading.Semaphore(self._max_connections)
+
+    def _send(self, call: Call) -> httpx.Response:
+        with self._places:
+            return self._answer(call)
+
+    def _answer(self, call: Call, *, stream: bool = False) -> httpx.Response:
         attempts = Attempts(call, self._service.max_retries)
         while True:
             try:

@@ -210,7 +210,7 @@ def _present(**parts: Any) -> dict[str, Any]:
 
 
 def _check_names(options: Mapping[str, Any], kind: Any) -> None:
-    unknown = options.keys() - kind.__annotations__.keys() - StreamOptions.__annotations__.keys()
+    unknown = options.keys() - kind.__annotations__.keys()
     if unknown:
         raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
 
