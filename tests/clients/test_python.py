@@ -185,7 +185,7 @@ display({**more, "e2b/chart": {"type": "line"}}, raw=True)
             stream = faas.stream("1", idempotency_key="x")
             with self.assertRaisesRegex(TypeError, "unknown option: idempotency_key"), stream:
                 pass
-            with self.assertRaisesRegex(TypeError, "no JSON"):
+            with self.assertRaisesRegex(TypeError, "not JSON serializable"):
                 faas.run("1", input=object())
             with self.assertRaises(ValueError):
                 faas.run("1", input=float("nan"))
@@ -223,6 +223,12 @@ print("e", file=sys.stderr, flush=True)
                 next(iter(stream))
             while faas.executions.list(status="cancelled").count < number:
                 pass
+
+    def test_a_program_may_be_silent_for_as_long_as_it_may_run(self):
+        code = "import time\ntime.sleep(1)\nprint(1, flush=True)\ntime.sleep(1)\n2"
+        for faas in self.clients(request_timeout=0.4):
+            with faas.stream(code, timeout=30) as stream:
+                self.assertEqual(stream.until_done().value, 2)
 
     def test_a_large_result_comes_through_a_stream(self):
         for faas in self.clients():

@@ -150,6 +150,14 @@ show([events.slice(0, 2), events.slice(2).map((event) => event.type), (await str
         texts = [{"type": "stdout", "text": "a\u2028bé\n"}, {"type": "stderr", "text": "e\n"}]
         self.assertEqual(shown, [texts, ["display", "result"], 900_000])
 
+    def test_a_program_may_be_silent_for_as_long_as_it_may_run(self):
+        shown = self.show("""
+const code = "import time\\ntime.sleep(1)\\nprint(1, flush=True)\\ntime.sleep(1)\\n2";
+const impatient = new Faas({ requestTimeout: 400 });
+show((await impatient.stream(code, { timeout: 30_000 }).result()).value);
+""")
+        self.assertEqual(shown, 2)
+
     def test_leaving_a_stream_or_aborting_a_request_ends_its_program(self):
         shown = self.show(f"""
 const stream = faas.stream({BUSY}, {{ language: "javascript", timeout: 60_000 }});

@@ -180,7 +180,7 @@ export class Faas {
   /** Runs a program whose output comes while it runs. */
   stream(code: string | undefined, options: StreamOptions = {}): RunStream {
     const headers = { Accept: "text/event-stream" };
-    const call: Call = { ...program(code, options), headers, runsFor: 0, repeatable: false };
+    const call: Call = { ...program(code, options), headers, repeatable: false };
     return new RunStream(() => this.#retrying(call, () => this.#open(call)));
   }
 
@@ -246,7 +246,9 @@ export class Faas {
   /** An answer whose body is not read yet. */
   async #open(call: Call): Promise<Opened> {
     await this.#places.take();
-    const exchange = new Exchange(call.signal, () => this.#places.give());
+    // Also between the parts of a stream: its program may be silent for as long as it may run.
+    const patience = this.#requestTimeout + (call.runsFor ?? 0);
+    const exchange = new Exchange(patience, call.signal, () => this.#places.give());
     const headers: Record<string, string> = { Accept: "application/json", ...call.headers };
     if (this.#token) headers["Authorization"] = `Bearer ${this.#token}`;
     if (call.body !== undefined) headers["Content-Type"] = "application/json";
@@ -259,9 +261,8 @@ export class Faas {
         redirect: "manual",
         signal: exchange.signal,
       }),
-      this.#requestTimeout + (call.runsFor ?? 0),
     );
-    const opened = exchange.opened(response, this.#requestTimeout);
+    const opened = exchange.opened(response);
     if ((call.expected ?? [200]).includes(response.status)) return opened;
     throw refusal(response, await textOf(opened));
   }
@@ -291,11 +292,14 @@ class Places {
 /** A request and its answer, each part of which has to come in time. */
 class Exchange {
   readonly #controller = new AbortController();
+  readonly #patience: number;
   readonly #caller: AbortSignal | undefined;
   readonly #abort = () => this.close();
   #ended: (() => void) | undefined;
 
-  constructor(caller: AbortSignal | undefined, ended: () => void) {
+  /** Milliseconds for each part; `ended` is called once. */
+  constructor(patience: number, caller: AbortSignal | undefined, ended: () => void) {
+    this.#patience = patience;
     this.#caller = caller;
     this.#ended = ended;
     if (caller?.aborted) this.close();
@@ -314,20 +318,19 @@ class Exchange {
     this.#ended = undefined;
   }
 
-  /** The answer, with so many milliseconds for each of its parts. */
-  opened(response: Response, milliseconds: number): Opened {
+  opened(response: Response): Opened {
     const reader = response.body?.getReader();
-    const read = async () => reader && (await this.part(reader.read(), milliseconds)).value;
+    const read = async () => reader && (await this.part(reader.read())).value;
     return { response, read, close: () => this.close() };
   }
 
   /** Waits for a part. What goes wrong becomes an error of ours. */
-  async part<T>(part: Promise<T>, milliseconds: number): Promise<T> {
+  async part<T>(part: Promise<T>): Promise<T> {
     let timedOut = false;
     const timer = setTimeout(() => {
       timedOut = true;
       this.close();
-    }, milliseconds);
+    }, this.#patience);
     try {
       return await part;
     } catch (cause) {

@@ -71,7 +71,7 @@ class Service:
             headers["Authorization"] = f"Bearer {self._token}"
         if call.content is not None:
             headers["Content-Type"] = "application/json"
-        # The number of connections is the only thing that waits without a limit.
+        # A client of the caller's may have few connections: to wait for one has no limit.
         timeout = httpx.Timeout(self.request_timeout, connect=CONNECT_TIMEOUT, pool=None)
         timeout.read = self.request_timeout + call.runs_for
         return http.build_request(
@@ -242,12 +242,4 @@ def _file(name: str, content: FileContent) -> dict[str, str]:
 
 
 def _json(body: Any) -> bytes:
-    return json.dumps(body, allow_nan=False, ensure_ascii=False, default=_sequence).encode()
-
-
-def _sequence(value: Any) -> Any:
-    """Sequences that json does not know, such as ranges."""
-    try:
-        return list(value)
-    except TypeError:
-        raise TypeError(f"is no JSON: {value!r}") from None
+    return json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
