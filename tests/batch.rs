@@ -2,11 +2,7 @@
 
 mod common;
 
-use std::io::BufRead;
 use std::io::BufReader;
-use std::io::Read;
-use std::io::Write;
-use std::net::TcpStream;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,29 +11,11 @@ use serde_json::Value;
 use serde_json::json;
 
 use common::Server;
+use common::batches::Answered;
+use common::batches::Upload;
 use common::eventually;
 use common::figures::peak_memory;
 use common::shared;
-
-/// Lines of an answer as they come. Dropping them hangs up.
-struct Answered {
-    lines: Box<dyn BufRead + Send>,
-}
-
-impl Answered {
-    fn next(&mut self) -> Option<Value> {
-        loop {
-            let mut line = String::new();
-            // An answer that breaks off is the last.
-            if self.lines.read_line(&mut line).unwrap_or(0) == 0 {
-                return None;
-            }
-            if !line.trim().is_empty() {
-                return Some(serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}")));
-            }
-        }
-    }
-}
 
 fn begin(server: &Server, batch: &Value) -> Answered {
     let response = ureq::post(format!("http://{}/run_batch", server.address))
@@ -94,86 +72,20 @@ impl Batch {
 
     fn value(&self, index: u64) -> &str {
         let row = self.row(index);
-        row["output"]["ret_val"].as_str().unwrap_or_else(|| panic!("{row}"))
+        row["output"]["ret_val"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{row}"))
     }
 
     /// The indices, smallest first.
     fn indices(&self) -> Vec<u64> {
-        let mut indices: Vec<_> = self.rows.iter().filter_map(|row| row["index"].as_u64()).collect();
+        let mut indices: Vec<_> = self
+            .rows
+            .iter()
+            .filter_map(|row| row["index"].as_u64())
+            .collect();
         indices.sort_unstable();
         indices
-    }
-}
-
-/// A request whose body is sent line by line while its answer is read.
-struct Upload {
-    stream: TcpStream,
-}
-
-impl Upload {
-    fn begin(server: &Server, head: &Value) -> Self {
-        let mut stream = TcpStream::connect(&server.address).unwrap();
-        stream
-            .write_all(
-                b"POST /run_batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n\
-                  Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
-            )
-            .unwrap();
-        let mut upload = Self { stream };
-        upload.send(&format!("{head}\n"));
-        upload
-    }
-
-    fn send(&mut self, text: &str) {
-        self.try_send(text).unwrap();
-    }
-
-    fn try_send(&mut self, text: &str) -> std::io::Result<()> {
-        let chunk = format!("{:x}\r\n{text}\r\n", text.len());
-        self.stream.write_all(chunk.as_bytes())
-    }
-
-    fn end(&mut self) {
-        self.stream.write_all(b"0\r\n\r\n").unwrap();
-    }
-
-    /// The lines of the answer, which has to be 200.
-    fn answered(&self) -> Answered {
-        let mut lines = BufReader::new(self.stream.try_clone().unwrap());
-        let mut line = String::new();
-        lines.read_line(&mut line).unwrap();
-        assert!(line.starts_with("HTTP/1.1 200 "), "{line}");
-        while line.trim() != "" {
-            line.clear();
-            lines.read_line(&mut line).unwrap();
-        }
-        Answered {
-            lines: Box::new(BufReader::new(Chunks { lines, left: 0 })),
-        }
-    }
-}
-
-/// The contents of a chunked body.
-struct Chunks {
-    lines: BufReader<TcpStream>,
-    left: usize,
-}
-
-impl Read for Chunks {
-    fn read(&mut self, space: &mut [u8]) -> std::io::Result<usize> {
-        if self.left == 0 {
-            let mut line = String::new();
-            self.lines.read_line(&mut line)?;
-            if line.trim().is_empty() {
-                line.clear();
-                self.lines.read_line(&mut line)?;
-            }
-            self.left = usize::from_str_radix(line.trim(), 16).unwrap_or(0);
-        }
-        let most = space.len().min(self.left);
-        let read = self.lines.read(&mut space[..most])?;
-        self.left -= read;
-        Ok(read)
     }
 }
 
@@ -220,9 +132,15 @@ fn many_programs_are_run_with_inputs_of_their_own() {
             ],
         }),
     );
-    assert_eq!([batch.value(0), batch.value(1), batch.value(2)], ["2", "5", "a-b"]);
+    assert_eq!(
+        [batch.value(0), batch.value(1), batch.value(2)],
+        ["2", "5", "a-b"]
+    );
     assert_eq!(batch.status(3), "error");
-    assert_eq!(batch.row(4)["error"], "A program must be a string or an object");
+    assert_eq!(
+        batch.row(4)["error"],
+        "A program must be a string or an object"
+    );
     assert_eq!(
         batch.summary["by_status"],
         json!({ "success": 3, "error": 1, "refused": 1 })
@@ -271,7 +189,12 @@ fn after_a_set_up_that_fails_no_row_runs_and_the_answer_says_why() {
         &json!({ "setup": "1 / 0", "program": "print('ran')", "inputs": [1, 2] }),
     );
     let setup = batch.setup.as_ref().unwrap();
-    assert!(setup["output"]["stderr"].as_str().unwrap().contains("ZeroDivisionError"));
+    assert!(
+        setup["output"]["stderr"]
+            .as_str()
+            .unwrap()
+            .contains("ZeroDivisionError")
+    );
     assert_eq!(batch.rows, Vec::<Value>::new());
     assert_eq!(batch.summary["rows"], 0);
     assert_eq!(batch.summary["stopped"]["reason"], "setup");
@@ -291,7 +214,14 @@ fn a_fault_of_a_row_is_that_rows_answer() {
     let statuses: Vec<_> = (0..6).map(|index| batch.status(index)).collect();
     assert_eq!(
         statuses,
-        ["success", "error", "timeout", "error", "memory_limit", "success"]
+        [
+            "success",
+            "error",
+            "timeout",
+            "error",
+            "memory_limit",
+            "success"
+        ]
     );
     assert_eq!(batch.row(3)["metadata"]["exit_code"], 3);
 }
@@ -333,7 +263,10 @@ fn no_more_rows_run_at_once_than_are_to() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while is_over.load(Ordering::Relaxed) == 0 {
-                let active = metric(&server, "faas_pool_sandboxes{runtime=\"javascript\",state=\"active\"}");
+                let active = metric(
+                    &server,
+                    "faas_pool_sandboxes{runtime=\"javascript\",state=\"active\"}",
+                );
                 most.fetch_max(active as usize, Ordering::Relaxed);
             }
         });
@@ -353,7 +286,8 @@ fn no_more_rows_run_at_once_than_are_to() {
 fn a_large_batch_does_not_keep_a_single_request_waiting() {
     let server = Server::start_javascript(&[("FAAS_WORKER_COUNT", "2")]);
     let inputs: Vec<u32> = (0..10_000).collect();
-    let request = json!({ "language": "javascript", "program": "return_val(input_data)", "inputs": inputs });
+    let request =
+        json!({ "language": "javascript", "program": "return_val(input_data)", "inputs": inputs });
     let mut answered = begin(&server, &request);
     answered.next().unwrap();
     let rows = AtomicUsize::new(0);
@@ -370,7 +304,8 @@ fn a_large_batch_does_not_keep_a_single_request_waiting() {
         let meanwhile: Vec<usize> = (0..5)
             .map(|_| {
                 let before = rows.load(Ordering::Relaxed);
-                let answer = server.run(json!({ "language": "javascript", "code": "console.log(1)" }));
+                let answer =
+                    server.run(json!({ "language": "javascript", "code": "console.log(1)" }));
                 assert_eq!(answer.stdout(), "1\n");
                 rows.load(Ordering::Relaxed) - before
             })
@@ -380,14 +315,20 @@ fn a_large_batch_does_not_keep_a_single_request_waiting() {
         meanwhile
     });
     let most = meanwhile.iter().max().unwrap();
-    assert!(*most < 1_000, "rows that went before a single request: {meanwhile:?}");
+    assert!(
+        *most < 1_000,
+        "rows that went before a single request: {meanwhile:?}"
+    );
 }
 
 #[test]
 fn a_caller_who_hangs_up_ends_its_batch() {
     let server = Server::start_python(&[("FAAS_POOL_SIZE", "2")]);
     eventually("the shelf is not full", || {
-        metric(&server, "faas_pool_sandboxes{runtime=\"python\",state=\"idle\"}") == 2.0
+        metric(
+            &server,
+            "faas_pool_sandboxes{runtime=\"python\",state=\"idle\"}",
+        ) == 2.0
     });
     let idle = server.children().len();
     let inputs: Vec<u32> = (0..1_000).collect();
@@ -403,25 +344,37 @@ fn a_caller_who_hangs_up_ends_its_batch() {
     }
     drop(answered);
     eventually("rows run on", || {
-        metric(&server, "faas_pool_sandboxes{runtime=\"python\",state=\"active\"}") == 0.0
+        metric(
+            &server,
+            "faas_pool_sandboxes{runtime=\"python\",state=\"active\"}",
+        ) == 0.0
     });
     eventually("processes are left", || server.children().len() <= idle);
     assert_eq!(server.get("/snapshots").body["count"], 0);
-    let executed = metric(&server, "faas_executions_total{language=\"python\",status=\"cancelled\"}");
+    let executed = metric(
+        &server,
+        "faas_executions_total{language=\"python\",status=\"cancelled\"}",
+    );
     assert!(executed >= 1.0, "{executed}");
 }
 
 #[test]
 fn the_rows_of_a_stream_are_answered_while_more_are_sent() {
-    let mut upload = Upload::begin(shared(), &json!({ "program": "input_data + 1" }));
+    let mut upload = Upload::begin(&shared().address, &json!({ "program": "input_data + 1" }));
     let mut answered = upload.answered();
     for n in [1, 10, 100] {
         upload.send(&format!("{n}\n\n"));
-        assert_eq!(answered.next().unwrap()["output"]["ret_val"], (n + 1).to_string());
+        assert_eq!(
+            answered.next().unwrap()["output"]["ret_val"],
+            (n + 1).to_string()
+        );
     }
     upload.send("not json\n");
     let refused = answered.next().unwrap();
-    assert_eq!((&refused["index"], &refused["error"]), (&json!(3), &json!("Invalid JSON format")));
+    assert_eq!(
+        (&refused["index"], &refused["error"]),
+        (&json!(3), &json!("Invalid JSON format"))
+    );
     upload.send("1000");
     upload.end();
     let batch = Batch::of(std::iter::from_fn(|| answered.next()));
@@ -431,8 +384,10 @@ fn the_rows_of_a_stream_are_answered_while_more_are_sent() {
 
 #[test]
 fn the_lines_of_a_stream_without_a_program_are_programs() {
-    let mut upload = Upload::begin(shared(), &json!({ "language": "typescript" }));
-    upload.send("\"return_val(1 as number)\"\n{\"code\": \"return_val(input_data)\", \"input\": 2}\n");
+    let mut upload = Upload::begin(&shared().address, &json!({ "language": "typescript" }));
+    upload.send(
+        "\"return_val(1 as number)\"\n{\"code\": \"return_val(input_data)\", \"input\": 2}\n",
+    );
     upload.end();
     let mut answered = upload.answered();
     let batch = Batch::of(std::iter::from_fn(|| answered.next()));
@@ -446,7 +401,7 @@ fn a_stream_of_many_rows_takes_no_memory_that_grows_with_them() {
     let row = format!("\"{}\"\n", "x".repeat(1_000));
     let run = |rows: u64| {
         let mut upload = Upload::begin(
-            &server,
+            &server.address,
             &json!({ "language": "javascript", "program": "return_val(input_data)" }),
         );
         let mut answered = upload.answered();
@@ -480,14 +435,24 @@ fn a_stream_of_many_rows_takes_no_memory_that_grows_with_them() {
 fn of_a_stream_whose_answer_is_not_read_no_more_is_taken() {
     let server = Server::start_javascript(&[]);
     let mut upload = Upload::begin(
-        &server,
+        &server.address,
         &json!({ "language": "javascript", "program": "return_val(input_data)" }),
     );
-    upload.stream.set_write_timeout(Some(Duration::from_secs(3))).unwrap();
+    upload
+        .stream
+        .set_write_timeout(Some(Duration::from_secs(3)))
+        .unwrap();
     let row = format!("\"{}\"\n", "x".repeat(100_000));
-    let sent = (0..2_000).take_while(|_| upload.try_send(&row).is_ok()).count();
+    let sent = (0..2_000)
+        .take_while(|_| upload.try_send(&row).is_ok())
+        .count();
     assert!(sent < 2_000, "all of it was taken");
-    let executed = || metric(&server, "faas_executions_total{language=\"javascript\",status=\"success\"}");
+    let executed = || {
+        metric(
+            &server,
+            "faas_executions_total{language=\"javascript\",status=\"success\"}",
+        )
+    };
     let before = executed();
     assert!(before < sent as f64, "{before} of {sent}");
     assert!(peak_memory(server.pid()) < 200 << 20);
@@ -498,18 +463,50 @@ fn what_is_no_batch_is_refused_with_what_to_do() {
     for (request, error) in [
         (json!({}), "A batch needs its programs"),
         (json!({ "program": "1" }), "A batch needs its programs"),
-        (json!({ "program": "1", "programs": ["1"] }), "A batch needs its programs"),
-        (json!({ "program": "1", "inputs": 5 }), "Parameter 'inputs' must be an array"),
-        (json!({ "program": 1, "inputs": [] }), "Parameter 'code' must be a string"),
-        (json!({ "programs": [], "timeout": -1 }), "Parameter 'timeout' must be a positive integer"),
-        (json!({ "programs": [], "concurrency": 0 }), "Parameter 'concurrency' must be a positive integer"),
-        (json!({ "programs": [], "total_timeout": "x" }), "Parameter 'total_timeout' must be a positive integer"),
-        (json!({ "programs": [], "stop_on": "never" }), "Parameter 'stop_on' must be error or failure"),
+        (
+            json!({ "program": "1", "programs": ["1"] }),
+            "A batch needs its programs",
+        ),
+        (
+            json!({ "program": "1", "inputs": 5 }),
+            "Parameter 'inputs' must be an array",
+        ),
+        (
+            json!({ "program": 1, "inputs": [] }),
+            "Parameter 'code' must be a string",
+        ),
+        (
+            json!({ "programs": [], "timeout": -1 }),
+            "Parameter 'timeout' must be a positive integer",
+        ),
+        (
+            json!({ "programs": [], "concurrency": 0 }),
+            "Parameter 'concurrency' must be a positive integer",
+        ),
+        (
+            json!({ "programs": [], "total_timeout": "x" }),
+            "Parameter 'total_timeout' must be a positive integer",
+        ),
+        (
+            json!({ "programs": [], "stop_on": "never" }),
+            "Parameter 'stop_on' must be error or failure",
+        ),
+        (
+            json!({ "programs": [], "isolation": "shared" }),
+            "Programs cannot share a process",
+        ),
+        (
+            json!({ "programs": [], "isolation": "none" }),
+            "Parameter 'isolation' must be process or shared",
+        ),
         (
             json!({ "programs": [], "setup": "1", "from": "snap-0123456789abcdef0123456789abcdef" }),
             "Parameters 'setup' and 'from' exclude each other",
         ),
-        (json!({ "programs": [], "setup": 5 }), "Parameter 'code' must be a string"),
+        (
+            json!({ "programs": [], "setup": 5 }),
+            "Parameter 'code' must be a string",
+        ),
     ] {
         let answer = shared().post("/run_batch", request.to_string());
         assert_eq!((answer.status, answer.error()), (400, error), "{request}");
@@ -517,6 +514,23 @@ fn what_is_no_batch_is_refused_with_what_to_do() {
     let many = json!({ "programs": vec!["1"; 100_001] });
     let answer = shared().post("/run_batch", many.to_string());
     assert_eq!((answer.status, answer.error()), (413, "Too many rows"));
+}
+
+#[test]
+fn a_stream_that_is_waited_for_does_not_keep_a_service_from_shutting_down() {
+    let mut server = Server::start_javascript(&[]);
+    let head = json!({ "language": "javascript", "program": "return_val(input_data)" });
+    let mut upload = Upload::begin(&server.address, &head);
+    let mut answered = upload.answered();
+    upload.send("1\n");
+    answered.next().unwrap();
+    server.signal(libc::SIGTERM);
+    let summary = answered.next().unwrap();
+    assert_eq!(
+        summary["summary"]["stopped"]["reason"], "shutting_down",
+        "{summary}"
+    );
+    assert!(server.wait().success());
 }
 
 #[test]
@@ -533,4 +547,154 @@ fn a_service_that_shuts_down_says_which_rows_it_leaves() {
     assert_eq!(batch.summary["stopped"]["reason"], "shutting_down");
     assert_eq!(batch.summary["succeeded"], batch.rows.len());
     assert!(server.wait().success());
+}
+
+/// The index and the sandbox of each row that ran.
+fn sandboxes(batch: &Batch) -> Vec<(u64, String)> {
+    let rows = batch.rows.iter();
+    let mut sandboxes: Vec<_> = rows
+        .map(|row| {
+            let id = row["metadata"]["instance_id"].as_str().unwrap();
+            (row["index"].as_u64().unwrap(), id.to_owned())
+        })
+        .collect();
+    sandboxes.sort();
+    sandboxes
+}
+
+#[test]
+fn rows_that_share_a_process_run_one_after_the_other_in_it() {
+    let batch = Batch::run(
+        shared(),
+        &json!({
+            "setup": "seen = []",
+            "program": "seen.append(input_data)\nprint('row', input_data)\n[len(seen), input_data]",
+            "inputs": (0..100).collect::<Vec<_>>(), "isolation": "shared", "concurrency": 1,
+        }),
+    );
+    assert_eq!(batch.summary["succeeded"], 100, "{}", batch.summary);
+    let mut before: Option<(String, u64)> = None;
+    for (index, sandbox) in sandboxes(&batch) {
+        // The number of rows that its process has seen.
+        let seen = match before {
+            Some((same, seen)) if same == sandbox => seen + 1,
+            _ => 1,
+        };
+        assert_eq!(batch.value(index), format!("[{seen}, {index}]"));
+        assert_eq!(
+            batch.row(index)["output"]["stdout"],
+            format!("row {index}\n")
+        );
+        before = Some((sandbox, seen));
+    }
+    let processes: std::collections::BTreeSet<_> =
+        sandboxes(&batch).into_iter().map(|(_, id)| id).collect();
+    assert!(processes.len() < 50, "{}", processes.len());
+}
+
+#[test]
+fn a_fault_of_a_row_that_shares_its_process_ends_only_that_row() {
+    let faults = [
+        ("1 / 0", "error"),
+        ("import sys; sys.exit(3)", "error"),
+        ("while True: pass", "timeout"),
+        ("import time; time.sleep(60)", "timeout"),
+        ("import os; os._exit(4)", "error"),
+        ("x = bytearray(10**9)", "memory_limit"),
+        ("print('y' * 10**6)", "success"),
+    ];
+    let mut inputs = Vec::new();
+    for (code, _) in faults {
+        inputs.extend(["", code, ""]);
+    }
+    let batch = Batch::run(
+        shared(),
+        &json!({
+            "program": "exec(input_data)\n'reached'", "inputs": inputs, "isolation": "shared", "timeout": 500,
+            "concurrency": 2,
+        }),
+    );
+    for (index, (code, status)) in (0..).zip(faults) {
+        assert_eq!(batch.status(3 * index + 1), status, "{code}");
+        for neighbour in [3 * index, 3 * index + 2] {
+            assert_eq!(batch.status(neighbour), "success", "beside {code}");
+            assert_eq!(batch.value(neighbour), "reached");
+        }
+    }
+    let exit = batch.row(4)["metadata"]["exit_code"].as_i64();
+    assert_eq!(exit, Some(3));
+}
+
+#[test]
+fn javascript_rows_share_a_process_too() {
+    let batch = Batch::run(
+        shared(),
+        &json!({
+            "language": "typescript",
+            "setup": "const offset: number = 100; function add(x: number): number { return offset + x }",
+            "program": "let y: number = add(input_data.x); if (y === 105) for (;;); if (y === 106) throw new Error('no'); \
+                        console.log('got', y); return_val(y)",
+            "inputs": (0..20).map(|x| json!({ "x": x })).collect::<Vec<_>>(),
+            "isolation": "shared", "timeout": 300, "concurrency": 1,
+        }),
+    );
+    for index in 0..20 {
+        match index {
+            5 => assert_eq!(batch.status(5), "timeout"),
+            6 => assert_eq!(batch.status(6), "error"),
+            _ => {
+                assert_eq!(batch.value(index), (100 + index).to_string());
+                assert_eq!(
+                    batch.row(index)["output"]["stdout"],
+                    format!("got {}\n", 100 + index)
+                );
+            }
+        }
+    }
+    assert_eq!(batch.rows.len(), 20);
+}
+
+#[test]
+fn rows_that_share_a_process_have_their_own_input_and_standard_input() {
+    let batch = Batch::run(
+        shared(),
+        &json!({
+            "program": "import sys; [input_data, sys.stdin.readline()]",
+            "stdin": "first\nsecond\n", "inputs": [{ "a": 1 }, null, "x"],
+            "isolation": "shared", "concurrency": 1,
+        }),
+    );
+    let expected = [
+        r#"[{"a": 1}, "first\n"]"#,
+        r#"[null, "first\n"]"#,
+        r#"["x", "first\n"]"#,
+    ];
+    assert_eq!([batch.value(0), batch.value(1), batch.value(2)], expected);
+}
+
+#[test]
+fn of_rows_that_share_a_process_the_slow_ones_do_not_keep_a_worker() {
+    let server = Server::start_python(&[("FAAS_WORKER_COUNT", "1")]);
+    let request = json!({
+        "program": "import time; time.sleep(0.15)", "inputs": (0..40).collect::<Vec<_>>(), "isolation": "shared",
+    });
+    let mut answered = begin(&server, &request);
+    answered.next().unwrap();
+    assert_eq!(server.python("print(1)").stdout(), "1\n");
+    let rest = std::iter::from_fn(|| answered.next()).count();
+    assert!(rest > 10, "the single request waited for the batch");
+}
+
+#[test]
+fn a_deep_input_of_rows_that_share_a_process_is_refused_alone() {
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    let body = format!(r#"{{"program": "1", "isolation": "shared", "inputs": [0, {deep}, 2]}}"#);
+    let answer = shared().post("/run_batch", body);
+    let lines = answer.body.as_str().unwrap().lines();
+    let batch = Batch::of(lines.map(|line| serde_json::from_str(line).unwrap()));
+    assert_eq!(
+        batch.row(1)["error"],
+        "Parameter 'input' is nested too deep"
+    );
+    assert_eq!([batch.value(0), batch.value(2)], ["1", "1"]);
 }

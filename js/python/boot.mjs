@@ -165,7 +165,7 @@ load`,
 );
 for (const [name, source] of Object.entries(boot.modules)) loadModule(name, source);
 const runner = pyodide.pyimport("_faas_runner");
-const { run, invoke, install } = runner;
+const { run, invoke, install, rewind } = runner;
 const { rest } = pyodide.pyimport("_faas_ending");
 const { warm_packages: warm } = pyodide.pyimport("_faas_packages");
 const { make_way: makeWay, refresh } = pyodide.pyimport("_faas_fresh");
@@ -273,6 +273,26 @@ function endOfInterpreter(error, code) {
   host.finish(134, null, null);
 }
 
+// What the last program was given and is asked for.
+/** @type {{ text: string | null; collect: string[] }} */
+let given = { text: null, collect: [] };
+
+// Runs the last program once more, with another input.
+/** @type {(code: string, input: string | undefined) => void} */
+function runAgain(code, input) {
+  isFinished = false;
+  try {
+    if (given.text !== null) {
+      stdin = new TextEncoder().encode(given.text);
+      rewind();
+    }
+    run(code, input, false, false, true, true, true);
+  } catch (error) {
+    endOfInterpreter(error, code);
+  }
+  handBackFiles(given.collect, new Map());
+}
+
 globalThis.__faasEngine = {
   stages,
   version,
@@ -285,8 +305,13 @@ globalThis.__faasEngine = {
    * @param {number} storageBytes
    * @param {boolean} keep
    * @param {boolean} goesOn
+   * @param {boolean} again
    */
-  run(code, input, scratch, autoInstall, storageBytes, keep, goesOn) {
+  run(code, input, scratch, autoInstall, storageBytes, keep, goesOn, again) {
+    if (again) {
+      runAgain(code, input);
+      return;
+    }
     storage.setLimit(storageBytes);
     isFinished = false;
     const { stdin: text, arguments: words, entryPoint, collect } = host.invocation();
@@ -308,6 +333,7 @@ globalThis.__faasEngine = {
       endOfInterpreter(error, code);
     }
     handBackFiles(collect, before);
+    given = { text, collect };
   },
   reseed() {
     host.reseed();

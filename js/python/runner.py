@@ -35,6 +35,8 @@ BOM = "\ufeff"
 QUIET = re.compile(r"[\s)]*;")
 
 _returned = UNSET
+# The last program, compiled.
+_code = None
 _has_stdin = False
 _file_name = FILE_NAME
 # How many programs this line of processes has run, with the one that runs.
@@ -67,7 +69,7 @@ def invoke(has_stdin, entry_point, arguments, goes_on):
     """
     global _file_name, _has_stdin, _programs
     if goes_on and _has_stdin:
-        sys.stdin = sys.__stdin__ = fresh_input(sys.__stdin__)
+        rewind()
     _has_stdin = has_stdin
     sys.argv = [entry_point or FILE_NAME, *arguments]
     _programs += goes_on
@@ -79,6 +81,11 @@ def invoke(has_stdin, entry_point, arguments, goes_on):
     return _file_name
 
 
+def rewind():
+    """Let the standard input begin again: what the last program did not read is gone."""
+    sys.stdin = sys.__stdin__ = fresh_input(sys.__stdin__)
+
+
 def fresh_input(last):
     """A standard input that holds nothing of what the last program did not read."""
     raw = io.FileIO(0, closefd=False)
@@ -86,20 +93,25 @@ def fresh_input(last):
     return io.TextIOWrapper(io.BufferedReader(raw), encoding=last.encoding, errors=last.errors)
 
 
-def run(source, input_json, scratch, auto_install, keep, goes_on):
+def run(source, input_json, scratch, auto_install, keep, goes_on, again=False):
     """Run `source` as __main__. With `scratch` it is one of the zygote's own programs.
 
     With `auto_install`, the supervisor is asked for packages that it imports and that are not there. With
-    `keep`, what it leaves stays for another program; one that `goes_on` finds what the last one left.
+    `keep`, what it leaves stays for another program; one that `goes_on` finds what the last one left. It may
+    be the last one `again`, which is compiled.
     """
-    global _returned
+    global _code, _returned
     names = (names_left() if goes_on else None) or begin_module()
     names["__file__"] = _file_name
     exit_code, result, limit = 0, None, None
     _faas_fresh.begin()
     try:
         names["input_data"] = None if input_json is None else json.loads(input_json)
-        last = execute(source.removeprefix(BOM), _file_name, names, auto_install)
+        if not again or _code is None:
+            _code = None
+            _code = prepare(source.removeprefix(BOM), _file_name, auto_install)
+        _faas_host.compiled()
+        last = complete(_code, names)
         if _returned is not UNSET:
             result = encode(_returned)
         elif last is not None:
@@ -152,6 +164,13 @@ def take_module():
 
 def execute(source, file_name, names, auto_install):
     """Run a program; the value of the expression that it ends in, or None."""
+    code = prepare(source, file_name, auto_install)
+    _faas_host.compiled()
+    return complete(code, names)
+
+
+def prepare(source, file_name, auto_install):
+    """Compile a program, once what it imports is there."""
     lines = io.StringIO(source, newline=None).readlines()
     linecache.cache[file_name] = (len(source), None, lines, file_name)
     tree = compile(source, file_name, "exec", TREE, True)
@@ -162,8 +181,11 @@ def execute(source, file_name, names, auto_install):
         last = tree.body[-1]
         target = ast.copy_location(ast.Name(VALUE, ast.Store()), last)
         tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
-    code = compile(tree, file_name, "exec", FLAGS, True)
-    _faas_host.compiled()
+    return compile(tree, file_name, "exec", FLAGS, True)
+
+
+def complete(code, names):
+    """Run what was compiled to its end; the value of the expression that it ends in, or None."""
     try:
         evaluate(code, names)
         value = names.pop(VALUE, None)

@@ -73,6 +73,7 @@ pub async fn run(
     request: RunRequest,
 ) -> Result<Finished, ApiError> {
     let RunRequest {
+        task_id,
         execution,
         written,
         timings,
@@ -80,7 +81,7 @@ pub async fn run(
     } = request;
     let language = execution.job.language;
     let written = written.as_deref().unwrap_or(&execution.job.code);
-    let mut record = Record::begin(state, caller, &execution, written);
+    let mut record = Record::begin(state, caller, &execution, written, task_id);
     let passed = enforce_complexity(state, caller, &execution, written).await;
     passed.inspect_err(|error| record.refuse(error))?;
     let result = tokio::select! {

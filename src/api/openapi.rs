@@ -172,7 +172,9 @@ fn run_code() -> OperationBuilder {
 
 fn run_batch() -> OperationBuilder {
     let lines = ResponseBuilder::new()
-        .description("Lines of JSON: the set-up's if there is one, one for each row as it ends, a summary")
+        .description(
+            "Lines of JSON: the set-up's if there is one, one for each row as it ends, a summary",
+        )
         .content("application/x-ndjson", json_of::<BatchLine>());
     let mut body = body_of::<RawBatch>(json!({
         "language": "python",
@@ -181,7 +183,8 @@ fn run_batch() -> OperationBuilder {
         "inputs": [1, 2, 3],
     }));
     let stream = json_of::<RawBatch>();
-    body.content.insert("application/x-ndjson".into(), stream.into());
+    body.content
+        .insert("application/x-ndjson".into(), stream.into());
     operation("runBatch", "Run many programs, or one over many inputs")
         .description(Some(
             "Answers 200 when the first row can run; each row's line says how it ended. With \

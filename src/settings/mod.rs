@@ -557,6 +557,12 @@ impl Settings {
             instances,
         )?;
         bound(
+            "FAAS_BATCH_CONCURRENCY",
+            u64::from(self.batch_concurrency()),
+            "FAAS_WORKER_COUNT",
+            workers,
+        )?;
+        bound(
             "FAAS_MAX_CODE_BYTES",
             self.max_code_bytes().get(),
             "FAAS_MAX_BODY_BYTES",

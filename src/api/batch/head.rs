@@ -1,5 +1,7 @@
 //! What a batch says of all its rows: the body but `programs` and `inputs`, or the first line of one that is a stream.
 
+use std::num::NonZero;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use faas_pool::SnapshotId;
@@ -14,6 +16,7 @@ use utoipa::openapi::schema::Schema;
 use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::schema::Type;
 
+use super::rows::Listed;
 use super::rows::MOST_LISTED;
 use crate::api::bounded;
 use crate::api::bounded::AtMost;
@@ -51,10 +54,12 @@ pub struct RawBatch {
     /// some, `input`, `stdin`, `args`.
     #[schema(value_type = Option<Vec<Value>>, max_items = 100_000)]
     programs: Field,
-    /// How rows are kept apart: `process` (the default) has each run in a process of its own.
+    /// How rows are kept apart: `process` (the default) has each run in a process of its own; `shared` has inputs of
+    /// `program` run one after the other in processes that they share.
     #[schema(schema_with = isolation_schema)]
     isolation: Field,
-    /// Most rows that run at once; cut to FAAS_BATCH_CONCURRENCY.
+    /// Most rows that run at once; cut to FAAS_BATCH_CONCURRENCY, which is also the default, but with `shared` as many
+    /// as there are processors.
     #[schema(value_type = Option<u64>, minimum = 1)]
     concurrency: Field,
     /// Ends the batch at the first row with the status `error` (`error`), or with any but `success` (`failure`).
@@ -99,14 +104,17 @@ pub struct RawBatch {
 pub enum Isolation {
     /// Each runs in a process of its own.
     Process,
+    /// Many run one after the other in one process.
+    Shared,
 }
 
 impl Isolation {
-    const ALL: [Self; 1] = [Self::Process];
+    const ALL: [Self; 2] = [Self::Process, Self::Shared];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Process => "process",
+            Self::Shared => "shared",
         }
     }
 }
@@ -165,9 +173,6 @@ pub struct Head {
     /// What it holds of FAAS_QUEUE_BYTES.
     _share: Share,
 }
-
-/// The rows of a body that has them all, as they came.
-pub type Listed = Vec<Box<RawValue>>;
 
 impl Head {
     /// Checks the body of a batch, which has its rows, and which `share` is of.
@@ -245,25 +250,39 @@ impl Head {
                 "Rows start from what `setup` left, or from the snapshot that `from` names",
             ));
         }
+        let isolation = parse_word(
+            "isolation",
+            raw.isolation.as_deref(),
+            Isolation::ALL,
+            Isolation::name,
+        )?;
+        if isolation == Some(Isolation::Shared) && raw.program.is_none() {
+            return Err(ApiError::bad_request(
+                "Programs cannot share a process",
+                "Send one `program` and its inputs, or leave `isolation` out",
+            ));
+        }
+        let isolation = isolation.unwrap_or(Isolation::Process);
         let most = settings.batch_concurrency() as usize;
+        let usual = match isolation {
+            Isolation::Process => most,
+            // They only wait for each other's processor: there is nothing to do between rows.
+            Isolation::Shared => available_parallelism().map_or(1, NonZero::get),
+        };
         let head = Self {
             concurrency: parse_concurrency(raw.concurrency.as_deref())?
-                .map_or(most, |wanted| wanted.min(most)),
+                .unwrap_or(usual)
+                .min(most),
             total: parse_total(raw.total_timeout.as_deref(), settings)?,
             stop_on: parse_word("stop_on", raw.stop_on.as_deref(), StopOn::ALL, StopOn::name)?,
-            isolation: parse_word(
-                "isolation",
-                raw.isolation.as_deref(),
-                Isolation::ALL,
-                Isolation::name,
-            )?
-            .unwrap_or(Isolation::Process),
+            isolation,
             raw,
             _share: share,
         };
         // What is wrong with every row is said at once.
         let nothing = head.share_of_nothing();
-        let any = serde_json::value::to_raw_value(" ").map_err(|error| ApiError::failed(error.to_string()))?;
+        let any = serde_json::value::to_raw_value(" ")
+            .map_err(|error| ApiError::failed(error.to_string()))?;
         head.row(&any, None, nothing, caller, settings)?;
         if head.has_setup() {
             head.setup(head.share_of_nothing(), caller, settings)?;
@@ -362,6 +381,15 @@ impl Head {
         Ok(request)
     }
 
+    /// Checks an input of a row that shares its process.
+    ///
+    /// # Errors
+    /// As [`request::parse`].
+    pub fn check_input(&self, row: &RawValue, settings: &Settings) -> Result<(), ApiError> {
+        let language = request::parse_language(self.raw.language.as_deref(), settings)?;
+        request::parse_input(Some(row), language).map(drop)
+    }
+
     /// Has single requests of the same caller go first, unless the batch says otherwise.
     fn go_behind(&self, request: &mut RunRequest) {
         if self.raw.priority.is_none() {
@@ -443,7 +471,9 @@ fn parse_word<T: Copy, const N: usize>(
         return Ok(None);
     };
     let sent = bounded::parse::<String>(raw, Kind::String)?;
-    let found = all.into_iter().find(|one| Some(word(*one)) == sent.as_deref());
+    let found = all
+        .into_iter()
+        .find(|one| Some(word(*one)) == sent.as_deref());
     found.map(Some).ok_or_else(|| {
         let words = all.map(word).join(" or ");
         ApiError::bad_request(

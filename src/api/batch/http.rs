@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::Mutex;
 
 use axum::Extension;
 use axum::body::Body;
@@ -93,12 +94,12 @@ pub async fn run_batch(
                     began,
                     snapshot,
                     lines,
+                    summary: Mutex::default(),
                 };
                 batch.run(rows).await;
             }
             Err(stopped) => {
-                let duration = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                let summary = Summary::default().end(duration, Some(stopped));
+                let summary = Summary::default().end(began.elapsed(), Some(stopped));
                 run::send(summary, &lines, &state).await;
             }
         }
@@ -125,7 +126,9 @@ pub async fn run_batch(
 /// Whether the body is lines of JSON.
 fn is_ndjson(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE);
-    let text = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let media_type = text.split(';').next().unwrap_or_default().trim();
     media_type.eq_ignore_ascii_case(NDJSON)
 }
@@ -139,7 +142,9 @@ async fn read_head(
     request::refuse_coding(request.headers())?;
     let mut lines = Lines::of(request.into_body(), state);
     let first = timeout(state.settings.client_timeout, lines.next(state)).await;
-    let first = first.map_err(|_| ApiError::too_slow("The first line did not arrive in time (FAAS_CLIENT_TIMEOUT)"))?;
+    let first = first.map_err(|_| {
+        ApiError::too_slow("The first line did not arrive in time (FAAS_CLIENT_TIMEOUT)")
+    })?;
     let first = first.map_err(|why| ApiError::bad_request("Unreadable first line", why))?;
     let (line, share) = first.ok_or_else(|| {
         ApiError::bad_request(

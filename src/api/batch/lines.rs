@@ -1,6 +1,7 @@
 //! The lines of an answer: one for the set-up if there is one, one for each row, and a summary.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use faas_protocol::Status;
 use serde::Serialize;
@@ -111,6 +112,14 @@ pub enum RowEnd {
 }
 
 impl RowEnd {
+    /// That of its program, if it was executed.
+    pub const fn status(self) -> Option<Status> {
+        match self {
+            Self::Ran(status) => Some(status),
+            Self::Refused => None,
+        }
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ran(status) => status.name(),
@@ -126,8 +135,8 @@ impl Summary {
         *self.by_status.entry(end.name()).or_default() += 1;
     }
 
-    pub fn end(mut self, duration_ms: u64, stopped: Option<Stopped>) -> BatchLine {
-        self.duration_ms = duration_ms;
+    pub fn end(mut self, duration: Duration, stopped: Option<Stopped>) -> BatchLine {
+        self.duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.stopped = stopped;
         BatchLine::Summary(SummaryLine { summary: self })
     }
@@ -140,9 +149,8 @@ impl BatchLine {
     /// 500 if it cannot be JSON, which it always can.
     pub fn text(&self) -> Result<String, ApiError> {
         let json = serde_json::to_string(self);
-        let json = json.map_err(|error| {
-            ApiError::failed(format!("The answer cannot be JSON: {error}"))
-        })?;
+        let json =
+            json.map_err(|error| ApiError::failed(format!("The answer cannot be JSON: {error}")))?;
         Ok(json + "\n")
     }
 }

@@ -9,10 +9,10 @@ use futures_util::StreamExt;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
-use super::head::Listed;
 use crate::api::budget::Exhausted;
 use crate::api::budget::Share;
 use crate::api::error::ApiError;
+use crate::api::error::ErrorBody;
 use crate::api::state::AppState;
 
 /// Most rows of a body that has them all: each takes some 50 bytes beside its text.
@@ -20,13 +20,23 @@ pub const MOST_LISTED: usize = 100_000;
 /// Pause between looks whether there is room for a line.
 const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_millis(20);
 
+/// The rows of a body that has them all, as they came.
+pub type Listed = Vec<Box<RawValue>>;
+
 /// A row that was read.
 pub struct Row {
     pub index: u64,
     /// A program or an input, or why it is neither.
-    pub text: Result<Box<RawValue>, ApiError>,
+    pub text: Result<Box<RawValue>, ErrorBody>,
     /// What it holds of FAAS_QUEUE_BYTES until it has been answered.
-    pub share: Share,
+    _share: Share,
+}
+
+impl Row {
+    /// How many bytes its text has.
+    pub fn length(&self) -> usize {
+        self.text.as_ref().map_or(0, |text| text.get().len())
+    }
 }
 
 /// The rows of a batch that have not been read.
@@ -74,19 +84,24 @@ impl Rows {
                 None => return Ok(None),
             },
             Source::Lines(lines) => match lines.next(state).await? {
-                Some((line, share)) => (parse(&line), share),
+                Some((line, share)) => (parse(&line).map_err(ApiError::into_body), share),
                 None => return Ok(None),
             },
         };
         let index = self.next_index;
         self.next_index += 1;
-        Ok(Some(Row { index, text, share }))
+        Ok(Some(Row {
+            index,
+            text,
+            _share: share,
+        }))
     }
 }
 
 fn parse(line: &[u8]) -> Result<Box<RawValue>, ApiError> {
-    let text = str::from_utf8(line)
-        .map_err(|_| ApiError::not_json("Each line must be JSON in UTF-8, and this one is not UTF-8"))?;
+    let text = str::from_utf8(line).map_err(|_| {
+        ApiError::not_json("Each line must be JSON in UTF-8, and this one is not UTF-8")
+    })?;
     RawValue::from_string(text.to_owned()).map_err(|error| ApiError::not_json(error.to_string()))
 }
 

@@ -15,6 +15,7 @@ use faas_protocol::Task;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::budget::Share;
 use super::caller::Caller;
@@ -31,15 +32,16 @@ pub use body::refuse_coding;
 pub use invocation::MAX_PATTERNS;
 pub use invocation::args_schema;
 pub use invocation::collect_schema;
+pub use invocation::parse_input;
 pub use options::packages_schema;
 pub use options::randomness_schema;
 pub use options::timeout_schema;
 pub use program::language_names;
 pub use program::language_schema;
+pub use program::parse_language;
 
 use invocation::parse_arguments;
 use invocation::parse_collect;
-use invocation::parse_input;
 use invocation::parse_stdin;
 use options::check_ext;
 use options::parse_from;
@@ -53,7 +55,6 @@ use options::priority_schema;
 use program::code_of_entry_point;
 use program::parse_code;
 use program::parse_entry_point;
-use program::parse_language;
 
 // Requests as they come. Fields stay text until they are checked, one by one, so that each has an error
 // of its own and none takes more memory than was sent; what each must be is said beside it, for the API's
@@ -141,6 +142,8 @@ pub struct RawCheck<'a> {
 /// What a request asks for.
 #[derive(Debug)]
 pub struct RunRequest {
+    /// Names the execution in its answer, in history and audit log.
+    pub task_id: String,
     pub execution: ExecutionRequest,
     /// What the caller wrote, if the job's program is a door's that runs it: for the limits of complexity, history
     /// and audit log.
@@ -199,6 +202,7 @@ pub fn check(
             language,
             code,
             input,
+            further_inputs: Vec::new(),
             invocation,
             // A program that starts from a snapshot has its packages.
             auto_install: settings.auto_install && settings.packages && from.is_none(),
@@ -213,8 +217,10 @@ pub fn check(
         priority,
         packages,
         live: None,
+        rows: None,
     };
     Ok(RunRequest {
+        task_id: format!("task-{}", Uuid::new_v4()),
         execution,
         written: None,
         timings,
@@ -257,5 +263,6 @@ pub fn check_request(
         priority,
         packages: PackageSet::default(),
         live: None,
+        rows: None,
     }
 }
