@@ -335,6 +335,12 @@ fn an_invalid_setting_stops_the_start() {
         ("FAAS_REQUIRE_SANDBOX", "maybe", "1 or 0"),
         ("FAAS_POOL_SIZE", "51", "FAAS_MAX_INSTANCES, which is 50"),
         ("FAAS_WORKER_COUNT", "60", "FAAS_MAX_INSTANCES, which is 50"),
+        ("FAAS_BATCH_TIMEOUT", "0", "between 1 and 86400000"),
+        (
+            "FAAS_BATCH_CONCURRENCY",
+            "60",
+            "FAAS_WORKER_COUNT, which is 50",
+        ),
         (
             "FAAS_TIMEOUT",
             "60001",

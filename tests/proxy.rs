@@ -1,94 +1,31 @@
-//! The service behind proxies: under a path, whose prefix nginx takes off; and several servers behind nginx and
-//! HAProxy, restarted one after the other.
+//! The service behind a proxy: under a path, whose prefix nginx takes off.
 
 mod common;
 
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Write;
-use std::net::TcpListener;
 use std::net::TcpStream;
-use std::process::Child;
-use std::process::Command;
 use std::process::Stdio;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use serde_json::json;
 
 use common::Server;
+use common::balancers::Running;
+use common::balancers::free_address;
+use common::balancers::nginx;
+use common::balancers::nginx_configuration;
+use common::balancers::with_addresses;
 use common::eventually;
 use common::scratch::Scratch;
 
-/// The program, unless it is missing: then it says so on the terminal, with the package that has it.
-fn proxy(variable: &str, program: &str, package: &str) -> Option<Command> {
-    let program = std::env::var(variable).unwrap_or_else(|_| program.to_owned());
-    let version = Command::new(&program)
-        .arg("-v")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if version.is_err() {
-        let word = format!(
-            "\nproxy: SKIPPED, the service behind {program} was not tested: it is not there.\n  \
-             On Debian:  apt-get install --no-install-recommends {package}\n  \
-             Elsewhere:  set {variable} to where it is\n\n"
-        );
-        // Not with eprintln!, whose text cargo keeps back while tests pass.
-        let _ = std::io::stderr().write_all(word.as_bytes());
-        return None;
-    }
-    Some(Command::new(program))
-}
-
-fn nginx() -> Option<Command> {
-    proxy("NGINX", "nginx", "nginx-light")
-}
-
-/// An address that was free a moment ago; proxies do not say which they took.
-fn free_address() -> String {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap().to_string()
-}
-
-/// An example of docs/operations.md, counted among those of its language, with addresses of this test.
-fn example(language: &str, index: usize, addresses: &[(&str, &str)]) -> String {
+/// The example of docs/operations.md, with the address of a server of this test.
+fn example(address: &str) -> String {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
     let page = std::fs::read_to_string(page).unwrap();
-    let fence = format!("\n```{language}\n");
-    let mut blocks = page.split(&fence).skip(1);
-    let (example, _) = blocks.nth(index).unwrap().split_once("```").unwrap();
-    let mut example = example.to_owned();
-    for (from, to) in addresses {
-        assert!(example.contains(from), "no {from} in {example}");
-        example = example.replace(from, to);
-    }
-    example
-}
-
-/// What nginx needs besides its servers; one process, so that it ends with the test.
-fn nginx_configuration(here: &str, of_http: &str) -> String {
-    format!(
-        "daemon off; master_process off; pid {here}/pid; error_log {here}/errors;
-         events {{}}
-         http {{
-           access_log off; client_max_body_size 20m;
-           client_body_temp_path {here}/1; proxy_temp_path {here}/2; fastcgi_temp_path {here}/3;
-           uwsgi_temp_path {here}/4; scgi_temp_path {here}/5;
-           {of_http}
-         }}"
-    )
-}
-
-/// A child process that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    let (_, rest) = page.split_once("\n```nginx\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    with_addresses(example, &[("faas:8000", address)])
 }
 
 /// nginx in front of a server, with which it answers under `/faas/`.
@@ -107,7 +44,7 @@ impl Proxied {
         let server = Server::start_javascript(&[]);
         let files = Scratch::new(name);
         let address = free_address();
-        let location = example("nginx", 0, &[("faas:8000", &server.address)]);
+        let location = example(&server.address);
         let of_http = format!("server {{ listen {address}; {location} }}");
         let here = files.path();
         let path = files.file("nginx.conf", &nginx_configuration(here, &of_http));
@@ -216,168 +153,4 @@ fn a_proxy_passes_events_on_as_they_come_and_a_hang_up_too() {
     eventually("it does not start", || active() == 1);
     drop(stream);
     eventually("the program runs on", || active() == 0);
-}
-
-/// One of several servers, which keeps its port when it is started again.
-struct Replica {
-    address: String,
-    workspace: Scratch,
-    process: Option<Running>,
-}
-
-impl Replica {
-    fn start(name: &str) -> Self {
-        let mut replica = Self {
-            address: free_address(),
-            workspace: Scratch::new(name),
-            process: None,
-        };
-        replica.start_again();
-        replica
-    }
-
-    fn start_again(&mut self) {
-        let (host, port) = self.address.split_once(':').unwrap();
-        let process = Command::new(common::PROGRAM)
-            .envs(common::NO_SOURCES)
-            .env("FAAS_LANGUAGE", "javascript")
-            .env("FAAS_WORKSPACE", self.workspace.path())
-            .args(["--host", host, "--port", port])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        self.process = Some(Running(process));
-        eventually("a replica does not listen", || {
-            TcpStream::connect(&self.address).is_ok()
-        });
-    }
-
-    /// As a deployment does it.
-    fn restart(&mut self) {
-        let mut process = self.process.take().unwrap();
-        // SAFETY: it only sends a signal, to a child that was not waited for yet.
-        unsafe { libc::kill(process.0.id() as i32, libc::SIGTERM) };
-        assert!(process.0.wait().unwrap().success());
-        self.start_again();
-    }
-}
-
-/// Sets a flag when it is dropped.
-struct Ending<'a>(&'a AtomicBool);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Restarts each of two servers twice while clients send programs through the proxy at this address.
-fn restart_one_after_the_other(replicas: &mut [Replica; 2], address: &str) {
-    let stop = AtomicBool::new(false);
-    let counts = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|client| {
-                let stop = &stop;
-                scope.spawn(move || {
-                    let agent: ureq::Agent = ureq::Agent::config_builder()
-                        .http_status_as_error(false)
-                        // Half of them over connections that they keep.
-                        .max_idle_connections(if client % 2 == 0 { 0 } else { 4 })
-                        .build()
-                        .into();
-                    let code =
-                        "await new Promise((done) => setTimeout(done, 30)); console.log(6 * 7)";
-                    let request = json!({ "code": code }).to_string();
-                    let mut count = 0;
-                    while !stop.load(Ordering::Relaxed) {
-                        let url = format!("http://{address}/run_code");
-                        let mut answer = agent.post(&url).send(&request).unwrap();
-                        let status = answer.status();
-                        let text = answer.body_mut().read_to_string().unwrap();
-                        assert!(
-                            status == 200 && text.contains(r#""stdout":"42\n""#),
-                            "{status}: {text}"
-                        );
-                        count += 1;
-                    }
-                    count
-                })
-            })
-            .collect();
-        // The clients end whatever becomes of the restarts.
-        let ending = Ending(&stop);
-        for _ in 0..2 {
-            for replica in &mut *replicas {
-                std::thread::sleep(Duration::from_millis(300));
-                replica.restart();
-            }
-        }
-        drop(ending);
-        let counts = clients.into_iter().map(|client| client.join().unwrap());
-        counts.collect::<Vec<u32>>()
-    });
-    assert!(counts.iter().all(|count| *count > 10), "{counts:?}");
-}
-
-#[test]
-fn a_rolling_restart_behind_nginx_loses_no_request() {
-    let Some(mut nginx) = nginx() else {
-        return;
-    };
-    let mut replicas = ["behind-nginx-1", "behind-nginx-2"].map(Replica::start);
-    let files = Scratch::new("rolling-nginx");
-    let address = free_address();
-    let of_http = example(
-        "nginx",
-        1,
-        &[
-            ("faas-1:8000", &replicas[0].address),
-            ("faas-2:8000", &replicas[1].address),
-            ("server {", &format!("server {{ listen {address};")),
-        ],
-    );
-    let here = files.path();
-    let path = files.file("nginx.conf", &nginx_configuration(here, &of_http));
-    nginx.args(["-c", &path, "-e", &format!("{here}/errors")]);
-    let _nginx = Running(nginx.stderr(Stdio::null()).spawn().unwrap());
-    eventually("nginx does not listen", || {
-        TcpStream::connect(&address).is_ok()
-    });
-    restart_one_after_the_other(&mut replicas, &address);
-}
-
-#[test]
-fn a_rolling_restart_behind_haproxy_loses_no_request() {
-    let Some(mut haproxy) = proxy("HAPROXY", "haproxy", "haproxy") else {
-        return;
-    };
-    let mut replicas = ["behind-haproxy-1", "behind-haproxy-2"].map(Replica::start);
-    let files = Scratch::new("rolling-haproxy");
-    let address = free_address();
-    let backend = example(
-        "haproxy",
-        0,
-        &[
-            ("faas-1:8000", &replicas[0].address),
-            ("faas-2:8000", &replicas[1].address),
-        ],
-    );
-    let configuration = format!(
-        "defaults
-  mode http
-  timeout connect 1s
-  timeout client 120s
-  timeout server 120s
-frontend callers
-  bind {address}
-  default_backend faas
-{backend}"
-    );
-    let path = files.file("haproxy.cfg", &configuration);
-    let haproxy = haproxy.args(["-db", "-q", "-f", &path]);
-    let _haproxy = Running(haproxy.stderr(Stdio::null()).spawn().unwrap());
-    eventually("HAProxy does not listen", || {
-        TcpStream::connect(&address).is_ok()
-    });
-    restart_one_after_the_other(&mut replicas, &address);
 }

@@ -166,7 +166,7 @@ load`,
 );
 for (const [name, source] of Object.entries(boot.modules)) loadModule(name, source);
 const runner = pyodide.pyimport("_faas_runner");
-const { run, install } = runner;
+const { run, install, rewind } = runner;
 const { rest } = pyodide.pyimport("_faas_ending");
 const { warm_packages: warm } = pyodide.pyimport("_faas_packages");
 const { make_way: makeWay, refresh } = pyodide.pyimport("_faas_fresh");
@@ -276,6 +276,26 @@ function endOfInterpreter(error, code) {
   host.finish(134, null, null);
 }
 
+// What the last program was given and is asked for.
+/** @type {{ text: string | null; collect: string[] }} */
+let given = { text: null, collect: [] };
+
+// Runs the last program once more, with another input.
+/** @type {(code: string, input: string | undefined) => void} */
+function runAgain(code, input) {
+  isFinished = false;
+  try {
+    if (given.text !== null) {
+      stdin = new TextEncoder().encode(given.text);
+      rewind();
+    }
+    run(code, input, false, false, true, programs, undefined, true);
+  } catch (error) {
+    endOfInterpreter(error, code);
+  }
+  handBackFiles(given.collect, new Map());
+}
+
 globalThis.__faasEngine = {
   stages,
   version,
@@ -288,8 +308,13 @@ globalThis.__faasEngine = {
    * @param {number} storageBytes
    * @param {boolean} keep
    * @param {boolean} goesOn
+   * @param {boolean} again
    */
-  run(code, input, scratch, autoInstall, storageBytes, keep, goesOn) {
+  run(code, input, scratch, autoInstall, storageBytes, keep, goesOn, again) {
+    if (again) {
+      runAgain(code, input);
+      return;
+    }
     storage.setLimit(storageBytes);
     isFinished = false;
     const { stdin: text, arguments: words, entryPoint, collect } = host.invocation();
@@ -308,14 +333,15 @@ globalThis.__faasEngine = {
       let invocation;
       if (text !== null || entryPoint !== null || words.length > 0) {
         if (entryPoint !== null) programFile = `/${entryPoint}`;
-        const given = { has_stdin: text !== null, entry_point: entryPoint, arguments: words };
-        invocation = JSON.stringify(given);
+        const line = { has_stdin: text !== null, entry_point: entryPoint, arguments: words };
+        invocation = JSON.stringify(line);
       }
       run(code, input, scratch, autoInstall, keep, programs, invocation);
     } catch (error) {
       endOfInterpreter(error, code);
     }
     handBackFiles(collect, before);
+    given = { text, collect };
   },
   reseed() {
     host.reseed();

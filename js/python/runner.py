@@ -35,6 +35,8 @@ BOM = "\ufeff"
 QUIET = re.compile(r"[\s)]*;")
 
 _returned = UNSET
+# The last program, compiled.
+_code = None
 _has_stdin = False
 _file_name = FILE_NAME
 # How standard input is read, whatever a program makes of sys.stdin.
@@ -68,7 +70,7 @@ def invoke(number, has_stdin=False, entry_point=None, arguments=()):
     """
     global _file_name, _has_stdin
     if _has_stdin:
-        sys.stdin = sys.__stdin__ = fresh_input()
+        rewind()
     _has_stdin = has_stdin
     sys.argv = [entry_point or FILE_NAME, *arguments]
     if entry_point:
@@ -78,6 +80,11 @@ def invoke(number, has_stdin=False, entry_point=None, arguments=()):
         _file_name = FILE_NAME.replace(">", f" {number}>")
 
 
+def rewind():
+    """Let the standard input begin again: what the last program did not read is gone."""
+    sys.stdin = sys.__stdin__ = fresh_input()
+
+
 def fresh_input():
     """A standard input that holds nothing of what the last program did not read."""
     raw = io.FileIO(0, closefd=False)
@@ -85,25 +92,30 @@ def fresh_input():
     return io.TextIOWrapper(io.BufferedReader(raw), **_input_as)
 
 
-def run(source, input_json, scratch, auto_install, keep, number, invocation):
+def run(source, input_json, scratch, auto_install, keep, number, invocation, again=False):
     """Run `source` as __main__. With `scratch` it is one of the zygote's own programs.
 
     With `auto_install`, the supervisor is asked for packages that it imports and that are not there. With
     `keep`, what it leaves stays for another program. `number`: 1, or which it is of those that go on from
     each other, and find what the last one left. `invocation`: JSON of what a command line would have given
-    it, if anything.
+    it, if anything. It may be the last one `again`, which is compiled.
     """
-    global _returned
-    names = (names_left() if number > 1 else None) or begin_module()
+    global _code, _returned
+    goes_on = number > 1 or again
+    names = (names_left() if goes_on else None) or begin_module()
     exit_code, result, limit = 0, None, None
     _faas_fresh.begin()
     try:
         # Seldom, and then as text: Pyodide's proxy of a list costs 1 ms.
-        if number > 1 or invocation is not None:
+        if not again and (goes_on or invocation is not None):
             invoke(number, **json.loads(invocation or "{}"))
         names["__file__"] = _file_name
         names["input_data"] = None if input_json is None else json.loads(input_json)
-        last = execute(source.removeprefix(BOM), _file_name, names, auto_install)
+        if not again or _code is None:
+            _code = None
+            _code = prepare(source.removeprefix(BOM), _file_name, auto_install)
+        _faas_host.compiled()
+        last = complete(_code, names)
         if _returned is not UNSET:
             result = encode(_returned)
         elif last is not None:
@@ -130,7 +142,7 @@ def run(source, input_json, scratch, auto_install, keep, number, invocation):
     # So much is certain, should the program's objects break the interpreter when they go.
     _faas_host.finish(exit_code, result, limit)
     names, last, _returned = None, None, UNSET
-    if (changed := _faas_ending.end(exit_code, take_module, scratch, number > 1)) != exit_code:
+    if (changed := _faas_ending.end(exit_code, take_module, scratch, goes_on)) != exit_code:
         _faas_host.finish(changed, result, limit)
 
 
@@ -156,6 +168,13 @@ def take_module():
 
 def execute(source, file_name, names, auto_install):
     """Run a program; the value of the expression that it ends in, or None."""
+    code = prepare(source, file_name, auto_install)
+    _faas_host.compiled()
+    return complete(code, names)
+
+
+def prepare(source, file_name, auto_install):
+    """Compile a program, once what it imports is there."""
     lines = io.StringIO(source, newline=None).readlines()
     linecache.cache[file_name] = (len(source), None, lines, file_name)
     tree = compile(source, file_name, "exec", TREE, True)
@@ -166,8 +185,11 @@ def execute(source, file_name, names, auto_install):
         last = tree.body[-1]
         target = ast.copy_location(ast.Name(VALUE, ast.Store()), last)
         tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
-    code = compile(tree, file_name, "exec", FLAGS, True)
-    _faas_host.compiled()
+    return compile(tree, file_name, "exec", FLAGS, True)
+
+
+def complete(code, names):
+    """Run what was compiled to its end; the value of the expression that it ends in, or None."""
     try:
         evaluate(code, names)
         value = names.pop(VALUE, None)

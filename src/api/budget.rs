@@ -51,6 +51,11 @@ impl Budget {
 }
 
 impl Share {
+    /// A further share of the same budget, of nothing yet.
+    pub fn of_nothing(&self) -> Self {
+        self.budget.share()
+    }
+
     /// Takes more of the budget. One caller alone may have any amount: else what is larger than the
     /// whole budget could never be served.
     ///

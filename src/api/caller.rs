@@ -73,6 +73,18 @@ impl Caller {
         caller
     }
 
+    /// The same for a program of several in one request, of each of which it is told by itself.
+    pub fn of_one_program(&self) -> Self {
+        let caller = Self {
+            known: Arc::default(),
+            ..self.clone()
+        };
+        if let Some((owner, weight)) = self.known.owner.get() {
+            caller.showed_token_of(owner.clone(), *weight);
+        }
+        caller
+    }
+
     /// Notes whose token it sent.
     pub fn showed_token_of(&self, owner: Owner, weight: Weight) {
         // A request has one token.

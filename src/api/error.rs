@@ -28,7 +28,7 @@ pub struct ApiError {
 }
 
 /// What went wrong.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Error)]
 pub struct ErrorBody {
     error: String,
@@ -52,6 +52,11 @@ impl ApiError {
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = wait;
         self
+    }
+
+    /// When it may work, as far as that is known.
+    pub fn expected_wait(&self) -> Duration {
+        self.retry_after
     }
 
     pub fn status(&self) -> StatusCode {
@@ -136,6 +141,11 @@ impl ApiError {
         format!("{}: {}", self.body.error, self.body.details)
     }
 
+    /// The body, for a line of an answer of several.
+    pub fn into_body(self) -> ErrorBody {
+        self.body
+    }
+
     /// The body, for streams whose status was already sent.
     pub fn body(&self) -> &impl Serialize {
         &self.body
@@ -206,7 +216,7 @@ impl ApiError {
     pub fn no_route() -> Self {
         Self::not_found(
             "Not found",
-            "The routes are POST /run_code, POST /check_code, GET /health, GET /ready, GET /metrics, GET /executions, \
+            "The routes are POST /run_code, POST /run_batch, POST /check_code, GET /health, GET /ready, GET /metrics, GET /executions, \
              GET /executions/{task_id}, GET /snapshots, GET and DELETE /snapshots/{id}, GET /openapi.json and those of FAAS_DOORS",
         )
     }

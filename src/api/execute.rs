@@ -8,6 +8,7 @@ use faas_pool::PoolStats;
 use faas_pool::Report;
 use faas_protocol::Complexity;
 use faas_protocol::Findings;
+use faas_protocol::Language;
 use faas_protocol::Status;
 
 use super::answer::Answer;
@@ -25,9 +26,27 @@ use super::state::AppState;
 pub struct Finished {
     pub task_id: String,
     pub report: Report,
+    language: Language,
+    timings: bool,
     stats: PoolStats,
-    /// Holds its part of FAAS_QUEUE_BYTES until it is answered.
-    _request: Share,
+    /// Its part of FAAS_QUEUE_BYTES, until it is answered.
+    share: Share,
+}
+
+impl Finished {
+    /// The usual answer, and what the request holds of FAAS_QUEUE_BYTES.
+    pub fn answer(self) -> (RunResponse, Share) {
+        let Self {
+            task_id,
+            report,
+            language,
+            timings,
+            stats,
+            share,
+        } = self;
+        let response = RunResponse::new(task_id, language, report, stats, timings);
+        (response, share)
+    }
 }
 
 /// Has a program executed and words the answer.
@@ -39,14 +58,8 @@ pub async fn execute(
     caller: &Caller,
     request: RunRequest,
 ) -> Result<Answer, ApiError> {
-    let (language, timings) = (request.execution.job.language, request.timings);
-    let Finished {
-        task_id,
-        report,
-        stats,
-        _request,
-    } = run(state, caller, request).await?;
-    let response = RunResponse::new(task_id, language, report, stats, timings);
+    let finished = run(state, caller, request).await?;
+    let (response, _request) = finished.answer();
     Answer::new(&response, state)
 }
 
@@ -60,13 +73,15 @@ pub async fn run(
     request: RunRequest,
 ) -> Result<Finished, ApiError> {
     let RunRequest {
+        task_id,
         execution,
         written,
+        timings,
         share,
-        ..
     } = request;
+    let language = execution.job.language;
     let written = written.as_deref().unwrap_or(&execution.job.code);
-    let mut record = Record::begin(state, caller, &execution, written);
+    let mut record = Record::begin(state, caller, &execution, written, task_id);
     let passed = enforce_complexity(state, caller, &execution, written).await;
     passed.inspect_err(|error| record.refuse(error))?;
     let result = tokio::select! {
@@ -82,8 +97,10 @@ pub async fn run(
     Ok(Finished {
         task_id: record.task_id.clone(),
         report,
+        language,
+        timings,
         stats,
-        _request: share,
+        share,
     })
 }
 

@@ -3,6 +3,7 @@
 mod accept;
 mod answer;
 pub mod auth;
+mod batch;
 pub mod bounded;
 mod browsers;
 mod budget;
@@ -66,6 +67,7 @@ pub fn router(state: Arc<AppState>, doors: Doors) -> Router {
         Router::new()
     };
     page.route("/run_code", post(run_code::run_code))
+        .route("/run_batch", post(batch::run_batch))
         .route("/check_code", post(check_code::check_code))
         .route("/health", get(health::health))
         .route("/ready", get(ready::ready))

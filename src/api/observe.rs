@@ -61,7 +61,7 @@ pub fn expect_answers(metrics: &Metrics, doors: &[Door]) {
 
 /// The service's own routes that bring a program. With those of the doors, their answers say how busy the
 /// server is.
-const PROGRAM_ROUTES: [&str; 2] = ["/run_code", "/check_code"];
+const PROGRAM_ROUTES: [&str; 3] = ["/run_code", "/run_batch", "/check_code"];
 
 fn brings_program(route: &str) -> bool {
     let of_doors = Door::ALL.into_iter().map(Door::program_routes);

@@ -44,6 +44,8 @@ use utoipa::openapi::security::HttpAuthScheme;
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::security::SecurityScheme;
 
+use super::batch::BatchLine;
+use super::batch::RawBatch;
 use super::check_code::CheckResponse;
 use super::error::ErrorBody;
 use super::executions;
@@ -121,6 +123,7 @@ fn paths() -> Paths {
     let post = |operation: OperationBuilder| PathItem::new(HttpMethod::Post, operation);
     PathsBuilder::new()
         .path("/run_code", post(run_code()))
+        .path("/run_batch", post(run_batch()))
         .path("/check_code", post(check_code()))
         .path("/health", get(health()))
         .path("/ready", get(ready()))
@@ -157,6 +160,44 @@ fn run_code() -> OperationBuilder {
         .response("404", shared(ERROR))
         .response("408", shared(ERROR))
         .response("409", shared(ERROR))
+        .response("410", shared(ERROR))
+        .response("413", shared(ERROR))
+        .response("415", shared(ERROR))
+        .response("422", shared(ERROR))
+        .response("429", shared(TRY_LATER))
+        .response("500", shared(ERROR))
+        .response("501", shared(ERROR))
+        .response("503", shared(TRY_LATER))
+}
+
+fn run_batch() -> OperationBuilder {
+    let lines = ResponseBuilder::new()
+        .description(
+            "Lines of JSON: the set-up's if there is one, one for each row as it ends, a summary",
+        )
+        .content("application/x-ndjson", json_of::<BatchLine>());
+    let mut body = body_of::<RawBatch>(json!({
+        "language": "python",
+        "setup": "def double(x): return 2 * x",
+        "program": "double(input_data)",
+        "inputs": [1, 2, 3],
+    }));
+    let stream = json_of::<RawBatch>();
+    body.content
+        .insert("application/x-ndjson".into(), stream.into());
+    operation("runBatch", "Run many programs, or one over many inputs")
+        .description(Some(
+            "Answers 200 when the first row can run; each row's line says how it ended. With \
+             `Content-Type: application/x-ndjson` the first line of the body has all fields but `inputs` and \
+             `programs`, and each further one is an input, or a program if there is no `program`.",
+        ))
+        .request_body(Some(body))
+        .response("200", lines.build())
+        .response("400", shared(ERROR))
+        .response("401", shared(UNAUTHORIZED))
+        .response("403", shared(ERROR))
+        .response("404", shared(ERROR))
+        .response("408", shared(ERROR))
         .response("410", shared(ERROR))
         .response("413", shared(ERROR))
         .response("415", shared(ERROR))
@@ -372,6 +413,8 @@ fn components() -> Components {
     add::<RawRequest>(&mut schemas);
     say_what_a_program_is(&mut schemas);
     add::<RunResponse>(&mut schemas);
+    add::<RawBatch>(&mut schemas);
+    add::<BatchLine>(&mut schemas);
     add::<RawCheck>(&mut schemas);
     add::<CheckResponse>(&mut schemas);
     add::<Health>(&mut schemas);

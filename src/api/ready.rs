@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::RawQuery;
@@ -77,7 +76,7 @@ pub async fn ready(
         Some((*runtime, reason))
     });
     let down: BTreeMap<Runtime, &str> = down.collect();
-    let reason = if state.draining.load(Ordering::Relaxed) {
+    let reason = if state.draining.is_cancelled() {
         Some("the service is shutting down".to_owned())
     } else {
         reason_of_runtimes(wanted, &down, zygotes.len()).or_else(|| reason_of_load(&load))

@@ -18,7 +18,6 @@ use faas_telemetry::Execution;
 use faas_telemetry::Fate;
 use faas_telemetry::Refusal;
 use faas_telemetry::cut;
-use uuid::Uuid;
 
 use super::caller::Caller;
 use super::caller::Executed;
@@ -42,14 +41,15 @@ pub struct Record {
 }
 
 impl Record {
-    /// To be called before the request is handed to the pool. `written` is what the caller wrote of its program.
+    /// To be called before the request is handed to the pool. `written` is what the caller wrote of its program,
+    /// `task_id` its name.
     pub fn begin(
         state: &Arc<AppState>,
         caller: &Caller,
         request: &ExecutionRequest,
         written: &str,
+        task_id: String,
     ) -> Self {
-        let task_id = format!("task-{}", Uuid::new_v4());
         let is_kept = state.audit.is_some() || state.history.is_some();
         Self {
             kept: is_kept.then(|| describe(state, caller, request, written, task_id.clone())),

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -88,7 +87,7 @@ pub async fn serve(
         });
     }
     drop(listener);
-    state.draining.store(true, Ordering::Relaxed);
+    state.draining.cancel();
     let grace = state.settings.shutdown_grace;
     tracing::info!(grace_ms = grace.as_millis(), "draining");
     let mut drained = pin!(connections.shutdown());

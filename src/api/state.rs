@@ -1,8 +1,6 @@
 //! What the handlers share.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use faas_pool::Pool;
@@ -25,8 +23,8 @@ pub struct AppState {
     pub pool: Arc<Pool>,
     pub settings: Settings,
     pub tokens: Tokens,
-    /// Set when no new work is taken.
-    pub draining: AtomicBool,
+    /// Cancelled when no new work is taken.
+    pub draining: CancellationToken,
     /// Cancelled when what still runs is given up.
     pub cut_off: CancellationToken,
     pub metrics: Arc<Metrics>,
@@ -63,7 +61,7 @@ impl AppState {
             tokens: Tokens::new(&settings),
             pool,
             settings,
-            draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
             cut_off: CancellationToken::new(),
             metrics,
             started: Instant::now(),
@@ -77,7 +75,7 @@ impl AppState {
     /// # Errors
     /// 503 while the service is shutting down.
     pub fn refuse_if_draining(&self) -> Result<(), ApiError> {
-        if self.draining.load(Ordering::Relaxed) {
+        if self.draining.is_cancelled() {
             return Err(ApiError::unavailable(
                 "The service is shutting down; send the request to another instance",
             ));

@@ -47,7 +47,8 @@ use super::request::RunRequest;
 use super::response::ResultBody;
 use super::state::AppState;
 
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// Tells nginx not to hold an answer back.
+pub const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 type Ending = Result<Answer, ApiError>;
 

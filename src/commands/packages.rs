@@ -163,6 +163,7 @@ async fn install(
         from: None,
         packages: PackageSet::new(requirements)?,
         live: Some(live),
+        rows: None,
     };
     let pool = one_sandbox::start(settings, [language], packages.clone()).await?;
     let showing = async {

@@ -65,6 +65,7 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         language,
         code,
         input: arguments.input.clone(),
+        further_inputs: Vec::new(),
         invocation: Invocation {
             stdin: piped_stdin()?,
             arguments: arguments.args.clone(),
@@ -85,6 +86,7 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         from: None,
         packages: PackageSet::new(&arguments.packages)?,
         live: None,
+        rows: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

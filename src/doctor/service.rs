@@ -270,6 +270,7 @@ async fn run(pool: &Arc<Pool>, settings: &Settings, runtime: Runtime) -> Finding
         from: None,
         packages: PackageSet::default(),
         live: None,
+        rows: None,
     };
     let began = Instant::now();
     match pool.execute(request).await {

@@ -238,6 +238,16 @@ pub struct Settings {
           value_parser = whole::<u32>(1..=10_000))]
     pub worker_count: Option<u32>,
 
+    /// Rows of one batch that are executed at once, at most [default: FAAS_WORKER_COUNT]
+    #[arg(long, env = "FAAS_BATCH_CONCURRENCY", value_name = "FAAS_BATCH_CONCURRENCY",
+          value_parser = whole::<u32>(1..=10_000))]
+    pub batch_concurrency: Option<u32>,
+
+    /// Longest time that a batch may take, in ms
+    #[arg(long, env = "FAAS_BATCH_TIMEOUT", value_name = "FAAS_BATCH_TIMEOUT",
+          default_value = "3600000", value_parser = milliseconds(1))]
+    pub batch_timeout: Duration,
+
     /// Requests that may wait in the queue; more are answered with 429
     #[arg(long, env = "FAAS_QUEUE_SIZE", value_name = "FAAS_QUEUE_SIZE", default_value_t = 1000,
           value_parser = whole::<u32>(0..=1_000_000))]
@@ -547,6 +557,12 @@ impl Settings {
             instances,
         )?;
         bound(
+            "FAAS_BATCH_CONCURRENCY",
+            u64::from(self.batch_concurrency()),
+            "FAAS_WORKER_COUNT",
+            workers,
+        )?;
+        bound(
             "FAAS_MAX_CODE_BYTES",
             self.max_code_bytes().get(),
             "FAAS_MAX_BODY_BYTES",
@@ -678,6 +694,10 @@ impl Settings {
 
     pub fn worker_count(&self) -> u32 {
         self.worker_count.unwrap_or(self.max_instances)
+    }
+
+    pub fn batch_concurrency(&self) -> u32 {
+        self.batch_concurrency.unwrap_or(self.worker_count())
     }
 
     pub fn pool_size(&self) -> u32 {

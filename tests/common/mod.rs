@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
+pub mod balancers;
+pub mod batches;
 pub mod children;
 pub mod corpus;
 pub mod figures;

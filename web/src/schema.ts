@@ -24,6 +24,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/run_batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run many programs, or one over many inputs
+         * @description Answers 200 when the first row can run; each row's line says how it ended. With `Content-Type: application/x-ndjson` the first line of the body has all fields but `inputs` and `programs`, and each further one is an input, or a program if there is no `program`.
+         */
+        post: operations["runBatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/check_code": {
         parameters: {
             query?: never;
@@ -191,6 +211,136 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The last line. */
+        BatchEnd: {
+            summary: components["schemas"]["BatchSummary"];
+        };
+        /** @description A line of the answer to a batch. */
+        BatchLine: components["schemas"]["BatchSetup"] | components["schemas"]["BatchRow"] | components["schemas"]["BatchRefused"] | components["schemas"]["BatchEnd"];
+        /** @description A row that was not executed, and why. */
+        BatchRefused: components["schemas"]["Error"] & {
+            /** Format: int64 */
+            index: number;
+        };
+        /**
+         * @description Many programs, or one over many inputs. Fields that `POST /run_code` has, too, are those of each row. Unknown
+         *     fields are ignored.
+         */
+        BatchRequest: {
+            /** @description The program's language, in any case; absent means python, or javascript if only that is served (FAAS_LANGUAGE) */
+            language: string | null;
+            /** @description A program that is run once, before the rows: each starts from what it left. `packages` and `files` are its. */
+            setup?: string | null;
+            /** @description The program that each of `inputs` is given to. */
+            program?: string | null;
+            /** @description Inputs of `program`: any JSON, which it finds as `input_data`. */
+            inputs?: unknown[] | null;
+            /**
+             * @description Instead of `program` and `inputs`: programs, each as its text, or as an object with `code` and, if it is given
+             *     some, `input`, `stdin`, `args`.
+             */
+            programs?: unknown[] | null;
+            /** @enum {string} */
+            isolation: "process" | "shared";
+            /**
+             * Format: int64
+             * @description Most rows that run at once; cut to FAAS_BATCH_CONCURRENCY, which is also the default, but with `shared` as many
+             *     as there are processors.
+             */
+            concurrency?: number | null;
+            /** @enum {string} */
+            stop_on: "error" | "failure";
+            /**
+             * Format: double
+             * @description Limit on the time of the whole batch in ms; cut to FAAS_BATCH_TIMEOUT.
+             */
+            total_timeout?: number | null;
+            /** @description Limit on wall time in ms; cut to FAAS_MAX_EXECUTION_TIME */
+            timeout: number | null;
+            /**
+             * @description As in POST /run_code, but `low` unless it says otherwise: single requests of the caller go first
+             * @example urgent
+             * @example high
+             * @example normal
+             * @example low
+             */
+            priority: unknown;
+            /** @description Text that each program reads from its standard input. */
+            stdin?: string | null;
+            /** @description The program's arguments: `sys.argv[1:]` in Python, `args` in JavaScript */
+            args: string[] | null;
+            /** @description Patterns such as *.csv or plots/**: files in the working directory of a Python program that are handed back; must be empty for other languages */
+            collect: string[] | null;
+            /** @description For the caller's own use. */
+            ext?: {
+                [key: string]: string;
+            } | null;
+            /** @description Python packages to install first, such as msgpack==1.2.4; must be empty for other languages */
+            packages: string[] | null;
+            /** @description Put into the program's working directory */
+            files: ({
+                /** @description At most 255 bytes; parts with / between, none of them empty, . or .. */
+                name: string;
+                content: string;
+                content_base64?: null;
+            } | {
+                /** @description At most 255 bytes; parts with / between, none of them empty, . or .. */
+                name: string;
+                content_base64: string;
+                content?: null;
+            })[] | null;
+            limits?: components["schemas"]["Limits"] | null;
+            /** @description Instead of `setup`: the id of the snapshot that each row starts from. */
+            from?: string | null;
+            /**
+             * @description Random numbers in a program that starts from a snapshot: `continue` (the default) where the snapshot was, so that all that start from it draw the same ones, or `fresh` ones. Those for secrets are always fresh
+             * @enum {string}
+             */
+            random: "continue" | "fresh";
+            /** @description Whether `metadata.timings` is to say where the time went, in µs. */
+            timings?: boolean | null;
+        };
+        /** @description A row that ran: the usual answer, with the row's index from 0. */
+        BatchRow: components["schemas"]["RunResponse"] & {
+            /** Format: int64 */
+            index: number;
+        };
+        /** @description The first line, if there is a set-up: the usual answer. */
+        BatchSetup: {
+            setup: components["schemas"]["RunResponse"];
+        };
+        /**
+         * @description Why a batch stopped.
+         * @enum {string}
+         */
+        BatchStopReason: "setup" | "stop_on" | "total_timeout" | "input" | "shutting_down";
+        /** @description Why a batch stopped before its last row was answered. */
+        BatchStopped: {
+            reason: components["schemas"]["BatchStopReason"];
+            /** @description A sentence, with what to do about it. */
+            details: string;
+        };
+        /** @description How a batch ended. */
+        BatchSummary: {
+            /**
+             * Format: int64
+             * @description Rows that were answered.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Those with the status `success`.
+             */
+            succeeded: number;
+            /** @description How many rows ended how: a status, or `refused` for those that were not executed. */
+            by_status: {
+                [key: string]: number;
+            };
+            /** Format: int64 */
+            duration_ms: number;
+            /** @description Why rows are left; absent if all were answered. */
+            stopped?: components["schemas"]["BatchStopped"];
+        };
         /** @description A program to look at. Unknown fields are ignored. */
         CheckRequest: {
             /** @description The program's language, in any case; absent means python, or javascript if only that is served (FAAS_LANGUAGE) */
@@ -837,6 +987,15 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type BatchEnd = components['schemas']['BatchEnd'];
+export type BatchLine = components['schemas']['BatchLine'];
+export type BatchRefused = components['schemas']['BatchRefused'];
+export type BatchRequest = components['schemas']['BatchRequest'];
+export type BatchRow = components['schemas']['BatchRow'];
+export type BatchSetup = components['schemas']['BatchSetup'];
+export type BatchStopReason = components['schemas']['BatchStopReason'];
+export type BatchStopped = components['schemas']['BatchStopped'];
+export type BatchSummary = components['schemas']['BatchSummary'];
 export type CheckRequest = components['schemas']['CheckRequest'];
 export type CheckResponse = components['schemas']['CheckResponse'];
 export type Complexity = components['schemas']['Complexity'];
@@ -928,6 +1087,56 @@ export interface operations {
             404: components["responses"]["Error"];
             408: components["responses"]["Error"];
             409: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    runBatch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "language": "python",
+                 *       "setup": "def double(x): return 2 * x",
+                 *       "program": "double(input_data)",
+                 *       "inputs": [
+                 *         1,
+                 *         2,
+                 *         3
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["BatchRequest"];
+                "application/x-ndjson": components["schemas"]["BatchRequest"];
+            };
+        };
+        responses: {
+            /** @description Lines of JSON: the set-up's if there is one, one for each row as it ends, a summary */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["BatchLine"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            408: components["responses"]["Error"];
             410: components["responses"]["Error"];
             413: components["responses"]["Error"];
             415: components["responses"]["Error"];

@@ -73,6 +73,8 @@ pub struct Program<'a> {
     pub keep: bool,
     /// Whether it finds what the last program left that was kept.
     pub goes_on: bool,
+    /// Whether it is the last program once more, with another input: what goes on is the same program.
+    pub again: bool,
 }
 
 /// How a program ended on its own.

@@ -129,8 +129,8 @@ impl Pool {
         let executed = async {
             let execution = Execution::start(taken.sandbox, job).await?;
             self.totals.begin(job.task);
-            let live = request.live.as_ref();
-            Ok::<_, SandboxError>(execution.finish(&self.packages, live).await)
+            let (live, rows) = (request.live.as_ref(), request.rows.as_ref());
+            Ok::<_, SandboxError>(execution.finish(&self.packages, live, rows).await)
         };
         let executed = executed.instrument(run.clone()).await;
         // A program that fails is no fault of the service; a sandbox that breaks is.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use faas_linux::monotonic_us;
 use faas_packages::Packages;
 use faas_protocol as protocol;
+use faas_protocol::ByteSize;
 use faas_protocol::Job;
+use faas_protocol::Limits;
 use faas_protocol::PackageRequest;
 use faas_protocol::SandboxEvent;
 use faas_protocol::Usage;
@@ -27,6 +29,8 @@ use super::sandbox::Sandbox;
 use super::sandbox_error::SandboxError;
 use super::time_limit::Step;
 use super::time_limit::TimeLimit;
+use super::turn::RowReports;
+use super::turn::Turn;
 
 /// How long a sandbox has to read its job, which it waits for. One that does not is broken.
 const START_WITHIN: Duration = Duration::from_secs(10);
@@ -35,10 +39,26 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 pub struct Execution<'a> {
     sandbox: Sandbox,
     job: &'a Job,
-    /// CPU time of the sandbox before the job.
-    cpu_before: Duration,
+    clocks: Clocks,
+}
+
+/// What the clocks showed when a program began.
+#[derive(Clone, Copy)]
+struct Clocks {
+    /// CPU time of the sandbox.
+    cpu: Duration,
     started: Instant,
     started_at_us: u64,
+}
+
+impl Clocks {
+    fn of(sandbox: &Sandbox) -> Self {
+        Self {
+            cpu: sandbox.cpu_time(),
+            started: Instant::now(),
+            started_at_us: monotonic_us(),
+        }
+    }
 }
 
 impl<'a> Execution<'a> {
@@ -47,9 +67,7 @@ impl<'a> Execution<'a> {
     /// # Errors
     /// When the sandbox broke off before the program started; the job may then be given to another.
     pub async fn start(mut sandbox: Sandbox, job: &'a Job) -> Result<Self, SandboxError> {
-        let cpu_before = sandbox.cpu_time();
-        let started = Instant::now();
-        let started_at_us = monotonic_us();
+        let clocks = Clocks::of(&sandbox);
         sandbox.is_of_line |= job.keep;
         sandbox.limit(&job.limits)?;
         let handed_over = async {
@@ -61,31 +79,33 @@ impl<'a> Execution<'a> {
         Ok(Self {
             sandbox,
             job,
-            cpu_before,
-            started,
-            started_at_us,
+            clocks,
         })
     }
 
     /// Follows the program to its end, which uses the sandbox up. What is kept of its output also
-    /// goes to `live` as it comes.
-    pub async fn finish(mut self, packages: &Packages, live: Option<&Live>) -> Finished {
+    /// goes to `live` as it comes. Of a job with several inputs, all reports but the last go to `rows`.
+    pub async fn finish(
+        mut self,
+        packages: &Packages,
+        live: Option<&Live>,
+        rows: Option<&RowReports>,
+    ) -> Finished {
         let limits = &self.job.limits;
-        let mut output = Output::new(limits.output, live.cloned());
         let mut broker = PackageBroker::for_program(packages, limits.memory);
-        let mut handed_back = HandedBack::new(limits.files);
-        let deadline = self.started + limits.wall;
+        let mut run = Run::begin(self.clocks, self.job, live);
+        let turn = Turn::begin(self.job.further_inputs.len());
         let memory = self.sandbox.watch_memory(limits.memory);
-        let cpu = self.sandbox.watch_cpu(self.cpu_before, limits.cpu);
+        let most_cpu = limits.cpu.saturating_add(turn.used_before());
+        let cpu = self.sandbox.watch_cpu(self.clocks.cpu, most_cpu);
         let is_of_line = self.sandbox.is_of_line;
-        let sandbox = &mut self.sandbox;
-        let asks = self.job.auto_install;
+        let (sandbox, job) = (&mut self.sandbox, self.job);
         let followed = tokio::select! {
             biased;
             // A flood of frames must not keep the watch from being heard.
             () = memory.until_exceeded() => Followed::Ended(None, Some(Stop::Memory)),
             () = cpu.until_exceeded(), if is_of_line => Followed::Ended(None, None),
-            followed = follow(sandbox, &mut output, &mut handed_back, &mut broker, deadline, asks) => followed,
+            followed = follow_all(sandbox, &mut run, &mut broker, job, (turn, rows)) => followed,
         };
         let (mut outcome, stop) = match followed {
             Followed::Ended(outcome, stop) => (outcome, stop),
@@ -94,14 +114,8 @@ impl<'a> Execution<'a> {
         if let Some(outcome) = &mut outcome {
             outcome.drop_long_value(limits.return_value);
         }
-        let wall = self.started.elapsed();
-        let stages = outcome.as_ref().map(|outcome| outcome.stages);
-        let timings = Timings::of_sandbox(stages.unwrap_or_default(), self.started_at_us, wall);
-        let usage = Usage {
-            wall,
-            cpu: self.sandbox.cpu_time().saturating_sub(self.cpu_before),
-            peak_memory: self.sandbox.peak_memory(),
-        };
+        let (wall, peak) = (run.clocks.started.elapsed(), self.sandbox.peak_memory());
+        let (usage, timings) = run.figures(&self.sandbox, outcome.as_ref(), wall, peak);
         let kept = match &outcome {
             Some(_) if stop.is_none() && self.job.keep => tokio::select! {
                 // Code of the program's may run while garbage is collected.
@@ -120,13 +134,133 @@ impl<'a> Execution<'a> {
             exit,
             usage,
             timings,
-            handed_back,
+            handed_back: run.handed_back,
         };
-        let report = ending.into_report(self.sandbox.id(), output, self.job);
+        let report = ending.into_report(self.sandbox.id(), run.output, self.job);
         Finished::Reported {
             report: Box::new(report),
             kept: kept.then(|| Box::new(self.sandbox)),
         }
+    }
+}
+
+/// What was heard of a program so far.
+struct Run {
+    clocks: Clocks,
+    output: Output,
+    handed_back: HandedBack,
+}
+
+impl Run {
+    fn begin(clocks: Clocks, job: &Job, live: Option<&Live>) -> Self {
+        Self {
+            clocks,
+            output: Output::new(job.limits.output, live.cloned()),
+            handed_back: HandedBack::new(job.limits.files),
+        }
+    }
+
+    /// How much it left, in bytes.
+    fn length(&self, outcome: &Outcome, limits: &Limits) -> u64 {
+        let value = outcome.return_value.as_ref().map_or(0, String::len);
+        let files = limits.files.get().saturating_sub(self.handed_back.left());
+        files.saturating_add((self.output.length() + value) as u64)
+    }
+
+    /// What it used until now, and where its time went.
+    fn figures(
+        &self,
+        sandbox: &Sandbox,
+        outcome: Option<&Outcome>,
+        wall: Duration,
+        peak_memory: ByteSize,
+    ) -> (Usage, Timings) {
+        let stages = outcome.map(|outcome| outcome.stages);
+        let timings =
+            Timings::of_sandbox(stages.unwrap_or_default(), self.clocks.started_at_us, wall);
+        let usage = Usage {
+            wall,
+            cpu: sandbox.cpu_time().saturating_sub(self.clocks.cpu),
+            peak_memory,
+        };
+        (usage, timings)
+    }
+
+    /// What is told of a program that ended, and after which its sandbox goes on. It is ahead of the supervisor then, so
+    /// how long the program took is the sandbox's word, as far as it can be true: at most `longest`.
+    fn into_report_of_row(
+        mut self,
+        sandbox: &Sandbox,
+        mut outcome: Outcome,
+        job: &Job,
+        (longest, peak): (Duration, ByteSize),
+    ) -> Report {
+        outcome.drop_long_value(job.limits.return_value);
+        self.clocks.started_at_us = outcome.stages.taken_at_us;
+        let wall = outcome.stages.total().min(longest);
+        let (usage, timings) = self.figures(sandbox, Some(&outcome), wall, peak);
+        let ending = Ending {
+            outcome: Some(outcome),
+            stop: None,
+            exit: None,
+            usage,
+            timings,
+            handed_back: self.handed_back,
+        };
+        ending.into_report(sandbox.id(), self.output, job)
+    }
+}
+
+/// How often the memory of a sandbox is looked at that runs a program over several inputs: a look takes longer than a
+/// short program.
+const LOOK_AT_MEMORY_EVERY: Duration = Duration::from_millis(20);
+
+/// The highest memory of a sandbox, as it was when it was last looked at.
+#[derive(Default)]
+struct Peak(Option<(Instant, ByteSize)>);
+
+impl Peak {
+    fn of(&mut self, sandbox: &Sandbox) -> ByteSize {
+        match self.0 {
+            Some((looked, peak)) if looked.elapsed() < LOOK_AT_MEMORY_EVERY => peak,
+            _ => {
+                let peak = sandbox.peak_memory();
+                self.0 = Some((Instant::now(), peak));
+                peak
+            }
+        }
+    }
+}
+
+/// Follows a sandbox through its inputs, as long as it goes on and its turn lasts: `run` is that of the last one.
+async fn follow_all(
+    sandbox: &mut Sandbox,
+    run: &mut Run,
+    broker: &mut PackageBroker,
+    job: &Job,
+    (mut turn, rows): (Turn, Option<&RowReports>),
+) -> Followed {
+    let mut asks = job.auto_install;
+    let mut peak = Peak::default();
+    loop {
+        let followed = follow(sandbox, run, broker, &job.limits, asks).await;
+        let Followed::Ended(Some(outcome), stop) = followed else {
+            return followed;
+        };
+        // A stop that was sent may arrive when the next program runs.
+        let goes_on = outcome.goes_on && stop.is_none();
+        let Some(rows) =
+            rows.filter(|_| goes_on && turn.goes_on(run.length(&outcome, &job.limits)))
+        else {
+            return Followed::Ended(Some(outcome), stop);
+        };
+        asks = false;
+        let next = Run::begin(Clocks::of(sandbox), job, None);
+        let ended = std::mem::replace(run, next);
+        let told = (turn.elapsed(), peak.of(sandbox));
+        let report = ended.into_report_of_row(sandbox, outcome, job, told);
+        // Nobody listens any more: the execution is about to be dropped.
+        let _ = rows.send(report);
     }
 }
 
@@ -153,15 +287,15 @@ enum Followed {
 /// could have had by name.
 async fn follow(
     sandbox: &mut Sandbox,
-    output: &mut Output,
-    handed_back: &mut HandedBack,
+    run: &mut Run,
     broker: &mut PackageBroker,
-    deadline: Instant,
+    limits: &Limits,
     asks: bool,
 ) -> Followed {
     let mut is_first = asks;
     let mut stop = None;
-    let mut limit = TimeLimit::new(deadline);
+    let mut limit = TimeLimit::new(run.clocks.started + limits.wall);
+    let (output, handed_back) = (&mut run.output, &mut run.handed_back);
     let mut is_overdue = false;
     loop {
         let frame = tokio::select! {
@@ -191,12 +325,14 @@ async fn follow(
                 return_value,
                 limit,
                 stages,
+                goes_on,
             }) => {
                 let outcome = Outcome {
                     exit_code,
                     return_value: return_value.map(str::to_owned),
                     limit,
                     stages,
+                    goes_on,
                 };
                 return Followed::Ended(Some(outcome), stop);
             }

@@ -74,6 +74,11 @@ pub struct HandedBack {
 }
 
 impl HandedBack {
+    /// Room that is left, in bytes.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
     /// With room for so many bytes of files and results, together.
     pub fn new(budget: ByteSize) -> Self {
         Self {

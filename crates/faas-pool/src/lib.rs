@@ -39,6 +39,7 @@ mod stats;
 mod status;
 mod time_limit;
 mod totals;
+mod turn;
 mod unpacker;
 mod used_sets;
 mod wait;
@@ -108,6 +109,7 @@ pub use stats::PoolStats;
 pub use status::Booted;
 pub use status::ZygoteState;
 pub use totals::Totals;
+pub use turn::RowReports;
 
 /// Sandboxes waiting behind a zygote with packages, to begin with; more when more are wanted.
 const PACKAGE_SHELF_START: usize = 2;

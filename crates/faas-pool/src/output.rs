@@ -58,7 +58,7 @@ impl Output {
     /// Takes what was written.
     pub fn take(&mut self, stream: Stream, bytes: &[u8]) {
         self.count(bytes.len() as u64);
-        let used = (self.stdout.len() + self.stderr.len()) as u64;
+        let used = self.length() as u64;
         let room = usize::try_from(self.budget.get().saturating_sub(used)).unwrap_or(usize::MAX);
         let mut kept = bytes;
         if self.truncated || bytes.len() > room {
@@ -77,6 +77,11 @@ impl Output {
         if self.live.is_some() && !kept.is_empty() {
             self.tell(LiveEvent::Output(stream, kept.to_vec()));
         }
+    }
+
+    /// What is kept, in bytes.
+    pub fn length(&self) -> usize {
+        self.stdout.len() + self.stderr.len()
     }
 
     /// Whether the program writes far more than is kept.

@@ -102,6 +102,8 @@ pub struct Outcome {
     pub return_value: Option<String>,
     pub limit: Option<Limit>,
     pub stages: Stages,
+    /// Whether it says that it goes on with the next input.
+    pub goes_on: bool,
 }
 
 impl Outcome {

@@ -16,6 +16,7 @@ use super::kept::SnapshotId;
 use super::live::Live;
 use super::package_set::PackageSet;
 use super::status::ZygoteState;
+use super::turn::RowReports;
 
 /// What to execute, and how.
 #[derive(Debug)]
@@ -32,6 +33,9 @@ pub struct ExecutionRequest {
     pub packages: PackageSet,
     /// Who is told of the output as it comes.
     pub live: Option<Live>,
+    /// Who is told of the inputs of a job that has several: of each but the last that was run, whose report is that of
+    /// the execution. Not all need be run; what is left is to be sent once more.
+    pub rows: Option<RowReports>,
 }
 
 impl ExecutionRequest {

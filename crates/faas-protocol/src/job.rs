@@ -1,5 +1,7 @@
 //! The job socket: supervisor ↔ sandbox.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -32,6 +34,8 @@ pub struct Job {
     pub code: String,
     /// JSON text.
     pub input: Option<String>,
+    /// More such texts: when the program has ended, it is run again over each of them, in the same process.
+    pub further_inputs: Vec<String>,
     pub invocation: Invocation,
     /// Whether to ask for packages that the program imports before it is run.
     pub auto_install: bool,
@@ -53,6 +57,7 @@ impl Job {
             language,
             code: code.into(),
             input: None,
+            further_inputs: Vec::new(),
             invocation: Invocation::default(),
             auto_install: false,
             files: Vec::new(),
@@ -116,6 +121,14 @@ pub struct Stages {
     pub run_us: u64,
 }
 
+impl Stages {
+    /// All of it.
+    pub fn total(&self) -> Duration {
+        let micros = self.prepare_us.saturating_add(self.compile_us);
+        Duration::from_micros(micros.saturating_add(self.run_us))
+    }
+}
+
 /// Sandbox → supervisor.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub enum SandboxEvent<'a> {
@@ -158,13 +171,15 @@ pub enum SandboxEvent<'a> {
         /// The name of the file that its picture is handed back as, too.
         artifact: Option<&'a str>,
     },
-    /// The program ended.
+    /// The program ended. Comes once for each of the job's inputs, unless the process ends before.
     Finished {
         exit_code: i32,
         return_value: Option<&'a str>,
         /// The limit that ended it, as far as the sandbox itself can tell.
         limit: Option<Limit>,
         stages: Stages,
+        /// Whether the process goes on with the next of the job's inputs.
+        goes_on: bool,
     },
     /// Whether the process stays to be forked. Comes once a program has ended that was to be kept.
     Kept(bool),

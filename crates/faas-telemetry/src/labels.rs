@@ -2,6 +2,7 @@
 
 use faas_protocol::Limit;
 use faas_protocol::Runtime;
+use faas_protocol::Status;
 use prometheus_client::encoding::EncodeLabelSet;
 
 /// The label of requests that found the queue full, in addition to those of [`Limit`].
@@ -161,6 +162,20 @@ pub struct HolderLabels {
 pub struct ExecutionLabels {
     pub language: &'static str,
     pub status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RowLabels {
+    status: &'static str,
+}
+
+impl RowLabels {
+    /// Of a row with this status, or of one that was not executed.
+    pub fn of(status: Option<Status>) -> Self {
+        Self {
+            status: status.map_or("refused", Status::name),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

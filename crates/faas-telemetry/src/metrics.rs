@@ -27,6 +27,7 @@ use super::labels::QUEUE_TIME;
 use super::labels::ReasonLabels;
 use super::labels::RequestLabels;
 use super::labels::RouteLabels;
+use super::labels::RowLabels;
 use super::labels::RuntimeLabels;
 use super::labels::SandboxKind;
 use super::labels::SandboxLabels;
@@ -95,6 +96,9 @@ pub struct Metrics {
     request_duration: Histograms<RouteLabels>,
     kept: Family<HolderLabels, Gauge>,
     most_kept: Family<HolderLabels, Gauge>,
+    pub batches: Counter,
+    batch_rows: Family<RowLabels, Counter>,
+    pub batch_rows_running: Gauge,
     pub hidden_processes: Counter,
     pub forks_refused: Counter,
     pub snapshots_kept: Counter,
@@ -137,6 +141,9 @@ impl Metrics {
             request_duration: Family::new_with_constructor(histogram),
             kept: Family::default(),
             most_kept: Family::default(),
+            batches: Counter::default(),
+            batch_rows: Family::default(),
+            batch_rows_running: Gauge::default(),
             hidden_processes: Counter::default(),
             forks_refused: Counter::default(),
             snapshots_kept: Counter::default(),
@@ -159,6 +166,12 @@ impl Metrics {
         for limit in limit_names() {
             drop(metrics.limits.get_or_create(&LimitLabels { limit }));
         }
+        for status in Status::ALL.map(Some).into_iter().chain([None]) {
+            metrics
+                .batch_rows
+                .get_or_create(&RowLabels::of(status))
+                .inc_by(0);
+        }
         for signal in signal_names() {
             drop(metrics.killed.get_or_create(&SignalLabels { signal }));
         }
@@ -176,6 +189,11 @@ impl Metrics {
             drop(metrics.boot_failures.get_or_create(&labels));
         }
         metrics
+    }
+
+    /// Counts a row of a batch that was answered: with the status of its program, or none if it was not executed.
+    pub fn row_answered(&self, status: Option<Status>) {
+        self.batch_rows.get_or_create(&RowLabels::of(status)).inc();
     }
 
     /// Counts a snapshot that is gone.
@@ -291,6 +309,17 @@ impl Metrics {
             "faas_kept_bytes_max",
             "What these bytes may be at most",
             self.most_kept.clone(),
+        );
+        registry.register("faas_batches", "Batches that began", self.batches.clone());
+        registry.register(
+            "faas_batch_rows",
+            "Rows of batches that were answered, by how they ended",
+            self.batch_rows.clone(),
+        );
+        registry.register(
+            "faas_batch_rows_running",
+            "Rows of batches that are running or wait for their turn",
+            self.batch_rows_running.clone(),
         );
         registry.register(
             "faas_hidden_processes_killed",

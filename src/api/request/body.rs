@@ -105,7 +105,7 @@ fn no_room(state: &AppState) -> ApiError {
 
 /// # Errors
 /// 415 for a body in a coding such as gzip, which would be much longer than it says (RFC 9110, 8.4).
-fn refuse_coding(headers: &HeaderMap) -> Result<(), ApiError> {
+pub fn refuse_coding(headers: &HeaderMap) -> Result<(), ApiError> {
     let values = headers.get_all(header::CONTENT_ENCODING);
     let mut codings = values
         .iter()

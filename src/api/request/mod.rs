@@ -15,6 +15,7 @@ use faas_protocol::Task;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::budget::Share;
 use super::caller::Caller;
@@ -27,17 +28,22 @@ use crate::settings::Settings;
 pub use body::Body;
 pub use body::parse_body;
 pub use body::read_body;
+pub use body::refuse_coding;
 pub use invocation::MAX_PATTERNS;
+pub use invocation::args_schema;
+pub use invocation::collect_schema;
+pub use invocation::parse_input;
+pub use options::packages_schema;
+pub use options::randomness_schema;
+pub use options::timeout_schema;
 pub use program::language_names;
+pub use program::language_schema;
+pub use program::parse_language;
 
-use invocation::args_schema;
-use invocation::collect_schema;
 use invocation::parse_arguments;
 use invocation::parse_collect;
-use invocation::parse_input;
 use invocation::parse_stdin;
 use options::check_ext;
-use options::packages_schema;
 use options::parse_from;
 use options::parse_keep;
 use options::parse_packages;
@@ -46,82 +52,78 @@ use options::parse_randomness;
 use options::parse_timeout;
 use options::parse_timings;
 use options::priority_schema;
-use options::randomness_schema;
-use options::timeout_schema;
 use program::code_of_entry_point;
-use program::language_schema;
 use program::parse_code;
 use program::parse_entry_point;
-use program::parse_language;
 
 // Requests as they come. Fields stay text until they are checked, one by one, so that each has an error
 // of its own and none takes more memory than was sent; what each must be is said beside it, for the API's
 // description. Unknown fields are ignored: callers of the replaced services send some.
 
 /// A program to run. Unknown fields are ignored.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(as = RunRequest)]
 pub struct RawRequest<'a> {
     #[serde(borrow)]
     #[schema(schema_with = language_schema)]
-    language: Option<&'a RawValue>,
+    pub language: Option<&'a RawValue>,
     /// The program's text; needed unless there is an `entry_point`.
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
-    code: Option<&'a RawValue>,
+    pub code: Option<&'a RawValue>,
     /// Instead of `code`: the name of the one of `files` that is the program.
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
-    entry_point: Option<&'a RawValue>,
+    pub entry_point: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(schema_with = timeout_schema)]
-    timeout: Option<&'a RawValue>,
+    pub timeout: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(schema_with = priority_schema)]
-    priority: Option<&'a RawValue>,
+    pub priority: Option<&'a RawValue>,
     /// Text that the program reads from its standard input.
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
-    stdin: Option<&'a RawValue>,
+    pub stdin: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(schema_with = args_schema)]
-    args: Option<&'a RawValue>,
+    pub args: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(schema_with = collect_schema)]
-    collect: Option<&'a RawValue>,
+    pub collect: Option<&'a RawValue>,
     /// Any JSON; the program finds it as `input_data`.
     #[serde(borrow)]
     #[schema(value_type = Value, required = false)]
-    input: Option<&'a RawValue>,
+    pub input: Option<&'a RawValue>,
     /// For the caller's own use.
     #[serde(borrow)]
     #[schema(value_type = Option<HashMap<String, String>>)]
-    ext: Option<&'a RawValue>,
+    pub ext: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(schema_with = packages_schema)]
-    packages: Option<&'a RawValue>,
+    pub packages: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(schema_with = files::schema)]
-    files: Option<&'a RawValue>,
+    pub files: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<RequestedLimits>)]
-    limits: Option<&'a RawValue>,
+    pub limits: Option<&'a RawValue>,
     /// Whether what the program leaves is to be kept, so that others can start from it:
     /// `metadata.snapshot` of the answer names it.
     #[serde(borrow)]
     #[schema(value_type = Option<bool>)]
-    keep: Option<&'a RawValue>,
+    pub keep: Option<&'a RawValue>,
     /// The id of the snapshot that the program starts from.
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
-    from: Option<&'a RawValue>,
+    pub from: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(schema_with = randomness_schema)]
-    random: Option<&'a RawValue>,
+    pub random: Option<&'a RawValue>,
     /// Whether `metadata.timings` is to say where the time went, in µs.
     #[serde(borrow)]
     #[schema(value_type = Option<bool>)]
-    timings: Option<&'a RawValue>,
+    pub timings: Option<&'a RawValue>,
 }
 
 /// A program to look at. Unknown fields are ignored.
@@ -140,6 +142,8 @@ pub struct RawCheck<'a> {
 /// What a request asks for.
 #[derive(Debug)]
 pub struct RunRequest {
+    /// Names the execution in its answer, in history and audit log.
+    pub task_id: String,
     pub execution: ExecutionRequest,
     /// What the caller wrote, if the job's program is a door's that runs it: for the limits of complexity, history
     /// and audit log.
@@ -155,7 +159,19 @@ pub struct RunRequest {
 /// # Errors
 /// 400 or 413 with the parameter's name and what is allowed.
 pub fn parse(body: Body, caller: &Caller, settings: &Settings) -> Result<RunRequest, ApiError> {
-    let raw: RawRequest = parse_body(&body.bytes)?;
+    check(parse_body(&body.bytes)?, body.share, caller, settings)
+}
+
+/// Checks the fields of a request, which hold `share`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn check(
+    raw: RawRequest<'_>,
+    share: Share,
+    caller: &Caller,
+    settings: &Settings,
+) -> Result<RunRequest, ApiError> {
     let language = parse_language(raw.language, settings)?;
     let files = files::parse(raw.files)?;
     let entry_point = parse_entry_point(raw.entry_point)?;
@@ -186,6 +202,7 @@ pub fn parse(body: Body, caller: &Caller, settings: &Settings) -> Result<RunRequ
             language,
             code,
             input,
+            further_inputs: Vec::new(),
             invocation,
             // A program that starts from a snapshot has its packages.
             auto_install: settings.auto_install && settings.packages && from.is_none(),
@@ -200,12 +217,14 @@ pub fn parse(body: Body, caller: &Caller, settings: &Settings) -> Result<RunRequ
         priority,
         packages,
         live: None,
+        rows: None,
     };
     Ok(RunRequest {
+        task_id: format!("task-{}", Uuid::new_v4()),
         execution,
         written: None,
         timings,
-        share: body.share,
+        share,
     })
 }
 
@@ -244,5 +263,6 @@ pub fn check_request(
         priority,
         packages: PackageSet::default(),
         live: None,
+        rows: None,
     }
 }

@@ -137,6 +137,7 @@ impl Engine for PythonEngine {
             let auto_install = v8::Boolean::new(scope, program.auto_install);
             let keep = v8::Boolean::new(scope, program.keep);
             let goes_on = v8::Boolean::new(scope, program.goes_on);
+            let again = v8::Boolean::new(scope, program.again);
             let storage_bytes = v8::Number::new(scope, program.storage_limit.get() as f64);
             let this = v8::undefined(scope).into();
             let run = v8::Local::new(scope, run);
@@ -148,6 +149,7 @@ impl Engine for PythonEngine {
                 storage_bytes.into(),
                 keep.into(),
                 goes_on.into(),
+                again.into(),
             ];
             if run.call(scope, this, &arguments).is_none() {
                 if scope.has_terminated() {

@@ -36,7 +36,7 @@ pub enum Event {
     File(String, Vec<u8>),
     Representation(String, u8, Vec<u8>),
     Result(bool, Option<String>),
-    Finished(i32, Option<String>, Option<Limit>, Stages),
+    Finished(i32, Option<String>, Option<Limit>, Stages, bool),
     Kept(bool),
 }
 
@@ -84,11 +84,12 @@ impl Event {
                 is_main: *is_main,
                 artifact: artifact.as_deref(),
             },
-            Self::Finished(exit_code, value, limit, stages) => SandboxEvent::Finished {
+            Self::Finished(exit_code, value, limit, stages, goes_on) => SandboxEvent::Finished {
                 exit_code: *exit_code,
                 return_value: value.as_deref(),
                 limit: *limit,
                 stages: *stages,
+                goes_on: *goes_on,
             },
             Self::Kept(stays) => SandboxEvent::Kept(*stays),
         };
@@ -162,8 +163,8 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(media_type, kind, bytes)| Event::Representation(media_type, kind, bytes)),
         2 => (any::<bool>(), proptest::option::of(name()))
             .prop_map(|(is_main, artifact)| Event::Result(is_main, artifact)),
-        2 => (any::<i32>(), proptest::option::of(prop_oneof![name(), ".{0,2000}"]), proptest::option::of(limit), stages)
-            .prop_map(|(code, value, limit, stages)| Event::Finished(code, value, limit, stages)),
+        2 => (any::<i32>(), proptest::option::of(prop_oneof![name(), ".{0,2000}"]), proptest::option::of(limit), stages, any::<bool>())
+            .prop_map(|(code, value, limit, stages, goes_on)| Event::Finished(code, value, limit, stages, goes_on)),
     ]
 }
 

@@ -327,7 +327,7 @@ fn memory_that_the_kernel_does_not_count_runs_into_the_limit_all_the_same() {
             .await
             .unwrap();
         told.write_all(b"x").unwrap();
-        let report = reported(execution.finish(&packages, None).await);
+        let report = reported(execution.finish(&packages, None, None).await);
         assert_eq!(report.status, Status::Exceeded(Limit::Memory), "{report:?}");
         let held = report.usage.peak_memory;
         eprintln!("held {} MiB at a limit of 64", held.get() >> 20);
@@ -389,7 +389,7 @@ fn a_sandbox_that_has_begun_its_program_cannot_have_it_begun_again() {
     })
     .unwrap();
     let imports = |modules: &str| Event::Package(5, modules.to_owned(), String::new());
-    let end = Event::Finished(0, None, None, Stages::default());
+    let end = Event::Finished(0, None, None, Stages::default(), false);
     let output = Event::Output(true, b"begun".to_vec());
     let finished = |events: &[Event]| {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
@@ -404,7 +404,7 @@ fn a_sandbox_that_has_begun_its_program_cannot_have_it_begun_again() {
             let execution = Execution::start(prepared.await.unwrap(), &job)
                 .await
                 .unwrap();
-            execution.finish(&packages, None).await
+            execution.finish(&packages, None, None).await
         })
     };
     match finished(&[imports("nothing-like-it\nsix\n../six"), end.clone()]) {
@@ -422,7 +422,13 @@ fn a_sandbox_that_has_begun_its_program_cannot_have_it_begun_again() {
 fn a_sandbox_cannot_return_more_than_the_limit() {
     let returning = |bytes: u64| {
         let value = "x".repeat(bytes as usize);
-        report_of(&[Event::Finished(0, Some(value), None, Stages::default())])
+        report_of(&[Event::Finished(
+            0,
+            Some(value),
+            None,
+            Stages::default(),
+            false,
+        )])
     };
     let report = returning(RETURN_BYTES);
     assert_eq!(report.status, Status::Success);
@@ -450,7 +456,7 @@ fn a_sandbox_cannot_pass_anything_but_a_picture_off_as_an_artifact() {
         .into_iter()
         .flat_map(|(media_type, kind)| result(media_type, kind))
         .collect();
-    events.push(Event::Finished(0, None, None, Stages::default()));
+    events.push(Event::Finished(0, None, None, Stages::default(), false));
     let report = report_of(&events);
     let artifacts: Vec<_> = report.results.iter().map(|one| one.artifact()).collect();
     let picture: &[u8] = b"1";
@@ -473,7 +479,7 @@ fn a_sandbox_that_ends_before_it_reads_an_answer_is_heard_to_the_end() {
     settings.wheelhouse = Some(wheels);
     let packages = Packages::open(&settings).unwrap();
     let question = Event::Package(1, "large".to_owned(), wheel.to_owned());
-    let end = Event::Finished(1, None, Some(Limit::Memory), Stages::default());
+    let end = Event::Finished(1, None, Some(Limit::Memory), Stages::default(), false);
     let stream = [Event::Ready, Event::Started, question, end].map(|event| event.encode());
     let executed = execute_for(
         LONG,
@@ -485,4 +491,56 @@ fn a_sandbox_that_ends_before_it_reads_an_answer_is_heard_to_the_end() {
     let (outcome, took) = runtime.block_on(executed);
     assert_eq!(outcome.unwrap().status, Status::Exceeded(Limit::Memory));
     assert!(took < LONG, "took {took:?}");
+}
+
+#[test]
+fn a_sandbox_answers_no_more_inputs_than_it_was_given_and_its_end_is_that_of_the_one_it_was_at() {
+    let directory = tempfile::tempdir().unwrap();
+    let packages = packages(directory.path());
+    let finished = |events: &[Event]| {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let greeting = [Event::Ready, Event::Started];
+        let stream = greeting.iter().chain(events).flat_map(Event::encode);
+        theirs.write_all(&stream.collect::<Vec<u8>>()).unwrap();
+        theirs.shutdown(std::net::Shutdown::Write).unwrap();
+        let (rows, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let last = runtime().block_on(async {
+            let instance = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+            let socket = OwnedFd::from(ours);
+            let prepared = Sandbox::prepare(idle_process(), socket, instance, LARGEST_PAYLOAD);
+            let mut job = job(WALL);
+            job.further_inputs = vec!["1".to_owned(); 2];
+            let execution = Execution::start(prepared.await.unwrap(), &job)
+                .await
+                .unwrap();
+            reported(execution.finish(&packages, None, Some(&rows)).await)
+        });
+        let told = std::iter::from_fn(|| told.try_recv().ok());
+        let outputs: Vec<_> = told.map(|report| report.stdout).collect();
+        (outputs, last.stdout, last.status)
+    };
+    let output = |text: &str| Event::Output(true, text.as_bytes().to_vec());
+    let end = || Event::Finished(0, None, None, Stages::default(), true);
+    let all = [
+        output("1"),
+        end(),
+        output("2"),
+        end(),
+        output("3"),
+        end(),
+        output("4"),
+        end(),
+    ];
+    assert_eq!(
+        finished(&all),
+        (
+            vec!["1".to_owned(), "2".to_owned()],
+            "3".to_owned(),
+            Status::Success
+        )
+    );
+    assert_eq!(
+        finished(&all[..3]),
+        (vec!["1".to_owned()], "2".to_owned(), Status::Killed)
+    );
 }

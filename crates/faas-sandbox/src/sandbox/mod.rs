@@ -19,6 +19,7 @@ use faas_engine::Outcome;
 use faas_engine::PackageReply;
 use faas_engine::Program;
 use faas_engine::Silent;
+use faas_engine::interrupt::stop_requested;
 use faas_linux::monotonic_us;
 use faas_lockdown::Lockdown;
 use faas_lockdown::LockdownError;
@@ -132,6 +133,7 @@ pub fn rehearse(
         storage_limit: ByteSize::bytes(u64::MAX),
         keep: false,
         goes_on: false,
+        again: false,
     };
     engine.run(program, true).map(|_| ())
 }
@@ -158,6 +160,7 @@ pub fn install(
             return_value: Some(&failed.reason),
             limit: failed.limit,
             stages: Stages::default(),
+            goes_on: false,
         };
         output::send(&event).map_err(|_| SandboxExit::NoJob)?;
     }
@@ -281,14 +284,16 @@ fn tell_failure(stage: Stage, errno: i32) {
     let _ = output::send(&SandboxEvent::Failed { stage, errno });
 }
 
-/// Runs the program; returns whether the process can stay.
+/// Runs the program over its inputs, one after the other, as long as each leaves the process in order; returns whether
+/// the process can stay.
 fn run(
     engine: &mut dyn Engine,
     job: &Job,
     origin: Origin,
     taken_at_us: u64,
 ) -> Result<bool, SandboxExit> {
-    let program = Program {
+    let is_one_of_many = !job.further_inputs.is_empty();
+    let mut program = Program {
         language: job.language,
         code: &job.code,
         input: job.input.as_deref(),
@@ -298,9 +303,35 @@ fn run(
         files_limit: job.limits.files,
         memory_limit: job.limits.memory,
         storage_limit: job.limits.storage,
-        keep: job.keep,
+        keep: job.keep || is_one_of_many,
         goes_on: origin == Origin::Kept,
+        again: false,
     };
+    let mut further = job.further_inputs.iter();
+    let mut taken_at_us = taken_at_us;
+    loop {
+        let next = further.next();
+        let can_stay = run_once(engine, program, job, taken_at_us, next.is_some())?;
+        let Some(input) = next.filter(|_| can_stay) else {
+            return Ok(can_stay);
+        };
+        program.input = Some(input);
+        program.files = &[];
+        program.goes_on = true;
+        program.again = true;
+        taken_at_us = monotonic_us();
+        faas_lockdown::arm_cpu_timer(job.limits.cpu).map_err(not_locked_down)?;
+    }
+}
+
+/// Runs the program over one input; returns whether the process can stay, for another one if there is.
+fn run_once(
+    engine: &mut dyn Engine,
+    program: Program<'_>,
+    job: &Job,
+    taken_at_us: u64,
+    has_next: bool,
+) -> Result<bool, SandboxExit> {
     let prepared_at_us = monotonic_us();
     let outcome = engine.run(program, false);
     let compiled = outcome.as_ref().map(|outcome| outcome.compiled_at_us);
@@ -311,7 +342,7 @@ fn run(
         compile_us: compiled_at_us.saturating_sub(prepared_at_us),
         run_us: monotonic_us().saturating_sub(compiled_at_us),
     };
-    finish(outcome.as_ref(), job, stages)
+    finish(outcome.as_ref(), job, stages, has_next)
 }
 
 /// Looks at the program; a checker that is stopped or fails ends as a program that does.
@@ -324,17 +355,18 @@ fn check(engine: &mut dyn Engine, job: &Job) -> Result<bool, SandboxExit> {
         compiled_at_us: None,
         can_stay: false,
     });
-    finish(outcome.as_ref(), job, Stages::default())
+    finish(outcome.as_ref(), job, Stages::default(), false)
 }
 
-/// Says how the job ended; returns whether the process can stay.
+/// Says how a program ended, and whether the next one follows if the job has one; returns whether the process can stay.
 fn finish(
     outcome: Result<&Outcome, &EngineError>,
     job: &Job,
     stages: Stages,
+    has_next: bool,
 ) -> Result<bool, SandboxExit> {
     let limit = signals::cpu_limit_reached().then_some(Limit::CpuTime);
-    let event = match outcome {
+    let mut event = match outcome {
         Ok(outcome) => {
             let value = outcome.return_value.as_deref();
             let too_long =
@@ -348,6 +380,7 @@ fn finish(
                     outcome.limit.or(limit)
                 },
                 stages,
+                goes_on: false,
             }
         }
         Err(EngineError::Terminated) => SandboxEvent::Finished {
@@ -355,10 +388,17 @@ fn finish(
             return_value: None,
             limit,
             stages,
+            goes_on: false,
         },
         Err(_) => return Err(SandboxExit::Broken),
     };
-    output::send(&event).map_err(|_| SandboxExit::NoJob)?;
     let is_within_limits = matches!(event, SandboxEvent::Finished { limit: None, .. });
-    Ok(is_within_limits && outcome.is_ok_and(|outcome| outcome.can_stay))
+    let can_stay = is_within_limits && outcome.is_ok_and(|outcome| outcome.can_stay);
+    // What follows a stop would be stopped, too.
+    let can_go_on = can_stay && !stop_requested();
+    if let SandboxEvent::Finished { goes_on, .. } = &mut event {
+        *goes_on = has_next && can_go_on;
+    }
+    output::send(&event).map_err(|_| SandboxExit::NoJob)?;
+    Ok(if has_next { can_go_on } else { can_stay })
 }

@@ -191,6 +191,7 @@ pub fn send_last(exit_code: i32, limit: Option<Limit>) -> Result<(), SocketClose
         return_value: None,
         limit,
         stages: Stages::default(),
+        goes_on: false,
     };
     // The thread may have written half of a frame. This one would be taken for the rest of it, and the
     // supervisor would wait for more; it does know what the end of a process means.

@@ -1,0 +1,302 @@
+//! Three servers behind HAProxy and nginx, with the configurations of docker/: restarted one after the other, killed,
+//! full. No request is lost that could be sent again, and all could.
+
+mod common;
+
+use std::net::TcpStream;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::json;
+
+use common::balancers::Running;
+use common::balancers::free_address;
+use common::balancers::haproxy;
+use common::balancers::nginx;
+use common::balancers::nginx_configuration;
+use common::balancers::with_addresses;
+use common::batches::Upload;
+use common::eventually;
+use common::scratch::Scratch;
+use common::send_request;
+
+/// One of several servers, which keeps its port when it is started again.
+struct Replica {
+    address: String,
+    workspace: Scratch,
+    process: Option<Running>,
+}
+
+impl Replica {
+    fn start(name: &str) -> Self {
+        let mut replica = Self {
+            address: free_address(),
+            workspace: Scratch::new(name),
+            process: None,
+        };
+        replica.start_again();
+        replica
+    }
+
+    fn start_again(&mut self) {
+        let (host, port) = self.address.split_once(':').unwrap();
+        let process = Command::new(common::PROGRAM)
+            .envs(common::NO_SOURCES)
+            .env("FAAS_LANGUAGE", "javascript")
+            .env("FAAS_WORKER_COUNT", "2")
+            .env("FAAS_QUEUE_SIZE", "4")
+            .env("FAAS_WORKSPACE", self.workspace.path())
+            .args(["--host", host, "--port", port])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.process = Some(Running(process));
+        eventually("a replica does not listen", || {
+            TcpStream::connect(&self.address).is_ok()
+        });
+    }
+
+    /// Ends it by a signal and starts it again.
+    fn restart(&mut self, signal: i32) {
+        let mut process = self.process.take().unwrap();
+        // SAFETY: it only sends a signal, to a child that was not waited for yet.
+        unsafe { libc::kill(process.0.id() as i32, signal) };
+        let ended = process.0.wait().unwrap();
+        assert_eq!(ended.success(), signal == libc::SIGTERM, "{ended}");
+        self.start_again();
+    }
+
+    fn is_ready(&self) -> bool {
+        ureq::get(format!("http://{}/ready", self.address))
+            .call()
+            .is_ok()
+    }
+}
+
+/// Servers and what is before them.
+struct Behind {
+    replicas: [Replica; 3],
+    _balancer: Running,
+    address: String,
+    _files: Scratch,
+}
+
+/// The text of a file of docker/.
+fn configuration(path: &str) -> String {
+    let path = format!("{}/docker/{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+impl Behind {
+    /// Three servers whose balancer `start` starts with the addresses that its file has, and those of this test, and in
+    /// a directory of its own.
+    fn start(
+        name: &str,
+        (word, port): (&str, &str),
+        start: impl FnOnce(&[(&str, &str)], &str, &Scratch) -> Command,
+    ) -> Self {
+        let replicas = [1, 2, 3].map(|number| Replica::start(&format!("{name}-{number}")));
+        let files = Scratch::new(name);
+        let address = free_address();
+        let (listens, here) = (format!("{word} {port}"), format!("{word} {address}"));
+        let addresses = [
+            ("faas-1:8000", replicas[0].address.as_str()),
+            ("faas-2:8000", &replicas[1].address),
+            ("faas-3:8000", &replicas[2].address),
+            (&listens, &here),
+        ];
+        let mut balancer = start(&addresses, files.path(), &files);
+        let balancer = Running(balancer.stderr(Stdio::null()).spawn().unwrap());
+        eventually("the balancer does not listen", || {
+            TcpStream::connect(&address).is_ok()
+        });
+        Self {
+            replicas,
+            _balancer: balancer,
+            address,
+            _files: files,
+        }
+    }
+
+    /// `None`, with a word on the terminal, if there is no nginx.
+    fn nginx(name: &str) -> Option<Self> {
+        let mut nginx = nginx()?;
+        Some(Self::start(
+            name,
+            ("listen", "80"),
+            |addresses, here, files| {
+                let of_http = with_addresses(&configuration("nginx/faas.conf"), addresses);
+                let path = files.file("nginx.conf", &nginx_configuration(here, &of_http));
+                nginx.args(["-c", &path, "-e", &format!("{here}/errors")]);
+                nginx
+            },
+        ))
+    }
+
+    /// `None`, with a word on the terminal, if there is no HAProxy.
+    fn haproxy(name: &str) -> Option<Self> {
+        let mut haproxy = haproxy()?;
+        Some(Self::start(name, ("bind", ":80"), |addresses, _, files| {
+            let text = with_addresses(&configuration("haproxy/haproxy.cfg"), addresses);
+            let path = files.file("haproxy.cfg", &text);
+            haproxy.args(["-db", "-q", "-f", &path]);
+            haproxy
+        }))
+    }
+
+    /// Ends each server twice and starts it again, while clients send programs through the balancer.
+    fn restart_one_after_the_other(&mut self, signal: i32) {
+        let stop = AtomicBool::new(false);
+        let address = self.address.clone();
+        let counts = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..4)
+                .map(|client| {
+                    let (stop, address) = (&stop, &address);
+                    scope.spawn(move || send_until(stop, address, client % 2 == 0))
+                })
+                .collect();
+            // The clients end whatever becomes of the restarts.
+            let ending = Ending(&stop);
+            for _ in 0..2 {
+                for replica in &mut self.replicas {
+                    std::thread::sleep(Duration::from_millis(300));
+                    replica.restart(signal);
+                }
+            }
+            drop(ending);
+            let counts = clients.into_iter().map(|client| client.join().unwrap());
+            counts.collect::<Vec<u32>>()
+        });
+        assert!(counts.iter().all(|count| *count > 10), "{counts:?}");
+    }
+
+    /// Fills a server with so many programs; they end when what is returned is dropped.
+    fn fill_first(&self, programs: usize) -> Vec<TcpStream> {
+        let slow = json!({
+            "code": "await new Promise((done) => setTimeout(done, 60_000))", "timeout": 60_000,
+        });
+        let first = &self.replicas[0];
+        let sent = (0..programs)
+            .map(|_| send_request(TcpStream::connect(&first.address).unwrap(), "", &slow));
+        let sent = sent.collect();
+        eventually("a full server is ready", || !first.is_ready());
+        sent
+    }
+
+    /// Whether programs through the balancer are answered at once, many in a row.
+    fn answers(&self) -> bool {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(5)))
+            .build()
+            .into();
+        let url = format!("http://{}/run_code", self.address);
+        let request = json!({ "code": "console.log(6 * 7)" }).to_string();
+        (0..30).all(|_| agent.post(&url).send(&request).is_ok())
+    }
+}
+
+/// Sends programs until it is to stop; each has to be answered. Returns how many were.
+fn send_until(stop: &AtomicBool, address: &str, keeps_connections: bool) -> u32 {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_idle_connections(if keeps_connections { 4 } else { 0 })
+        .build()
+        .into();
+    let code = "await new Promise((done) => setTimeout(done, 30)); console.log(6 * 7)";
+    let request = json!({ "code": code }).to_string();
+    let mut count = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let url = format!("http://{address}/run_code");
+        let mut answer = agent.post(&url).send(&request).unwrap();
+        let status = answer.status();
+        let text = answer.body_mut().read_to_string().unwrap();
+        assert!(
+            status == 200 && text.contains(r#""stdout":"42\n""#),
+            "{status}: {text}"
+        );
+        count += 1;
+    }
+    count
+}
+
+/// Sets a flag when it is dropped.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_rolling_restart_behind_nginx_loses_no_request() {
+    if let Some(mut behind) = Behind::nginx("rolling-nginx") {
+        behind.restart_one_after_the_other(libc::SIGTERM);
+    }
+}
+
+#[test]
+fn a_rolling_restart_behind_haproxy_loses_no_request() {
+    if let Some(mut behind) = Behind::haproxy("rolling-haproxy") {
+        behind.restart_one_after_the_other(libc::SIGTERM);
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_behind_nginx_loses_no_request() {
+    if let Some(mut behind) = Behind::nginx("killed-nginx") {
+        behind.restart_one_after_the_other(libc::SIGKILL);
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_behind_haproxy_loses_no_request() {
+    if let Some(mut behind) = Behind::haproxy("killed-haproxy") {
+        behind.restart_one_after_the_other(libc::SIGKILL);
+    }
+}
+
+#[test]
+fn haproxy_sends_nothing_to_a_server_that_says_that_it_is_nearly_full() {
+    if let Some(behind) = Behind::haproxy("full-haproxy") {
+        // Two run and three wait: a further one would wait for them.
+        let _slow = behind.fill_first(5);
+        eventually("programs go to the full server", || behind.answers());
+    }
+}
+
+#[test]
+fn nginx_passes_what_a_full_server_refuses_on_to_another() {
+    if let Some(behind) = Behind::nginx("full-nginx") {
+        let _slow = behind.fill_first(6);
+        let url = format!("http://{}/run_code", behind.replicas[0].address);
+        eventually("the server is not full", || {
+            let refused = ureq::post(&url).send(json!({ "code": "1" }).to_string());
+            matches!(refused, Err(ureq::Error::StatusCode(429)))
+        });
+        assert!(behind.answers());
+    }
+}
+
+#[test]
+fn a_stream_of_rows_goes_through_both_as_it_comes() {
+    let behind = [
+        Behind::nginx("batch-nginx"),
+        Behind::haproxy("batch-haproxy"),
+    ];
+    for behind in behind.into_iter().flatten() {
+        let head = json!({ "program": "return_val(input_data + 1)" });
+        let mut upload = Upload::begin(&behind.address, &head);
+        let mut answered = upload.answered();
+        for n in [1, 10, 100] {
+            upload.send(&format!("{n}\n"));
+            let row = answered.next().unwrap();
+            assert_eq!(row["output"]["ret_val"], (n + 1).to_string());
+        }
+        upload.end();
+        assert_eq!(answered.next().unwrap()["summary"]["succeeded"], 3);
+    }
+}
