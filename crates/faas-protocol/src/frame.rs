@@ -205,12 +205,13 @@ mod tests {
         }
 
         #[test]
-        fn every_message_is_decoded_as_it_was_encoded(code in ".*", input in proptest::option::of(".*"), stdin in proptest::option::of(".*"), cpu in 0..u64::MAX) {
+        fn every_message_is_decoded_as_it_was_encoded(code in ".*", input in proptest::option::of(".*"), further_inputs in proptest::collection::vec(".*", 0..3), stdin in proptest::option::of(".*"), cpu in 0..u64::MAX) {
             let job = Job {
                 task: Task::Run,
                 language: Language::Python,
                 code,
                 input,
+                further_inputs,
                 invocation: Invocation {
                     stdin,
                     arguments: vec![String::new()],

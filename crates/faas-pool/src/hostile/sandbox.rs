@@ -139,7 +139,7 @@ async fn execute_for(
     let prepared = Sandbox::prepare(process, socket, instance, LARGEST_PAYLOAD);
     let outcome = match tokio::time::timeout(Duration::from_secs(1), prepared).await {
         Ok(Ok(sandbox)) => match Execution::start(sandbox, &job(wall)).await {
-            Ok(execution) => Ok(reported(execution.finish(packages, None).await)),
+            Ok(execution) => Ok(reported(execution.finish(packages, None, None).await)),
             Err(error) => Err(error),
         },
         Ok(Err(error)) => Err(error),
