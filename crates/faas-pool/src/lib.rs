@@ -28,6 +28,7 @@ mod package_pools;
 mod package_set;
 mod process;
 mod progress;
+mod random_id;
 mod report;
 mod request;
 mod return_value;

@@ -1,6 +1,7 @@
 //! Snapshots: sandboxes that have run a program and stay, so that others can start from what it left.
 
 mod gate;
+mod gone;
 mod memory;
 mod snapshot;
 mod store;

@@ -1,7 +1,6 @@
 //! All snapshots: whose they are, how many there may be, which one has to go.
 
 use std::collections::HashMap;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -15,6 +14,7 @@ use faas_telemetry::SnapshotEnd;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::gone::Gone;
 use super::memory::own_memory;
 use super::snapshot::Lineage;
 use super::snapshot::Origin;
@@ -25,9 +25,6 @@ use crate::sandbox::Sandbox;
 
 /// How often snapshots are looked at.
 const PERIOD: Duration = Duration::from_secs(1);
-
-/// How many ids are remembered of snapshots that are gone.
-const REMEMBERED: usize = 10_000;
 
 /// How long a new snapshot waits for those that had to go for it to have ended.
 const MAKE_ROOM_WITHIN: Duration = Duration::from_secs(10);
@@ -75,9 +72,7 @@ pub struct Snapshots {
 #[derive(Debug, Default)]
 struct State {
     alive: HashMap<SnapshotId, Arc<Snapshot>>,
-    gone: HashMap<SnapshotId, (Owner, SnapshotEnd)>,
-    /// Those that are gone, the oldest first.
-    order: VecDeque<SnapshotId>,
+    gone: Gone<SnapshotId, SnapshotEnd>,
     /// Places for snapshots that are being kept.
     reserved: usize,
 }
@@ -135,16 +130,17 @@ impl Snapshots {
         drop(sandbox.keep(place));
         let snapshot = Snapshot::new(sandbox, origin, lineage, needed, self.settings.idle);
         let snapshot = Arc::new(snapshot.map_err(|error| error.to_string())?);
-        let info = snapshot.info();
         loop {
             let mut state = self.lock();
+            // With each that goes, its descendants have more that is theirs alone.
+            let needed = snapshot.memory();
             let all = state.memory().saturating_add(needed);
             let oldest = match all <= self.settings.memory {
                 true => None,
-                false => state.next_to_go(&owner, needed, |one| one.memory.get()),
+                false => state.next_to_go(&owner, needed, |one| one.memory().get()),
             };
             let Some(id) = oldest else {
-                state.alive.insert(snapshot.id.clone(), snapshot);
+                state.alive.insert(snapshot.id.clone(), snapshot.clone());
                 break;
             };
             drop(state);
@@ -152,7 +148,7 @@ impl Snapshots {
         }
         drop(reserved);
         self.metrics.snapshots_kept.inc();
-        Ok(info)
+        Ok(snapshot.info())
     }
 
     /// Reserves a place, for which another snapshot goes if there is none left: each that waits for one has made
@@ -189,8 +185,8 @@ impl Snapshots {
     pub fn look_up(&self, id: &SnapshotId, owner: &Owner) -> Result<Arc<Snapshot>, NoSnapshot> {
         let state = self.lock();
         let Some(snapshot) = state.alive.get(id) else {
-            let gone = state.gone.get(id).filter(|(of, _)| of == owner);
-            return Err(gone.map_or(NoSnapshot::Unknown, |&(_, why)| NoSnapshot::Gone(why)));
+            let gone = state.gone.why(id, owner);
+            return Err(gone.map_or(NoSnapshot::Unknown, NoSnapshot::Gone));
         };
         if snapshot.owner != *owner {
             return Err(NoSnapshot::Unknown);
@@ -258,7 +254,8 @@ impl Snapshots {
         let Some(snapshot) = state.alive.remove(id) else {
             return;
         };
-        state.remember(id.clone(), snapshot.owner.clone(), why);
+        let owner = snapshot.owner.clone();
+        state.gone.remember(id.clone(), owner, why);
         // Its process is ended outside the lock.
         drop(state);
         self.metrics.snapshot_gone(why);
@@ -272,7 +269,7 @@ impl Snapshots {
 
 impl State {
     fn memory(&self) -> ByteSize {
-        let sizes = self.alive.values().map(|snapshot| snapshot.memory);
+        let sizes = self.alive.values().map(|snapshot| snapshot.memory());
         sizes.fold(ByteSize::default(), ByteSize::saturating_add)
     }
 
@@ -295,15 +292,5 @@ impl State {
         let of_greedy = self.alive.values().filter(|one| shares[&one.owner] == most);
         let oldest = of_greedy.min_by_key(|snapshot| snapshot.last_used());
         oldest.map(|snapshot| snapshot.id.clone())
-    }
-
-    fn remember(&mut self, id: SnapshotId, owner: Owner, why: SnapshotEnd) {
-        if self.order.len() >= REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.gone.remove(&oldest);
-        }
-        self.order.push_back(id.clone());
-        self.gone.insert(id, (owner, why));
     }
 }
