@@ -109,8 +109,10 @@ pyodide.setStderr(output(2));
 pyodide.setInterruptBuffer(new Uint8Array(1));
 pyodide.registerJsModule("_faas_host", {
   acknowledge_stop: host.acknowledgeStop,
+  clear_timers: host.clearTimers,
   compiled: host.compiled,
   cpu_time: host.cpuTime,
+  end_interruptible: host.endInterruptible,
   /** @type {typeof host.finish} */
   finish(exitCode, returnValue, limit) {
     isFinished = true;
@@ -134,6 +136,7 @@ pyodide.registerJsModule("_faas_host", {
   stop_requested: host.stopRequested,
   take_failures: serveDistribution(pyodide, host),
   take_alarm: host.takeAlarm,
+  take_interrupt: host.takeInterrupt,
   wait: host.wait,
 });
 
@@ -172,7 +175,8 @@ const { make_way: makeWay, refresh } = pyodide.pyimport("_faas_fresh");
 const reportStop = pyodide.pyimport("_faas_report").report_stop;
 const { settle, settle_early: settleEarly } = pyodide.pyimport("_faas_settle");
 const check = pyodide.pyimport("_faas_check").check;
-const handBackFiles = createOutputFiles(FS, host, say);
+const { variables } = pyodide.pyimport("_faas_variables");
+const { deleteFile, handBackFiles, listFiles, readFile } = createOutputFiles(FS, host, say);
 const storage = limitStorage(FS);
 storage.setBase();
 const pythonVersion = runner.PYTHON_VERSION;
@@ -212,6 +216,9 @@ function isFile(stream) {
 function say(text) {
   host.write(2, new TextEncoder().encode(text));
 }
+
+// What a change that was made returns (crates/faas-protocol/src/tending.rs).
+const DONE = "done";
 
 // Set when the program has reported how it ended: what follows frees its objects.
 let isFinished = false;
@@ -285,8 +292,9 @@ globalThis.__faasEngine = {
    * @param {number} storageBytes
    * @param {boolean} keep
    * @param {boolean} goesOn
+   * @param {number | undefined} cell
    */
-  run(code, input, scratch, autoInstall, storageBytes, keep, goesOn) {
+  run(code, input, scratch, autoInstall, storageBytes, keep, goesOn, cell) {
     storage.setLimit(storageBytes);
     isFinished = false;
     const { stdin: text, arguments: words, entryPoint, collect } = host.invocation();
@@ -298,12 +306,13 @@ globalThis.__faasEngine = {
         if (collect.length > 0) before.set(name, contents);
       }
       if (files.length > 0) makeWay(files.map(({ name }) => name).join("\n"));
-      if (goesOn || text !== null || entryPoint !== null || words.length > 0) {
+      const isCell = cell !== undefined;
+      if (goesOn || isCell || text !== null || entryPoint !== null || words.length > 0) {
         stdin = new TextEncoder().encode(text ?? "");
         // Pyodide makes None of undefined only.
-        programFile = invoke(text !== null, entryPoint ?? undefined, words, goesOn);
+        programFile = invoke(text !== null, entryPoint ?? undefined, words, goesOn, cell);
       }
-      run(code, input, scratch, autoInstall, keep, goesOn);
+      run(code, input, scratch, autoInstall, keep, goesOn, isCell);
     } catch (error) {
       endOfInterpreter(error, code);
     }
@@ -335,6 +344,27 @@ globalThis.__faasEngine = {
     return more;
   },
   check,
+  // Looks at, or changes, what programs left. Returns JSON, that it was done, or nothing.
+  /** @type {(what: string, file: string, storageBytes: number) => string | undefined} */
+  tend(what, file, storageBytes) {
+    storage.setLimit(storageBytes);
+    switch (what) {
+      case "variables":
+        return variables();
+      case "list":
+        return JSON.stringify(listFiles());
+      case "read":
+        return readFile(file) ? DONE : undefined;
+      case "delete":
+        return deleteFile(file) ? DONE : undefined;
+      default: {
+        const files = host.inputFiles();
+        for (const { name, contents } of files) placeFile(name, contents);
+        makeWay(files.map(({ name }) => name).join("\n"));
+        return DONE;
+      }
+    }
+  },
   // Called after V8 stopped the program in the middle of something that looks at no signal.
   reportStop() {
     try {

@@ -17,6 +17,7 @@ import _faas_figures
 import _faas_fresh
 import _faas_host
 import _faas_loop
+import _faas_magics
 import _faas_packages
 from _faas_report import FILE_NAME, lacking, report
 from _faas_values import encode
@@ -60,10 +61,11 @@ def input(prompt="", /):
         ) from None
 
 
-def invoke(has_stdin, entry_point, arguments, goes_on):
+def invoke(has_stdin, entry_point, arguments, goes_on, cell=None):
     """Set what a command line gives a program: its arguments, its file, where its imports begin.
 
-    Returns the file. One that goes on from others has a name of its own, since tracebacks may show both.
+    Returns the file. One that goes on from others, and each cell of a session, has a name of its own, since
+    tracebacks may show both.
     """
     global _file_name, _has_stdin, _programs
     if goes_on and _has_stdin:
@@ -74,6 +76,8 @@ def invoke(has_stdin, entry_point, arguments, goes_on):
     if entry_point:
         _file_name = os.path.join(os.getcwd(), entry_point)
         sys.path.insert(0, os.path.dirname(_file_name))
+    elif cell is not None:
+        _file_name = f"<cell {cell}>"
     elif goes_on:
         _file_name = FILE_NAME.replace(">", f" {_programs}>")
     return _file_name
@@ -86,11 +90,12 @@ def fresh_input(last):
     return io.TextIOWrapper(io.BufferedReader(raw), encoding=last.encoding, errors=last.errors)
 
 
-def run(source, input_json, scratch, auto_install, keep, goes_on):
+def run(source, input_json, scratch, auto_install, keep, goes_on, is_cell):
     """Run `source` as __main__. With `scratch` it is one of the zygote's own programs.
 
-    With `auto_install`, the supervisor is asked for packages that it imports and that are not there. With
-    `keep`, what it leaves stays for another program; one that `goes_on` finds what the last one left.
+    With `auto_install`, the supervisor is asked for packages that it imports and that are not there; one that
+    `goes_on` installs them here. With `keep`, what it leaves stays for another program; one that `goes_on`
+    finds what the last one left. A cell of a session may have commands of notebooks.
     """
     global _returned
     names = (names_left() if goes_on else None) or begin_module()
@@ -99,7 +104,8 @@ def run(source, input_json, scratch, auto_install, keep, goes_on):
     _faas_fresh.begin()
     try:
         names["input_data"] = None if input_json is None else json.loads(input_json)
-        last = execute(source.removeprefix(BOM), _file_name, names, auto_install)
+        find = _faas_packages.install_imports if goes_on else _faas_packages.ask_for_imports
+        last = execute(source.removeprefix(BOM), _file_name, names, auto_install and find, is_cell)
         if _returned is not UNSET:
             result = encode(_returned)
         elif last is not None:
@@ -115,6 +121,8 @@ def run(source, input_json, scratch, auto_install, keep, goes_on):
         exit_code = 1
         limit = lacking(error)
         report(error)
+    if keep:
+        _faas_host.end_interruptible()
     _faas_figures.hand_back_open()
     if keep:
         names, last, _returned = None, None, UNSET
@@ -150,13 +158,15 @@ def take_module():
     return [module] if type(module) is types.ModuleType and module is not _main else []
 
 
-def execute(source, file_name, names, auto_install):
+def execute(source, file_name, names, find_imports=None, is_cell=False):
     """Run a program; the value of the expression that it ends in, or None."""
     lines = io.StringIO(source, newline=None).readlines()
     linecache.cache[file_name] = (len(source), None, lines, file_name)
+    if is_cell and ("%" in source or "!" in source):
+        source = _faas_magics.translate(source, file_name)
     tree = compile(source, file_name, "exec", TREE, True)
-    if auto_install and "import" in source:
-        _faas_packages.ask_for_imports(tree)
+    if find_imports and "import" in source:
+        find_imports(tree)
     if tree.body and isinstance(tree.body[-1], ast.Expr) and not is_quiet(tree.body[-1], lines):
         # One compilation for all: the last expression becomes an assignment.
         last = tree.body[-1]

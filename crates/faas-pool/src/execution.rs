@@ -10,6 +10,7 @@ use faas_protocol::PackageRequest;
 use faas_protocol::SandboxEvent;
 use faas_protocol::Usage;
 use rustix::process::Signal;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::handed_back::HandedBack;
@@ -35,6 +36,8 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 pub struct Execution<'a> {
     sandbox: Sandbox,
     job: &'a Job,
+    /// Whether the sandbox was forked from a kept one, whose packages it has.
+    goes_on: bool,
     /// CPU time of the sandbox before the job.
     cpu_before: Duration,
     started: Instant,
@@ -50,6 +53,7 @@ impl<'a> Execution<'a> {
         let cpu_before = sandbox.cpu_time();
         let started = Instant::now();
         let started_at_us = monotonic_us();
+        let goes_on = sandbox.is_of_line;
         sandbox.is_of_line |= job.keep;
         sandbox.limit(&job.limits)?;
         let handed_over = async {
@@ -61,6 +65,7 @@ impl<'a> Execution<'a> {
         Ok(Self {
             sandbox,
             job,
+            goes_on,
             cpu_before,
             started,
             started_at_us,
@@ -68,8 +73,13 @@ impl<'a> Execution<'a> {
     }
 
     /// Follows the program to its end, which uses the sandbox up. What is kept of its output also
-    /// goes to `live` as it comes.
-    pub async fn finish(mut self, packages: &Packages, live: Option<&Live>) -> Finished {
+    /// goes to `live` as it comes. The program is interrupted whenever `interrupt` is notified.
+    pub async fn finish(
+        mut self,
+        packages: &Packages,
+        live: Option<&Live>,
+        interrupt: Option<&Notify>,
+    ) -> Finished {
         let limits = &self.job.limits;
         let mut output = Output::new(limits.output, live.cloned());
         let mut broker = PackageBroker::for_program(packages, limits.memory);
@@ -79,13 +89,13 @@ impl<'a> Execution<'a> {
         let cpu = self.sandbox.watch_cpu(self.cpu_before, limits.cpu);
         let is_of_line = self.sandbox.is_of_line;
         let sandbox = &mut self.sandbox;
-        let asks = self.job.auto_install;
+        let asks = self.job.auto_install && !self.goes_on;
         let followed = tokio::select! {
             biased;
             // A flood of frames must not keep the watch from being heard.
             () = memory.until_exceeded() => Followed::Ended(None, Some(Stop::Memory)),
             () = cpu.until_exceeded(), if is_of_line => Followed::Ended(None, None),
-            followed = follow(sandbox, &mut output, &mut handed_back, &mut broker, deadline, asks) => followed,
+            followed = follow(sandbox, &mut output, &mut handed_back, &mut broker, deadline, asks, interrupt) => followed,
         };
         let (mut outcome, stop) = match followed {
             Followed::Ended(outcome, stop) => (outcome, stop),
@@ -158,6 +168,7 @@ async fn follow(
     broker: &mut PackageBroker,
     deadline: Instant,
     asks: bool,
+    interrupt: Option<&Notify>,
 ) -> Followed {
     let mut is_first = asks;
     let mut stop = None;
@@ -169,6 +180,10 @@ async fn follow(
             // What came before the clock is looked at counts as in time, but a sandbox that always
             // has another frame ready must not hold the clock up.
             frame = sandbox.socket.receive(), if !is_overdue => frame,
+            () = notified(interrupt) => {
+                sandbox.signal(Signal::USR2);
+                continue;
+            }
             () = tokio::time::sleep_until(limit.due) => {
                 stop = Some(Stop::WallTime);
                 is_overdue = false;
@@ -254,5 +269,13 @@ async fn follow(
         }
         is_first = false;
         is_overdue = Instant::now() >= limit.due;
+    }
+}
+
+/// Waits until it is notified; for ever if there is nothing that could be.
+async fn notified(interrupt: Option<&Notify>) {
+    match interrupt {
+        Some(interrupt) => interrupt.notified().await,
+        None => std::future::pending().await,
     }
 }

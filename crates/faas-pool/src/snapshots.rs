@@ -1,15 +1,18 @@
 //! Programs that start from a snapshot, and programs that leave one.
 
+use std::sync::Arc;
+
 use faas_protocol::Owner;
 use faas_protocol::Runtime;
-use faas_telemetry::Meter;
 use tracing::Instrument;
 
 use super::Pool;
+use super::execute::Kept;
 use super::kept::Lineage;
 use super::kept::NoSnapshot;
 use super::kept::Origin;
 use super::kept::Parent;
+use super::kept::Snapshot;
 use super::kept::SnapshotId;
 use super::kept::SnapshotInfo;
 use super::kept::SnapshotsStats;
@@ -51,6 +54,11 @@ impl Pool {
         if self.snapshots.settings.number == 0 {
             return Some("FAAS_SNAPSHOTS is 0".to_owned());
         }
+        self.cannot_fork_kept(runtime)
+    }
+
+    /// Why no sandbox of a runtime can stay to be forked; `None` if they can.
+    pub(super) fn cannot_fork_kept(&self, runtime: Runtime) -> Option<String> {
         let state = self.bases.get(&runtime)?.status.get();
         state.booted()?.cannot_keep.clone()
     }
@@ -69,29 +77,41 @@ impl Pool {
         {
             return Err(PoolError::CannotKeep(reason));
         }
-        let Some(id) = &request.from else {
+        let snapshot = self.snapshot_to_start_from(request)?;
+        let snapshot = snapshot.filter(|_| request.job.keep);
+        Ok(snapshot.as_ref().map(Parent::of))
+    }
+
+    /// The snapshot that a request names, which is used now.
+    ///
+    /// # Errors
+    /// When there is none, or it is of another runtime.
+    pub(super) fn snapshot_to_start_from(
+        &self,
+        request: &ExecutionRequest,
+    ) -> Result<Option<Arc<Snapshot>>, PoolError> {
+        let Some(id) = request.start.snapshot() else {
             return Ok(None);
         };
         let snapshot = self.snapshots.get(id, &request.owner);
         let snapshot = snapshot.map_err(PoolError::NoSnapshot)?;
-        if snapshot.language.runtime() != runtime {
+        if snapshot.language.runtime() != request.job.language.runtime() {
             let of = snapshot.language;
             return Err(PoolError::OtherLanguage { of });
         }
-        Ok(request.job.keep.then(|| Parent::of(&snapshot)))
+        Ok(Some(snapshot))
     }
 
-    /// Waits for a turn, which `wait` keeps, and for a fork of a snapshot.
-    pub(super) async fn take_fork_of(
+    /// Waits for a turn, which `wait` keeps, and for a fork of the snapshot that `find` finds then: while a program
+    /// waits, it holds none.
+    pub(super) async fn take_fork(
         &self,
-        id: &SnapshotId,
+        find: impl Fn() -> Result<Arc<Snapshot>, NoSnapshot>,
         request: &ExecutionRequest,
         wait: &mut Wait,
     ) -> Result<Taken, NotTaken> {
         self.enter(request, wait).await?;
-        // It may have gone meanwhile: while a program waits, it holds none.
-        let snapshot = self.snapshots.get(id, &request.owner);
-        let snapshot = snapshot.map_err(PoolError::NoSnapshot)?;
+        let snapshot = find().map_err(PoolError::NoSnapshot)?;
         self.make_room();
         let patience = request.job.limits.wall;
         let place = self.resources.instances.clone().acquire_owned();
@@ -126,14 +146,25 @@ impl Pool {
     /// Keeps what a program left, if its sandbox stays.
     pub(super) async fn keep(
         &self,
-        kept: Option<Box<Sandbox>>,
+        kept: Option<Kept>,
         request: &ExecutionRequest,
-        meter: Meter,
         parent: Option<Parent>,
     ) -> Result<SnapshotInfo, String> {
-        let sandbox = kept.ok_or(
+        let kept = kept.ok_or(
             "the program did not end in order: it ran into a limit, was stopped, or ended the interpreter",
         )?;
+        let (sandbox, origin, lineage) = kept.with_origin(request, parent);
+        self.snapshots.keep(sandbox, origin, lineage).await
+    }
+}
+
+impl Kept {
+    /// The sandbox, and where it comes from.
+    pub(super) fn with_origin(
+        self,
+        request: &ExecutionRequest,
+        parent: Option<Parent>,
+    ) -> (Sandbox, Origin, Lineage) {
         let Parent { packages, lineage } = parent.unwrap_or_else(|| Parent {
             packages: request.packages.clone(),
             lineage: Lineage::default(),
@@ -142,8 +173,8 @@ impl Pool {
             owner: request.owner.clone(),
             language: request.job.language,
             packages,
-            meter,
+            meter: self.meter,
         };
-        self.snapshots.keep(*sandbox, origin, lineage).await
+        (*self.sandbox, origin, lineage)
     }
 }

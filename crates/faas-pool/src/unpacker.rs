@@ -107,7 +107,7 @@ impl Unpacker {
         self.until_idle().await;
         let sandbox = self.base.shelf.take().await;
         let execution = Execution::start(sandbox.map_err(NotUnpacked::NoSandbox)?, &job).await?;
-        let finished = execution.finish(&Packages::none(), None).await;
+        let finished = execution.finish(&Packages::none(), None, None).await;
         let pieces = match finished {
             Finished::Reported { report, .. } => pieces(*report)?,
             Finished::Lacks(_) => return Ok(()),

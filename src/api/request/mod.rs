@@ -4,9 +4,11 @@ mod body;
 mod invocation;
 mod options;
 mod program;
+mod session;
 
 use faas_pool::ExecutionRequest;
 use faas_pool::PackageSet;
+use faas_pool::Start;
 use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
@@ -22,6 +24,7 @@ use super::error::ApiError;
 use super::files;
 use super::limits;
 use super::limits::RequestedLimits;
+use super::state::AppState;
 use crate::settings::Settings;
 
 pub use body::Body;
@@ -29,6 +32,12 @@ pub use body::parse_body;
 pub use body::read_body;
 pub use invocation::MAX_PATTERNS;
 pub use program::language_names;
+pub use session::RawFork;
+pub use session::RawSession;
+pub use session::RawUndo;
+pub use session::parse_fork;
+pub use session::parse_new_session;
+pub use session::parse_undo;
 
 use invocation::args_schema;
 use invocation::collect_schema;
@@ -38,11 +47,12 @@ use invocation::parse_input;
 use invocation::parse_stdin;
 use options::check_ext;
 use options::packages_schema;
-use options::parse_from;
 use options::parse_keep;
 use options::parse_packages;
 use options::parse_priority;
 use options::parse_randomness;
+use options::parse_session;
+use options::parse_start;
 use options::parse_timeout;
 use options::parse_timings;
 use options::priority_schema;
@@ -115,6 +125,11 @@ pub struct RawRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
     from: Option<&'a RawValue>,
+    /// The id of the session that the program is a cell of: it runs in its turn, and what it leaves the next cell
+    /// finds.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
+    session: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(schema_with = randomness_schema)]
     random: Option<&'a RawValue>,
@@ -154,9 +169,15 @@ pub struct RunRequest {
 ///
 /// # Errors
 /// 400 or 413 with the parameter's name and what is allowed.
-pub fn parse(body: Body, caller: &Caller, settings: &Settings) -> Result<RunRequest, ApiError> {
+pub fn parse(body: Body, caller: &Caller, state: &AppState) -> Result<RunRequest, ApiError> {
+    let settings = &state.settings;
     let raw: RawRequest = parse_body(&body.bytes)?;
-    let language = parse_language(raw.language, settings)?;
+    let session = parse_session(raw.session)?;
+    let language = match &session {
+        // Its cells are in its language.
+        Some(id) if raw.language.is_none() => state.pool.session(id, caller.owner())?.language,
+        _ => parse_language(raw.language, settings)?,
+    };
     let files = files::parse(raw.files)?;
     let entry_point = parse_entry_point(raw.entry_point)?;
     let code = match &entry_point {
@@ -178,7 +199,7 @@ pub fn parse(body: Body, caller: &Caller, settings: &Settings) -> Result<RunRequ
     limits::lower(raw.limits, &mut limits)?;
     let timings = parse_timings(raw.timings)?;
     let keep = parse_keep(raw.keep)?;
-    let from = parse_from(raw.from, &packages)?;
+    let start = parse_start(session, raw.from, &packages)?;
     let randomness = parse_randomness(raw.random)?;
     let execution = ExecutionRequest {
         job: Job {
@@ -188,18 +209,20 @@ pub fn parse(body: Body, caller: &Caller, settings: &Settings) -> Result<RunRequ
             input,
             invocation,
             // A program that starts from a snapshot has its packages.
-            auto_install: settings.auto_install && settings.packages && from.is_none(),
+            auto_install: settings.auto_install && settings.packages && start.snapshot().is_none(),
             files,
             limits,
+            cell: None,
             keep,
             randomness,
         },
-        from,
+        start,
         owner: caller.owner().clone(),
         weight: caller.weight(),
         priority,
         packages,
         live: None,
+        interrupt: None,
     };
     Ok(RunRequest {
         execution,
@@ -238,11 +261,12 @@ pub fn check_request(
             task: Task::Check,
             ..Job::run(language, code, settings.limits(settings.timeout()))
         },
-        from: None,
+        start: Start::Fresh,
         owner: caller.owner().clone(),
         weight: caller.weight(),
         priority,
         packages: PackageSet::default(),
         live: None,
+        interrupt: None,
     }
 }

@@ -139,7 +139,7 @@ async fn execute_for(
     let prepared = Sandbox::prepare(process, socket, instance, LARGEST_PAYLOAD);
     let outcome = match tokio::time::timeout(Duration::from_secs(1), prepared).await {
         Ok(Ok(sandbox)) => match Execution::start(sandbox, &job(wall)).await {
-            Ok(execution) => Ok(reported(execution.finish(packages, None).await)),
+            Ok(execution) => Ok(reported(execution.finish(packages, None, None).await)),
             Err(error) => Err(error),
         },
         Ok(Err(error)) => Err(error),
@@ -327,7 +327,7 @@ fn memory_that_the_kernel_does_not_count_runs_into_the_limit_all_the_same() {
             .await
             .unwrap();
         told.write_all(b"x").unwrap();
-        let report = reported(execution.finish(&packages, None).await);
+        let report = reported(execution.finish(&packages, None, None).await);
         assert_eq!(report.status, Status::Exceeded(Limit::Memory), "{report:?}");
         let held = report.usage.peak_memory;
         eprintln!("held {} MiB at a limit of 64", held.get() >> 20);
@@ -404,7 +404,7 @@ fn a_sandbox_that_has_begun_its_program_cannot_have_it_begun_again() {
             let execution = Execution::start(prepared.await.unwrap(), &job)
                 .await
                 .unwrap();
-            execution.finish(&packages, None).await
+            execution.finish(&packages, None, None).await
         })
     };
     match finished(&[imports("nothing-like-it\nsix\n../six"), end.clone()]) {

@@ -8,9 +8,12 @@ mod store;
 
 pub use gate::ForkGate;
 pub use gate::Permission;
+pub use gone::Gone;
+pub use memory::own_memory;
 pub use snapshot::Lineage;
 pub use snapshot::Origin;
 pub use snapshot::Parent;
+pub use snapshot::Snapshot;
 pub use snapshot::SnapshotId;
 pub use snapshot::SnapshotInfo;
 pub use store::NoSnapshot;

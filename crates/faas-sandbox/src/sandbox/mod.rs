@@ -38,6 +38,7 @@ use faas_protocol::Stage;
 use faas_protocol::Stages;
 use faas_protocol::Stream;
 use faas_protocol::Task;
+use faas_protocol::Tending;
 
 use crate::allocator;
 
@@ -128,6 +129,7 @@ pub fn rehearse(
         files_limit: ByteSize::default(),
         memory_limit: ByteSize::bytes(u64::MAX),
         storage_limit: ByteSize::bytes(u64::MAX),
+        cell: None,
         keep: false,
         goes_on: false,
     };
@@ -246,6 +248,7 @@ fn do_a_job(engine: &mut dyn Engine, origin: Origin) -> Result<Then, SandboxExit
     let can_stay = match job.task {
         Task::Run => run(engine, &job, origin, taken_at_us)?,
         Task::Check => check(engine, &job)?,
+        Task::Tend(tending) => tend(engine, tending, &job, origin)?,
     };
     if !job.keep {
         return Ok(Then::End);
@@ -288,19 +291,7 @@ fn run(
     origin: Origin,
     taken_at_us: u64,
 ) -> Result<bool, SandboxExit> {
-    let program = Program {
-        language: job.language,
-        code: &job.code,
-        input: job.input.as_deref(),
-        invocation: &job.invocation,
-        auto_install: job.auto_install,
-        files: &job.files,
-        files_limit: job.limits.files,
-        memory_limit: job.limits.memory,
-        storage_limit: job.limits.storage,
-        keep: job.keep,
-        goes_on: origin == Origin::Kept,
-    };
+    let program = program_of(job, origin);
     let prepared_at_us = monotonic_us();
     let outcome = engine.run(program, false);
     let compiled = outcome.as_ref().map(|outcome| outcome.compiled_at_us);
@@ -312,6 +303,42 @@ fn run(
         run_us: monotonic_us().saturating_sub(compiled_at_us),
     };
     finish(outcome.as_ref(), job, stages)
+}
+
+/// What an engine is to run.
+fn program_of(job: &Job, origin: Origin) -> Program<'_> {
+    Program {
+        language: job.language,
+        code: &job.code,
+        input: job.input.as_deref(),
+        invocation: &job.invocation,
+        auto_install: job.auto_install,
+        files: &job.files,
+        files_limit: job.limits.files,
+        memory_limit: job.limits.memory,
+        storage_limit: job.limits.storage,
+        cell: job.cell,
+        keep: job.keep,
+        goes_on: origin == Origin::Kept,
+    }
+}
+
+/// Looks at, or changes, what programs left.
+fn tend(
+    engine: &mut dyn Engine,
+    tending: Tending,
+    job: &Job,
+    origin: Origin,
+) -> Result<bool, SandboxExit> {
+    let found = engine.tend(tending, program_of(job, origin));
+    let outcome = found.map(|return_value| Outcome {
+        exit_code: 0,
+        return_value,
+        limit: None,
+        compiled_at_us: None,
+        can_stay: true,
+    });
+    finish(outcome.as_ref(), job, Stages::default())
 }
 
 /// Looks at the program; a checker that is stopped or fails ends as a program that does.
@@ -359,6 +386,13 @@ fn finish(
         Err(_) => return Err(SandboxExit::Broken),
     };
     output::send(&event).map_err(|_| SandboxExit::NoJob)?;
-    let is_within_limits = matches!(event, SandboxEvent::Finished { limit: None, .. });
+    // A return value that is too long is dropped, and no more.
+    let is_within_limits = matches!(
+        event,
+        SandboxEvent::Finished {
+            limit: None | Some(Limit::ReturnValue),
+            ..
+        }
+    );
     Ok(is_within_limits && outcome.is_ok_and(|outcome| outcome.can_stay))
 }
