@@ -57,6 +57,12 @@ METRICS = {
     "faas_snapshots_kept_total": set(),
     "faas_snapshot_forks_total": set(),
     "faas_snapshots_gone_total": {"reason"},
+    "faas_sessions": set(),
+    "faas_session_processes": set(),
+    "faas_sessions_bytes": set(),
+    "faas_sessions_opened_total": set(),
+    "faas_sessions_ended_total": {"reason"},
+    "faas_session_cells_total": {"state"},
     "faas_forks_refused_total": set(),
     "faas_build_info": {"version"},
     "process_start_time_seconds": set(),
@@ -102,12 +108,18 @@ SANDBOX_MEMORY, SERVICE_MEMORY = 32, 256
 
 def memory_needed(settings, workspace=0):
     """The rule of SECURITY.md for a container's memory, in MiB."""
-    workers, limit, packages, snapshots = (
+    workers, limit, packages, snapshots, sessions = (
         int(settings[f"FAAS_{name}"])
-        for name in ("WORKER_COUNT", "MEMORY_LIMIT", "PACKAGE_ZYGOTES_MEMORY", "SNAPSHOTS_MEMORY")
+        for name in (
+            "WORKER_COUNT",
+            "MEMORY_LIMIT",
+            "PACKAGE_ZYGOTES_MEMORY",
+            "SNAPSHOTS_MEMORY",
+            "SESSIONS_MEMORY",
+        )
     )
     callers = sum(int(settings[f"FAAS_{name}_BYTES"]) for name in ("QUEUE", "ANSWER")) >> 20
-    kept = packages + snapshots + callers + workspace
+    kept = packages + snapshots + sessions + callers + workspace
     return workers * (limit + SANDBOX_MEMORY) + SERVICE_MEMORY + kept
 
 
