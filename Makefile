@@ -36,6 +36,7 @@ test-dist: ## Install what make dist made in bare Debian systems, as root
 soak: build ## Run 20,000 executions, a third of them attacks, and see that nothing is left over
 	FAAS_SOAK=20000 cargo test $(CARGO_FLAGS) --test soak -- --nocapture
 	FAAS_SNAPSHOT_SOAK=10000 cargo test $(CARGO_FLAGS) --test snapshots a_soak
+	FAAS_SESSION_SOAK=10000 cargo test $(CARGO_FLAGS) --test sessions a_soak
 
 bench: build ## Measure against the alternatives, in under 15 minutes
 	@scripts/setup-bench

@@ -152,6 +152,7 @@ declare module "ext:core/ops" {
   function op_faas_decode_latin1(bytes: Uint8Array): string;
   function op_faas_decode_utf16(bytes: Uint8Array): string;
   function op_faas_digest(name: string, bytes: Uint8Array): Uint8Array<ArrayBuffer>;
+  function op_faas_end_interruptible(): void;
   function op_faas_excerpt(file: string, line: number, column: number): string;
   function op_faas_fail(outOfMemory: boolean): void;
   function op_faas_hmac(name: string, key: Uint8Array, bytes: Uint8Array): Uint8Array<ArrayBuffer>;
@@ -177,6 +178,8 @@ declare module "ext:core/ops" {
   ): Uint8Array;
   function op_faas_set_alarm(after: number, interval: number): void;
   function op_faas_take_alarm(): boolean;
+  // Whether the program is to stop, or is interrupted.
+  function op_faas_take_interrupt(): boolean;
   function op_faas_unpacked(isOfDistribution: boolean, file: string): Uint8Array;
   function op_faas_now(): number;
   function op_faas_original_position(

@@ -62,6 +62,12 @@ METRICS = {
     "faas_batches_total": set(),
     "faas_batch_rows_total": {"status"},
     "faas_batch_rows_running": set(),
+    "faas_sessions": set(),
+    "faas_session_processes": set(),
+    "faas_sessions_bytes": set(),
+    "faas_sessions_opened_total": set(),
+    "faas_sessions_ended_total": {"reason"},
+    "faas_session_cells_total": {"state"},
     "faas_forks_refused_total": set(),
     "faas_build_info": {"version"},
     "process_start_time_seconds": set(),
@@ -107,12 +113,18 @@ SANDBOX_MEMORY, SERVICE_MEMORY = 32, 256
 
 def memory_needed(settings, workspace=0):
     """The rule of SECURITY.md for a container's memory, in MiB."""
-    workers, limit, packages, snapshots = (
+    workers, limit, packages, snapshots, sessions = (
         int(settings[f"FAAS_{name}"])
-        for name in ("WORKER_COUNT", "MEMORY_LIMIT", "PACKAGE_ZYGOTES_MEMORY", "SNAPSHOTS_MEMORY")
+        for name in (
+            "WORKER_COUNT",
+            "MEMORY_LIMIT",
+            "PACKAGE_ZYGOTES_MEMORY",
+            "SNAPSHOTS_MEMORY",
+            "SESSIONS_MEMORY",
+        )
     )
     callers = sum(int(settings[f"FAAS_{name}_BYTES"]) for name in ("QUEUE", "ANSWER")) >> 20
-    kept = packages + snapshots + callers + workspace
+    kept = packages + snapshots + sessions + callers + workspace
     return workers * (limit + SANDBOX_MEMORY) + SERVICE_MEMORY + kept
 
 
@@ -282,7 +294,7 @@ class CozeLoop(unittest.TestCase):
                 limits = service["deploy"]["resources"]["limits"]
                 self.assertLessEqual(memory_needed(settings, workspace), int(limits["memory"]) >> 20)
                 self.assertLess(int(settings["FAAS_PACKAGE_CACHE"]), workspace)
-                self.assertEqual((settings["FAAS_REQUIRE_SANDBOX"], limits["pids"]), ("1", 512))
+                self.assertEqual((settings["FAAS_REQUIRE_SANDBOX"], limits["pids"]), ("1", 768))
                 foreign = {"DENO_DIR", "NUMPY_VERSION"}
                 self.assertLessEqual(service["environment"].keys() - foreign, settings_of_the_program())
 

@@ -5,10 +5,12 @@ import { op_faas_input_files, op_faas_put_file } from "ext:core/ops";
 
 const {
   ArrayBufferIsView,
+  ArrayPrototypeMap,
   ArrayPrototypePush,
   ArrayPrototypeSlice,
   DataViewPrototypeGetBuffer,
   Error,
+  JSONStringify,
   ObjectFreeze,
   SafeMap,
   String,
@@ -52,20 +54,51 @@ export function beginFiles(goesOn) {
   areTaken = false;
 }
 
-export function createFiles() {
-  function all() {
-    if (!areTaken) {
-      areTaken = true;
-      const given = op_faas_input_files();
-      for (let i = 0; i < given.length; i++) {
-        const { name, contents } = given[i];
-        if (!files.has(name)) ArrayPrototypePush(names, name);
-        files.set(name, contents);
-      }
+function all() {
+  if (!areTaken) {
+    areTaken = true;
+    const given = op_faas_input_files();
+    for (let i = 0; i < given.length; i++) {
+      const { name, contents } = given[i];
+      if (!files.has(name)) ArrayPrototypePush(names, name);
+      files.set(name, contents);
     }
-    return files;
   }
+  return files;
+}
 
+// What a change that was made returns (crates/faas-protocol/src/tending.rs).
+const DONE = "done";
+
+// Lists, reads, deletes or takes files, for who looks into what programs left.
+/** @type {(what: string, file: string) => string | undefined} */
+export function tendFiles(what, file) {
+  all();
+  if (what === "list") {
+    const list = ArrayPrototypeMap(names, (name) => ({
+      name,
+      size: TypedArrayPrototypeGetByteLength(/** @type {Uint8Array} */ (files.get(name))),
+    }));
+    return JSONStringify(list);
+  }
+  if (what === "put") return DONE;
+  const contents = files.get(file);
+  if (contents === undefined) return undefined;
+  if (what === "read") {
+    op_faas_put_file(file, contents);
+  } else {
+    files.delete(file);
+    /** @type {string[]} */
+    const kept = [];
+    for (let i = 0; i < names.length; i++) {
+      if (names[i] !== file) ArrayPrototypePush(kept, names[i]);
+    }
+    names = kept;
+  }
+  return DONE;
+}
+
+export function createFiles() {
   /** @type {(name: unknown) => Uint8Array} */
   function get(name) {
     const contents = all().get(String(name));

@@ -10,7 +10,15 @@ import { display } from "ext:faas_javascript/display.js";
 import { createFiles } from "ext:faas_javascript/files.js";
 import { stdin } from "ext:faas_javascript/invocation.js";
 import { createRandom } from "ext:faas_javascript/random.js";
-import { begin, clear, declare, fail, finish, returnVal } from "ext:faas_javascript/runner.js";
+import {
+  begin,
+  clear,
+  declare,
+  fail,
+  finish,
+  returnVal,
+  tend,
+} from "ext:faas_javascript/runner.js";
 import { formatStack } from "ext:faas_javascript/stack.js";
 import * as timers from "ext:faas_javascript/timers.js";
 import { URL } from "ext:faas_javascript/url.js";
@@ -195,4 +203,5 @@ globalThis.__faasEngine = {
   formatStack,
   reseed,
   resetClock: performance.setTimeOrigin,
+  tend,
 };

@@ -3,24 +3,29 @@
 import { core, primordials } from "ext:core/mod.js";
 import { op_faas_excerpt, op_faas_fail, op_faas_finish, op_faas_print } from "ext:core/ops";
 import { show } from "ext:faas_javascript/display.js";
-import { beginFiles } from "ext:faas_javascript/files.js";
+import { beginFiles, tendFiles } from "ext:faas_javascript/files.js";
 import { inspect } from "ext:faas_javascript/inspect.js";
 import { beginInvocation } from "ext:faas_javascript/invocation.js";
 import { placeOf } from "ext:faas_javascript/stack.js";
 import { clearTimers, watchTimers } from "ext:faas_javascript/timers.js";
 
 const {
+  ArrayBufferIsView,
+  ArrayPrototypePush,
   ErrorPrototype,
   JSONParse,
   JSONStringify,
+  Number,
   ObjectDefineProperty,
   ObjectHasOwn,
   ObjectPrototypeIsPrototypeOf,
   RegExpPrototypeExec,
   SafeRegExp,
   SafeSet,
+  SetPrototypeForEach,
   String,
   StringPrototypeEndsWith,
+  StringPrototypeSlice,
 } = primordials;
 
 const STDERR = 2;
@@ -173,4 +178,70 @@ function encode(value) {
     if (!core.isNativeError(error) || error.name !== "TypeError") throw error;
   }
   return inspect(value);
+}
+
+const MOST_VARIABLES = 1000;
+const LONGEST_NAME = 200;
+const LONGEST_REPR = 200;
+
+// Looks at, or changes, what programs left. Returns JSON, that it was done, or nothing.
+/** @type {(what: string, file: string, goesOn: boolean) => string | undefined} */
+export function tend(what, file, goesOn) {
+  beginFiles(goesOn);
+  return what === "variables" ? variables() : tendFiles(what, file);
+}
+
+// The variables as JSON (crates/faas-protocol/src/tending.rs).
+function variables() {
+  /** @type {unknown[]} */
+  const found = [];
+  let more = 0;
+  SetPrototypeForEach(declared, (name) => {
+    if (found.length === MOST_VARIABLES) more++;
+    else ArrayPrototypePush(found, describeVariable(name));
+  });
+  return JSONStringify({ variables: found, more });
+}
+
+/** @type {(name: string) => object} */
+function describeVariable(name) {
+  const described = {
+    name: StringPrototypeSlice(name, 0, LONGEST_NAME),
+    type: "?",
+    size: null,
+    repr: "",
+  };
+  try {
+    const value = /** @type {any} */ (global)[name];
+    described.type = typeOf(value);
+    described.size = sizeOf(value);
+    described.repr = StringPrototypeSlice(inspect(value, SHORT), 0, LONGEST_REPR);
+  } catch {
+    described.repr = "(it cannot be shown)";
+  }
+  return described;
+}
+
+const SHORT = {
+  __proto__: null,
+  depth: 1,
+  maxArrayLength: 8,
+  maxStringLength: LONGEST_REPR,
+  breakLength: Infinity,
+};
+
+/** @type {(value: any) => string} */
+function typeOf(value) {
+  if (value === null) return "null";
+  if (typeof value !== "object") return typeof value;
+  const name = value.constructor?.name;
+  return typeof name === "string" ? StringPrototypeSlice(name, 0, LONGEST_NAME) : "object";
+}
+
+// In bytes, as far as the language tells.
+/** @type {(value: any) => any} */
+function sizeOf(value) {
+  if (typeof value === "string") return core.encode(value).length;
+  if (core.isAnyArrayBuffer(value) || ArrayBufferIsView(value)) return Number(value.byteLength);
+  return null;
 }

@@ -110,8 +110,10 @@ pyodide.setStderr(output(2));
 pyodide.setInterruptBuffer(new Uint8Array(1));
 pyodide.registerJsModule("_faas_host", {
   acknowledge_stop: host.acknowledgeStop,
+  clear_timers: host.clearTimers,
   compiled: host.compiled,
   cpu_time: host.cpuTime,
+  end_interruptible: host.endInterruptible,
   /** @type {typeof host.finish} */
   finish(exitCode, returnValue, limit) {
     isFinished = true;
@@ -135,6 +137,7 @@ pyodide.registerJsModule("_faas_host", {
   stop_requested: host.stopRequested,
   take_failures: serveDistribution(pyodide, host),
   take_alarm: host.takeAlarm,
+  take_interrupt: host.takeInterrupt,
   wait: host.wait,
 });
 
@@ -173,7 +176,8 @@ const { make_way: makeWay, refresh } = pyodide.pyimport("_faas_fresh");
 const reportStop = pyodide.pyimport("_faas_report").report_stop;
 const { settle, settle_early: settleEarly } = pyodide.pyimport("_faas_settle");
 const check = pyodide.pyimport("_faas_check").check;
-const handBackFiles = createOutputFiles(FS, host, say);
+const { variables } = pyodide.pyimport("_faas_variables");
+const { deleteFile, handBackFiles, listFiles, readFile } = createOutputFiles(FS, host, say);
 const storage = limitStorage(FS);
 storage.setBase();
 const pythonVersion = runner.PYTHON_VERSION;
@@ -213,6 +217,9 @@ function isFile(stream) {
 function say(text) {
   host.write(2, new TextEncoder().encode(text));
 }
+
+// What a change that was made returns (crates/faas-protocol/src/tending.rs).
+const DONE = "done";
 
 // Set when the program has reported how it ended: what follows frees its objects.
 let isFinished = false;
@@ -309,8 +316,9 @@ globalThis.__faasEngine = {
    * @param {boolean} keep
    * @param {boolean} goesOn
    * @param {boolean} again
+   * @param {number | undefined} cell
    */
-  run(code, input, scratch, autoInstall, storageBytes, keep, goesOn, again) {
+  run(code, input, scratch, autoInstall, storageBytes, keep, goesOn, again, cell) {
     if (again) {
       runAgain(code, input);
       return;
@@ -331,9 +339,11 @@ globalThis.__faasEngine = {
       programFile = programs > 1 ? `<code ${programs}>` : "<code>";
       // Pyodide makes None of undefined only.
       let invocation;
-      if (text !== null || entryPoint !== null || words.length > 0) {
+      const isCell = cell !== undefined;
+      if (isCell || text !== null || entryPoint !== null || words.length > 0) {
+        if (isCell) programFile = `<cell ${cell}>`;
         if (entryPoint !== null) programFile = `/${entryPoint}`;
-        const line = { has_stdin: text !== null, entry_point: entryPoint, arguments: words };
+        const line = { has_stdin: text !== null, entry_point: entryPoint, arguments: words, cell };
         invocation = JSON.stringify(line);
       }
       run(code, input, scratch, autoInstall, keep, programs, invocation);
@@ -369,6 +379,27 @@ globalThis.__faasEngine = {
     return more;
   },
   check,
+  // Looks at, or changes, what programs left. Returns JSON, that it was done, or nothing.
+  /** @type {(what: string, file: string, storageBytes: number) => string | undefined} */
+  tend(what, file, storageBytes) {
+    storage.setLimit(storageBytes);
+    switch (what) {
+      case "variables":
+        return variables();
+      case "list":
+        return JSON.stringify(listFiles());
+      case "read":
+        return readFile(file) ? DONE : undefined;
+      case "delete":
+        return deleteFile(file) ? DONE : undefined;
+      default: {
+        const files = host.inputFiles();
+        for (const { name, contents } of files) placeFile(name, contents);
+        makeWay(files.map(({ name }) => name).join("\n"));
+        return DONE;
+      }
+    }
+  },
   // Called after V8 stopped the program in the middle of something that looks at no signal.
   reportStop() {
     try {

@@ -52,7 +52,7 @@ def ask_for_imports(cells):
 def run_cell(cell, file_name, names):
     """Run one and show what it ends in; its errors."""
     try:
-        value = _faas_runner.execute(cell, file_name, names, auto_install=False)
+        value = _faas_runner.execute(cell, file_name, names)
         if value is not None:
             _faas_display.show(value)
         if "matplotlib.pyplot" in sys.modules:

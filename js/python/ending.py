@@ -9,6 +9,7 @@ import sys
 import weakref
 
 import _faas_host
+import _faas_loop
 import _faas_report
 
 HOME = "/home/pyodide/"
@@ -64,6 +65,7 @@ def pause(exit_code):
     if _faas_host.has_open_files():
         flush_files()
     _faas_host.set_alarm(0, 0)
+    _faas_loop.forget_calls()
     return flush(exit_code)
 
 

@@ -38,7 +38,7 @@ class SandboxLoop(asyncio.base_events.BaseEventLoop):
             limit = float("inf") if timeout is None else timeout * 1000
             if not _faas_host.wait(limit):
                 raise RuntimeError("deadlock: the program waits for something that cannot happen")
-        if _faas_host.stop_requested():
+        if _faas_host.take_interrupt():
             raise KeyboardInterrupt
         return ()
 
@@ -154,8 +154,11 @@ def complete(awaitable):
     try:
         return _top_level.run_until_complete(awaitable)
     except KeyboardInterrupt:
-        if _faas_host.stop_requested() and asyncio.iscoroutine(awaitable):
+        if getattr(awaitable, "cr_suspended", False):
             # Raised while the loop waited; raise it where the program did.
+            for task in asyncio.all_tasks(_top_level):
+                if task.get_coro() is awaitable:
+                    asyncio.tasks._unregister_task(task)
             awaitable.throw(KeyboardInterrupt())
         raise
 
@@ -173,6 +176,17 @@ def end_tasks():
         loop.run_until_complete(loop.shutdown_asyncgens())
 
 
+def forget_calls():
+    """Forget what loops were to call later, of a program of which another one goes on."""
+    for loop in {_top_level, policy._local._loop} - {None}:
+        for handle in loop._scheduled:
+            handle._scheduled = False
+        loop._scheduled.clear()
+        loop._ready.clear()
+        loop._timer_cancelled_count = 0
+    _faas_host.clear_timers()
+
+
 def sleep(seconds):
     """time.sleep without burning CPU: Emscripten's own spins on the clock."""
     if not isinstance(seconds, (int, float)):
@@ -184,6 +198,7 @@ def sleep(seconds):
     end = time.monotonic() + seconds
     while True:
         if _faas_host.sleep(seconds * 1000):
+            _faas_host.take_interrupt()
             raise KeyboardInterrupt
         if not _faas_host.take_alarm():
             return

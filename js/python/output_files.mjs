@@ -6,8 +6,8 @@
 const OUTPUT_DIRECTORY = "/home/pyodide/output";
 const HOME = "/home/pyodide";
 
-// Makes the directory for them. Returns the function that hands them back.
-/** @type {(FS: any, host: Host, say: (text: string) => void) => (patterns: string[], before: Map<string, Uint8Array>) => void} */
+// Makes the directory for them. Returns the function that hands them back, and those for the working directory.
+/** @param {any} FS @param {Host} host @param {(text: string) => void} say */
 export function createOutputFiles(FS, host, say) {
   FS.mkdirTree(OUTPUT_DIRECTORY);
 
@@ -51,8 +51,40 @@ export function createOutputFiles(FS, host, say) {
     }
   }
 
-  return handBackFiles;
+  // What is in the working directory, of what can be asked for by name.
+  function listFiles() {
+    const files = [];
+    for (const { path, name } of filesIn(HOME)) files.push({ name, size: FS.stat(path).size });
+    return files.slice(0, MOST_LISTED);
+  }
+
+  /** @type {(name: string) => string | null} */
+  function find(name) {
+    const path = `${HOME}/${name}`;
+    const found = FS.analyzePath(path);
+    return found.exists && FS.isFile(FS.stat(path).mode) ? path : null;
+  }
+
+  // Whether there was such a file.
+  /** @type {(name: string) => boolean} */
+  function readFile(name) {
+    const path = find(name);
+    if (path !== null) host.putFile(name, FS.readFile(path));
+    return path !== null;
+  }
+
+  /** @type {(name: string) => boolean} */
+  function deleteFile(name) {
+    const path = find(name);
+    if (path !== null) FS.unlink(path);
+    return path !== null;
+  }
+
+  return { deleteFile, handBackFiles, listFiles, readFile };
 }
+
+// So many files are listed.
+const MOST_LISTED = 1000;
 
 // A pattern of file names: * and ? within a name, ** across directories, [abc].
 /** @type {(pattern: string) => RegExp} */

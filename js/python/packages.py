@@ -214,7 +214,7 @@ def install(requirements):
     """Install requirements now, from code that is not asynchronous."""
     import micropip
 
-    asyncio.run(micropip.install(requirements))
+    asyncio.run(micropip.install(list(requirements)))
 
 
 def install_and_import(requirements):
@@ -285,8 +285,28 @@ def normalize(name):
 def ask_for_imports(tree):
     """Have the program run where its imports are, if a source has packages for them.
 
-    Returns if it is to run here. What is part of Python needs no search, so that programs which import
-    nothing else pay for the look at their statements only.
+    Returns if it is to run here.
+    """
+    if missing := missing_imports(tree):
+        try:
+            ask(_faas_host.imports, "\n".join(sorted(missing)))
+        except SourceError:
+            pass  # Importing them says what is missing.
+
+
+def install_imports(tree):
+    """Install packages for the program's imports here, where others ran before it, if a source has some."""
+    if missing := missing_imports(tree):
+        packages = [package for module in sorted(missing) if (package := provider(module))]
+        if packages:
+            attempt(install, dict.fromkeys(packages))
+
+
+def missing_imports(tree):
+    """What a program imports that is not there.
+
+    What is part of Python needs no search, so that programs which import nothing else pay for the look at
+    their statements only.
     """
     missing, seen, pending = [], set(BUILT_IN), imported(tree)
     while names := pending - seen:
@@ -299,11 +319,7 @@ def ask_for_imports(tree):
             else:
                 for file in own_files(spec):
                     pending = pending | imported_by(file)
-    if missing:
-        try:
-            ask(_faas_host.imports, "\n".join(sorted(missing)))
-        except SourceError:
-            pass  # Importing them says what is missing.
+    return missing
 
 
 def own_files(spec):

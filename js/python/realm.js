@@ -10,6 +10,7 @@ import {
   op_faas_cpu_time,
   op_faas_decode_latin1,
   op_faas_decode_utf16,
+  op_faas_end_interruptible,
   op_faas_finish,
   op_faas_input_files,
   op_faas_interrupt_buffer,
@@ -32,6 +33,7 @@ import {
   op_faas_stay,
   op_faas_stop_requested,
   op_faas_take_alarm,
+  op_faas_take_interrupt,
   op_faas_unpacked,
   op_faas_write,
 } from "ext:core/ops";
@@ -163,7 +165,9 @@ function wait(limit) {
 const host = {
   acknowledgeStop: () => op_faas_acknowledge_stop(),
   compiled: () => op_faas_compiled(),
+  clearTimers: timers.clearAll,
   cpuTime: () => op_faas_cpu_time(),
+  endInterruptible: () => op_faas_end_interruptible(),
   /** @type {(exitCode: number, returnValue?: string | null, limit?: Limit | null) => void} */
   finish: (exitCode, returnValue, limit) =>
     op_faas_finish(exitCode, returnValue ?? null, limit ?? null),
@@ -207,6 +211,7 @@ const host = {
   stay: () => op_faas_stay(),
   stopRequested: () => op_faas_stop_requested(),
   takeAlarm: () => op_faas_take_alarm(),
+  takeInterrupt: () => op_faas_take_interrupt(),
   // Empty if there is nothing.
   /** @type {(isOfDistribution: boolean, file: string) => Uint8Array} */
   unpacked: (isOfDistribution, file) => op_faas_unpacked(isOfDistribution, file),

@@ -17,6 +17,7 @@ import _faas_figures
 import _faas_fresh
 import _faas_host
 import _faas_loop
+import _faas_magics
 import _faas_packages
 from _faas_report import FILE_NAME, lacking, report
 from _faas_values import encode
@@ -63,10 +64,11 @@ def input(prompt="", /):
         ) from None
 
 
-def invoke(number, has_stdin=False, entry_point=None, arguments=()):
+def invoke(number, has_stdin=False, entry_point=None, arguments=(), cell=None):
     """Set what a command line gives a program: its arguments, its file, where its imports begin.
 
-    Of several that go on from each other, each has a file name of its own: tracebacks may show more than one.
+    Of several that go on from each other, and of cells of a session, each has a file name of its own:
+    tracebacks may show more than one.
     """
     global _file_name, _has_stdin
     if _has_stdin:
@@ -76,6 +78,8 @@ def invoke(number, has_stdin=False, entry_point=None, arguments=()):
     if entry_point:
         _file_name = os.path.join(os.getcwd(), entry_point)
         sys.path.insert(0, os.path.dirname(_file_name))
+    elif cell is not None:
+        _file_name = f"<cell {cell}>"
     elif number > 1:
         _file_name = FILE_NAME.replace(">", f" {number}>")
 
@@ -95,25 +99,29 @@ def fresh_input():
 def run(source, input_json, scratch, auto_install, keep, number, invocation, again=False):
     """Run `source` as __main__. With `scratch` it is one of the zygote's own programs.
 
-    With `auto_install`, the supervisor is asked for packages that it imports and that are not there. With
-    `keep`, what it leaves stays for another program. `number`: 1, or which it is of those that go on from
-    each other, and find what the last one left. `invocation`: JSON of what a command line would have given
-    it, if anything. It may be the last one `again`, which is compiled.
+    With `auto_install`, the supervisor is asked for packages that it imports and that are not there; one
+    that goes on from others installs them here. With `keep`, what it leaves stays for another program.
+    `number`: 1, or which it is of those that go on from each other, and find what the last one left.
+    `invocation`: JSON of what a command line would have given it, if anything, and of which cell it is: a
+    cell of a session may have commands of notebooks. It may be the last one `again`, which is compiled.
     """
     global _code, _returned
     goes_on = number > 1 or again
     names = (names_left() if goes_on else None) or begin_module()
+    # Seldom any, and then as text: Pyodide's proxy of a list costs 1 ms.
+    given = {} if invocation is None else json.loads(invocation)
     exit_code, result, limit = 0, None, None
     _faas_fresh.begin()
     try:
-        # Seldom, and then as text: Pyodide's proxy of a list costs 1 ms.
-        if not again and (goes_on or invocation is not None):
-            invoke(number, **json.loads(invocation or "{}"))
+        if not again and (goes_on or given):
+            invoke(number, **given)
         names["__file__"] = _file_name
         names["input_data"] = None if input_json is None else json.loads(input_json)
         if not again or _code is None:
             _code = None
-            _code = prepare(source.removeprefix(BOM), _file_name, auto_install)
+            find = _faas_packages.install_imports if goes_on else _faas_packages.ask_for_imports
+            source = source.removeprefix(BOM)
+            _code = prepare(source, _file_name, auto_install and find, "cell" in given)
         _faas_host.compiled()
         last = complete(_code, names)
         if _returned is not UNSET:
@@ -131,6 +139,8 @@ def run(source, input_json, scratch, auto_install, keep, number, invocation, aga
         exit_code = 1
         limit = lacking(error)
         report(error)
+    if keep:
+        _faas_host.end_interruptible()
     _faas_figures.hand_back_open()
     if keep:
         names, last, _returned = None, None, UNSET
@@ -166,20 +176,22 @@ def take_module():
     return [module] if type(module) is types.ModuleType and module is not _main else []
 
 
-def execute(source, file_name, names, auto_install):
+def execute(source, file_name, names):
     """Run a program; the value of the expression that it ends in, or None."""
-    code = prepare(source, file_name, auto_install)
+    code = prepare(source, file_name)
     _faas_host.compiled()
     return complete(code, names)
 
 
-def prepare(source, file_name, auto_install):
+def prepare(source, file_name, find_imports=None, is_cell=False):
     """Compile a program, once what it imports is there."""
     lines = io.StringIO(source, newline=None).readlines()
     linecache.cache[file_name] = (len(source), None, lines, file_name)
+    if is_cell and ("%" in source or "!" in source):
+        source = _faas_magics.translate(source, file_name)
     tree = compile(source, file_name, "exec", TREE, True)
-    if auto_install and "import" in source:
-        _faas_packages.ask_for_imports(tree)
+    if find_imports and "import" in source:
+        find_imports(tree)
     if tree.body and isinstance(tree.body[-1], ast.Expr) and not is_quiet(tree.body[-1], lines):
         # One compilation for all: the last expression becomes an assignment.
         last = tree.body[-1]

@@ -35,6 +35,7 @@ export function createTimers(now) {
     setInterval: (callback, delay, ...args) => add(callback, delay, args, true),
     /** @type {(id: number) => void} */
     clear: (id) => void timers.delete(id),
+    clearAll: () => timers.clear(),
     next,
     // Fires every timer that is due, in the order of their times. Returns how many.
     fire() {

@@ -217,7 +217,7 @@ impl ApiError {
         Self::not_found(
             "Not found",
             "The routes are POST /run_code, POST /run_batch, POST /check_code, GET /health, GET /ready, GET /metrics, GET /executions, \
-             GET /executions/{task_id}, GET /snapshots, GET and DELETE /snapshots/{id}, GET /openapi.json and those of FAAS_DOORS",
+             GET /executions/{task_id}, GET /snapshots, GET and DELETE /snapshots/{id}, those of /sessions, GET /openapi.json and those of FAAS_DOORS",
         )
     }
 
@@ -254,6 +254,14 @@ impl From<PoolError> for ApiError {
                 "Programs cannot be kept here",
                 format!("{reason}; leave 'keep' out, or send the request to another instance"),
             ),
+            PoolError::NoSession(error) => error.into(),
+            PoolError::SessionOfOtherLanguage { of } => Self::bad_request(
+                "The session is of another language",
+                format!("Its cells are in {}; leave 'language' out", of.name()),
+            ),
+            PoolError::SessionFull { .. } | PoolError::SessionTimeout { .. } => {
+                Self::too_many(details)
+            }
             PoolError::ShuttingDown => Self::unavailable(details),
             PoolError::Broken(_) => Self::failed(details),
         }

@@ -80,6 +80,10 @@ pub struct ExecutionBody {
     code_sha256: String,
     #[schema(minimum = 1)]
     code_bytes: i64,
+    /// The session that it was a cell of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    session: Option<String>,
     /// The first 65,536 bytes; only of a single execution.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -293,6 +297,7 @@ impl From<Entry> for ExecutionBody {
             packages: entry.packages,
             code_sha256: entry.code_sha256,
             code_bytes: entry.code_bytes,
+            session: entry.session,
             code,
             output,
         }

@@ -29,6 +29,7 @@ pub mod request;
 pub mod response;
 mod run_code;
 mod server;
+mod sessions;
 mod snapshots;
 mod state;
 mod stream;
@@ -78,6 +79,23 @@ pub fn router(state: Arc<AppState>, doors: Doors) -> Router {
         .route(
             "/snapshots/{id}",
             get(snapshots::get).delete(snapshots::delete),
+        )
+        .route("/sessions", get(sessions::list).post(sessions::open))
+        .route(
+            "/sessions/{id}",
+            get(sessions::get).delete(sessions::delete),
+        )
+        .route("/sessions/{id}/fork", post(sessions::fork))
+        .route("/sessions/{id}/undo", post(sessions::undo))
+        .route("/sessions/{id}/restart", post(sessions::restart))
+        .route("/sessions/{id}/interrupt", post(sessions::interrupt))
+        .route("/sessions/{id}/variables", get(sessions::variables))
+        .route("/sessions/{id}/files", get(sessions::files))
+        .route(
+            "/sessions/{id}/files/{*path}",
+            get(sessions::read_file)
+                .put(sessions::put_file)
+                .delete(sessions::delete_file),
         )
         .route("/openapi.json", get(openapi::openapi))
         .merge(doors.behind_token)

@@ -57,8 +57,16 @@ use super::metrics::MetricsBody;
 use super::ready::Ready;
 use super::request;
 use super::request::RawCheck;
+use super::request::RawFork;
 use super::request::RawRequest;
+use super::request::RawSession;
+use super::request::RawUndo;
 use super::response::RunResponse;
+use super::sessions::FilesBody;
+use super::sessions::Interrupted;
+use super::sessions::SessionBody;
+use super::sessions::SessionList;
+use super::sessions::VariablesBody;
 use super::snapshots::SnapshotBody;
 use super::snapshots::SnapshotList;
 use super::words::OutcomeWord;
@@ -107,6 +115,7 @@ pub fn answers() -> Vec<(String, &'static str, u16)> {
         for (method, operation) in [
             ("GET", item.get),
             ("POST", item.post),
+            ("PUT", item.put),
             ("DELETE", item.delete),
         ] {
             let responses = operation.map(|operation| operation.responses.responses);
@@ -132,6 +141,15 @@ fn paths() -> Paths {
         .path("/executions/{task_id}", get(find_execution()))
         .path("/snapshots", get(list_snapshots()))
         .path("/snapshots/{id}", one_snapshot())
+        .path("/sessions", all_sessions())
+        .path("/sessions/{id}", one_session())
+        .path("/sessions/{id}/fork", post(fork_session()))
+        .path("/sessions/{id}/undo", post(undo_session()))
+        .path("/sessions/{id}/restart", post(restart_session()))
+        .path("/sessions/{id}/interrupt", post(interrupt_session()))
+        .path("/sessions/{id}/variables", get(session_variables()))
+        .path("/sessions/{id}/files", get(session_files()))
+        .path("/sessions/{id}/files/{path}", one_session_file())
         .path("/openapi.json", get(this_document()))
         .build()
 }
@@ -379,6 +397,170 @@ fn one_snapshot() -> PathItem {
     item
 }
 
+/// Answers that every route about sessions has.
+fn of_sessions(operation: OperationBuilder) -> OperationBuilder {
+    operation
+        .response("400", shared(ERROR))
+        .response("401", shared(UNAUTHORIZED))
+        .response("403", shared(ERROR))
+}
+
+/// Those that every route about one session has.
+fn of_session(operation: OperationBuilder) -> OperationBuilder {
+    of_sessions(operation.parameter(in_path("id", "`id` of a session")))
+        .response("404", shared(ERROR))
+        .response("410", shared(ERROR))
+}
+
+/// Those of routes that have a sandbox do something.
+fn in_sandbox(operation: OperationBuilder) -> OperationBuilder {
+    operation
+        .response("422", shared(ERROR))
+        .response("429", shared(TRY_LATER))
+        .response("500", shared(ERROR))
+        .response("503", shared(TRY_LATER))
+}
+
+/// Those of routes that read a body.
+fn with_body(operation: OperationBuilder) -> OperationBuilder {
+    operation
+        .response("408", shared(ERROR))
+        .response("413", shared(ERROR))
+        .response("415", shared(ERROR))
+}
+
+fn in_path(name: &str, description: &str) -> ParameterBuilder {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(description))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+}
+
+fn all_sessions() -> PathItem {
+    let name = query("name", ObjectBuilder::new().schema_type(Type::String));
+    let name = name.description(Some("The session of this name only"));
+    let list = of_sessions(operation("listSessions", "The caller's sessions"))
+        .parameter(name)
+        .response(
+            "200",
+            answer_of::<SessionList>("Sessions, the oldest first"),
+        );
+    let open = in_sandbox(with_body(of_sessions(operation("openSession", "Open a session"))))
+        .description(Some(
+            "Its cells are sent to `POST /run_code` with its id as `session`: each goes on from what the one before \
+             left.",
+        ))
+        .request_body(Some(body_of::<RawSession>(json!({ "language": "python" }))))
+        .response("201", answer_of::<SessionBody>("The session"))
+        .response("404", shared(ERROR))
+        .response("409", shared(ERROR))
+        .response("410", shared(ERROR))
+        .response("501", shared(ERROR));
+    let mut item = PathItem::new(HttpMethod::Get, list);
+    item.merge_operations(PathItem::new(HttpMethod::Post, open));
+    item
+}
+
+fn one_session() -> PathItem {
+    let find = of_session(operation("findSession", "One session"))
+        .response("200", answer_of::<SessionBody>("The session"));
+    let over = ResponseBuilder::new().description("It is over").build();
+    let delete = of_session(operation("deleteSession", "End a session"))
+        .description(Some("The cell that runs is given up."))
+        .response("204", over);
+    let mut item = PathItem::new(HttpMethod::Get, find);
+    item.merge_operations(PathItem::new(HttpMethod::Delete, delete));
+    item
+}
+
+fn fork_session() -> OperationBuilder {
+    let fork = operation(
+        "forkSession",
+        "Open sessions that go on from the state of this one",
+    );
+    with_body(of_session(fork))
+        .request_body(Some(body_of::<RawFork>(json!({ "count": 2 }))))
+        .response(
+            "201",
+            answer_of::<SessionList>("The sessions that were opened"),
+        )
+        .response("429", shared(TRY_LATER))
+        .response("503", shared(TRY_LATER))
+}
+
+fn undo_session() -> OperationBuilder {
+    let undo = operation(
+        "undoSession",
+        "Go back to what the session was before its last cells",
+    );
+    with_body(of_session(undo))
+        .request_body(Some(body_of::<RawUndo>(json!({ "steps": 1 }))))
+        .response("200", answer_of::<SessionBody>("The session"))
+        .response("409", shared(ERROR))
+        .response("429", shared(TRY_LATER))
+}
+
+fn restart_session() -> OperationBuilder {
+    of_session(operation(
+        "restartSession",
+        "Go back to where the session began",
+    ))
+    .response("200", answer_of::<SessionBody>("The session"))
+    .response("429", shared(TRY_LATER))
+}
+
+fn interrupt_session() -> OperationBuilder {
+    of_session(operation("interruptSession", "Interrupt the cell that runs"))
+        .description(Some(
+            "Python raises KeyboardInterrupt where the cell is, JavaScript ends; the session has what the cell left.",
+        ))
+        .response("200", answer_of::<Interrupted>("Whether a cell ran"))
+}
+
+fn session_variables() -> OperationBuilder {
+    in_sandbox(of_session(operation(
+        "sessionVariables",
+        "The variables that cells left",
+    )))
+    .response("200", answer_of::<VariablesBody>("The variables"))
+}
+
+fn session_files() -> OperationBuilder {
+    in_sandbox(of_session(operation(
+        "sessionFiles",
+        "The files in the working directory",
+    )))
+    .response("200", answer_of::<FilesBody>("The files"))
+}
+
+fn one_session_file() -> PathItem {
+    let of_file = |operation: OperationBuilder| {
+        let path = in_path("path", "The file's name, relative to the working directory");
+        in_sandbox(of_session(operation).parameter(path))
+    };
+    let bytes = || Content::new(Some(ObjectBuilder::new().schema_type(Type::String)));
+    let contents = ResponseBuilder::new()
+        .description("The file's bytes")
+        .content(BYTES, bytes());
+    let read = of_file(operation("readSessionFile", "A file"))
+        .response("200", contents.build())
+        .response("413", shared(ERROR));
+    let body = RequestBodyBuilder::new().content(BYTES, bytes()).build();
+    let put = with_body(of_file(operation("putSessionFile", "Write a file")))
+        .description(Some("That can be undone, as a cell can."))
+        .request_body(Some(body))
+        .response("200", answer_of::<SessionBody>("The session"));
+    let delete = of_file(operation("deleteSessionFile", "Delete a file"))
+        .description(Some("That can be undone, as a cell can."))
+        .response("200", answer_of::<SessionBody>("The session"));
+    let mut item = PathItem::new(HttpMethod::Get, read);
+    item.merge_operations(PathItem::new(HttpMethod::Put, put));
+    item.merge_operations(PathItem::new(HttpMethod::Delete, delete));
+    item
+}
+
 fn this_document() -> OperationBuilder {
     let any = Content::new(Some(ObjectBuilder::new()));
     let answer = ResponseBuilder::new()
@@ -422,6 +604,13 @@ fn components() -> Components {
     add::<MetricsBody>(&mut schemas);
     add::<ExecutionList>(&mut schemas);
     add::<SnapshotList>(&mut schemas);
+    add::<RawSession>(&mut schemas);
+    add::<RawFork>(&mut schemas);
+    add::<RawUndo>(&mut schemas);
+    add::<SessionList>(&mut schemas);
+    add::<Interrupted>(&mut schemas);
+    add::<VariablesBody>(&mut schemas);
+    add::<FilesBody>(&mut schemas);
     add::<ErrorBody>(&mut schemas);
     ComponentsBuilder::new()
         .security_scheme(TOKEN, SecurityScheme::Http(token))
@@ -462,6 +651,7 @@ fn say_what_a_program_is(schemas: &mut [(String, RefOr<Schema>)]) {
 }
 
 const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
 
 fn operation(id: &str, summary: &str) -> OperationBuilder {
     OperationBuilder::new()

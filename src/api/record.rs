@@ -167,7 +167,8 @@ fn describe(
         packages: request.packages.requirements().to_vec(),
         limits: request.job.limits,
         priority: request.priority,
-        from: request.from.as_ref().map(ToString::to_string),
+        session: request.start.session().map(ToString::to_string),
+        from: request.start.snapshot().map(ToString::to_string),
         // Set when it is known.
         snapshot: None,
         fate: Fate::Cancelled,
@@ -198,6 +199,9 @@ fn refusal(error: &PoolError) -> Refusal {
         PoolError::ShuttingDown => Refusal::ShuttingDown,
         PoolError::NoSnapshot(_) | PoolError::OtherLanguage { .. } => Refusal::NoSnapshot,
         PoolError::CannotKeep(_) => Refusal::CannotKeep,
+        PoolError::NoSession(_) | PoolError::SessionOfOtherLanguage { .. } => Refusal::NoSession,
+        PoolError::SessionFull { .. } => Refusal::SessionFull,
+        PoolError::SessionTimeout { .. } => Refusal::QueueTimeout,
         PoolError::Broken(_) => Refusal::NoSandbox,
     }
 }

@@ -21,6 +21,7 @@ use serde::Serializer;
 use serde::ser::SerializeMap;
 use utoipa::ToSchema;
 
+use super::sessions::CellBody;
 use super::snapshots::SnapshotBody;
 use super::words::LanguageWord;
 use super::words::Named;
@@ -161,6 +162,10 @@ struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     not_kept: Option<String>,
+    /// What became of the session, if the program was a cell of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    session: Option<CellBody>,
     /// Only if the request asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -293,6 +298,7 @@ impl RunResponse {
                 pool_stats: stats.into(),
                 snapshot,
                 not_kept,
+                session: report.cell.map(Into::into),
                 timings: timings.then(|| report.timings.into()),
             },
         }

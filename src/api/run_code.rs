@@ -52,7 +52,7 @@ pub async fn run_code(
             }
         },
     };
-    let request = request::parse(body, &caller, &state.settings)?;
+    let request = request::parse(body, &caller, &state)?;
     if streaming {
         return stream::run(state, caller, client, request).await;
     }

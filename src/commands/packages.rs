@@ -16,6 +16,7 @@ use faas_packages::write_whole;
 use faas_pool::ExecutionRequest;
 use faas_pool::LiveEvent;
 use faas_pool::PackageSet;
+use faas_pool::Start;
 use faas_protocol::Job;
 use faas_protocol::Owner;
 use faas_protocol::Priority;
@@ -160,10 +161,11 @@ async fn install(
         owner: Owner::Everybody,
         weight: Weight::default(),
         priority: Priority::Normal,
-        from: None,
+        start: Start::Fresh,
         packages: PackageSet::new(requirements)?,
         live: Some(live),
         rows: None,
+        interrupt: None,
     };
     let pool = one_sandbox::start(settings, [language], packages.clone()).await?;
     let showing = async {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use faas_pool::ExecutionRequest;
 use faas_pool::PackageSet;
 use faas_pool::Pool;
+use faas_pool::Start;
 use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
@@ -75,6 +76,7 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         auto_install: settings.auto_install,
         files: Vec::new(),
         limits: settings.limits(timeout.unwrap_or(settings.timeout())),
+        cell: None,
         keep: false,
         randomness: Randomness::default(),
     };
@@ -83,10 +85,11 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
         owner: Owner::Everybody,
         weight: Weight::default(),
         priority: Priority::Normal,
-        from: None,
+        start: Start::Fresh,
         packages: PackageSet::new(&arguments.packages)?,
         live: None,
         rows: None,
+        interrupt: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -10,6 +10,7 @@ use faas_packages::LOCK_FILE;
 use faas_pool::ExecutionRequest;
 use faas_pool::PackageSet;
 use faas_pool::Pool;
+use faas_pool::Start;
 use faas_protocol::Job;
 use faas_protocol::Owner;
 use faas_protocol::Priority;
@@ -267,10 +268,11 @@ async fn run(pool: &Arc<Pool>, settings: &Settings, runtime: Runtime) -> Finding
         owner: Owner::Everybody,
         weight: Weight::default(),
         priority: Priority::Normal,
-        from: None,
+        start: Start::Fresh,
         packages: PackageSet::default(),
         live: None,
         rows: None,
+        interrupt: None,
     };
     let began = Instant::now();
     match pool.execute(request).await {

@@ -93,11 +93,7 @@ impl Ours<'_> {
         let body = body.map_err(|error| ApiError::failed(error.to_string()))?;
         // Of a large request there are copies enough.
         drop(self);
-        request::parse(
-            request::Body::of(body, share, state)?,
-            caller,
-            &state.settings,
-        )
+        request::parse(request::Body::of(body, share, state)?, caller, state)
     }
 }
 

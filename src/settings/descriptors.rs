@@ -6,7 +6,7 @@ use super::SettingsError;
 /// The log, the history, packages that are fetched, what tokio takes, and probes that are answered beside a
 /// full service.
 const OF_THE_SERVICE: u64 = 256;
-/// Of a sandbox, or a snapshot: its process and its socket.
+/// Of a sandbox, a snapshot, or a state of a session: its process and its socket.
 const OF_A_SANDBOX: u64 = 2;
 /// Of a zygote: its process, its sockets, its log.
 const OF_A_ZYGOTE: u64 = 8;
@@ -17,7 +17,11 @@ impl Settings {
     /// Open files that everything but connections may take.
     pub fn descriptors_without_connections(&self) -> u64 {
         let zygotes = u64::from(self.package_zygotes) + self.runtimes().count() as u64;
-        let sandboxes = u64::from(self.max_instances) + u64::from(self.snapshots);
+        let of_sessions = self
+            .session_settings()
+            .processes(self.worker_count() as usize);
+        let sandboxes =
+            u64::from(self.max_instances) + u64::from(self.snapshots) + of_sessions as u64;
         OF_THE_SERVICE + OF_A_SANDBOX * sandboxes + OF_A_ZYGOTE * zygotes
     }
 

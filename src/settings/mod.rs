@@ -286,6 +286,32 @@ pub struct Settings {
           default_value = "600000", value_parser = milliseconds(1000))]
     pub snapshot_timeout: Duration,
 
+    /// Most sessions at once; of a caller who has more than another, those not used for longest make room for that
+    /// other's; 0 for none
+    #[arg(long, env = "FAAS_SESSIONS", value_name = "FAAS_SESSIONS", default_value_t = 50,
+          value_parser = whole::<u32>(0..=10_000))]
+    pub sessions: u32,
+
+    /// Memory that all sessions may hold together, in MiB
+    #[arg(long, env = "FAAS_SESSIONS_MEMORY", value_name = "FAAS_SESSIONS_MEMORY",
+          default_value = "256", value_parser = mebibytes(1..=1 << 20))]
+    pub sessions_memory: ByteSize,
+
+    /// How long a session lives while nobody uses it, in ms; a request may ask for less
+    #[arg(long, env = "FAAS_SESSION_TIMEOUT", value_name = "FAAS_SESSION_TIMEOUT",
+          default_value = "1800000", value_parser = milliseconds(1000))]
+    pub session_timeout: Duration,
+
+    /// How long a session lives in any case, in ms; a request may ask for less
+    #[arg(long, env = "FAAS_SESSION_LIFETIME", value_name = "FAAS_SESSION_LIFETIME",
+          default_value = "86400000", value_parser = milliseconds(1000))]
+    pub session_lifetime: Duration,
+
+    /// Cells of a session that can be undone; each keeps a process
+    #[arg(long, env = "FAAS_SESSION_UNDO", value_name = "FAAS_SESSION_UNDO", default_value_t = 2,
+          value_parser = whole::<u32>(0..=10))]
+    pub session_undo: u32,
+
     /// Boot timeout of a language runtime, in ms
     #[arg(long, env = "FAAS_PRELOAD_TIMEOUT", value_name = "FAAS_PRELOAD_TIMEOUT",
           default_value = "60000", value_parser = milliseconds(1000))]
@@ -501,8 +527,8 @@ pub enum SettingsError {
         other: String,
     },
     #[error(
-        "only {limit} files may be open at once, and FAAS_MAX_INSTANCES and FAAS_SNAPSHOTS take {needed} \
-         with some connections: raise the hard limit (ulimit -Hn, LimitNOFILE) or lower one of the two"
+        "only {limit} files may be open at once, and FAAS_MAX_INSTANCES, FAAS_SNAPSHOTS and FAAS_SESSIONS \
+         take {needed} with some connections: raise the hard limit (ulimit -Hn, LimitNOFILE) or lower one of them"
     )]
     Descriptors { limit: u64, needed: u64 },
     #[error("FAAS_API_TOKEN and FAAS_API_TOKEN_FILE are both set: set one of the two")]

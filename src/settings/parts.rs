@@ -7,7 +7,9 @@ use std::time::Duration;
 use faas_packages::LOCK_FILE;
 use faas_packages::PackageSettings;
 use faas_packages::Packages;
+use faas_pool::Lifetime;
 use faas_pool::PoolSettings;
+use faas_pool::SessionSettings;
 use faas_pool::ShelfSize;
 use faas_pool::SnapshotSettings;
 use faas_protocol::Runtime;
@@ -73,7 +75,21 @@ impl Settings {
                 memory: self.snapshots_memory,
                 idle: self.snapshot_timeout,
             },
+            sessions: self.session_settings(),
         })
+    }
+
+    /// How many sessions there may be, and how long each lives.
+    pub fn session_settings(&self) -> SessionSettings {
+        SessionSettings {
+            number: self.sessions as usize,
+            memory: self.sessions_memory,
+            lifetime: Lifetime {
+                idle: self.session_timeout,
+                longest: self.session_lifetime,
+            },
+            undo: self.session_undo as usize,
+        }
     }
 
     /// The package sources for these runtimes; empty if none of them takes packages.

@@ -190,6 +190,178 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's sessions */
+        get: operations["listSessions"];
+        put?: never;
+        /**
+         * Open a session
+         * @description Its cells are sent to `POST /run_code` with its id as `session`: each goes on from what the one before left.
+         */
+        post: operations["openSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One session */
+        get: operations["findSession"];
+        put?: never;
+        post?: never;
+        /**
+         * End a session
+         * @description The cell that runs is given up.
+         */
+        delete: operations["deleteSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/{id}/fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Open sessions that go on from the state of this one */
+        post: operations["forkSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/{id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go back to what the session was before its last cells */
+        post: operations["undoSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/{id}/restart": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go back to where the session began */
+        post: operations["restartSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/{id}/interrupt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Interrupt the cell that runs
+         * @description Python raises KeyboardInterrupt where the cell is, JavaScript ends; the session has what the cell left.
+         */
+        post: operations["interruptSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/{id}/variables": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The variables that cells left */
+        get: operations["sessionVariables"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/{id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The files in the working directory */
+        get: operations["sessionFiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/{id}/files/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A file */
+        get: operations["readSessionFile"];
+        /**
+         * Write a file
+         * @description That can be undone, as a cell can.
+         */
+        put: operations["putSessionFile"];
+        post?: never;
+        /**
+         * Delete a file
+         * @description That can be undone, as a cell can.
+         */
+        delete: operations["deleteSessionFile"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -341,6 +513,11 @@ export interface components {
             /** @description Why rows are left; absent if all were answered. */
             stopped?: components["schemas"]["BatchStopped"];
         };
+        /**
+         * @description Whether a session has what its cell left.
+         * @enum {string}
+         */
+        CellState: "kept" | "unchanged";
         /** @description A program to look at. Unknown fields are ignored. */
         CheckRequest: {
             /** @description The program's language, in any case; absent means python, or javascript if only that is served (FAAS_LANGUAGE) */
@@ -414,6 +591,8 @@ export interface components {
             code_sha256: string;
             /** Format: int64 */
             code_bytes: number;
+            /** @description The session that it was a cell of. */
+            session?: string;
             /** @description The first 65,536 bytes; only of a single execution. */
             code?: string;
             output?: components["schemas"]["PastOutput"];
@@ -427,6 +606,23 @@ export interface components {
              *     the end.
              */
             next: string | null;
+        };
+        /** @description A file in the working directory. */
+        FileOfSession: {
+            name: string;
+            /**
+             * Format: int64
+             * @description In bytes.
+             */
+            size: number;
+        };
+        /** @description How many sessions to open that go on from the state of one. */
+        ForkRequest: {
+            /**
+             * Format: int64
+             * @description 1 if it is left out.
+             */
+            count?: number | null;
         };
         /** @description One function, without those inside it. */
         FunctionFigures: {
@@ -482,6 +678,11 @@ export interface components {
             available: boolean;
             /** @description If it does not: the package to ask for, if a source has one. */
             package: string | null;
+        };
+        /** @description Whether a cell was interrupted. */
+        Interrupted: {
+            /** @description False if no cell runs. */
+            interrupted: boolean;
         };
         /**
          * @description The language of a program
@@ -544,6 +745,8 @@ export interface components {
             snapshot?: components["schemas"]["Snapshot"];
             /** @description Why it was not kept, although it was to be. */
             not_kept?: string;
+            /** @description What became of the session, if the program was a cell of one. */
+            session?: components["schemas"]["SessionOfCell"];
             /** @description Only if the request asked for it. */
             timings?: components["schemas"]["Timings"];
         };
@@ -765,6 +968,11 @@ export interface components {
             /** @description The id of the snapshot that the program starts from. */
             from?: string | null;
             /**
+             * @description The id of the session that the program is a cell of: it runs in its turn, and what it leaves the next cell
+             *     finds.
+             */
+            session?: string | null;
+            /**
              * @description Random numbers in a program that starts from a snapshot: `continue` (the default) where the snapshot was, so that all that start from it draw the same ones, or `fresh` ones. Those for secrets are always fresh
              * @enum {string}
              */
@@ -830,6 +1038,107 @@ export interface components {
             layers: string[];
             /** @description Those that this machine does not offer. */
             missing_layers: string[];
+        };
+        /** @description What cells go on from, one after the other. */
+        Session: {
+            /** @description For `session`. */
+            id: string;
+            name?: string;
+            language: components["schemas"]["Language"];
+            packages: string[];
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it ends unless it is used before.
+             */
+            expires_at: string;
+            /**
+             * Format: date-time
+             * @description When it ends in any case.
+             */
+            ends_at: string;
+            /**
+             * Format: int64
+             * @description How many cells its state is made of.
+             */
+            cells: number;
+            /** @description How many of them can be undone. */
+            undo_steps: number;
+            /**
+             * Format: int64
+             * @description What it takes, at most, over what others share with it.
+             */
+            memory_bytes: number;
+            /** @description Whether a cell runs. */
+            running: boolean;
+            /** @description Cells that wait for their turn. */
+            waiting: number;
+        };
+        /** @description The files of a session. */
+        SessionFiles: {
+            files: components["schemas"]["FileOfSession"][];
+        };
+        /** @description The caller's sessions, oldest first. */
+        SessionList: {
+            count: number;
+            sessions: components["schemas"]["Session"][];
+        };
+        /** @description What became of the session of a cell. */
+        SessionOfCell: {
+            id: string;
+            /**
+             * Format: int64
+             * @description The number of the cell, as in `<cell 3>` of a traceback; if the state is `unchanged`, that of the last cell that
+             *     was kept.
+             */
+            cell: number;
+            state: components["schemas"]["CellState"];
+            /** @description Why the session is as it was before the cell; only then. */
+            reason?: string;
+            /**
+             * Format: date-time
+             * @description When it ends unless it is used before.
+             */
+            expires_at: string;
+            /**
+             * Format: date-time
+             * @description When it ends in any case.
+             */
+            ends_at: string;
+        };
+        /** @description A session to open. All fields may be left out. Unknown fields are ignored. */
+        SessionRequest: {
+            /** @description The program's language, in any case; absent means python, or javascript if only that is served (FAAS_LANGUAGE) */
+            language?: string | null;
+            /** @description Python packages to install first, such as msgpack==1.2.4; must be empty for other languages */
+            packages?: string[] | null;
+            /** @description Put into the program's working directory */
+            files?: ({
+                /** @description At most 255 bytes; parts with / between, none of them empty, . or .. */
+                name: string;
+                content: string;
+                content_base64?: null;
+            } | {
+                /** @description At most 255 bytes; parts with / between, none of them empty, . or .. */
+                name: string;
+                content_base64: string;
+                content?: null;
+            })[] | null;
+            /** @description The id of the snapshot that it begins with. */
+            from?: string | null;
+            /** @description By which `GET /sessions?name=` finds it; no other of the caller's sessions may have it. */
+            name?: string | null;
+            /**
+             * Format: int64
+             * @description How long it lives while nobody uses it, in ms; cut to FAAS_SESSION_TIMEOUT.
+             */
+            idle_timeout?: number | null;
+            /**
+             * Format: int64
+             * @description How long it lives in any case, in ms; cut to FAAS_SESSION_LIFETIME.
+             */
+            lifetime?: number | null;
         };
         /** @description What a program displayed, or the value that it ended with. */
         ShownResult: {
@@ -921,6 +1230,14 @@ export interface components {
             /** Format: int64 */
             collect: number;
         };
+        /** @description How far to go back. */
+        UndoRequest: {
+            /**
+             * Format: int64
+             * @description 1 if it is left out; at most FAAS_SESSION_UNDO.
+             */
+            steps?: number | null;
+        };
         /** @description What a program used. */
         Usage: {
             /** Format: int64 */
@@ -932,6 +1249,28 @@ export interface components {
              * @description Above that of an empty program.
              */
             peak_memory_bytes: number;
+        };
+        /** @description A variable. */
+        Variable: {
+            name: string;
+            /** @description Of its value. */
+            type: string;
+            /**
+             * Format: int64
+             * @description In bytes, without what it refers to; null if the language does not tell.
+             */
+            size: number | null;
+            /** @description A short text for it. */
+            repr: string;
+        };
+        /** @description The variables of a session. */
+        Variables: {
+            variables: components["schemas"]["Variable"][];
+            /**
+             * Format: int64
+             * @description How many more there are.
+             */
+            more: number;
         };
         /** @description The sandbox, under names that callers of the replaced services know. */
         WorkloadInfo: {
@@ -996,16 +1335,20 @@ export type BatchSetup = components['schemas']['BatchSetup'];
 export type BatchStopReason = components['schemas']['BatchStopReason'];
 export type BatchStopped = components['schemas']['BatchStopped'];
 export type BatchSummary = components['schemas']['BatchSummary'];
+export type CellState = components['schemas']['CellState'];
 export type CheckRequest = components['schemas']['CheckRequest'];
 export type CheckResponse = components['schemas']['CheckResponse'];
 export type Complexity = components['schemas']['Complexity'];
 export type Error = components['schemas']['Error'];
 export type Execution = components['schemas']['Execution'];
 export type ExecutionList = components['schemas']['ExecutionList'];
+export type FileOfSession = components['schemas']['FileOfSession'];
+export type ForkRequest = components['schemas']['ForkRequest'];
 export type FunctionFigures = components['schemas']['FunctionFigures'];
 export type Health = components['schemas']['Health'];
 export type HealthStatus = components['schemas']['HealthStatus'];
 export type Import = components['schemas']['Import'];
+export type Interrupted = components['schemas']['Interrupted'];
 export type Language = components['schemas']['Language'];
 export type Limits = components['schemas']['Limits'];
 export type Loops = components['schemas']['Loops'];
@@ -1034,6 +1377,11 @@ export type RuntimeMetrics = components['schemas']['RuntimeMetrics'];
 export type RuntimeState = components['schemas']['RuntimeState'];
 export type Scheduler = components['schemas']['Scheduler'];
 export type Security = components['schemas']['Security'];
+export type Session = components['schemas']['Session'];
+export type SessionFiles = components['schemas']['SessionFiles'];
+export type SessionList = components['schemas']['SessionList'];
+export type SessionOfCell = components['schemas']['SessionOfCell'];
+export type SessionRequest = components['schemas']['SessionRequest'];
 export type ShownResult = components['schemas']['ShownResult'];
 export type Snapshot = components['schemas']['Snapshot'];
 export type SnapshotList = components['schemas']['SnapshotList'];
@@ -1041,7 +1389,10 @@ export type Snapshots = components['schemas']['Snapshots'];
 export type Status = components['schemas']['Status'];
 export type SyntaxError = components['schemas']['SyntaxError'];
 export type Timings = components['schemas']['Timings'];
+export type UndoRequest = components['schemas']['UndoRequest'];
 export type Usage = components['schemas']['Usage'];
+export type Variable = components['schemas']['Variable'];
+export type Variables = components['schemas']['Variables'];
 export type WorkloadInfo = components['schemas']['WorkloadInfo'];
 export type Writer = components['schemas']['Writer'];
 export type ResponseError = components['responses']['Error'];
@@ -1416,6 +1767,444 @@ export interface operations {
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
             410: components["responses"]["Error"];
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: {
+                /** @description The session of this name only */
+                name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sessions, the oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+        };
+    };
+    openSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "language": "python"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SessionRequest"];
+            };
+        };
+        responses: {
+            /** @description The session */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            408: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    findSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of a session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+        };
+    };
+    deleteSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of a session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+        };
+    };
+    forkSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of a session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "count": 2
+                 *     }
+                 */
+                "application/json": components["schemas"]["ForkRequest"];
+            };
+        };
+        responses: {
+            /** @description The sessions that were opened */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            408: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    undoSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of a session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "steps": 1
+                 *     }
+                 */
+                "application/json": components["schemas"]["UndoRequest"];
+            };
+        };
+        responses: {
+            /** @description The session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            408: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+        };
+    };
+    restartSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of a session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+        };
+    };
+    interruptSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of a session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether a cell ran */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Interrupted"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+        };
+    };
+    sessionVariables: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of a session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The variables */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Variables"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    sessionFiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of a session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The files */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionFiles"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    readSessionFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of a session */
+                id: string;
+                /** @description The file's name, relative to the working directory */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file's bytes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    putSessionFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of a session */
+                id: string;
+                /** @description The file's name, relative to the working directory */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description The session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            408: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    deleteSessionFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of a session */
+                id: string;
+                /** @description The file's name, relative to the working directory */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
         };
     };
     openapi: {

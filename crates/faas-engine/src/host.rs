@@ -225,6 +225,7 @@ pub fn op_faas_stay(state: &mut OpState) {
 #[op2(fast)]
 pub fn op_faas_compiled(state: &mut OpState) {
     state.borrow_mut::<HostState>().compiled_at_us = Some(monotonic_us());
+    interrupt::begin_interruptible();
 }
 
 /// Monotonic clock in ms since the zygote started, with µs in the fraction.
@@ -239,11 +240,23 @@ pub fn op_faas_random(#[buffer] bytes: &mut [u8]) -> Result<(), JsErrorBox> {
     getrandom::fill(bytes).map_err(|error| JsErrorBox::generic(error.to_string()))
 }
 
-/// Sleeps for `milliseconds` or until a stop is requested; returns whether one was.
+/// Sleeps for `milliseconds` or until a stop or an interrupt is requested; returns whether one was.
 #[op2(fast)]
 pub fn op_faas_sleep(milliseconds: f64) -> bool {
     interrupt::sleep(milliseconds);
-    interrupt::take_stop()
+    interrupt::has_come()
+}
+
+/// Whether a stop or an interrupt was requested; the caller then raises KeyboardInterrupt.
+#[op2(fast)]
+pub fn op_faas_take_interrupt() -> bool {
+    interrupt::take_stop() || interrupt::take_interrupt()
+}
+
+/// The program is over: it is not interrupted any more.
+#[op2(fast)]
+pub fn op_faas_end_interruptible() {
+    interrupt::end_interruptible();
 }
 
 /// Runs microtasks and V8's own pending tasks, so that promises proceed while Python is on the
@@ -288,6 +301,7 @@ pub fn op_faas_stop_requested() -> bool {
 /// Lets the code that reports a stop run undisturbed.
 #[op2(fast)]
 pub fn op_faas_acknowledge_stop() {
+    interrupt::end_interruptible();
     interrupt::acknowledge_stop();
 }
 

@@ -3,6 +3,7 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering;
@@ -72,6 +73,54 @@ pub fn request_stop() {
     }
 }
 
+/// Whether the program that runs can be interrupted, and whether it was: by its caller, who wants to go on with what
+/// it left.
+static INTERRUPTIBLE: AtomicBool = AtomicBool::new(false);
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on, until [`end_interruptible`], the program can be interrupted; it is at once, if it was to be before.
+pub(super) fn begin_interruptible() {
+    INTERRUPTIBLE.store(true, Ordering::Relaxed);
+    if INTERRUPTED.load(Ordering::Relaxed) {
+        interrupt_now();
+    }
+}
+
+/// The program is over: what reports that is not interrupted.
+pub(super) fn end_interruptible() {
+    INTERRUPTIBLE.store(false, Ordering::Relaxed);
+    let _ = PYTHON_SIGNAL.compare_exchange(SIGINT, 0, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// Interrupts the program: Python raises KeyboardInterrupt, which it may handle; JavaScript ends. Called from signal
+/// handlers; as to V8, as [`request_stop`].
+pub fn request_interrupt() {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+    if INTERRUPTIBLE.load(Ordering::Relaxed) && !stop_requested() {
+        interrupt_now();
+    }
+}
+
+fn interrupt_now() {
+    PYTHON_SIGNAL.store(SIGINT, Ordering::Relaxed);
+    // SAFETY: null, or a pointer that `interrupt_on_stop` leaked, so it is valid for ever.
+    if let Some(interrupt) = unsafe { INTERRUPT.load(Ordering::Acquire).as_ref() }
+        && interrupt.urgency == Urgency::AtOnce
+    {
+        interrupt.request();
+    }
+}
+
+/// Whether the program was interrupted while it could be.
+pub(super) fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed) && INTERRUPTIBLE.load(Ordering::Relaxed)
+}
+
+/// Whether CPython was not told yet that the program is interrupted.
+fn interrupt_has_come() -> bool {
+    PYTHON_SIGNAL.load(Ordering::Relaxed) == SIGINT
+}
+
 /// From now on a stop makes V8 call `callback` at the next safe point in the JavaScript,
 /// WebAssembly or regular expression that is running. There the callback may inspect the stack, and
 /// end the execution with [`v8::Isolate::terminate_execution`]. Call it once per process.
@@ -110,6 +159,18 @@ pub fn take_stop() -> bool {
     requested
 }
 
+/// Whether a stop or an interrupt was requested, for a caller that goes on to ask [`take_stop`] and
+/// [`take_interrupt`].
+pub(super) fn has_come() -> bool {
+    stop_requested() || interrupt_has_come()
+}
+
+/// Whether the program was interrupted, for a caller that then raises KeyboardInterrupt; once.
+pub(super) fn take_interrupt() -> bool {
+    let taken = PYTHON_SIGNAL.compare_exchange(SIGINT, 0, Ordering::Relaxed, Ordering::Relaxed);
+    taken.is_ok()
+}
+
 /// Lets the code that reports a stop, if one was requested, run undisturbed.
 pub fn acknowledge_stop() {
     let _ = STOPPING.compare_exchange(ASKED, ACKNOWLEDGED, Ordering::Relaxed, Ordering::Relaxed);
@@ -120,6 +181,8 @@ pub fn acknowledge_stop() {
 /// nothing to do.
 pub(super) fn forget() {
     STOPPING.store(NOT_ASKED, Ordering::Relaxed);
+    INTERRUPTIBLE.store(false, Ordering::Relaxed);
+    INTERRUPTED.store(false, Ordering::Relaxed);
     PYTHON_SIGNAL.store(0, Ordering::Relaxed);
 }
 
@@ -139,19 +202,29 @@ fn alarm_has_come() -> bool {
     PYTHON_SIGNAL.load(Ordering::Relaxed) == SIGALRM
 }
 
-/// Sleeps for `milliseconds`, or until a stop is requested or an alarm comes.
+/// Longest sleep without a look at the flags: a signal may come right before the kernel is asked to sleep.
+const LONGEST_NAP_NS: u64 = 1_000_000_000;
+
+/// Sleeps for `milliseconds`, or until a stop or an interrupt is requested or an alarm comes.
 pub(super) fn sleep(milliseconds: f64) {
-    let nanoseconds = (milliseconds.clamp(0.0, 1e12) * 1e6) as u64;
-    let mut left = libc::timespec {
-        tv_sec: (nanoseconds / 1_000_000_000) as libc::time_t,
-        tv_nsec: (nanoseconds % 1_000_000_000) as libc::c_long,
-    };
-    while !stop_requested() && !alarm_has_come() {
-        let request = left;
+    let mut left = (milliseconds.clamp(0.0, 1e12) * 1e6) as u64;
+    while left > 0 && !stop_requested() && !interrupt_has_come() && !alarm_has_come() {
+        let nap = left.min(LONGEST_NAP_NS);
+        let request = libc::timespec {
+            tv_sec: (nap / 1_000_000_000) as libc::time_t,
+            tv_nsec: (nap % 1_000_000_000) as libc::c_long,
+        };
+        let mut rest = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         // SAFETY: both pointers are to live timespecs; on EINTR the kernel writes what is left.
-        if unsafe { libc::nanosleep(&raw const request, &raw mut left) } == 0 {
-            break;
-        }
+        let slept = unsafe { libc::nanosleep(&raw const request, &raw mut rest) };
+        let rest = match slept {
+            0 => 0,
+            _ => rest.tv_sec as u64 * 1_000_000_000 + rest.tv_nsec as u64,
+        };
+        left = left - nap + rest.min(nap);
     }
 }
 

@@ -21,6 +21,7 @@ mod refusals;
 mod results;
 mod scripts;
 mod spec;
+mod tend;
 mod typescript;
 mod unused_code;
 
@@ -33,6 +34,7 @@ use faas_protocol::JobFile;
 use faas_protocol::Language;
 use faas_protocol::Limit;
 use faas_protocol::RuntimeVersion;
+use faas_protocol::Tending;
 
 pub use code_cache::CAN_BE_WRITTEN as CODE_CACHE_CAN_BE_WRITTEN;
 pub use code_cache::CodeCacheFile;
@@ -69,6 +71,8 @@ pub struct Program<'a> {
     pub memory_limit: ByteSize,
     /// Total size of its files in Python's virtual file system.
     pub storage_limit: ByteSize,
+    /// The number of the cell, if it is one of a session.
+    pub cell: Option<u64>,
     /// Whether what it leaves is to be there for another program, so that it is not cleared away.
     pub keep: bool,
     /// Whether it finds what the last program left that was kept.
@@ -177,6 +181,17 @@ pub trait Engine {
     /// # Errors
     /// As [`Self::run`].
     fn check(&mut self, language: Language, code: &str) -> Result<String, EngineError>;
+
+    /// Looks at, or changes, what programs left: `program` has the files, and as its code the name of one.
+    /// Returns [`Tending::DONE`], JSON text, or nothing.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn tend(
+        &mut self,
+        tending: Tending,
+        program: Program<'_>,
+    ) -> Result<Option<String>, EngineError>;
 
     /// Installs packages for good and imports them, asking the host for their files, of which `storage`
     /// may be kept.

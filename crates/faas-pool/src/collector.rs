@@ -89,6 +89,27 @@ impl Collector for PoolCollector {
             let now = i64::try_from(now).unwrap_or(i64::MAX);
             encode(name, help, &ConstGauge::new(now))?;
         }
+        let sessions = self.0.sessions_stats();
+        for (name, help, now) in [
+            (
+                "faas_sessions",
+                "Sessions that are open.",
+                sessions.number as u64,
+            ),
+            (
+                "faas_session_processes",
+                "Processes that hold their states.",
+                sessions.processes as u64,
+            ),
+            (
+                "faas_sessions_bytes",
+                "Memory that they hold, at most.",
+                sessions.memory.get(),
+            ),
+        ] {
+            let now = i64::try_from(now).unwrap_or(i64::MAX);
+            encode(name, help, &ConstGauge::new(now))?;
+        }
         let packages = self.0.packages().stats();
         encode(
             "faas_package_cache_hits",

@@ -1,28 +1,50 @@
 //! The way of a request through the pool: a turn and a sandbox, an execution, what becomes of the sandbox. Once
 //! more from the beginning if the sandbox breaks before the program starts, or lacks packages.
 
+use std::sync::Arc;
+
 use faas_protocol::Task;
+use faas_telemetry::Meter;
 use tracing::Instrument;
 use tracing::field;
 
 use super::Pool;
+use super::execution::Attached;
 use super::execution::Execution;
 use super::execution::Finished;
 use super::imports::Automatic;
+use super::kept::Snapshot;
 use super::report::Report;
 use super::request::ExecutionRequest;
 use super::request::PoolError;
+use super::request::Start;
+use super::sandbox::Sandbox;
 use super::sandbox_error::SandboxError;
 use super::stats::PoolStats;
 use super::wait::NotTaken;
 use super::wait::Taken;
 use super::wait::Wait;
 
+/// A program that ran, or did not come to it.
+pub(super) struct Ran {
+    pub report: Box<Report>,
+    /// Whether it began.
+    pub began: bool,
+    /// Its sandbox, if it was to be kept and stays.
+    pub kept: Option<Kept>,
+}
+
+/// A sandbox that has run its job, and stays.
+pub(super) struct Kept {
+    pub sandbox: Box<Sandbox>,
+    pub meter: Meter,
+}
+
 /// How many sandboxes may break under a job, before its program starts, until the job is given up.
 const ATTEMPTS: usize = 3;
 
 impl Pool {
-    /// Executes a job in a fresh sandbox, and tells the pool's numbers at its end. Dropping the
+    /// Executes a job in a sandbox of its own, and tells the pool's numbers at its end. Dropping the
     /// future kills the sandbox.
     ///
     /// # Errors
@@ -32,15 +54,46 @@ impl Pool {
         &self,
         request: ExecutionRequest,
     ) -> Result<(Report, PoolStats), PoolError> {
+        let report = match request.start {
+            Start::Session(_) => self.execute_in_session(request).await?,
+            Start::Fresh | Start::Snapshot(_) => self.execute_alone(request).await?,
+        };
+        Ok((report, self.stats()))
+    }
+
+    async fn execute_alone(&self, request: ExecutionRequest) -> Result<Report, PoolError> {
         let mut request = request;
         let mut wait = Wait::begin();
         let parent = self.parent_of(&request)?;
+        let ran = self.run_program(&mut request, &mut wait, None).await?;
+        let Ran {
+            mut report,
+            began,
+            kept,
+        } = ran;
+        if request.job.keep && began {
+            report.snapshot = Some(self.keep(kept, &request, parent).await);
+        }
+        Ok(*report)
+    }
+
+    /// Runs a program, from `head` if there is one, and gives back what is to be kept of it.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub(super) async fn run_program(
+        &self,
+        request: &mut ExecutionRequest,
+        wait: &mut Wait,
+        head: Option<&Arc<Snapshot>>,
+    ) -> Result<Ran, PoolError> {
         let mut automatic = Automatic::default();
         // What a snapshot lacks its program installs itself: it has no zygote that could have more.
-        if request.from.is_none()
+        if head.is_none()
+            && request.start.snapshot().is_none()
             && let Some(packages) = self.imports.of(&request.job)
         {
-            automatic.add(packages, &mut request, &self.imports);
+            automatic.add(packages, request, &self.imports);
         }
         let mut last_error = String::new();
         let mut attempts = 0..ATTEMPTS;
@@ -49,9 +102,13 @@ impl Pool {
                 return Err(PoolError::ShuttingDown);
             }
             wait.any_that_covers = automatic.is_added();
-            let taken = match &request.from {
-                Some(id) => self.take_fork_of(id, &request, &mut wait).await,
-                None => self.take_sandbox(&request, &mut wait).await,
+            let taken = match (head, &request.start) {
+                (Some(head), _) => self.take_fork(|| Ok(head.clone()), request, wait).await,
+                (None, Start::Snapshot(id)) => {
+                    let find = || self.snapshots.get(id, &request.owner);
+                    self.take_fork(find, request, wait).await
+                }
+                (None, _) => self.take_sandbox(request, wait).await,
             };
             let taken = match taken {
                 Ok(taken) => taken,
@@ -63,34 +120,32 @@ impl Pool {
                 // Its import says what is missing, unless the program can do without.
                 Err(NotTaken::NotInstalled(reason)) if automatic.is_added() => {
                     let taken_back =
-                        automatic.take_back(reason, &mut request, &self.imports, &self.packages);
+                        automatic.take_back(reason, request, &self.imports, &self.packages);
                     taken_back.await;
                     attempts = 0..ATTEMPTS;
                     continue;
                 }
                 Err(NotTaken::NotInstalled(reason)) => {
                     let report = Report::not_installed(&reason, wait.asked.elapsed());
-                    return Ok(self.not_run(request.job.task, report));
+                    return Ok(self.not_run(request.job.task, Box::new(report)));
                 }
-                Err(NotTaken::NotRun(report)) => {
-                    return Ok(self.not_run(request.job.task, *report));
-                }
+                Err(NotTaken::NotRun(report)) => return Ok(self.not_run(request.job.task, report)),
             };
-            let meter = request.job.keep.then(|| taken.meter.clone());
-            match self.run(taken, &request, &wait).await {
+            let meter = taken.meter.clone();
+            match self.run(taken, request, wait).await {
                 Ok(Finished::Reported { mut report, kept }) => {
                     automatic.explain(&mut report);
-                    if let Some(meter) = meter {
-                        let kept = self.keep(kept, &request, meter, parent).await;
-                        report.snapshot = Some(kept);
-                    }
                     self.totals.end(request.job.task, &report);
-                    return Ok((*report, self.stats()));
+                    return Ok(Ran {
+                        report,
+                        began: true,
+                        kept: kept.map(|sandbox| Kept { sandbox, meter }),
+                    });
                 }
                 Ok(Finished::Lacks(packages)) => {
                     self.totals.take_back(request.job.task);
                     self.imports.remember(&request.job, packages.clone());
-                    automatic.add(packages, &mut request, &self.imports);
+                    automatic.add(packages, request, &self.imports);
                     attempts = 0..ATTEMPTS;
                 }
                 Err(error) => {
@@ -103,10 +158,14 @@ impl Pool {
     }
 
     /// Counts a program that is over before it began.
-    fn not_run(&self, task: Task, report: Report) -> (Report, PoolStats) {
+    fn not_run(&self, task: Task, report: Box<Report>) -> Ran {
         self.totals.begin(task);
         self.totals.end(task, &report);
-        (report, self.stats())
+        Ran {
+            report,
+            began: false,
+            kept: None,
+        }
     }
 
     /// Runs a program in the sandbox that was taken for it.
@@ -129,8 +188,12 @@ impl Pool {
         let executed = async {
             let execution = Execution::start(taken.sandbox, job).await?;
             self.totals.begin(job.task);
-            let (live, rows) = (request.live.as_ref(), request.rows.as_ref());
-            Ok::<_, SandboxError>(execution.finish(&self.packages, live, rows).await)
+            let attached = Attached {
+                live: request.live.as_ref(),
+                rows: request.rows.as_ref(),
+                interrupt: request.interrupt.as_deref(),
+            };
+            Ok::<_, SandboxError>(execution.finish(&self.packages, attached).await)
         };
         let executed = executed.instrument(run.clone()).await;
         // A program that fails is no fault of the service; a sandbox that breaks is.

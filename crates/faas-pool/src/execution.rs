@@ -12,6 +12,7 @@ use faas_protocol::PackageRequest;
 use faas_protocol::SandboxEvent;
 use faas_protocol::Usage;
 use rustix::process::Signal;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::handed_back::HandedBack;
@@ -39,7 +40,20 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 pub struct Execution<'a> {
     sandbox: Sandbox,
     job: &'a Job,
+    /// Whether the sandbox was forked from a kept one, whose packages it has.
+    goes_on: bool,
     clocks: Clocks,
+}
+
+/// Who else has to do with a program that runs.
+#[derive(Clone, Copy, Default)]
+pub struct Attached<'a> {
+    /// What is kept of its output goes here as it comes.
+    pub live: Option<&'a Live>,
+    /// Of a job with several inputs, all reports but the last go here.
+    pub rows: Option<&'a RowReports>,
+    /// The program is interrupted whenever this is notified.
+    pub interrupt: Option<&'a Notify>,
 }
 
 /// What the clocks showed when a program began.
@@ -67,6 +81,7 @@ impl<'a> Execution<'a> {
     /// # Errors
     /// When the sandbox broke off before the program started; the job may then be given to another.
     pub async fn start(mut sandbox: Sandbox, job: &'a Job) -> Result<Self, SandboxError> {
+        let goes_on = sandbox.is_of_line;
         let clocks = Clocks::of(&sandbox);
         sandbox.is_of_line |= job.keep;
         sandbox.limit(&job.limits)?;
@@ -79,33 +94,29 @@ impl<'a> Execution<'a> {
         Ok(Self {
             sandbox,
             job,
+            goes_on,
             clocks,
         })
     }
 
-    /// Follows the program to its end, which uses the sandbox up. What is kept of its output also
-    /// goes to `live` as it comes. Of a job with several inputs, all reports but the last go to `rows`.
-    pub async fn finish(
-        mut self,
-        packages: &Packages,
-        live: Option<&Live>,
-        rows: Option<&RowReports>,
-    ) -> Finished {
+    /// Follows the program to its end, which uses the sandbox up.
+    pub async fn finish(mut self, packages: &Packages, attached: Attached<'_>) -> Finished {
         let limits = &self.job.limits;
         let mut broker = PackageBroker::for_program(packages, limits.memory);
-        let mut run = Run::begin(self.clocks, self.job, live);
+        let mut run = Run::begin(self.clocks, self.job, attached.live);
         let turn = Turn::begin(self.job.further_inputs.len());
         let memory = self.sandbox.watch_memory(limits.memory);
         let most_cpu = limits.cpu.saturating_add(turn.used_before());
         let cpu = self.sandbox.watch_cpu(self.clocks.cpu, most_cpu);
         let is_of_line = self.sandbox.is_of_line;
+        let asks = self.job.auto_install && !self.goes_on;
         let (sandbox, job) = (&mut self.sandbox, self.job);
         let followed = tokio::select! {
             biased;
             // A flood of frames must not keep the watch from being heard.
             () = memory.until_exceeded() => Followed::Ended(None, Some(Stop::Memory)),
             () = cpu.until_exceeded(), if is_of_line => Followed::Ended(None, None),
-            followed = follow_all(sandbox, &mut run, &mut broker, job, (turn, rows)) => followed,
+            followed = follow_all(sandbox, &mut run, &mut broker, job, asks, (turn, attached)) => followed,
         };
         let (mut outcome, stop) = match followed {
             Followed::Ended(outcome, stop) => (outcome, stop),
@@ -238,19 +249,20 @@ async fn follow_all(
     run: &mut Run,
     broker: &mut PackageBroker,
     job: &Job,
-    (mut turn, rows): (Turn, Option<&RowReports>),
+    mut asks: bool,
+    (mut turn, attached): (Turn, Attached<'_>),
 ) -> Followed {
-    let mut asks = job.auto_install;
     let mut peak = Peak::default();
     loop {
-        let followed = follow(sandbox, run, broker, &job.limits, asks).await;
+        let followed = follow(sandbox, run, broker, &job.limits, asks, attached.interrupt).await;
         let Followed::Ended(Some(outcome), stop) = followed else {
             return followed;
         };
         // A stop that was sent may arrive when the next program runs.
         let goes_on = outcome.goes_on && stop.is_none();
-        let Some(rows) =
-            rows.filter(|_| goes_on && turn.goes_on(run.length(&outcome, &job.limits)))
+        let Some(rows) = attached
+            .rows
+            .filter(|_| goes_on && turn.goes_on(run.length(&outcome, &job.limits)))
         else {
             return Followed::Ended(Some(outcome), stop);
         };
@@ -291,6 +303,7 @@ async fn follow(
     broker: &mut PackageBroker,
     limits: &Limits,
     asks: bool,
+    interrupt: Option<&Notify>,
 ) -> Followed {
     let mut is_first = asks;
     let mut stop = None;
@@ -303,6 +316,10 @@ async fn follow(
             // What came before the clock is looked at counts as in time, but a sandbox that always
             // has another frame ready must not hold the clock up.
             frame = sandbox.socket.receive(), if !is_overdue => frame,
+            () = notified(interrupt) => {
+                sandbox.signal(Signal::USR2);
+                continue;
+            }
             () = tokio::time::sleep_until(limit.due) => {
                 stop = Some(Stop::WallTime);
                 is_overdue = false;
@@ -390,5 +407,13 @@ async fn follow(
         }
         is_first = false;
         is_overdue = Instant::now() >= limit.due;
+    }
+}
+
+/// Waits until it is notified; for ever if there is nothing that could be.
+async fn notified(interrupt: Option<&Notify>) {
+    match interrupt {
+        Some(interrupt) => interrupt.notified().await,
+        None => std::future::pending().await,
     }
 }

@@ -6,6 +6,7 @@
 //! Nothing here links V8: the supervisor starts zygotes, and never evaluates a program itself.
 
 mod admission;
+mod cells;
 mod collector;
 mod cpu_watch;
 mod execute;
@@ -28,11 +29,13 @@ mod package_pools;
 mod package_set;
 mod process;
 mod progress;
+mod random_id;
 mod report;
 mod request;
 mod return_value;
 mod sandbox;
 mod sandbox_error;
+mod sessions;
 mod shelf;
 mod snapshots;
 mod stats;
@@ -70,6 +73,7 @@ use kept::Snapshots;
 use launcher::Launcher;
 use package_pools::PackagePools;
 use progress::Progress;
+use sessions::Sessions;
 use unpacker::Unpacker;
 use used_sets::UsedSets;
 use wait::Wait;
@@ -79,6 +83,8 @@ use zygote::ZygoteSource;
 use zygote_pool::Resources;
 use zygote_pool::ZygotePool;
 
+pub use cells::CannotOpenSession;
+pub use cells::SessionRequest;
 pub use handed_back::ARTIFACT_MEDIA_TYPE;
 pub use handed_back::Content;
 pub use handed_back::OutputFile;
@@ -98,10 +104,20 @@ pub use package_set::BadRequirement;
 pub use package_set::MAX_PACKAGES;
 pub use package_set::MAX_REQUIREMENT_BYTES;
 pub use package_set::PackageSet;
+pub use report::CellReport;
 pub use report::Report;
 pub use report::Timings;
 pub use request::ExecutionRequest;
 pub use request::PoolError;
+pub use request::Start;
+pub use sessions::CannotOpen;
+pub use sessions::Lifetime;
+pub use sessions::NoSession;
+pub use sessions::SessionId;
+pub use sessions::SessionInfo;
+pub use sessions::SessionName;
+pub use sessions::SessionSettings;
+pub use sessions::SessionsStats;
 pub use shelf::ShelfSize;
 pub use stats::Load;
 pub use stats::PackageZygote;
@@ -133,6 +149,7 @@ pub struct Pool {
     packages: Packages,
     imports: Imports,
     snapshots: Arc<Snapshots>,
+    sessions: Arc<Sessions>,
     resources: Resources,
     max_instances: usize,
     queue_size: usize,
@@ -171,6 +188,7 @@ pub struct PoolSettings {
     /// Sets of packages that [`Pool::used_sets`] gives at most; with 0 their uses are not counted.
     pub prepared_sets: usize,
     pub snapshots: SnapshotSettings,
+    pub sessions: SessionSettings,
 }
 
 impl Pool {
@@ -186,6 +204,8 @@ impl Pool {
         let launcher = Arc::new(Launcher::start()?);
         let gate = Arc::new(ForkGate::new(metrics.clone()));
         let snapshots = Arc::new(Snapshots::new(settings.snapshots, metrics.clone()));
+        let sessions = Sessions::new(settings.sessions, settings.workers, metrics.clone());
+        let sessions = Arc::new(sessions);
         let resources = Resources {
             gate,
             boot_within: settings.boot_within,
@@ -199,6 +219,8 @@ impl Pool {
         let watch = hidden.watch(resources.metrics.clone(), resources.stop.clone());
         resources.keepers.spawn(watch);
         let watch = snapshots.clone().watch(resources.stop.clone());
+        resources.keepers.spawn(watch);
+        let watch = sessions.clone().watch(resources.stop.clone());
         resources.keepers.spawn(watch);
         let open = |options: ZygoteOptions| {
             let runtime = options.runtime;
@@ -253,6 +275,7 @@ impl Pool {
             packages,
             imports: Imports::default(),
             snapshots,
+            sessions,
             resources,
             max_instances: settings.max_instances,
             queue_size: settings.queue,

@@ -18,6 +18,7 @@ use super::output::Output;
 use super::package_broker::BrokerError;
 use super::process::ExitStatus;
 use super::return_value;
+use super::sessions::SessionInfo;
 
 /// Exit codes as a shell would give them: timeout(1), 128 + SIGKILL, 128 + SIGXCPU, 128 + SIGSYS.
 const TIMED_OUT: i32 = 124;
@@ -44,6 +45,18 @@ pub struct Report {
     pub signal: Option<i32>,
     /// The snapshot of a program that was to be kept, or why there is none.
     pub snapshot: Option<Result<SnapshotInfo, String>>,
+    /// What became of its session, if it was a cell of one.
+    pub cell: Option<CellReport>,
+}
+
+/// A cell that ran in a session.
+#[derive(Debug)]
+pub struct CellReport {
+    /// The session as it is after the cell.
+    pub session: SessionInfo,
+    pub number: u64,
+    /// Whether the session has what it left, or why it is as it was before.
+    pub kept: Result<(), String>,
 }
 
 /// Where the time of an execution went.
@@ -162,6 +175,7 @@ impl Report {
             timings: Timings::default(),
             signal: None,
             snapshot: None,
+            cell: None,
         }
     }
 }
@@ -257,6 +271,7 @@ impl Ending {
             timings: self.timings,
             signal,
             snapshot: None,
+            cell: None,
         }
     }
 

@@ -133,6 +133,11 @@ impl Sandbox {
         ByteSize::bytes(peak.saturating_sub(self.before.peak_resident_bytes))
     }
 
+    /// What it held before its job.
+    pub fn held_before(&self) -> ByteSize {
+        ByteSize::bytes(self.before.held_bytes())
+    }
+
     /// Has the kernel keep the job to its memory and CPU time. A process of a line passes its hard limits on,
     /// so these stay what they are; then it takes [`Self::watch_cpu`] to end a program that does not heed the
     /// limit.
@@ -155,8 +160,7 @@ impl Sandbox {
 
     /// Watches that it holds no more than `limit` over what it held before its job.
     pub fn watch_memory(&self, limit: ByteSize) -> MemoryWatch {
-        let before = ByteSize::bytes(self.before.held_bytes());
-        MemoryWatch::new(self.process.pid(), before, limit)
+        MemoryWatch::new(self.process.pid(), self.held_before(), limit)
     }
 
     /// Watches that it uses no more than `limit` over what it used before its job.

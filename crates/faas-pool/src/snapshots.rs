@@ -6,11 +6,11 @@ use std::time::Duration;
 use faas_protocol::ByteSize;
 use faas_protocol::Owner;
 use faas_protocol::Runtime;
-use faas_telemetry::Meter;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::Pool;
+use super::execute::Kept;
 use super::kept::ForkGate;
 use super::kept::Lineage;
 use super::kept::NoSnapshot;
@@ -61,6 +61,11 @@ impl Pool {
         if self.snapshots.settings.number == 0 {
             return Some("FAAS_SNAPSHOTS is 0".to_owned());
         }
+        self.cannot_fork_kept(runtime)
+    }
+
+    /// Why no sandbox of a runtime can stay to be forked; `None` if they can.
+    pub(super) fn cannot_fork_kept(&self, runtime: Runtime) -> Option<String> {
         let state = self.bases.get(&runtime)?.status.get();
         state.booted()?.cannot_keep.clone()
     }
@@ -79,36 +84,51 @@ impl Pool {
         {
             return Err(PoolError::CannotKeep(reason));
         }
-        let Some(id) = &request.from else {
+        let snapshot = self.snapshot_to_start_from(request)?;
+        let snapshot = snapshot.filter(|_| request.job.keep);
+        Ok(snapshot.as_ref().map(Parent::of))
+    }
+
+    /// The snapshot that a request names, which is used now.
+    ///
+    /// # Errors
+    /// When there is none, or it is of another runtime.
+    pub(super) fn snapshot_to_start_from(
+        &self,
+        request: &ExecutionRequest,
+    ) -> Result<Option<Arc<Snapshot>>, PoolError> {
+        let Some(id) = request.start.snapshot() else {
             return Ok(None);
         };
         let snapshot = self.snapshots.get(id, &request.owner);
         let snapshot = snapshot.map_err(PoolError::NoSnapshot)?;
-        if snapshot.language.runtime() != runtime {
+        if snapshot.language.runtime() != request.job.language.runtime() {
             let of = snapshot.language;
             return Err(PoolError::OtherLanguage { of });
         }
-        Ok(request.job.keep.then(|| Parent::of(&snapshot)))
+        Ok(Some(snapshot))
     }
 
-    /// Waits for a turn, which `wait` keeps, and for a fork of a snapshot.
-    pub(super) async fn take_fork_of(
+    /// Waits for a turn, which `wait` keeps, and for a fork of the snapshot that `find` finds then: while a program
+    /// waits, it holds none.
+    pub(super) async fn take_fork(
         &self,
-        id: &SnapshotId,
+        find: impl Fn() -> Result<Arc<Snapshot>, NoSnapshot>,
         request: &ExecutionRequest,
         wait: &mut Wait,
     ) -> Result<Taken, NotTaken> {
         self.enter(request, wait).await?;
-        // It may have gone meanwhile: while a program waits, it holds none.
-        let snapshot = self.snapshots.get(id, &request.owner);
-        let snapshot = snapshot.map_err(PoolError::NoSnapshot)?;
-        let sandbox = match self.snapshots.take_ahead(id) {
+        let snapshot = find().map_err(PoolError::NoSnapshot)?;
+        let sandbox = match self.snapshots.take_ahead(&snapshot.id) {
             Some(sandbox) => sandbox,
             None => self.fork_now(&snapshot, request.job.limits.wall).await?,
         };
         self.resources.metrics.snapshot_forks.inc();
         snapshot.count_program();
-        self.fork_ahead(&snapshot);
+        // The next cell of a session starts from what this one leaves.
+        if request.start.snapshot().is_some() {
+            self.fork_ahead(&snapshot);
+        }
         let meter = snapshot.meter.clone();
         Ok(Taken { sandbox, meter })
     }
@@ -137,7 +157,7 @@ impl Pool {
     }
 
     /// Forks a snapshot for who comes next, unless places are short.
-    fn fork_ahead(&self, snapshot: &Arc<Snapshot>) {
+    pub(super) fn fork_ahead(&self, snapshot: &Arc<Snapshot>) {
         let forks = self.forks();
         let instances = self.resources.instances.clone();
         // Waiting for it does not keep the snapshot.
@@ -153,7 +173,7 @@ impl Pool {
                 && forks.snapshots.wants_ahead(&snapshot.id)
             {
                 let fork = forks.fork(&snapshot, place).await;
-                forks.snapshots.put_ahead(&snapshot.id, fork.ok());
+                forks.snapshots.put_ahead(snapshot, fork.ok());
             }
         });
     }
@@ -169,14 +189,27 @@ impl Pool {
     /// Keeps what a program left, if its sandbox stays.
     pub(super) async fn keep(
         &self,
-        kept: Option<Box<Sandbox>>,
+        kept: Option<Kept>,
         request: &ExecutionRequest,
-        meter: Meter,
         parent: Option<Parent>,
     ) -> Result<SnapshotInfo, String> {
-        let sandbox = kept.ok_or(
+        let kept = kept.ok_or(
             "the program did not end in order: it ran into a limit, was stopped, or ended the interpreter",
         )?;
+        let (sandbox, origin, lineage) = kept.with_origin(request, parent);
+        let snapshot = self.snapshots.keep(sandbox, origin, lineage).await?;
+        self.fork_ahead(&snapshot);
+        Ok(snapshot.info())
+    }
+}
+
+impl Kept {
+    /// The sandbox, and where it comes from.
+    pub(super) fn with_origin(
+        self,
+        request: &ExecutionRequest,
+        parent: Option<Parent>,
+    ) -> (Sandbox, Origin, Lineage) {
         let Parent { packages, lineage } = parent.unwrap_or_else(|| Parent {
             packages: request.packages.clone(),
             lineage: Lineage::default(),
@@ -185,11 +218,9 @@ impl Pool {
             owner: request.owner.clone(),
             language: request.job.language,
             packages,
-            meter,
+            meter: self.meter,
         };
-        let snapshot = self.snapshots.keep(*sandbox, origin, lineage).await?;
-        self.fork_ahead(&snapshot);
-        Ok(snapshot.info())
+        (*self.sandbox, origin, lineage)
     }
 }
 

@@ -21,6 +21,7 @@ use faas_protocol::Status;
 use tokio::sync::mpsc;
 
 use super::admission::Admission;
+use super::execution::Attached;
 use super::execution::Execution;
 use super::execution::Finished;
 use super::report::Report;
@@ -107,7 +108,9 @@ impl Unpacker {
         self.until_idle().await;
         let sandbox = self.base.shelf.take().await;
         let execution = Execution::start(sandbox.map_err(NotUnpacked::NoSandbox)?, &job).await?;
-        let finished = execution.finish(&Packages::none(), None, None).await;
+        let finished = execution
+            .finish(&Packages::none(), Attached::default())
+            .await;
         let pieces = match finished {
             Finished::Reported { report, .. } => pieces(*report)?,
             Finished::Lacks(_) => return Ok(()),

@@ -221,6 +221,7 @@ mod tests {
                 auto_install: false,
                 files: Vec::new(),
                 limits: Limits { cpu: std::time::Duration::from_millis(cpu), ..Limits::default() },
+                cell: Some(cpu),
                 keep: false,
                 randomness: crate::Randomness::default(),
             };

@@ -12,6 +12,7 @@ use crate::PackageRequest;
 use crate::Randomness;
 use crate::Representation;
 use crate::Stage;
+use crate::Tending;
 
 /// Descriptor of the job socket in a sandbox. Not 0 to 2: what a library prints for itself must not
 /// end up among the frames.
@@ -23,6 +24,8 @@ pub enum Task {
     Run,
     /// Analyse it without running any of it; the [`crate::Findings`], as JSON, are the return value.
     Check,
+    /// Look at, or change, what a session has.
+    Tend(Tending),
 }
 
 /// Supervisor → sandbox, once.
@@ -30,19 +33,22 @@ pub enum Task {
 pub struct Job {
     pub task: Task,
     pub language: Language,
-    /// Source text.
+    /// Source text; a file's name in some of [`Task::Tend`].
     pub code: String,
     /// JSON text.
     pub input: Option<String>,
     /// More such texts: when the program has ended, it is run again over each of them, in the same process.
     pub further_inputs: Vec<String>,
     pub invocation: Invocation,
-    /// Whether to ask for packages that the program imports before it is run.
+    /// Whether to ask for packages that the program imports before it is run; in a fork of a kept process, to install
+    /// them there.
     pub auto_install: bool,
     /// What it finds in its working directory.
     pub files: Vec<JobFile>,
     /// The supervisor enforces wall time and output, the sandbox the others.
     pub limits: Limits,
+    /// The number of the cell, if the program is one of a session.
+    pub cell: Option<u64>,
     /// Whether the sandbox is to stay when the program has ended, to be forked.
     pub keep: bool,
     /// Only for a fork of a kept process.
@@ -62,6 +68,7 @@ impl Job {
             auto_install: false,
             files: Vec::new(),
             limits,
+            cell: None,
             keep: false,
             randomness: Randomness::default(),
         }

@@ -27,6 +27,7 @@ mod priority;
 mod representation;
 mod runtime;
 mod status;
+mod tending;
 mod weight;
 mod zygote_options;
 
@@ -90,5 +91,9 @@ pub use runtime::Runtime;
 pub use runtime::RuntimeSpec;
 pub use status::Status;
 pub use status::Usage;
+pub use tending::FileEntry;
+pub use tending::Tending;
+pub use tending::Variable;
+pub use tending::VariableList;
 pub use weight::Weight;
 pub use zygote_options::ZygoteOptions;

@@ -241,6 +241,8 @@ struct Line<'a> {
     limits: LimitsRecord,
     priority: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot: Option<&'a str>,
@@ -268,6 +270,7 @@ impl<'a> Line<'a> {
             packages: &execution.packages,
             limits: execution.limits.into(),
             priority: execution.priority.name(),
+            session: execution.session.as_deref(),
             from: execution.from.as_deref(),
             snapshot: execution.snapshot.as_deref(),
             status: execution.fate.name(),

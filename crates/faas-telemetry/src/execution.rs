@@ -33,6 +33,8 @@ pub struct Execution {
     pub packages: Vec<String>,
     pub limits: Limits,
     pub priority: Priority,
+    /// The session that it was a cell of.
+    pub session: Option<String>,
     /// The snapshot that it started from.
     pub from: Option<String>,
     /// The snapshot of what it left.
@@ -98,6 +100,8 @@ pub enum Refusal {
     NoSandbox,
     NoSnapshot,
     CannotKeep,
+    NoSession,
+    SessionFull,
     TooComplex,
     NotChecked,
 }
@@ -113,6 +117,8 @@ impl Refusal {
             Self::NoSandbox => "no_sandbox",
             Self::NoSnapshot => "no_snapshot",
             Self::CannotKeep => "cannot_keep",
+            Self::NoSession => "no_session",
+            Self::SessionFull => "session_full",
             Self::TooComplex => "too_complex",
             Self::NotChecked => "not_checked",
         }

@@ -96,6 +96,77 @@ impl From<SnapshotEnd> for ReasonLabels {
     }
 }
 
+/// Why a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// Its owner deleted it.
+    Deleted,
+    /// Nobody used it for long.
+    Expired,
+    /// It lived for as long as one may.
+    TooOld,
+    /// For another owner's, who had fewer.
+    MadeRoom,
+    /// Its process ended, or could not be forked.
+    Broken,
+    /// The service ended.
+    Stopped,
+}
+
+impl SessionEnd {
+    pub const ALL: [Self; 6] = [
+        Self::Deleted,
+        Self::Expired,
+        Self::TooOld,
+        Self::MadeRoom,
+        Self::Broken,
+        Self::Stopped,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Expired => "expired",
+            Self::TooOld => "too_old",
+            Self::MadeRoom => "made_room",
+            Self::Broken => "broken",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl From<SessionEnd> for ReasonLabels {
+    fn from(end: SessionEnd) -> Self {
+        Self { reason: end.name() }
+    }
+}
+
+/// What became of a cell's session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellEnd {
+    /// It has what the cell left.
+    Kept,
+    /// It is as it was before the cell.
+    Unchanged,
+}
+
+impl CellEnd {
+    pub const ALL: [Self; 2] = [Self::Kept, Self::Unchanged];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+impl From<CellEnd> for CellLabels {
+    fn from(end: CellEnd) -> Self {
+        Self { state: end.name() }
+    }
+}
+
 /// What keeps bytes that have a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -191,6 +262,11 @@ pub struct RuntimeLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ReasonLabels {
     pub reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CellLabels {
+    pub state: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -17,6 +17,8 @@ use prometheus_client::registry::Registry;
 
 use super::execution::Fate;
 use super::labels::BuildLabels;
+use super::labels::CellEnd;
+use super::labels::CellLabels;
 use super::labels::ExecutionLabels;
 use super::labels::Holder;
 use super::labels::HolderLabels;
@@ -32,6 +34,7 @@ use super::labels::RuntimeLabels;
 use super::labels::SandboxKind;
 use super::labels::SandboxLabels;
 use super::labels::SandboxState;
+use super::labels::SessionEnd;
 use super::labels::SignalLabels;
 use super::labels::SnapshotEnd;
 use super::labels::limit_names;
@@ -104,6 +107,9 @@ pub struct Metrics {
     pub snapshots_kept: Counter,
     pub snapshot_forks: Counter,
     snapshots_gone: Family<ReasonLabels, Counter>,
+    pub sessions_opened: Counter,
+    sessions_ended: Family<ReasonLabels, Counter>,
+    cells: Family<CellLabels, Counter>,
     pub history_write_failures: Counter,
     pub audit_write_failures: Counter,
 }
@@ -149,6 +155,9 @@ impl Metrics {
             snapshots_kept: Counter::default(),
             snapshot_forks: Counter::default(),
             snapshots_gone: Family::default(),
+            sessions_opened: Counter::default(),
+            sessions_ended: Family::default(),
+            cells: Family::default(),
             history_write_failures: Counter::default(),
             audit_write_failures: Counter::default(),
         };
@@ -178,6 +187,12 @@ impl Metrics {
         for end in SnapshotEnd::ALL {
             metrics.snapshots_gone.get_or_create(&end.into()).inc_by(0);
         }
+        for end in SessionEnd::ALL {
+            metrics.sessions_ended.get_or_create(&end.into()).inc_by(0);
+        }
+        for end in CellEnd::ALL {
+            metrics.cells.get_or_create(&end.into()).inc_by(0);
+        }
         for holder in Holder::ALL {
             metrics.keeps(holder, 0, 0);
         }
@@ -199,6 +214,16 @@ impl Metrics {
     /// Counts a snapshot that is gone.
     pub fn snapshot_gone(&self, end: SnapshotEnd) {
         self.snapshots_gone.get_or_create(&end.into()).inc();
+    }
+
+    /// Counts a session that is over.
+    pub fn session_ended(&self, end: SessionEnd) {
+        self.sessions_ended.get_or_create(&end.into()).inc();
+    }
+
+    /// Counts a cell of a session.
+    pub fn cell_ended(&self, end: CellEnd) {
+        self.cells.get_or_create(&end.into()).inc();
     }
 
     /// Creates the series of a kind of sandbox.
@@ -345,6 +370,21 @@ impl Metrics {
             "faas_snapshots_gone",
             "Snapshots that are gone, by why",
             self.snapshots_gone.clone(),
+        );
+        registry.register(
+            "faas_sessions_opened",
+            "Sessions that were opened, with forks of others",
+            self.sessions_opened.clone(),
+        );
+        registry.register(
+            "faas_sessions_ended",
+            "Sessions that are over, by why",
+            self.sessions_ended.clone(),
+        );
+        registry.register(
+            "faas_session_cells",
+            "Cells that ran in sessions, by whether the session has what they left",
+            self.cells.clone(),
         );
         registry.register(
             "faas_history_write_failures",

@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use faas_pool::SnapshotId;
+use faas_pool::Start;
 use faas_protocol::Priority;
 use faas_protocol::Randomness;
 use serde::Deserialize;
@@ -374,7 +375,7 @@ impl Head {
             execution.job.randomness = Randomness::Fresh;
         }
         if let Some(snapshot) = snapshot {
-            execution.from = Some(snapshot.clone());
+            execution.start = Start::Snapshot(snapshot.clone());
             execution.job.auto_install = false;
         }
         self.go_behind(&mut request);

@@ -4,9 +4,12 @@ mod body;
 mod invocation;
 mod options;
 mod program;
+mod session;
 
 use faas_pool::ExecutionRequest;
 use faas_pool::PackageSet;
+use faas_pool::SessionId;
+use faas_pool::Start;
 use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
@@ -23,6 +26,7 @@ use super::error::ApiError;
 use super::files;
 use super::limits;
 use super::limits::RequestedLimits;
+use super::state::AppState;
 use crate::settings::Settings;
 
 pub use body::Body;
@@ -39,16 +43,23 @@ pub use options::timeout_schema;
 pub use program::language_names;
 pub use program::language_schema;
 pub use program::parse_language;
+pub use session::RawFork;
+pub use session::RawSession;
+pub use session::RawUndo;
+pub use session::parse_fork;
+pub use session::parse_new_session;
+pub use session::parse_undo;
 
 use invocation::parse_arguments;
 use invocation::parse_collect;
 use invocation::parse_stdin;
 use options::check_ext;
-use options::parse_from;
 use options::parse_keep;
 use options::parse_packages;
 use options::parse_priority;
 use options::parse_randomness;
+use options::parse_session;
+use options::parse_start;
 use options::parse_timeout;
 use options::parse_timings;
 use options::priority_schema;
@@ -117,6 +128,11 @@ pub struct RawRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
     pub from: Option<&'a RawValue>,
+    /// The id of the session that the program is a cell of: it runs in its turn, and what it leaves the next cell
+    /// finds.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
+    pub session: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(schema_with = randomness_schema)]
     pub random: Option<&'a RawValue>,
@@ -158,11 +174,19 @@ pub struct RunRequest {
 ///
 /// # Errors
 /// 400 or 413 with the parameter's name and what is allowed.
-pub fn parse(body: Body, caller: &Caller, settings: &Settings) -> Result<RunRequest, ApiError> {
-    check(parse_body(&body.bytes)?, body.share, caller, settings)
+pub fn parse(body: Body, caller: &Caller, state: &AppState) -> Result<RunRequest, ApiError> {
+    let settings = &state.settings;
+    let raw: RawRequest = parse_body(&body.bytes)?;
+    let session = parse_session(raw.session)?;
+    let language = match &session {
+        // Its cells are in its language.
+        Some(id) if raw.language.is_none() => state.pool.session(id, caller.owner())?.language,
+        _ => parse_language(raw.language, settings)?,
+    };
+    check_program(raw, (language, session), body.share, caller, settings)
 }
 
-/// Checks the fields of a request, which hold `share`.
+/// Checks the fields of a request that is no cell of a session. They hold `share`.
 ///
 /// # Errors
 /// As [`parse`].
@@ -173,6 +197,16 @@ pub fn check(
     settings: &Settings,
 ) -> Result<RunRequest, ApiError> {
     let language = parse_language(raw.language, settings)?;
+    check_program(raw, (language, None), share, caller, settings)
+}
+
+fn check_program(
+    raw: RawRequest<'_>,
+    (language, session): (Language, Option<SessionId>),
+    share: Share,
+    caller: &Caller,
+    settings: &Settings,
+) -> Result<RunRequest, ApiError> {
     let files = files::parse(raw.files)?;
     let entry_point = parse_entry_point(raw.entry_point)?;
     let code = match &entry_point {
@@ -194,7 +228,7 @@ pub fn check(
     limits::lower(raw.limits, &mut limits)?;
     let timings = parse_timings(raw.timings)?;
     let keep = parse_keep(raw.keep)?;
-    let from = parse_from(raw.from, &packages)?;
+    let start = parse_start(session, raw.from, &packages)?;
     let randomness = parse_randomness(raw.random)?;
     let execution = ExecutionRequest {
         job: Job {
@@ -205,19 +239,21 @@ pub fn check(
             further_inputs: Vec::new(),
             invocation,
             // A program that starts from a snapshot has its packages.
-            auto_install: settings.auto_install && settings.packages && from.is_none(),
+            auto_install: settings.auto_install && settings.packages && start.snapshot().is_none(),
             files,
             limits,
+            cell: None,
             keep,
             randomness,
         },
-        from,
+        start,
         owner: caller.owner().clone(),
         weight: caller.weight(),
         priority,
         packages,
         live: None,
         rows: None,
+        interrupt: None,
     };
     Ok(RunRequest {
         task_id: format!("task-{}", Uuid::new_v4()),
@@ -257,12 +293,13 @@ pub fn check_request(
             task: Task::Check,
             ..Job::run(language, code, settings.limits(settings.timeout()))
         },
-        from: None,
+        start: Start::Fresh,
         owner: caller.owner().clone(),
         weight: caller.weight(),
         priority,
         packages: PackageSet::default(),
         live: None,
         rows: None,
+        interrupt: None,
     }
 }

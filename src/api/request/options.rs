@@ -3,7 +3,9 @@
 use faas_pool::MAX_PACKAGES;
 use faas_pool::MAX_REQUIREMENT_BYTES;
 use faas_pool::PackageSet;
+use faas_pool::SessionId;
 use faas_pool::SnapshotId;
+use faas_pool::Start;
 use faas_protocol::Language;
 use faas_protocol::Priority;
 use faas_protocol::Randomness;
@@ -173,7 +175,25 @@ pub fn parse_keep(field: Option<&RawValue>) -> Result<bool, ApiError> {
     })
 }
 
-/// The snapshot that the program starts from.
+/// The session that the program is a cell of.
+///
+/// # Errors
+/// 400.
+pub fn parse_session(field: Option<&RawValue>) -> Result<Option<SessionId>, ApiError> {
+    let Some(raw) = field else {
+        return Ok(None);
+    };
+    let text = bounded::parse::<String>(raw, Kind::String)?;
+    let id = text.as_deref().and_then(SessionId::parse);
+    id.map(Some).ok_or_else(|| {
+        ApiError::bad_request(
+            "Parameter 'session' must be the id of a session",
+            "It is `id` in the answer to POST /sessions; GET /sessions?name= finds it by its name",
+        )
+    })
+}
+
+/// The snapshot that a program or a session starts from.
 ///
 /// # Errors
 /// 400, also if packages are asked for, which a snapshot has or has not.
@@ -200,6 +220,35 @@ pub fn parse_from(
         ));
     }
     Ok(Some(id))
+}
+
+/// What the program starts from.
+///
+/// # Errors
+/// 400, also for fields that exclude each other.
+pub fn parse_start(
+    session: Option<SessionId>,
+    from: Option<&RawValue>,
+    packages: &PackageSet,
+) -> Result<Start, ApiError> {
+    let Some(session) = session else {
+        let from = parse_from(from, packages)?;
+        return Ok(from.map_or(Start::Fresh, Start::Snapshot));
+    };
+    if from.is_some() {
+        return Err(ApiError::bad_request(
+            "Parameters 'session' and 'from' exclude each other",
+            "A cell starts from what the cells before it left; POST /sessions with 'from' opens a session that \
+             begins with a snapshot",
+        ));
+    }
+    if !packages.is_empty() {
+        return Err(ApiError::bad_request(
+            "Parameters 'session' and 'packages' exclude each other",
+            "Name the packages in POST /sessions, or have a cell install them: %pip install NAME",
+        ));
+    }
+    Ok(Start::Session(session))
 }
 
 /// What [`parse_randomness`] accepts.

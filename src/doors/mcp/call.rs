@@ -76,7 +76,7 @@ async fn answer(
         let checked = check_code::check(state, caller, body).await?;
         structured(serde_json::to_value(checked))?
     } else {
-        let mut request = request::parse(body, caller, &state.settings)?;
+        let mut request = request::parse(body, caller, state)?;
         let token = context.meta.get_progress_token();
         let telling = token.map(|token| {
             let (live, events) = mpsc::unbounded_channel();

@@ -56,7 +56,7 @@ pub unsafe extern "C" fn stop_here(isolate: v8::UnsafeRawIsolatePtr, _data: *mut
     // SAFETY: V8 calls with its live isolate, on the only thread.
     let mut isolate = unsafe { v8::Isolate::from_raw_isolate_ptr(isolate) };
     // In a fork of a kept process it may have been for the last program.
-    if !interrupt::stop_requested() && !memory::limit_reached() {
+    if !interrupt::stop_requested() && !interrupt::is_interrupted() && !memory::limit_reached() {
         return;
     }
     if let Some(realm) = isolate.get_slot::<Rc<Realm>>().cloned()

@@ -87,7 +87,10 @@ impl JavaScriptEngine {
     }
 
     fn is_over(&self) -> bool {
-        self.has_outcome() || interrupt::stop_requested() || memory::limit_reached()
+        self.has_outcome()
+            || interrupt::stop_requested()
+            || interrupt::is_interrupted()
+            || memory::limit_reached()
     }
 
     /// Lets deno_core process what is ready.

@@ -26,6 +26,8 @@ use faas_protocol::Findings;
 use faas_protocol::Language;
 use faas_protocol::Limit;
 use faas_protocol::RuntimeVersion;
+use faas_protocol::Stream;
+use faas_protocol::Tending;
 
 use super::BootOptions;
 use super::Engine;
@@ -43,6 +45,7 @@ use super::place::Place;
 use super::platform;
 use super::properties::take;
 use super::scripts;
+use super::tend;
 use compile::Rejected;
 use state::Realm;
 
@@ -52,6 +55,9 @@ const FLAGS: &str = "--no-flush-bytecode";
 
 /// Stack of programs, in KiB; leaves room on a stack of 8 MiB for V8's own C++ frames.
 const STACK_KIB: u64 = 1968;
+
+/// The exit code of a program that was interrupted, as a shell gives it: 128 + SIGINT.
+const INTERRUPTED: i32 = 130;
 
 /// What programs leave in the heap before forks are quicker if garbage is collected for them: for less, the
 /// collection only makes pages of the zygote this process's own.
@@ -83,6 +89,7 @@ struct Functions {
     finish: v8::Global<v8::Function>,
     fire_timers: v8::Global<v8::Function>,
     reset_clock: v8::Global<v8::Function>,
+    tend: v8::Global<v8::Function>,
     reseed: v8::Global<v8::Function>,
 }
 
@@ -168,6 +175,7 @@ fn take_over(
         finish: function("finish")?,
         fire_timers: function("fireTimers")?,
         reset_clock: function("resetClock")?,
+        tend: function("tend")?,
         reseed: function("reseed")?,
     };
     *realm.format_stack.borrow_mut() = Some(function("formatStack")?);
@@ -215,6 +223,21 @@ impl JavaScriptEngine {
         !due.is_nan() && !self.realm.timers_hold.get()
     }
 
+    /// The outcome of a program that its caller interrupted.
+    fn interrupted(&self) -> Outcome {
+        let state = self.runtime.op_state();
+        let state = state.borrow();
+        let host = &state.borrow::<HostState>().host;
+        host.write(
+            Stream::Stderr,
+            b"Uncaught Error: the cell was interrupted\n",
+        );
+        Outcome {
+            exit_code: INTERRUPTED,
+            ..Outcome::failed(None)
+        }
+    }
+
     fn has_outcome(&self) -> bool {
         let state = self.runtime.op_state();
         let state = state.borrow();
@@ -256,11 +279,16 @@ impl Engine for JavaScriptEngine {
         if self.start(program)? {
             self.run_to_end();
         }
+        let is_interrupted = interrupt::is_interrupted();
+        interrupt::end_interruptible();
         // The termination of the program must not end what the engine does next.
         self.runtime.v8_isolate().cancel_terminate_execution();
         self.main = None;
         self.realm.rejections.clear();
-        let outcome = self.take_outcome();
+        let mut outcome = self.take_outcome();
+        if outcome.is_none() && is_interrupted && !interrupt::stop_requested() {
+            outcome = Some(self.interrupted());
+        }
         if memory::limit_reached() {
             return Ok(Outcome::failed(Some(Limit::Memory)));
         }
@@ -294,6 +322,22 @@ impl Engine for JavaScriptEngine {
             }
         };
         serde_json::to_string(&findings).map_err(|error| EngineError::Runner(error.to_string()))
+    }
+
+    fn tend(
+        &mut self,
+        tending: Tending,
+        program: Program<'_>,
+    ) -> Result<Option<String>, EngineError> {
+        let reactor = self.reactor.handle().clone();
+        let _guard = reactor.enter();
+        let state = self.runtime.op_state();
+        state.borrow_mut().borrow_mut::<HostState>().begin(&program);
+        deno_core::scope!(scope, &mut self.runtime);
+        v8::tc_scope!(let scope, scope);
+        let tend = v8::Local::new(scope, &self.functions.tend);
+        let goes_on = v8::Boolean::new(scope, program.goes_on).into();
+        tend::call(scope, tend, tending, program.code, &[goes_on])
     }
 
     fn install(&mut self, _packages: &[String], _storage: ByteSize) -> Result<(), NotInstalled> {

@@ -7,8 +7,9 @@ use deno_core::sourcemap::SourceMap;
 use crate::moves::Moves;
 use crate::place::Place;
 
-/// How the names of programs begin in stack traces; no other code has such a name.
+/// How the names of programs, and of cells of sessions, begin in stack traces; no other code has such a name.
 const NAMES: &str = "<code";
+const CELLS: &str = "<cell ";
 
 /// Longest part of a source line that an excerpt shows, in characters.
 const EXCERPT_CHARACTERS: usize = 200;
@@ -21,9 +22,14 @@ pub fn name_of(number: usize) -> String {
     }
 }
 
+/// The name of a cell of a session.
+pub fn name_of_cell(number: u64) -> String {
+    format!("{CELLS}{number}>")
+}
+
 /// Whether the file of this name is a program.
 pub fn is_program(name: &str) -> bool {
-    name.starts_with(NAMES)
+    name.starts_with(NAMES) || name.starts_with(CELLS)
 }
 
 /// The text of a program and, if something else was compiled from it, the way back.

@@ -19,11 +19,12 @@ use crate::Outcome;
 use crate::Program;
 use crate::globals;
 use crate::host::HostState;
+use crate::interrupt;
 
 impl JavaScriptEngine {
     /// Compiles and starts the program. If it does not compile, reports that and returns false.
     pub(super) fn start(&mut self, program: Program<'_>) -> Result<bool, EngineError> {
-        let name = self.realm.begin(program.goes_on);
+        let name = self.realm.begin(program.goes_on, program.cell);
         let (code, source) = match compile::prepare(name, program.language, program.code) {
             Ok(prepared) => prepared,
             Err(rejected) => {
@@ -51,6 +52,7 @@ impl JavaScriptEngine {
                     let state = JsRuntime::op_state_from(scope);
                     state.borrow_mut().borrow_mut::<HostState>().compiled_at_us =
                         Some(monotonic_us());
+                    interrupt::begin_interruptible();
                     let undefined = v8::undefined(scope).into();
                     let promise = match compiled {
                         Compiled::Function(main) => main.call(scope, undefined, &[]),

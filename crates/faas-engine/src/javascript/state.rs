@@ -45,13 +45,16 @@ impl Realm {
     }
 
     /// Prepares for a program; returns its name.
-    pub fn begin(&self, goes_on: bool) -> String {
+    pub fn begin(&self, goes_on: bool, cell: Option<u64>) -> String {
         if !goes_on {
             self.sources.borrow_mut().clear();
             self.programs.set(0);
         }
         self.programs.set(self.programs.get() + 1);
-        source::name_of(self.programs.get())
+        match cell {
+            Some(number) => source::name_of_cell(number),
+            None => source::name_of(self.programs.get()),
+        }
     }
 
     pub fn add(&self, source: Source) {

@@ -13,6 +13,7 @@ use faas_linux::stack_limit;
 use faas_protocol::ByteSize;
 use faas_protocol::Language;
 use faas_protocol::RuntimeVersion;
+use faas_protocol::Tending;
 
 use super::BootOptions;
 use super::Engine;
@@ -27,6 +28,7 @@ use super::heap;
 use super::host::HostState;
 use super::interrupt;
 use super::platform;
+use super::tend;
 use realm::Functions;
 
 /// A booted Pyodide.
@@ -138,6 +140,10 @@ impl Engine for PythonEngine {
             let keep = v8::Boolean::new(scope, program.keep);
             let goes_on = v8::Boolean::new(scope, program.goes_on);
             let again = v8::Boolean::new(scope, program.again);
+            let cell = match program.cell {
+                Some(cell) => v8::Number::new(scope, cell as f64).into(),
+                None => v8::undefined(scope).into(),
+            };
             let storage_bytes = v8::Number::new(scope, program.storage_limit.get() as f64);
             let this = v8::undefined(scope).into();
             let run = v8::Local::new(scope, run);
@@ -150,8 +156,11 @@ impl Engine for PythonEngine {
                 keep.into(),
                 goes_on.into(),
                 again.into(),
+                cell,
             ];
-            if run.call(scope, this, &arguments).is_none() {
+            let ran = run.call(scope, this, &arguments);
+            interrupt::end_interruptible();
+            if ran.is_none() {
                 if scope.has_terminated() {
                     // Before any Python code runs again: it would react to the request first.
                     interrupt::acknowledge_stop();
@@ -183,6 +192,23 @@ impl Engine for PythonEngine {
             None if scope.has_terminated() => Err(EngineError::Terminated),
             None => Err(EngineError::Runner("the check failed".into())),
         }
+    }
+
+    fn tend(
+        &mut self,
+        tending: Tending,
+        program: Program<'_>,
+    ) -> Result<Option<String>, EngineError> {
+        self.runtime
+            .op_state()
+            .borrow_mut()
+            .borrow_mut::<HostState>()
+            .begin(&program);
+        deno_core::scope!(scope, &mut self.runtime);
+        v8::tc_scope!(let scope, scope);
+        let tend = v8::Local::new(scope, &self.functions.tend);
+        let storage = v8::Number::new(scope, program.storage_limit.get() as f64).into();
+        tend::call(scope, tend, tending, program.code, &[storage])
     }
 
     fn install(&mut self, packages: &[String], storage: ByteSize) -> Result<(), NotInstalled> {

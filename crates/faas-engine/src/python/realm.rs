@@ -41,6 +41,7 @@ deno_core::extension!(
         host::op_faas_cpu_time,
         host::op_faas_decode_latin1,
         host::op_faas_decode_utf16,
+        host::op_faas_end_interruptible,
         host::op_faas_finish,
         host::op_faas_imports,
         host::op_faas_input_files,
@@ -60,6 +61,7 @@ deno_core::extension!(
         results::op_faas_show,
         host::op_faas_set_alarm,
         host::op_faas_sleep,
+        host::op_faas_take_interrupt,
         host::op_faas_stay,
         host::op_faas_stop_requested,
         host::op_faas_take_alarm,
@@ -120,7 +122,7 @@ pub fn stack_kib(limit: Option<u64>) -> u64 {
 
 const BOOT: &str = include_str!("../../../../js/python/boot.mjs");
 /// Our Python modules, in the order in which they are loaded.
-const MODULES: [(&str, &str); 19] = [
+const MODULES: [(&str, &str); 21] = [
     (
         "_faas_network",
         include_str!("../../../../js/python/network.py"),
@@ -179,6 +181,14 @@ const MODULES: [(&str, &str); 19] = [
         include_str!("../../../../js/python/check.py"),
     ),
     (
+        "_faas_magics",
+        include_str!("../../../../js/python/magics.py"),
+    ),
+    (
+        "_faas_variables",
+        include_str!("../../../../js/python/variables.py"),
+    ),
+    (
         "_faas_runner",
         include_str!("../../../../js/python/runner.py"),
     ),
@@ -214,6 +224,7 @@ pub struct Functions {
     pub install: v8::Global<v8::Function>,
     pub warm_packages: v8::Global<v8::Function>,
     pub check: v8::Global<v8::Function>,
+    pub tend: v8::Global<v8::Function>,
     pub report_stop: v8::Global<v8::Function>,
 }
 
@@ -298,6 +309,7 @@ fn take_over(mut runtime: JsRuntime, pyodide: Compiled) -> Result<Booted, Error>
             install: function("install")?,
             warm_packages: function("warmPackages")?,
             check: function("check")?,
+            tend: function("tend")?,
             report_stop: function("reportStop")?,
         };
         let version = take(scope, engine, "version").ok_or("no version")?;

@@ -32,6 +32,7 @@ use super::frames::piece;
 use super::idle_process;
 use super::runtime;
 use super::spawn;
+use crate::execution::Attached;
 use crate::execution::Execution;
 use crate::execution::Finished;
 use crate::handed_back::Content;
@@ -139,7 +140,9 @@ async fn execute_for(
     let prepared = Sandbox::prepare(process, socket, instance, LARGEST_PAYLOAD);
     let outcome = match tokio::time::timeout(Duration::from_secs(1), prepared).await {
         Ok(Ok(sandbox)) => match Execution::start(sandbox, &job(wall)).await {
-            Ok(execution) => Ok(reported(execution.finish(packages, None, None).await)),
+            Ok(execution) => Ok(reported(
+                execution.finish(packages, Attached::default()).await,
+            )),
             Err(error) => Err(error),
         },
         Ok(Err(error)) => Err(error),
@@ -327,7 +330,7 @@ fn memory_that_the_kernel_does_not_count_runs_into_the_limit_all_the_same() {
             .await
             .unwrap();
         told.write_all(b"x").unwrap();
-        let report = reported(execution.finish(&packages, None, None).await);
+        let report = reported(execution.finish(&packages, Attached::default()).await);
         assert_eq!(report.status, Status::Exceeded(Limit::Memory), "{report:?}");
         let held = report.usage.peak_memory;
         eprintln!("held {} MiB at a limit of 64", held.get() >> 20);
@@ -404,7 +407,7 @@ fn a_sandbox_that_has_begun_its_program_cannot_have_it_begun_again() {
             let execution = Execution::start(prepared.await.unwrap(), &job)
                 .await
                 .unwrap();
-            execution.finish(&packages, None, None).await
+            execution.finish(&packages, Attached::default()).await
         })
     };
     match finished(&[imports("nothing-like-it\nsix\n../six"), end.clone()]) {
@@ -513,7 +516,11 @@ fn a_sandbox_answers_no_more_inputs_than_it_was_given_and_its_end_is_that_of_the
             let execution = Execution::start(prepared.await.unwrap(), &job)
                 .await
                 .unwrap();
-            reported(execution.finish(&packages, None, Some(&rows)).await)
+            let attached = Attached {
+                rows: Some(&rows),
+                ..Attached::default()
+            };
+            reported(execution.finish(&packages, attached).await)
         });
         let told = std::iter::from_fn(|| told.try_recv().ok());
         let outputs: Vec<_> = told.map(|report| report.stdout).collect();

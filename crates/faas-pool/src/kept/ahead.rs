@@ -3,7 +3,10 @@
 
 use std::collections::HashSet;
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::Weak;
 
+use super::snapshot::Snapshot;
 use super::snapshot::SnapshotId;
 use crate::sandbox::Sandbox;
 
@@ -14,9 +17,18 @@ const MOST: usize = 8;
 #[derive(Debug, Default)]
 pub struct Ahead {
     /// Those that wait, the oldest first.
-    waiting: VecDeque<(SnapshotId, Sandbox)>,
+    waiting: VecDeque<Fork>,
     /// Those that are being made.
     making: HashSet<SnapshotId>,
+}
+
+/// A fork that waits.
+#[derive(Debug)]
+struct Fork {
+    snapshot: SnapshotId,
+    /// Whether that is still there.
+    alive: Weak<Snapshot>,
+    sandbox: Sandbox,
 }
 
 impl Ahead {
@@ -27,7 +39,7 @@ impl Ahead {
 
     /// Whether one is to be made, which the caller then does: [`Self::put`] or [`Self::not_made`] ends it.
     pub fn begin(&mut self, id: &SnapshotId) -> bool {
-        let is_there = self.waiting.iter().any(|(of, _)| of == id);
+        let is_there = self.waiting.iter().any(|fork| fork.snapshot == *id);
         !is_there && self.making.insert(id.clone())
     }
 
@@ -35,10 +47,17 @@ impl Ahead {
         self.making.remove(id);
     }
 
-    /// Returns the one that has to go for it.
-    pub fn put(&mut self, id: SnapshotId, fork: Sandbox) -> Option<Sandbox> {
-        self.making.remove(&id);
-        self.waiting.push_back((id, fork));
+    /// Returns the one that has to go for it, or itself if its snapshot is gone, of which `snapshot` is the last.
+    pub fn put(&mut self, snapshot: &Arc<Snapshot>, sandbox: Sandbox) -> Option<Sandbox> {
+        self.making.remove(&snapshot.id);
+        if Arc::strong_count(snapshot) == 1 {
+            return Some(sandbox);
+        }
+        self.waiting.push_back(Fork {
+            snapshot: snapshot.id.clone(),
+            alive: Arc::downgrade(snapshot),
+            sandbox,
+        });
         match self.waiting.len() > MOST {
             true => self.give_up_one(),
             false => None,
@@ -47,12 +66,21 @@ impl Ahead {
 
     /// The fork of a snapshot that waits, or that goes with it.
     pub fn take(&mut self, id: &SnapshotId) -> Option<Sandbox> {
-        let at = self.waiting.iter().position(|(of, _)| of == id)?;
-        self.waiting.remove(at).map(|(_, fork)| fork)
+        let at = self.waiting.iter().position(|fork| fork.snapshot == *id)?;
+        self.waiting.remove(at).map(|fork| fork.sandbox)
     }
 
     /// The one that has waited for longest.
     pub fn give_up_one(&mut self) -> Option<Sandbox> {
-        self.waiting.pop_front().map(|(_, fork)| fork)
+        self.waiting.pop_front().map(|fork| fork.sandbox)
+    }
+
+    /// Those whose snapshots are gone.
+    pub fn without_snapshot(&mut self) -> Vec<Sandbox> {
+        let all = std::mem::take(&mut self.waiting).into_iter();
+        let (alive, gone): (VecDeque<_>, VecDeque<_>) =
+            all.partition(|fork| fork.alive.strong_count() > 0);
+        self.waiting = alive;
+        gone.into_iter().map(|fork| fork.sandbox).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod gate;
+mod gone;
 mod memory;
 mod shortage;
 mod snapshot;
@@ -9,6 +10,8 @@ mod store;
 
 pub use gate::ForkGate;
 pub use gate::Permission;
+pub use gone::Gone;
+pub use memory::own_memory;
 pub use snapshot::Lineage;
 pub use snapshot::Origin;
 pub use snapshot::Parent;

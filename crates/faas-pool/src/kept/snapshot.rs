@@ -23,6 +23,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::gate::ForkGate;
 use crate::memory_watch::held_by;
 use crate::package_set::PackageSet;
+use crate::random_id;
 use crate::sandbox::Sandbox;
 use crate::sandbox_error::SandboxError;
 
@@ -40,24 +41,16 @@ pub struct SnapshotId(Arc<str>);
 
 impl SnapshotId {
     const PREFIX: &str = "snap-";
-    const DIGITS: usize = 32;
 
     /// # Errors
     /// When the system has no random numbers.
     pub fn random() -> std::io::Result<Self> {
-        let mut bits = [0; 16];
-        getrandom::fill(&mut bits).map_err(std::io::Error::other)?;
-        let number = u128::from_le_bytes(bits);
-        let (prefix, digits) = (Self::PREFIX, Self::DIGITS);
-        Ok(Self(format!("{prefix}{number:0digits$x}").into()))
+        random_id::random(Self::PREFIX).map(Self)
     }
 
     /// `None` if it is no such name.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix(Self::PREFIX)?;
-        let is_hexadecimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let is_sane = digits.len() == Self::DIGITS && digits.bytes().all(is_hexadecimal);
-        is_sane.then(|| Self(text.into()))
+        random_id::parse(Self::PREFIX, text).map(Self)
     }
 
     pub fn as_str(&self) -> &str {
@@ -81,11 +74,10 @@ pub struct Snapshot {
     /// What its zygote had installed.
     pub packages: PackageSet,
     pub meter: Meter,
-    /// What it takes, at most, over what others share with it.
-    pub memory: ByteSize,
     pub created: SystemTime,
-    /// The snapshots that it descends from, the oldest first, as far as they were there when it was made.
-    ancestors: Vec<Weak<Snapshot>>,
+    lineage: Lineage,
+    /// What it held at rest, over what its root held before its first job: what the line has added.
+    added: ByteSize,
     /// How long it may wait for its next use.
     idle: Duration,
     uses: Mutex<Uses>,
@@ -132,10 +124,13 @@ impl Snapshot {
         sandbox: Sandbox,
         origin: Origin,
         lineage: Lineage,
-        memory: ByteSize,
+        own: ByteSize,
         idle: Duration,
     ) -> std::io::Result<Self> {
         let pid = sandbox.pid();
+        let held = held_by(pid);
+        let began = lineage.began.unwrap_or_else(|| sandbox.held_before());
+        let copied = own.saturating_sub(held.saturating_sub(sandbox.held_before()));
         let Origin {
             owner,
             language,
@@ -148,9 +143,14 @@ impl Snapshot {
             language,
             packages,
             meter,
-            memory,
             created: SystemTime::now(),
-            ancestors: lineage.0,
+            added: held.saturating_sub(began),
+            lineage: Lineage {
+                began: Some(began),
+                written: lineage.written.saturating_add(own),
+                most_copied: lineage.most_copied.max(copied),
+                ancestors: lineage.ancestors,
+            },
             idle,
             uses: Mutex::new(Uses {
                 last: Instant::now(),
@@ -158,7 +158,7 @@ impl Snapshot {
                 forks: 0,
                 broken: false,
                 cpu: sandbox.cpu_time(),
-                held: held_by(pid),
+                held,
             }),
             pid,
             process: tokio::sync::Mutex::new(sandbox),
@@ -167,10 +167,32 @@ impl Snapshot {
 
     /// What its descendants descend from.
     pub fn lineage(self: &Arc<Self>) -> Lineage {
-        let mut lineage = Lineage(self.ancestors.clone());
-        lineage.0.push(Arc::downgrade(self));
-        lineage.0.retain(|ancestor| ancestor.strong_count() > 0);
+        let mut lineage = self.lineage.clone();
+        lineage.ancestors.push(Arc::downgrade(self));
+        let is_alive = |ancestor: &Weak<Self>| ancestor.strong_count() > 0;
+        lineage.ancestors.retain(is_alive);
         lineage
+    }
+
+    /// What it takes over what others share with it, at most. It has what ancestors left that are gone: for these,
+    /// that is what the line has added and the most that one of its jobs has copied, which may be too little if each
+    /// copied other pages.
+    pub fn memory(&self) -> ByteSize {
+        self.memory_without(None)
+    }
+
+    /// The same, as if that ancestor was gone, too.
+    pub fn memory_without(&self, gone: Option<&Self>) -> ByteSize {
+        let mut ancestors = self.lineage.ancestors.iter().rev();
+        let nearest = ancestors.find_map(|ancestor| {
+            let ancestor = ancestor.upgrade()?;
+            let is_gone = gone.is_some_and(|gone| std::ptr::eq(gone, &raw const *ancestor));
+            (!is_gone).then(|| ancestor.lineage.written)
+        });
+        let written = self.lineage.written;
+        let own = written.saturating_sub(nearest.unwrap_or_default());
+        // Jobs of a line mostly copy the same pages.
+        own.min(self.added.saturating_add(self.lineage.most_copied))
     }
 
     pub fn info(&self) -> SnapshotInfo {
@@ -180,7 +202,7 @@ impl Snapshot {
             id: self.id.clone(),
             language: self.language,
             packages: self.packages.clone(),
-            memory: self.memory,
+            memory: self.memory(),
             created: self.created,
             expires: SystemTime::now() + left,
             programs: uses.programs,
@@ -284,15 +306,24 @@ impl Snapshot {
     }
 }
 
-/// The snapshots that a program descends from, as far as they are alive, the oldest first.
+/// What a program descends from.
 #[derive(Clone, Debug, Default)]
-pub struct Lineage(Vec<Weak<Snapshot>>);
+pub struct Lineage {
+    /// The snapshots as far as they were alive, the oldest first.
+    ancestors: Vec<Weak<Snapshot>>,
+    /// What the first process held before its program; `None` for that program itself.
+    began: Option<ByteSize>,
+    /// What all of them wrote, each over what it was forked from.
+    written: ByteSize,
+    /// The most that one of them wrote of what was there before it, which is a copy then.
+    most_copied: ByteSize,
+}
 
 impl Lineage {
-    /// How many of them are alive.
+    /// How many of the snapshots are alive.
     pub fn living(&self) -> usize {
         let alive = |ancestor: &&Weak<Snapshot>| ancestor.strong_count() > 0;
-        self.0.iter().filter(alive).count()
+        self.ancestors.iter().filter(alive).count()
     }
 }
 

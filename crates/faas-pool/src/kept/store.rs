@@ -1,7 +1,6 @@
 //! All snapshots: whose they are, how many there may be, which one has to go.
 
 use std::collections::HashMap;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -16,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::ahead::Ahead;
+use super::gone::Gone;
 use super::memory::own_memory;
 use super::shortage::missing_memory;
 use super::snapshot::Lineage;
@@ -27,9 +27,6 @@ use crate::sandbox::Sandbox;
 
 /// How often snapshots are looked at.
 const PERIOD: Duration = Duration::from_secs(1);
-
-/// How many ids are remembered of snapshots that are gone.
-const REMEMBERED: usize = 10_000;
 
 /// How long a new snapshot waits for those that had to go for it to have ended.
 const MAKE_ROOM_WITHIN: Duration = Duration::from_secs(10);
@@ -77,9 +74,7 @@ pub struct Snapshots {
 #[derive(Debug, Default)]
 struct State {
     alive: HashMap<SnapshotId, Arc<Snapshot>>,
-    gone: HashMap<SnapshotId, (Owner, SnapshotEnd)>,
-    /// Those that are gone, the oldest first.
-    order: VecDeque<SnapshotId>,
+    gone: Gone<SnapshotId, SnapshotEnd>,
     /// Places for snapshots that are being kept.
     reserved: usize,
     ahead: Ahead,
@@ -140,10 +135,12 @@ impl Snapshots {
         let snapshot = Arc::new(snapshot.map_err(|error| error.to_string())?);
         loop {
             let mut state = self.lock();
+            // With each that goes, its descendants have more that is theirs alone.
+            let needed = snapshot.memory();
             let all = state.memory().saturating_add(needed);
             let oldest = match all <= self.settings.memory {
                 true => None,
-                false => state.next_to_go(Some((&owner, needed)), |one| one.memory.get()),
+                false => state.next_to_go(Some((&owner, needed)), |one| one.memory().get()),
             };
             let Some(id) = oldest else {
                 state.alive.insert(snapshot.id.clone(), snapshot.clone());
@@ -197,8 +194,8 @@ impl Snapshots {
     pub fn look_up(&self, id: &SnapshotId, owner: &Owner) -> Result<Arc<Snapshot>, NoSnapshot> {
         let state = self.lock();
         let Some(snapshot) = state.alive.get(id) else {
-            let gone = state.gone.get(id).filter(|(of, _)| of == owner);
-            return Err(gone.map_or(NoSnapshot::Unknown, |&(_, why)| NoSnapshot::Gone(why)));
+            let gone = state.gone.why(id, owner);
+            return Err(gone.map_or(NoSnapshot::Unknown, NoSnapshot::Gone));
         };
         if snapshot.owner != *owner {
             return Err(NoSnapshot::Unknown);
@@ -248,6 +245,8 @@ impl Snapshots {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(PERIOD) => {}
             }
+            let gone = self.lock().ahead.without_snapshot();
+            drop(gone);
             let all: Vec<_> = self.lock().alive.values().cloned().collect();
             if !all.is_empty() {
                 self.relieve(missing_memory());
@@ -279,22 +278,21 @@ impl Snapshots {
 
     /// Whether the caller is to fork a snapshot ahead: then [`Self::put_ahead`] takes what came of it.
     pub fn wants_ahead(&self, id: &SnapshotId) -> bool {
-        let mut state = self.lock();
-        state.alive.contains_key(id) && state.ahead.begin(id)
+        self.lock().ahead.begin(id)
     }
 
-    pub fn put_ahead(&self, id: &SnapshotId, fork: Option<Sandbox>) {
+    pub fn put_ahead(&self, snapshot: Arc<Snapshot>, fork: Option<Sandbox>) {
         let mut state = self.lock();
         let surplus = match fork {
-            // The snapshot may have gone meanwhile.
-            Some(fork) if state.alive.contains_key(id) => state.ahead.put(id.clone(), fork),
-            other => {
-                state.ahead.not_made(id);
-                other
+            Some(fork) => state.ahead.put(&snapshot, fork),
+            None => {
+                state.ahead.not_made(&snapshot.id);
+                None
             }
         };
+        // Processes are ended outside the lock.
         drop(state);
-        drop(surplus);
+        drop((surplus, snapshot));
     }
 
     /// How many forks that were made ahead wait.
@@ -313,11 +311,11 @@ impl Snapshots {
     fn relieve(&self, mut missing: ByteSize) {
         while missing > ByteSize::default() {
             let state = self.lock();
-            let oldest = state.next_to_go(None, |one| one.memory.get());
+            let oldest = state.next_to_go(None, |one| one.memory().get());
             let oldest = oldest.and_then(|id| state.alive.get(&id).cloned());
             drop(state);
             let Some(snapshot) = oldest else { return };
-            let freed = snapshot.memory;
+            let freed = snapshot.memory();
             tracing::warn!(
                 missing_mib = missing.get() >> 20,
                 "a snapshot goes: memory is short"
@@ -333,7 +331,8 @@ impl Snapshots {
             return;
         };
         let ahead = state.ahead.take(id);
-        state.remember(id.clone(), snapshot.owner.clone(), why);
+        let owner = snapshot.owner.clone();
+        state.gone.remember(id.clone(), owner, why);
         // Processes are ended outside the lock.
         drop(state);
         self.metrics.snapshot_gone(why);
@@ -347,7 +346,7 @@ impl Snapshots {
 
 impl State {
     fn memory(&self) -> ByteSize {
-        let sizes = self.alive.values().map(|snapshot| snapshot.memory);
+        let sizes = self.alive.values().map(|snapshot| snapshot.memory());
         sizes.fold(ByteSize::default(), ByteSize::saturating_add)
     }
 
@@ -371,15 +370,5 @@ impl State {
         let of_greedy = self.alive.values().filter(|one| shares[&one.owner] == most);
         let oldest = of_greedy.min_by_key(|snapshot| snapshot.last_used());
         oldest.map(|snapshot| snapshot.id.clone())
-    }
-
-    fn remember(&mut self, id: SnapshotId, owner: Owner, why: SnapshotEnd) {
-        if self.order.len() >= REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.gone.remove(&oldest);
-        }
-        self.order.push_back(id.clone());
-        self.gone.insert(id, (owner, why));
     }
 }

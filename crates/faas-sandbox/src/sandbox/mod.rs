@@ -39,6 +39,7 @@ use faas_protocol::Stage;
 use faas_protocol::Stages;
 use faas_protocol::Stream;
 use faas_protocol::Task;
+use faas_protocol::Tending;
 
 use crate::allocator;
 use crate::ending::end;
@@ -131,6 +132,7 @@ pub fn rehearse(
         files_limit: ByteSize::default(),
         memory_limit: ByteSize::bytes(u64::MAX),
         storage_limit: ByteSize::bytes(u64::MAX),
+        cell: None,
         keep: false,
         goes_on: false,
         again: false,
@@ -249,6 +251,7 @@ fn do_a_job(engine: &mut dyn Engine, origin: Origin) -> Result<Then, SandboxExit
     let can_stay = match job.task {
         Task::Run => run(engine, &job, origin, taken_at_us)?,
         Task::Check => check(engine, &job)?,
+        Task::Tend(tending) => tend(engine, tending, &job, origin)?,
     };
     if !job.keep {
         return Ok(Then::End);
@@ -292,21 +295,7 @@ fn run(
     origin: Origin,
     taken_at_us: u64,
 ) -> Result<bool, SandboxExit> {
-    let is_one_of_many = !job.further_inputs.is_empty();
-    let mut program = Program {
-        language: job.language,
-        code: &job.code,
-        input: job.input.as_deref(),
-        invocation: &job.invocation,
-        auto_install: job.auto_install,
-        files: &job.files,
-        files_limit: job.limits.files,
-        memory_limit: job.limits.memory,
-        storage_limit: job.limits.storage,
-        keep: job.keep || is_one_of_many,
-        goes_on: origin == Origin::Kept,
-        again: false,
-    };
+    let mut program = program_of(job, origin);
     let mut further = job.further_inputs.iter();
     let mut taken_at_us = taken_at_us;
     loop {
@@ -343,6 +332,44 @@ fn run_once(
         run_us: monotonic_us().saturating_sub(compiled_at_us),
     };
     finish(outcome.as_ref(), job, stages, has_next)
+}
+
+/// What an engine is to run.
+fn program_of(job: &Job, origin: Origin) -> Program<'_> {
+    Program {
+        language: job.language,
+        code: &job.code,
+        input: job.input.as_deref(),
+        invocation: &job.invocation,
+        auto_install: job.auto_install,
+        files: &job.files,
+        files_limit: job.limits.files,
+        memory_limit: job.limits.memory,
+        storage_limit: job.limits.storage,
+        cell: job.cell,
+        // What ran over one input stays for the next.
+        keep: job.keep || !job.further_inputs.is_empty(),
+        goes_on: origin == Origin::Kept,
+        again: false,
+    }
+}
+
+/// Looks at, or changes, what programs left.
+fn tend(
+    engine: &mut dyn Engine,
+    tending: Tending,
+    job: &Job,
+    origin: Origin,
+) -> Result<bool, SandboxExit> {
+    let found = engine.tend(tending, program_of(job, origin));
+    let outcome = found.map(|return_value| Outcome {
+        exit_code: 0,
+        return_value,
+        limit: None,
+        compiled_at_us: None,
+        can_stay: true,
+    });
+    finish(outcome.as_ref(), job, Stages::default(), false)
 }
 
 /// Looks at the program; a checker that is stopped or fails ends as a program that does.
@@ -392,7 +419,14 @@ fn finish(
         },
         Err(_) => return Err(SandboxExit::Broken),
     };
-    let is_within_limits = matches!(event, SandboxEvent::Finished { limit: None, .. });
+    // A return value that is too long is dropped, and no more.
+    let is_within_limits = matches!(
+        event,
+        SandboxEvent::Finished {
+            limit: None | Some(Limit::ReturnValue),
+            ..
+        }
+    );
     let can_stay = is_within_limits && outcome.is_ok_and(|outcome| outcome.can_stay);
     // What follows a stop would be stopped, too.
     let can_go_on = can_stay && !stop_requested();

@@ -11,6 +11,9 @@ use super::timer;
 /// Asks the program to stop where it can still say where it was.
 pub const SOFT_STOP: i32 = libc::SIGUSR1;
 
+/// Interrupts the program, as a notebook's user does. It may go on, and what it leaves can be kept.
+pub const INTERRUPT: i32 = libc::SIGUSR2;
+
 static CPU_LIMIT_REACHED: AtomicBool = AtomicBool::new(false);
 
 /// Whether the program used up its CPU time.
@@ -23,13 +26,14 @@ pub fn forget_cpu_limit() {
     CPU_LIMIT_REACHED.store(false, Ordering::Relaxed);
 }
 
-/// Installs the handlers: [`SOFT_STOP`] and the CPU limit stop the program, the timer writes out
-/// its output and brings its alarms. Nothing restarts a blocking call but the timer.
+/// Installs the handlers: [`SOFT_STOP`] and the CPU limit stop the program, [`INTERRUPT`] interrupts it, the timer
+/// writes out its output and brings its alarms. Those two let a blocking call go on; a sleep ends in any case.
 ///
 /// # Errors
 /// The system's, for a signal that it does not know.
 pub fn install_signal_handlers() -> std::io::Result<()> {
     install(SOFT_STOP, on_stop, 0)?;
+    install(INTERRUPT, on_interrupt, libc::SA_RESTART)?;
     install(libc::SIGPROF, on_cpu_limit, 0)?;
     install(libc::SIGXCPU, on_cpu_limit, 0)?;
     install(libc::SIGALRM, on_timer, libc::SA_RESTART)
@@ -38,6 +42,10 @@ pub fn install_signal_handlers() -> std::io::Result<()> {
 extern "C" fn on_stop(_: libc::c_int) {
     interrupt::request_stop();
     keep_errno(output::flush_from_handler);
+}
+
+extern "C" fn on_interrupt(_: libc::c_int) {
+    keep_errno(interrupt::request_interrupt);
 }
 
 extern "C" fn on_cpu_limit(signal: libc::c_int) {

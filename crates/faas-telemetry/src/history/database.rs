@@ -79,7 +79,10 @@ CREATE TABLE IF NOT EXISTS executions (
 CREATE INDEX IF NOT EXISTS executions_began ON executions (began_ms, id);
 ";
 const COLUMNS: &str = "began_ms, task_id, request_id, language, status, exit_code, wall_ms, cpu_ms, \
-     peak_memory_bytes, truncated, priority, packages, code_sha256, code_bytes";
+     peak_memory_bytes, truncated, priority, packages, code_sha256, code_bytes, session";
+/// A column that came later. Servers of earlier releases, which may share the file, neither read nor write it.
+const HAS_SESSION: &str = "SELECT 1 FROM pragma_table_info('executions') WHERE name = 'session'";
+const ADD_SESSION: &str = "ALTER TABLE executions ADD COLUMN session TEXT";
 
 /// An execution as it was kept.
 #[derive(Clone, Debug)]
@@ -98,6 +101,8 @@ pub struct Entry {
     pub packages: Vec<String>,
     pub code_sha256: String,
     pub code_bytes: i64,
+    /// The session that it was a cell of.
+    pub session: Option<String>,
     /// Only of a single execution, and only if they were kept.
     pub bodies: Option<Bodies>,
 }
@@ -308,6 +313,9 @@ impl Open {
             connection.execute_batch(TABLES)?;
             connection.pragma_update(None, version, VERSION)?;
         }
+        if !connection.prepare(HAS_SESSION)?.exists([])? {
+            connection.execute_batch(ADD_SESSION)?;
+        }
         let file = file_id(path).ok_or_else(|| damage("it is missing"))?;
         Ok(Self { connection, file })
     }
@@ -386,7 +394,7 @@ fn integer(number: u64) -> i64 {
 fn insert(connection: &Connection, execution: &Execution) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(&format!(
         "INSERT INTO executions ({COLUMNS}, code, stdout, stderr, ret_val)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
     ))?;
     let usage = execution.end.map(|end| end.usage);
     let bodies = execution.bodies.as_ref();
@@ -405,6 +413,7 @@ fn insert(connection: &Connection, execution: &Execution) -> rusqlite::Result<()
         execution.packages.join(" "),
         execution.code_sha256,
         integer(execution.code_bytes),
+        execution.session,
         bodies.map(|bodies| &bodies.code),
         bodies.map(|bodies| &bodies.stdout),
         bodies.map(|bodies| &bodies.stderr),
@@ -453,6 +462,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         packages: packages.split_whitespace().map(str::to_owned).collect(),
         code_sha256: row.get("code_sha256")?,
         code_bytes: row.get("code_bytes")?,
+        session: row.get("session")?,
         bodies: None,
     })
 }
