@@ -202,7 +202,8 @@ fn with_open_files(most: u64) -> Command {
     command
         .env("FAAS_LANGUAGE", "javascript")
         .env("FAAS_POOL_SIZE", "2")
-        .env("FAAS_MAX_INSTANCES", "10");
+        .env("FAAS_MAX_INSTANCES", "10")
+        .env("FAAS_SESSIONS", "0");
     let limit = libc::rlimit {
         rlim_cur: most,
         rlim_max: most,

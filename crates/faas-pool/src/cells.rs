@@ -200,6 +200,7 @@ impl Pool {
     pub(super) async fn execute_in_session(
         &self,
         mut request: ExecutionRequest,
+        wait: &mut Wait,
     ) -> Result<Report, PoolError> {
         let Start::Session(id) = request.start.clone() else {
             return Err(PoolError::NoSession(NoSession::Unknown));
@@ -211,16 +212,15 @@ impl Pool {
             return Err(PoolError::SessionOfOtherLanguage { of });
         }
         match request.job.task {
-            Task::Run => self.run_cell(&session, request).await,
+            Task::Run => self.run_cell(&session, request, wait).await,
             Task::Tend(tending) if tending.changes_something() => {
-                self.change(&session, request).await
+                self.change(&session, request, wait).await
             }
             Task::Check | Task::Tend(_) => {
                 let head = session.use_head();
                 request.job.keep = false;
-                let mut wait = Wait::begin();
                 let ran = self
-                    .run_program(&mut request, &mut wait, head.kept.as_ref())
+                    .run_program(&mut request, wait, head.kept.as_ref())
                     .await?;
                 Ok(*ran.report)
             }
@@ -231,16 +231,16 @@ impl Pool {
         &self,
         session: &Arc<Session>,
         mut request: ExecutionRequest,
+        wait: &mut Wait,
     ) -> Result<Report, PoolError> {
-        let mut wait = Wait::begin();
-        let turn = self.session_turn(session, &mut wait).await?;
+        let turn = self.session_turn(session, wait).await?;
         let head = session.head();
         let number = head.cells + 1;
         let wants_snapshot = std::mem::replace(&mut request.job.keep, true);
         request.job.cell = Some(number);
         request.interrupt = Some(turn.interrupt.clone());
         turn.begin_cell();
-        let ran = self.run_from(&head, &turn, &mut request, &mut wait).await?;
+        let ran = self.run_from(&head, &turn, &mut request, wait).await?;
         let Ran {
             mut report, kept, ..
         } = ran;
@@ -256,7 +256,7 @@ impl Pool {
         });
         if wants_snapshot {
             report.snapshot = Some(match &kept {
-                Ok(()) => self.snapshot_of_head(session, &request, &mut wait).await,
+                Ok(()) => self.snapshot_of_head(session, &request, wait).await,
                 Err(reason) => Err(reason.clone()),
             });
         }
@@ -278,12 +278,12 @@ impl Pool {
         &self,
         session: &Arc<Session>,
         mut request: ExecutionRequest,
+        wait: &mut Wait,
     ) -> Result<Report, PoolError> {
-        let mut wait = Wait::begin();
-        let turn = self.session_turn(session, &mut wait).await?;
+        let turn = self.session_turn(session, wait).await?;
         let head = session.head();
         request.job.keep = true;
-        let ran = self.run_from(&head, &turn, &mut request, &mut wait).await?;
+        let ran = self.run_from(&head, &turn, &mut request, wait).await?;
         let Ran {
             mut report, kept, ..
         } = ran;

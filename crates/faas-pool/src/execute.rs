@@ -54,18 +54,24 @@ impl Pool {
         &self,
         request: ExecutionRequest,
     ) -> Result<(Report, PoolStats), PoolError> {
+        let mut wait = Wait::begin();
         let report = match request.start {
-            Start::Session(_) => self.execute_in_session(request).await?,
-            Start::Fresh | Start::Snapshot(_) => self.execute_alone(request).await?,
+            Start::Session(_) => self.execute_in_session(request, &mut wait).await?,
+            Start::Fresh | Start::Snapshot(_) => self.execute_alone(request, &mut wait).await?,
         };
-        Ok((report, self.stats()))
+        // While it has its turn, so that it is one of those that execute.
+        let stats = self.stats();
+        drop(wait);
+        Ok((report, stats))
     }
 
-    async fn execute_alone(&self, request: ExecutionRequest) -> Result<Report, PoolError> {
-        let mut request = request;
-        let mut wait = Wait::begin();
+    async fn execute_alone(
+        &self,
+        mut request: ExecutionRequest,
+        wait: &mut Wait,
+    ) -> Result<Report, PoolError> {
         let parent = self.parent_of(&request)?;
-        let ran = self.run_program(&mut request, &mut wait, None).await?;
+        let ran = self.run_program(&mut request, wait, None).await?;
         let Ran {
             mut report,
             began,
