@@ -276,6 +276,16 @@ class Snapshots(Both):
             with self.assertRaises(faas_client.NotFoundError):
                 faas.snapshots.get("../health")
 
+    def test_a_cell_says_what_became_of_its_session(self):
+        session = httpx.post(f"{self.server.address}/sessions", json={}).json()["id"]
+        with Faas(self.server.address) as faas:
+            first = faas.run("x = 20", session=session)
+            self.assertEqual((first.session.cell, first.session.state), (1, "kept"))
+            killed = faas.run("x = 0\nwhile True: pass", session=session, timeout=0.3)
+            self.assertEqual((killed.session.cell, killed.session.state), (1, "unchanged"))
+            self.assertIn("its time was over", killed.session.reason)
+            self.assertEqual(faas.run("x + 1", session=session).value, 21)
+
     def test_what_was_not_kept_says_why(self):
         for faas in self.clients():
             result = faas.run("while True: pass", keep=True, timeout=0.3)
@@ -615,7 +625,7 @@ class Schema(unittest.TestCase):
         self.assertEqual(
             faas_client.Limits.__annotations__.keys(), self.schemas["Limits"]["properties"].keys()
         )
-        for name in ("Status", "Language", "Priority"):
+        for name in ("Status", "Language", "Priority", "CellState"):
             values = set(typing.get_args(getattr(faas_client, name)))
             self.assertEqual(values, set(self.schemas[name]["enum"]))
 

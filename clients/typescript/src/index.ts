@@ -22,6 +22,7 @@ export type {
   Outcome,
   Priority,
   Ready,
+  SessionOfCell,
   Snapshot,
   SnapshotList,
   Status,

@@ -124,6 +124,8 @@ export class RunResult {
   readonly snapshot: wire.Snapshot | undefined;
   /** Why it was not kept, although it was to be. */
   readonly not_kept: string | undefined;
+  /** What became of its session, if it was a cell of one. */
+  readonly session: wire.SessionOfCell | undefined;
   /** If they were asked for. */
   readonly timings: wire.Timings | undefined;
 
@@ -150,6 +152,7 @@ export class RunResult {
     this.request_id = request_id;
     this.snapshot = metadata.snapshot;
     this.not_kept = metadata.not_kept;
+    this.session = metadata.session;
     this.timings = metadata.timings;
   }
 

@@ -34,16 +34,28 @@ from ._models import (
     OutputFile,
     Ready,
     RunResult,
+    SessionOfCell,
     ShownResult,
     Snapshot,
     Timings,
     Usage,
 )
-from ._options import FileContent, Language, Limits, Outcome, Priority, RunOptions, Status, StreamOptions
+from ._options import (
+    CellState,
+    FileContent,
+    Language,
+    Limits,
+    Outcome,
+    Priority,
+    RunOptions,
+    Status,
+    StreamOptions,
+)
 
 __all__ = [
     "AsyncFaas",
     "AsyncRunStream",
+    "CellState",
     "CheckResult",
     "ConflictError",
     "Display",
@@ -74,6 +86,7 @@ __all__ = [
     "RunResult",
     "RunStream",
     "ServerError",
+    "SessionOfCell",
     "ShownResult",
     "Snapshot",
     "Status",

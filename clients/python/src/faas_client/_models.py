@@ -14,7 +14,7 @@ from os import PathLike
 from typing import Any, Optional, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from ._errors import InvalidAnswerError, ProgramError
-from ._options import Language, Outcome, Priority, Status
+from ._options import CellState, Language, Outcome, Priority, Status
 
 T = TypeVar("T")
 
@@ -56,6 +56,23 @@ class Snapshot:
     memory_bytes: int
     #: How many programs have started from it.
     forks: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SessionOfCell:
+    """What became of the session of a cell."""
+
+    id: str
+    #: The number of the cell, as in `<cell 3>` of a traceback; if unchanged, that of the last that was kept.
+    cell: int
+    #: Whether the session has what the cell left.
+    state: CellState
+    #: When it ends unless it is used before.
+    expires_at: datetime
+    #: When it ends in any case.
+    ends_at: datetime
+    #: Why it is as it was before the cell; only then.
+    reason: Optional[str] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +199,8 @@ class RunResult:
     snapshot: Optional[Snapshot] = None
     #: Why it was not kept, although it was to be.
     not_kept: Optional[str] = None
+    #: What became of its session, if it was a cell of one.
+    session: Optional[SessionOfCell] = None
     #: If they were asked for.
     timings: Optional[Timings] = None
 
@@ -318,6 +337,8 @@ class Execution:
     packages: list[str]
     code_sha256: str
     code_bytes: int
+    #: The session that it was a cell of.
+    session: Optional[str] = None
     #: The program, of a single execution and if the service keeps it.
     code: Optional[str] = None
     output: Optional[PastOutput] = None

@@ -26,6 +26,8 @@ Status = Literal[
 ]
 #: The same in the history: also of a program whose caller hung up, or whose service ended.
 Outcome = Union[Status, Literal["cancelled", "cut_off"]]
+#: Whether a session has what its cell left.
+CellState = Literal["kept", "unchanged"]
 #: A text, bytes, or the path of a file of this machine that is read.
 FileContent = Union[str, bytes, "os.PathLike[str]"]
 
@@ -69,6 +71,8 @@ class StreamOptions(TypedDict, total=False):
     keep: bool
     #: What the program starts from.
     from_snapshot: Snapshot | str
+    #: The id of the session that the program is a cell of.
+    session: str
     #: Random numbers of a program that starts from a snapshot.
     random: Literal["continue", "fresh"]
     #: Whether RunResult.timings says where the time went.
