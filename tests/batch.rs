@@ -698,3 +698,43 @@ fn a_deep_input_of_rows_that_share_a_process_is_refused_alone() {
     );
     assert_eq!([batch.value(0), batch.value(2)], ["1", "1"]);
 }
+
+#[test]
+fn a_set_up_stays_as_long_as_its_batch() {
+    let server =
+        Server::start_python(&[("FAAS_SNAPSHOT_TIMEOUT", "1000"), ("FAAS_SNAPSHOTS", "3")]);
+    let batch = json!({
+        "setup": "x = 7", "program": "import time; time.sleep(1.5); x", "inputs": [1, 2, 3], "concurrency": 1
+    });
+    let mut answered = begin(&server, &batch);
+    let setup = answered.next();
+    // None of these takes its place.
+    for number in 0..6 {
+        server.run(json!({ "code": format!("x = {number}"), "keep": true }));
+    }
+    let rest = std::iter::from_fn(|| answered.next());
+    let batch = Batch::of(setup.into_iter().chain(rest));
+    assert_eq!(batch.summary["succeeded"], 3, "{:?}", batch.rows);
+    eventually("the set-up is left", || {
+        server.get("/snapshots").body["count"] == 0
+    });
+}
+
+#[test]
+fn rows_that_shared_a_process_but_had_not_begun_are_not_refused_when_the_service_ends() {
+    let server = Server::start_python(&[("FAAS_SHUTDOWN_GRACE", "1000")]);
+    let batch = json!({
+        "program": "while True: pass", "inputs": (0..2000).collect::<Vec<_>>(), "isolation": "shared",
+        "timeout": 60_000, "concurrency": 2
+    });
+    let mut answered = begin(&server, &batch);
+    std::thread::sleep(Duration::from_millis(800));
+    server.signal(libc::SIGTERM);
+    let batch = Batch::of(std::iter::from_fn(|| answered.next()));
+    assert!(batch.rows.len() <= 2, "{} rows", batch.rows.len());
+    assert_eq!(
+        batch.summary["stopped"]["reason"], "shutting_down",
+        "{}",
+        batch.summary
+    );
+}

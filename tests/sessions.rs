@@ -255,6 +255,26 @@ fn cells_that_come_at_once_run_one_after_the_other() {
 }
 
 #[test]
+fn cells_and_forks_find_a_place_where_idle_sandboxes_have_all_of_them() {
+    // Both languages keep more sandboxes waiting than there may be.
+    for instances in ["2", "4", "19"] {
+        let settings = [("FAAS_MAX_INSTANCES", instances)];
+        let server = Server::start(&settings);
+        let session = open(&server, json!({ "language": "python" }));
+        for number in 1..=4 {
+            let answer = run(&server, &session, "1", json!({ "timeout": 5000 }));
+            assert_eq!(state_of(&answer), ("kept", number), "{instances}");
+        }
+        let kept = json!({ "language": "python", "code": "x = 1", "keep": true });
+        let kept = server.run(kept);
+        let id = &kept.body["metadata"]["snapshot"]["id"];
+        let forked =
+            json!({ "language": "python", "code": "print(x)", "from": id, "timeout": 5000 });
+        assert_eq!(server.run(forked).stdout(), "1\n", "{instances}");
+    }
+}
+
+#[test]
 fn a_cell_that_waits_for_its_turn_holds_no_worker() {
     let server = Server::start_python(&[
         ("FAAS_WORKER_COUNT", "2"),

@@ -90,6 +90,7 @@ pub use handed_back::Content;
 pub use handed_back::OutputFile;
 pub use handed_back::ShownResult;
 pub use kept::ForkGate;
+pub use kept::Hold as SnapshotHold;
 pub use kept::NoSnapshot;
 pub use kept::Permission;
 pub use kept::SnapshotId;

@@ -163,6 +163,12 @@ impl Shelf {
         }
     }
 
+    /// Whether a request waits for a sandbox.
+    pub fn is_waited_for(&self) -> bool {
+        let state = self.lock();
+        state.waiting.iter().any(|waiter| !waiter.is_closed())
+    }
+
     /// Gives up one waiting sandbox, so that another zygote may fork. Tells whether there was one.
     pub fn give_up_one(&self) -> bool {
         // Dropped outside the lock.

@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::Pool;
 use super::execute::Kept;
 use super::kept::ForkGate;
+use super::kept::Hold as SnapshotHold;
 use super::kept::Lineage;
 use super::kept::NoSnapshot;
 use super::kept::Origin;
@@ -42,6 +43,20 @@ impl Pool {
         self.snapshots
             .look_up(id, owner)
             .map(|snapshot| snapshot.info())
+    }
+
+    /// Keeps a snapshot from expiring until what is returned is dropped; it makes room for newer ones only if nothing
+    /// else of its owner's can.
+    ///
+    /// # Errors
+    /// As [`Self::snapshot`].
+    pub fn hold_snapshot(
+        &self,
+        id: &SnapshotId,
+        owner: &Owner,
+    ) -> Result<SnapshotHold, NoSnapshot> {
+        let snapshot = self.snapshots.get(id, owner)?;
+        Ok(SnapshotHold::of(&snapshot))
     }
 
     /// Deletes a snapshot. Programs that started from it go on.

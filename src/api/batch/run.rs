@@ -9,6 +9,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use faas_pool::SnapshotHold;
 use faas_pool::SnapshotId;
 use faas_protocol::Status;
 use futures_util::FutureExt;
@@ -64,6 +65,7 @@ pub struct Batch {
 /// A snapshot of one batch, which goes with it.
 pub struct OwnSnapshot {
     id: SnapshotId,
+    _hold: SnapshotHold,
     state: Arc<AppState>,
     caller: Caller,
 }
@@ -96,11 +98,15 @@ pub async fn set_up(
     })??;
     let report = &finished.report;
     let snapshot = match &report.snapshot {
-        Some(Ok(kept)) => Ok(OwnSnapshot {
-            id: kept.id.clone(),
-            state: state.clone(),
-            caller: caller.clone(),
-        }),
+        Some(Ok(kept)) => match state.pool.hold_snapshot(&kept.id, caller.owner()) {
+            Ok(hold) => Ok(OwnSnapshot {
+                id: kept.id.clone(),
+                _hold: hold,
+                state: state.clone(),
+                caller: caller.clone(),
+            }),
+            Err(_) => Err("What the set-up left had to make room for newer snapshots".to_owned()),
+        },
         Some(Err(reason)) => Err(format!("What the set-up left could not be kept: {reason}")),
         None => Err("What the set-up left could not be kept".to_owned()),
     };
@@ -342,7 +348,12 @@ impl Batch {
                     let (least, most) = TRY_AGAIN_AFTER.into_inner();
                     tokio::time::sleep(error.expected_wait().clamp(least, most)).await;
                 }
-                Err(error) => return self.refuse(rows, &error.into_body()).await,
+                Err(error) => {
+                    // Those behind the first had not begun.
+                    let left = rows.split_off(rows.len().min(1));
+                    let TurnEnd { stopped, .. } = self.refuse(rows, &error.into_body()).await;
+                    return TurnEnd { left, stopped };
+                }
             }
         }
     }

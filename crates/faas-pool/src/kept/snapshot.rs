@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::Weak;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
@@ -82,6 +84,8 @@ pub struct Snapshot {
     idle: Duration,
     uses: Mutex<Uses>,
     pid: i32,
+    /// Who needs it for longer than a use.
+    holds: AtomicUsize,
     /// One fork at a time.
     process: tokio::sync::Mutex<Sandbox>,
 }
@@ -161,6 +165,7 @@ impl Snapshot {
                 held,
             }),
             pid,
+            holds: AtomicUsize::new(0),
             process: tokio::sync::Mutex::new(sandbox),
         })
     }
@@ -213,8 +218,13 @@ impl Snapshot {
         self.uses().last
     }
 
+    /// Whether somebody needs it for longer than a use: then it does not expire, and goes after others.
+    pub fn is_held(&self) -> bool {
+        self.holds.load(Ordering::Relaxed) > 0
+    }
+
     pub fn is_expired(&self) -> bool {
-        self.last_used().elapsed() >= self.idle
+        !self.is_held() && self.last_used().elapsed() >= self.idle
     }
 
     /// Whether its process ended, failed to fork, or does anything but wait.
@@ -351,6 +361,26 @@ pub struct Origin {
     pub language: Language,
     pub packages: PackageSet,
     pub meter: Meter,
+}
+
+/// A snapshot that is needed until this is dropped. It may have to go all the same.
+#[derive(Debug)]
+pub struct Hold(Weak<Snapshot>);
+
+impl Hold {
+    pub fn of(snapshot: &Arc<Snapshot>) -> Self {
+        snapshot.holds.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::downgrade(snapshot))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(snapshot) = self.0.upgrade() {
+            snapshot.touch();
+            snapshot.holds.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 #[cfg(test)]

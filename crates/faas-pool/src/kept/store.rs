@@ -368,7 +368,7 @@ impl State {
         }
         let most = shares.values().copied().max()?;
         let of_greedy = self.alive.values().filter(|one| shares[&one.owner] == most);
-        let oldest = of_greedy.min_by_key(|snapshot| snapshot.last_used());
+        let oldest = of_greedy.min_by_key(|snapshot| (snapshot.is_held(), snapshot.last_used()));
         oldest.map(|snapshot| snapshot.id.clone())
     }
 }

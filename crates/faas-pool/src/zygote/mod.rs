@@ -18,6 +18,7 @@ use faas_protocol::ByteSize;
 use faas_protocol::ZygoteEvent;
 use faas_telemetry::Meter;
 use rustix::net::SocketType;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -56,6 +57,9 @@ const PATIENCE: u32 = 3;
 const LAST_SANDBOX: u32 = 7;
 /// How often the shelf is looked at for shrinking.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How long a shelf that nobody waits for looks again for a place for a sandbox. It does not stand in line for one: a
+/// place that an idle sandbox gave up is for the program that needs it.
+const NO_PLACE: Duration = Duration::from_millis(100);
 /// A sandbox that is not ready by then never will be.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -269,11 +273,25 @@ impl Keeper {
             } else {
                 pending.len() < FORKS_IN_FLIGHT
             };
-            let wanted = refill == Refill::Now && may_fork;
+            let mut wanted = refill == Refill::Now && may_fork;
+            let mut no_place = None;
+            if wanted && !self.shelf.is_waited_for() {
+                match self.instances.clone().try_acquire_owned() {
+                    Ok(instance) => {
+                        self.ask(control, instance, &mut pending, &mut failures)
+                            .await?;
+                        continue;
+                    }
+                    Err(_) => {
+                        wanted = false;
+                        no_place = Some(NO_PLACE);
+                    }
+                }
+            }
             let look_again = match refill {
                 Refill::In(lull) => Some(pause.map_or(lull, |pause| pause.max(lull))),
                 // Without a pause what is being tried wakes this up.
-                Refill::Now => pause,
+                Refill::Now => no_place.or(pause),
                 Refill::Full => None,
             };
             let answer_due = pending.front().map(|(asked, _)| *asked + answers_within);
@@ -281,17 +299,7 @@ impl Keeper {
             tokio::select! {
                 // The semaphore is never closed.
                 Ok(instance) = self.instances.clone().acquire_owned(), if wanted => {
-                    match socket_pair(SocketType::STREAM) {
-                        Ok(sockets) => {
-                            let starting = self.meter.starting();
-                            let asked = control.ask_for_sandbox(sockets, instance, starting).await?;
-                            pending.push_back((Instant::now(), asked));
-                        }
-                        // That descriptors run out is no fault of the zygote.
-                        Err(error) => {
-                            self.failed(&mut failures, &format!("it gets no socket: {error}"));
-                        }
-                    }
+                    self.ask(control, instance, &mut pending, &mut failures).await?;
                 }
                 Some(request) = self.fork_requests.recv() => {
                     let asked = control.ask_for_zygote(request).await?;
@@ -367,6 +375,28 @@ impl Keeper {
                 },
             }
         }
+    }
+
+    /// Asks the zygote for a sandbox.
+    async fn ask(
+        &self,
+        control: &Control,
+        instance: OwnedSemaphorePermit,
+        pending: &mut VecDeque<(Instant, Pending)>,
+        failures: &mut ForkFailures,
+    ) -> Result<(), Down> {
+        match socket_pair(SocketType::STREAM) {
+            Ok(sockets) => {
+                let starting = self.meter.starting();
+                let asked = control.ask_for_sandbox(sockets, instance, starting).await?;
+                pending.push_back((Instant::now(), asked));
+            }
+            // That descriptors run out is no fault of the zygote.
+            Err(error) => {
+                self.failed(failures, &format!("it gets no socket: {error}"));
+            }
+        }
+        Ok(())
     }
 
     /// A zygote has warmed up its packages, which it may do once.
