@@ -265,7 +265,7 @@ fn a_server_that_is_killed_behind_nginx_loses_no_request() {
 #[test]
 fn a_request_that_a_killed_server_behind_haproxy_had_is_answered_when_it_is_sent_again() {
     if let Some(mut behind) = Behind::haproxy("killed-haproxy") {
-        behind.restart_one_after_the_other(libc::SIGKILL, 5);
+        behind.restart_one_after_the_other(libc::SIGKILL, 2);
     }
 }
 

@@ -2,7 +2,10 @@
 
 mod common;
 
+use std::io::BufRead;
 use std::io::BufReader;
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -87,14 +90,6 @@ impl Batch {
         indices.sort_unstable();
         indices
     }
-}
-
-fn metric(server: &Server, line: &str) -> f64 {
-    let answer = server.get("/metrics");
-    let text = answer.body.as_str().unwrap();
-    let value = text.lines().find_map(|one| one.strip_prefix(line));
-    let value = value.unwrap_or_else(|| panic!("no {line}: {text}"));
-    value.trim().parse().unwrap()
 }
 
 #[test]
@@ -263,10 +258,8 @@ fn no_more_rows_run_at_once_than_are_to() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while is_over.load(Ordering::Relaxed) == 0 {
-                let active = metric(
-                    &server,
-                    "faas_pool_sandboxes{runtime=\"javascript\",state=\"active\"}",
-                );
+                let active =
+                    server.metric("faas_pool_sandboxes{runtime=\"javascript\",state=\"active\"}");
                 most.fetch_max(active as usize, Ordering::Relaxed);
             }
         });
@@ -325,10 +318,7 @@ fn a_large_batch_does_not_keep_a_single_request_waiting() {
 fn a_caller_who_hangs_up_ends_its_batch() {
     let server = Server::start_python(&[("FAAS_POOL_SIZE", "2")]);
     eventually("the shelf is not full", || {
-        metric(
-            &server,
-            "faas_pool_sandboxes{runtime=\"python\",state=\"idle\"}",
-        ) == 2.0
+        server.metric("faas_pool_sandboxes{runtime=\"python\",state=\"idle\"}") == 2.0
     });
     let idle = server.children().len();
     let inputs: Vec<u32> = (0..1_000).collect();
@@ -344,17 +334,11 @@ fn a_caller_who_hangs_up_ends_its_batch() {
     }
     drop(answered);
     eventually("rows run on", || {
-        metric(
-            &server,
-            "faas_pool_sandboxes{runtime=\"python\",state=\"active\"}",
-        ) == 0.0
+        server.metric("faas_pool_sandboxes{runtime=\"python\",state=\"active\"}") == 0.0
     });
     eventually("processes are left", || server.children().len() <= idle);
     assert_eq!(server.get("/snapshots").body["count"], 0);
-    let executed = metric(
-        &server,
-        "faas_executions_total{language=\"python\",status=\"cancelled\"}",
-    );
+    let executed = server.metric("faas_executions_total{language=\"python\",status=\"cancelled\"}");
     assert!(executed >= 1.0, "{executed}");
 }
 
@@ -447,12 +431,8 @@ fn of_a_stream_whose_answer_is_not_read_no_more_is_taken() {
         .take_while(|_| upload.try_send(&row).is_ok())
         .count();
     assert!(sent < 2_000, "all of it was taken");
-    let executed = || {
-        metric(
-            &server,
-            "faas_executions_total{language=\"javascript\",status=\"success\"}",
-        )
-    };
+    let executed =
+        || server.metric("faas_executions_total{language=\"javascript\",status=\"success\"}");
     let before = executed();
     assert!(before < sent as f64, "{before} of {sent}");
     assert!(peak_memory(server.pid()) < 200 << 20);
@@ -507,6 +487,11 @@ fn what_is_no_batch_is_refused_with_what_to_do() {
             json!({ "programs": [], "setup": 5 }),
             "Parameter 'code' must be a string",
         ),
+        (
+            json!({ "programs": [], "session": "sess-1" }),
+            "A batch has no session",
+        ),
+        (json!({ "programs": [], "keep": true }), "Rows are not kept"),
     ] {
         let answer = shared().post("/run_batch", request.to_string());
         assert_eq!((answer.status, answer.error()), (400, error), "{request}");
@@ -514,6 +499,70 @@ fn what_is_no_batch_is_refused_with_what_to_do() {
     let many = json!({ "programs": vec!["1"; 100_001] });
     let answer = shared().post("/run_batch", many.to_string());
     assert_eq!((answer.status, answer.error()), (413, "Too many rows"));
+}
+
+#[test]
+fn a_batch_whose_snapshot_is_not_there_is_refused_as_a_program_is() {
+    // Its own server: other tests count the snapshots of the shared one.
+    let server = Server::start_javascript(&[]);
+    let unknown = json!({ "programs": ["1"], "from": format!("snap-{}", "0".repeat(32)) });
+    let answer = server.post("/run_batch", unknown.to_string());
+    assert_eq!((answer.status, answer.error()), (404, "No such snapshot"));
+    let kept = server.run(json!({ "code": "var x = 1", "language": "javascript", "keep": true }));
+    let id = &kept.body["metadata"]["snapshot"]["id"];
+    let other = json!({ "programs": ["1"], "from": id, "language": "python" });
+    let answer = server.post("/run_batch", other.to_string());
+    assert_eq!(answer.status, 400, "{}", answer.body);
+}
+
+#[test]
+fn a_row_that_would_leave_something_is_refused_with_what_to_do() {
+    let batch = json!({ "programs": [{ "code": "1", "keep": true }, { "code": "1", "session": "s" }, "1"] });
+    let batch = Batch::run(shared(), &batch);
+    assert_eq!(batch.row(0)["error"], "Rows are not kept");
+    assert_eq!(batch.row(1)["error"], "A batch has no session");
+    assert_eq!(batch.value(2), "1");
+}
+
+#[test]
+fn a_stream_whose_head_does_not_come_or_is_too_long_is_refused_as_a_body_is() {
+    let server = Server::start_javascript(&[
+        ("FAAS_CLIENT_TIMEOUT", "600"),
+        ("FAAS_MAX_BODY_BYTES", "2000"),
+    ]);
+    let status = |begin: &str| {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        let head = "POST /run_batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n\
+                    Content-Length: 5000\r\nConnection: close\r\n\r\n";
+        stream
+            .write_all((head.to_owned() + begin).as_bytes())
+            .unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(status("{\"program\": "), "408");
+    assert_eq!(status(&" ".repeat(4000)), "413");
+}
+
+#[test]
+fn rows_that_share_a_process_hand_back_files_as_programs_of_their_own_do() {
+    let batch = Batch::run(
+        shared(),
+        &json!({
+            "program": "if input_data == 2: open('given.txt', 'w').write('changed')",
+            "inputs": [1, 2, 3], "isolation": "shared", "concurrency": 1, "collect": ["*"],
+            "files": [{ "name": "given.txt", "content": "given" }],
+        }),
+    );
+    let names = |index: u64| {
+        batch.row(index)["output"]["files"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(names(0), 0, "{:?}", batch.row(0));
+    assert_eq!(names(1), 1, "{:?}", batch.row(1));
 }
 
 #[test]
@@ -728,7 +777,8 @@ fn rows_that_shared_a_process_but_had_not_begun_are_not_refused_when_the_service
         "timeout": 60_000, "concurrency": 2
     });
     let mut answered = begin(&server, &batch);
-    std::thread::sleep(Duration::from_millis(800));
+    let runs = "faas_pool_sandboxes{runtime=\"python\",state=\"active\"} ";
+    eventually("no row runs", || server.metric(runs) == 2.0);
     server.signal(libc::SIGTERM);
     let batch = Batch::of(std::iter::from_fn(|| answered.next()));
     assert!(batch.rows.len() <= 2, "{} rows", batch.rows.len());

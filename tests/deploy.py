@@ -128,6 +128,33 @@ def memory_needed(settings, workspace=0):
     return workers * (limit + SANDBOX_MEMORY) + SERVICE_MEMORY + kept
 
 
+def defaults_of_settings():
+    """What the settings are that nobody sets, from their page."""
+    page = (ROOT / "docs/settings.md").read_text()
+    return dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", page, re.MULTILINE))
+
+
+# Two runtimes, two package sets that are being installed, and threads of the server (src/doctor/machine.rs).
+OTHER_TASKS = 4 + 64
+
+
+def processes_needed(settings):
+    """Processes and threads at most (src/settings/descriptors.rs)."""
+    settings = defaults_of_settings() | settings
+    instances, workers, snapshots, sessions, undo, zygotes = (
+        int(settings[f"FAAS_{name}"])
+        for name in (
+            "MAX_INSTANCES",
+            "WORKER_COUNT",
+            "SNAPSHOTS",
+            "SESSIONS",
+            "SESSION_UNDO",
+            "PACKAGE_ZYGOTES",
+        )
+    )
+    return instances + snapshots + sessions * (undo + 2) + workers + zygotes + OTHER_TASKS
+
+
 def default_of(text):
     """What "${NAME:-value}" means when NAME is not set."""
     return re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", text or "")
@@ -138,10 +165,8 @@ class Unit(unittest.TestCase):
 
     def setUp(self):
         self.unit = (ROOT / "packaging/faas-server.service").read_text()
-        page = (ROOT / "docs/settings.md").read_text()
-        defaults = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", page, re.MULTILINE)
         of_unit = re.findall(r"^Environment=(\w+)=(\S*)$", self.unit, re.MULTILINE)
-        self.settings = dict(defaults) | dict(of_unit)
+        self.settings = defaults_of_settings() | dict(of_unit)
 
     def limit(self, name, unit=""):
         [number] = re.findall(rf"^{name}=(\d+){unit}$", self.unit, re.MULTILINE)
@@ -149,7 +174,7 @@ class Unit(unittest.TestCase):
 
     def test_programs_at_their_limits_fit_the_unit(self):
         self.assertLessEqual(memory_needed(self.settings), self.limit("MemoryMax", "G") << 10)
-        self.assertLess(2 * int(self.settings["FAAS_MAX_INSTANCES"]), self.limit("TasksMax"))
+        self.assertLess(processes_needed(self.settings), self.limit("TasksMax"))
 
     def test_running_executions_can_end(self):
         grace = int(self.settings["FAAS_SHUTDOWN_GRACE"]) / 1000
@@ -209,6 +234,7 @@ class Compose(unittest.TestCase):
                 workspace = int(re.search(r"size=(\d+)m", service["tmpfs"][0])[1])
                 memory = default_of(service["deploy"]["resources"]["limits"]["memory"])
                 self.assertLessEqual(memory_needed(settings, workspace), int(memory.removesuffix("m")))
+                self.assertLess(processes_needed(settings), service["deploy"]["resources"]["limits"]["pids"])
                 self.assertEqual(settings["FAAS_REQUIRE_SANDBOX"], "1")
 
     def test_settings_exist(self):

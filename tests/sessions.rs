@@ -43,10 +43,7 @@ fn javascript() -> String {
 
 /// Runs a cell and adds these fields to the request.
 fn run(server: &Server, session: &str, code: &str, fields: Value) -> Answer {
-    let mut request = json!({ "session": session, "code": code });
-    let fields = fields.as_object().unwrap().clone();
-    request.as_object_mut().unwrap().extend(fields);
-    server.run(request)
+    server.run_with(json!({ "session": session, "code": code }), &fields)
 }
 
 fn cell(session: &str, code: &str) -> Answer {
@@ -73,17 +70,6 @@ fn path(session: &str, rest: &str) -> String {
 
 fn post(session: &str, what: &str, body: Value) -> Answer {
     SERVER.post(&path(session, what), body.to_string())
-}
-
-fn metric(server: &Server, line: &str) -> f64 {
-    let answer = server.get("/metrics");
-    let text = answer.body.as_str().unwrap();
-    let value = text.lines().find_map(|one| one.strip_prefix(line));
-    value
-        .unwrap_or_else(|| panic!("no {line}: {text}"))
-        .trim()
-        .parse()
-        .unwrap()
 }
 
 #[test]
@@ -447,26 +433,55 @@ fn forks_go_on_from_the_same_state_and_do_not_see_each_other() {
     }
 }
 
+/// Interrupts a cell once it has printed that it `began`; returns its answer.
+fn interrupted(session: &str, code: &str) -> Answer {
+    let request = json!({ "session": session, "code": code });
+    let mut stream = SERVER.begin(
+        "Accept: text/event-stream\r\nConnection: close\r\n",
+        &request,
+    );
+    let mut text = String::new();
+    let mut piece = [0; 4096];
+    loop {
+        let read = stream.read(&mut piece).unwrap();
+        text += str::from_utf8(&piece[..read]).unwrap();
+        if read == 0 {
+            break;
+        }
+        if text.contains("began") && !text.contains("event: result") {
+            let told = post(session, "/interrupt", json!({}));
+            assert_eq!(told.body["interrupted"], true, "{text}");
+            stream.read_to_string(&mut text).unwrap();
+            break;
+        }
+    }
+    let result = text.split("event: result").nth(1);
+    let result = result.and_then(|event| event.split_once("data: "));
+    let (_, data) = result.unwrap_or_else(|| panic!("no result: {text}"));
+    let mut values = serde_json::Deserializer::from_str(data).into_iter();
+    Answer {
+        status: 200,
+        headers: ureq::http::HeaderMap::new(),
+        body: values.next().unwrap().unwrap(),
+    }
+}
+
 #[test]
 fn an_interrupt_raises_keyboard_interrupt_where_the_cell_is_and_keeps_its_effects() {
     let session = python();
     for (code, left) in [
-        ("x = 1\nwhile True: pass", "1"),
-        ("import time\nx = 2\ntime.sleep(60)", "2"),
-        ("import asyncio\nx = 3\nawait asyncio.sleep(60)", "3"),
+        ("x = 1\nprint('began')\nwhile True: pass", "1"),
+        ("import time\nx = 2\nprint('began')\ntime.sleep(60)", "2"),
         (
-            "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: x = 4\ntime.sleep(0.1)",
+            "import asyncio\nx = 3\nprint('began')\nawait asyncio.sleep(60)",
+            "3",
+        ),
+        (
+            "import time\ntry: print('began'); time.sleep(60)\nexcept KeyboardInterrupt: x = 4\ntime.sleep(0.1)",
             "4",
         ),
     ] {
-        let answer = std::thread::scope(|scope| {
-            let running = scope.spawn(|| cell(&session, code));
-            eventually("nothing to interrupt", || {
-                std::thread::sleep(Duration::from_millis(100));
-                post(&session, "/interrupt", json!({})).body["interrupted"] == true
-            });
-            running.join().unwrap()
-        });
+        let answer = interrupted(&session, code);
         assert_eq!(state_of(&answer).0, "kept", "{code}: {}", answer.body);
         if !code.contains("except") {
             assert_eq!(
@@ -497,20 +512,13 @@ fn an_interrupt_raises_keyboard_interrupt_where_the_cell_is_and_keeps_its_effect
 fn an_interrupt_ends_a_javascript_cell_and_keeps_its_effects() {
     let session = javascript();
     for (code, left) in [
-        ("var x = 1; for (;;) {}", "1"),
+        ("var x = 1; console.log('began'); for (;;) {}", "1"),
         (
-            "var x = 2; await new Promise((done) => setTimeout(done, 60000)); x = 3",
+            "var x = 2; console.log('began'); await new Promise((done) => setTimeout(done, 60000)); x = 3",
             "2",
         ),
     ] {
-        let answer = std::thread::scope(|scope| {
-            let running = scope.spawn(|| cell(&session, code));
-            eventually("nothing to interrupt", || {
-                std::thread::sleep(Duration::from_millis(100));
-                post(&session, "/interrupt", json!({})).body["interrupted"] == true
-            });
-            running.join().unwrap()
-        });
+        let answer = interrupted(&session, code);
         assert_eq!(
             (answer.outcome(), answer.exit_code()),
             ("error", 130),
@@ -707,15 +715,15 @@ fn a_session_that_nobody_uses_expires_and_one_ends_with_its_longest_life() {
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(
-        metric(&server, "faas_sessions_ended_total{reason=\"expired\"} "),
+        server.metric("faas_sessions_ended_total{reason=\"expired\"} "),
         1.0
     );
     assert_eq!(
-        metric(&server, "faas_sessions_ended_total{reason=\"too_old\"} "),
+        server.metric("faas_sessions_ended_total{reason=\"too_old\"} "),
         1.0
     );
     eventually("its processes stay", || {
-        metric(&server, "faas_session_processes ") <= 3.0
+        server.metric("faas_session_processes ") <= 3.0
     });
 }
 
@@ -807,7 +815,7 @@ fn memory_of_sessions_is_bounded_and_earlier_states_go_before_a_cell_is_refused(
         run(&server, &session, "x[0], 'y' in globals()", json!({})).ret_val(),
         "(5, False)"
     );
-    let held = metric(&server, "faas_sessions_bytes ");
+    let held = server.metric("faas_sessions_bytes ");
     assert!(held <= f64::from(64 << 20), "{held}");
 }
 
@@ -839,7 +847,6 @@ fn variables_are_told_and_a_hostile_repr_harms_nothing() {
     assert_eq!(find("bad")["repr"], "(its repr failed)");
     assert_eq!(find("changer")["repr"], "changed");
     assert_eq!(cell(&session, "n").ret_val(), "5", "the look left nothing");
-    // One that never ends is ended by the limit, and the session goes on.
     let session = javascript();
     cell(
         &session,
@@ -944,6 +951,8 @@ fn files_are_put_listed_read_and_deleted_and_a_change_can_be_undone() {
         SERVER.get(&path(&session, "/files/made.txt")).body,
         "by a cell"
     );
+    let puts = "faas_http_requests_total{route=\"/sessions/{id}/files/{path}\",method=\"PUT\",code=\"200\"} ";
+    assert!(SERVER.metric(puts) >= 2.0);
 }
 
 #[test]
@@ -1092,6 +1101,8 @@ fn packages_come_with_the_session_by_an_import_or_by_pip_and_stay() {
         json!({ "packages": ["nothing-like-this"] }).to_string(),
     );
     assert_eq!(refused.status, 422, "{}", refused.body);
+    let details = refused.body["details"].as_str().unwrap();
+    assert!(details.contains("nothing-like-this"), "{details}");
 }
 
 #[test]
@@ -1152,7 +1163,7 @@ fn metrics_count_cells_and_the_log_says_at_the_end_how_many_sessions_were_lost()
         ("faas_session_cells_total{state=\"kept\"} ", 1.0),
         ("faas_session_cells_total{state=\"unchanged\"} ", 1.0),
     ] {
-        assert_eq!(metric(&server, line), value, "{line}");
+        assert_eq!(server.metric(line), value, "{line}");
     }
     server.signal(libc::SIGTERM);
     assert!(server.wait().success());
@@ -1224,7 +1235,7 @@ fn a_soak_of_cells_undos_forks_kills_and_expiries_brings_no_wrong_value_and_leav
         assert!([204, 410].contains(&server.method("DELETE", &path(id, "")).status));
     }
     eventually("processes stay", || {
-        metric(&server, "faas_session_processes ") == 0.0 && server.children().len() <= 2 + 20
+        server.metric("faas_session_processes ") == 0.0 && server.children().len() <= 2 + 20
     });
 }
 

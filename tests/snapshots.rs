@@ -27,10 +27,7 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| unprivileged_server("snapshot
 
 /// Runs a program and adds these fields to the request.
 fn run(server: &Server, code: &str, fields: Value) -> Answer {
-    let mut request = json!({ "language": "python", "code": code });
-    let fields = fields.as_object().unwrap().clone();
-    request.as_object_mut().unwrap().extend(fields);
-    server.run(request)
+    server.run_with(json!({ "language": "python", "code": code }), &fields)
 }
 
 /// Runs a program whose leavings are kept; returns the snapshot's id.
@@ -59,17 +56,6 @@ fn not_kept(answer: &Answer) -> &str {
 
 fn path_of(snapshot: &str) -> String {
     format!("/snapshots/{snapshot}")
-}
-
-fn metric(server: &Server, line: &str) -> f64 {
-    let answer = server.get("/metrics");
-    let text = answer.body.as_str().unwrap();
-    let value = text.lines().find_map(|one| one.strip_prefix(line));
-    value
-        .unwrap_or_else(|| panic!("no {line}: {text}"))
-        .trim()
-        .parse()
-        .unwrap()
 }
 
 #[test]
@@ -294,8 +280,8 @@ fn a_snapshot_is_listed_told_of_and_deleted() {
         "{}",
         told.body
     );
-    assert_eq!(metric(&server, "faas_snapshots "), 2.0);
-    assert!(metric(&server, "faas_snapshots_bytes ") > f64::from(8 << 20));
+    assert_eq!(server.metric("faas_snapshots "), 2.0);
+    assert!(server.metric("faas_snapshots_bytes ") > f64::from(8 << 20));
     assert_eq!(server.method("DELETE", &path_of(&first)).status, 204);
     for answer in [
         server.get(&path_of(&first)),
@@ -314,10 +300,10 @@ fn a_snapshot_is_listed_told_of_and_deleted() {
         );
     }
     assert_eq!(
-        metric(&server, "faas_snapshots_gone_total{reason=\"deleted\"}"),
+        server.metric("faas_snapshots_gone_total{reason=\"deleted\"}"),
         1.0
     );
-    assert_eq!(metric(&server, "faas_snapshot_forks_total "), 1.0);
+    assert_eq!(server.metric("faas_snapshot_forks_total "), 1.0);
     assert_eq!(server.get("/snapshots").body["count"], 1);
 }
 
@@ -403,7 +389,7 @@ fn the_snapshot_that_was_not_used_for_longest_makes_room_for_a_new_one() {
         gone.body
     );
     assert_eq!(
-        metric(&server, "faas_snapshots_gone_total{reason=\"made_room\"}"),
+        server.metric("faas_snapshots_gone_total{reason=\"made_room\"}"),
         1.0
     );
 }
@@ -483,7 +469,7 @@ fn snapshots_give_way_when_the_memory_of_the_container_is_short() {
     let last = from(&server, &kept[11], "print(name)");
     assert_eq!(last.stdout(), "11\n", "{}", last.body);
     let restarts = "faas_zygote_restarts_total{runtime=\"python\"}";
-    assert_eq!(metric(&server, restarts), 0.0, "the kernel ended nothing");
+    assert_eq!(server.metric(restarts), 0.0, "the kernel ended nothing");
 }
 
 #[test]
@@ -780,7 +766,7 @@ fn two_hundred_programs_start_from_one_snapshot_eight_at_once_and_no_fork_is_ref
             });
         }
     });
-    assert_eq!(metric(&SERVER, "faas_forks_refused_total "), 0.0);
+    assert_eq!(SERVER.metric("faas_forks_refused_total "), 0.0);
 }
 
 #[test]
@@ -844,9 +830,9 @@ fn a_soak_of_snapshots_brings_no_wrong_value_and_leaves_nothing() {
             });
         }
     });
-    let refused = metric(&server, "faas_forks_refused_total ");
+    let refused = server.metric("faas_forks_refused_total ");
     assert_eq!(refused, 0.0);
-    assert!(metric(&server, "faas_snapshots ") <= 40.0);
+    assert!(server.metric("faas_snapshots ") <= 40.0);
     eventually("snapshots do not expire", || {
         server.get("/snapshots").body["count"] == 0
     });

@@ -20,10 +20,7 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
 
 /// Runs a JavaScript program and adds these fields to the request.
 fn run(code: &str, fields: Value) -> Answer {
-    let mut request = json!({ "language": "javascript", "code": code });
-    let fields = fields.as_object().unwrap().clone();
-    request.as_object_mut().unwrap().extend(fields);
-    SERVER.run(request)
+    SERVER.run_with(json!({ "language": "javascript", "code": code }), &fields)
 }
 
 fn snapshot_of(answer: &Answer) -> String {

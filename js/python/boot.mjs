@@ -91,9 +91,9 @@ const output = (/** @type {number} */ descriptor) => ({
     return bytes.length;
   },
 });
+const noInput = new Uint8Array();
 // What the program has not read yet of its standard input.
 /** @type {Uint8Array} */
-const noInput = new Uint8Array();
 let stdin = noInput;
 pyodide.setStdin({
   /** @param {Uint8Array} buffer */
@@ -284,8 +284,8 @@ function endOfInterpreter(error, code) {
 }
 
 // What the last program was given and is asked for.
-/** @type {{ text: string | null; collect: string[] }} */
-let given = { text: null, collect: [] };
+/** @type {{ text: string | null; collect: string[]; before: Map<string, Uint8Array> }} */
+let given = { text: null, collect: [], before: new Map() };
 
 // Runs the last program once more, with another input.
 /** @type {(code: string, input: string | undefined) => void} */
@@ -300,7 +300,7 @@ function runAgain(code, input) {
   } catch (error) {
     endOfInterpreter(error, code);
   }
-  handBackFiles(given.collect, new Map());
+  handBackFiles(given.collect, given.before);
 }
 
 globalThis.__faasEngine = {
@@ -336,6 +336,7 @@ globalThis.__faasEngine = {
       if (files.length > 0) makeWay(files.map(({ name }) => name).join("\n"));
       if (goesOn) programs += 1;
       stdin = text === null ? noInput : new TextEncoder().encode(text);
+      // The same names as in runner.py, invoke.
       programFile = programs > 1 ? `<code ${programs}>` : "<code>";
       // Pyodide makes None of undefined only.
       let invocation;
@@ -351,7 +352,7 @@ globalThis.__faasEngine = {
       endOfInterpreter(error, code);
     }
     handBackFiles(collect, before);
-    given = { text, collect };
+    given = { text, collect, before };
   },
   reseed() {
     host.reseed();

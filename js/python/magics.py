@@ -9,7 +9,7 @@ import shlex
 
 import _faas_packages
 
-FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST
+TREE = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST
 # Commands that a cell can do without.
 HARMLESS = {"matplotlib", "config", "autosave", "colors", "precision"}
 # What is there instead of others.
@@ -40,7 +40,7 @@ def translate(source, file_name):
     lines = None
     while True:
         try:
-            compile(source, file_name, "exec", FLAGS, True)
+            compile(source, file_name, "exec", TREE, True)
             return source
         except SyntaxError as error:
             lines = lines or io.StringIO(source, newline=None).readlines()

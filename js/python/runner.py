@@ -75,6 +75,7 @@ def invoke(number, has_stdin=False, entry_point=None, arguments=(), cell=None):
         rewind()
     _has_stdin = has_stdin
     sys.argv = [entry_point or FILE_NAME, *arguments]
+    # The same names as in boot.mjs, run.
     if entry_point:
         _file_name = os.path.join(os.getcwd(), entry_point)
         sys.path.insert(0, os.path.dirname(_file_name))

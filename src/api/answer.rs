@@ -1,7 +1,5 @@
 //! Answers of executions as bytes, which count until their callers have read them (FAAS_ANSWER_BYTES).
 
-use std::time::Duration;
-
 use axum::body::Bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -12,9 +10,6 @@ use super::budget::Exhausted;
 use super::budget::Share;
 use super::error::ApiError;
 use super::state::AppState;
-
-/// Pause between looks whether callers have read what they asked for.
-const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_millis(20);
 
 /// The JSON of an answer, and what it holds of FAAS_ANSWER_BYTES.
 #[derive(Debug)]
@@ -35,9 +30,7 @@ impl Answer {
     /// An answer of several in one, for which room is waited for.
     pub async fn when_there_is_room(json: String, state: &AppState) -> Self {
         let mut share = state.answers.share();
-        while share.grow(json.len() as u64).is_err() {
-            tokio::time::sleep(LOOK_FOR_ROOM_EVERY).await;
-        }
+        share.wait_to_grow_to(json.len() as u64).await;
         Self { json, share }
     }
 

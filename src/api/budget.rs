@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use faas_protocol::ByteSize;
+
+/// Pause between looks whether others gave enough back.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// How many bytes may be held at once, and how many are.
 #[derive(Debug)]
@@ -81,6 +85,13 @@ impl Share {
         match bytes.checked_sub(self.bytes) {
             Some(more @ 1..) => self.grow(more),
             _ => Ok(()),
+        }
+    }
+
+    /// As [`Self::grow_to`], when others hold little enough.
+    pub async fn wait_to_grow_to(&mut self, bytes: u64) {
+        while self.grow_to(bytes).is_err() {
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
         }
     }
 }

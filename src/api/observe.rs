@@ -68,12 +68,11 @@ fn brings_program(route: &str) -> bool {
     PROGRAM_ROUTES.contains(&route) || of_doors.flatten().any(|other| *other == route)
 }
 
-/// The route that a request is for. Paths that only a door's own answer to unknown ones takes are of none.
-fn route_of(request: &Request) -> Option<MatchedPath> {
-    let matched = request.extensions().get::<MatchedPath>();
-    matched
-        .filter(|path| !path.as_str().contains("{*"))
-        .cloned()
+/// The route that a request is for, as the API's description has it. Paths that only a door's own answer to unknown
+/// ones takes are of none.
+fn route_of(request: &Request) -> Option<String> {
+    let path = request.extensions().get::<MatchedPath>()?.as_str();
+    (!path.ends_with("/{*rest}")).then(|| path.replace("{*", "{"))
 }
 
 /// Wraps the handling of every request.
@@ -85,7 +84,7 @@ pub async fn observe(
     let caller = Caller::of(&request);
     let id = caller.request_id.clone();
     let matched = route_of(&request);
-    let route = matched.as_ref().map_or("other", MatchedPath::as_str);
+    let route = matched.as_deref().unwrap_or("other");
     let method = method_name(request.method());
     let trace = if QUIET_ROUTES.contains(&route) {
         RequestSpan::none()
@@ -93,7 +92,7 @@ pub async fn observe(
         RequestSpan::begin(&RequestHead {
             id: caller.request_id(),
             method,
-            route: matched.as_ref().map(MatchedPath::as_str),
+            route: matched.as_deref(),
             path: request.uri().path(),
             version: request.version(),
             caller: caller.address,

@@ -159,7 +159,7 @@ fn run_code() -> OperationBuilder {
         .description("The program ran")
         .content(JSON, json_of::<RunResponse>())
         .content("text/event-stream", text());
-    operation("runCode", "Run a program")
+    let operation = operation("runCode", "Run a program")
         .description(Some(
             "Answers 200 also when the program fails: `metadata.status` says how it ended. With \
              `Accept: text/event-stream` the output comes while the program runs, as the events \
@@ -172,20 +172,8 @@ fn run_code() -> OperationBuilder {
             "code": "print('Hello from Python!')",
         }))))
         .response("200", answer.build())
-        .response("400", shared(ERROR))
-        .response("401", shared(UNAUTHORIZED))
-        .response("403", shared(ERROR))
-        .response("404", shared(ERROR))
-        .response("408", shared(ERROR))
-        .response("409", shared(ERROR))
-        .response("410", shared(ERROR))
-        .response("413", shared(ERROR))
-        .response("415", shared(ERROR))
-        .response("422", shared(ERROR))
-        .response("429", shared(TRY_LATER))
-        .response("500", shared(ERROR))
-        .response("501", shared(ERROR))
-        .response("503", shared(TRY_LATER))
+        .response("409", shared(ERROR));
+    of_programs(operation)
 }
 
 fn run_batch() -> OperationBuilder {
@@ -203,27 +191,15 @@ fn run_batch() -> OperationBuilder {
     let stream = json_of::<RawBatch>();
     body.content
         .insert("application/x-ndjson".into(), stream.into());
-    operation("runBatch", "Run many programs, or one over many inputs")
+    let operation = operation("runBatch", "Run many programs, or one over many inputs")
         .description(Some(
             "Answers 200 when the first row can run; each row's line says how it ended. With \
              `Content-Type: application/x-ndjson` the first line of the body has all fields but `inputs` and \
              `programs`, and each further one is an input, or a program if there is no `program`.",
         ))
         .request_body(Some(body))
-        .response("200", lines.build())
-        .response("400", shared(ERROR))
-        .response("401", shared(UNAUTHORIZED))
-        .response("403", shared(ERROR))
-        .response("404", shared(ERROR))
-        .response("408", shared(ERROR))
-        .response("410", shared(ERROR))
-        .response("413", shared(ERROR))
-        .response("415", shared(ERROR))
-        .response("422", shared(ERROR))
-        .response("429", shared(TRY_LATER))
-        .response("500", shared(ERROR))
-        .response("501", shared(ERROR))
-        .response("503", shared(TRY_LATER))
+        .response("200", lines.build());
+    of_programs(operation)
 }
 
 fn idempotency_key() -> ParameterBuilder {
@@ -340,12 +316,7 @@ fn list_executions() -> OperationBuilder {
 }
 
 fn find_execution() -> OperationBuilder {
-    let task_id = ParameterBuilder::new()
-        .name("task_id")
-        .parameter_in(ParameterIn::Path)
-        .required(Required::True)
-        .description(Some("`metadata.task_id` of an answer"))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String)));
+    let task_id = in_path("task_id", "`metadata.task_id` of an answer");
     operation("findExecution", "One execution")
         .description(Some(
             "With the program and its output if the service was started with FAAS_HISTORY_BODIES=1.",
@@ -360,29 +331,16 @@ fn find_execution() -> OperationBuilder {
 }
 
 fn list_snapshots() -> OperationBuilder {
-    operation("listSnapshots", "What the caller's programs left")
-        .response(
-            "200",
-            answer_of::<SnapshotList>("Snapshots, the oldest first"),
-        )
-        .response("400", shared(ERROR))
-        .response("401", shared(UNAUTHORIZED))
-        .response("403", shared(ERROR))
+    let list = operation("listSnapshots", "What the caller's programs left").response(
+        "200",
+        answer_of::<SnapshotList>("Snapshots, the oldest first"),
+    );
+    with_usual(list)
 }
 
 fn one_snapshot() -> PathItem {
     let of_one = |operation: OperationBuilder| {
-        let id = ParameterBuilder::new()
-            .name("id")
-            .parameter_in(ParameterIn::Path)
-            .required(Required::True)
-            .description(Some("`metadata.snapshot.id` of an answer"))
-            .schema(Some(ObjectBuilder::new().schema_type(Type::String)));
-        operation
-            .parameter(id)
-            .response("400", shared(ERROR))
-            .response("401", shared(UNAUTHORIZED))
-            .response("403", shared(ERROR))
+        with_usual(operation.parameter(in_path("id", "`metadata.snapshot.id` of an answer")))
             .response("404", shared(ERROR))
             .response("410", shared(ERROR))
     };
@@ -397,8 +355,8 @@ fn one_snapshot() -> PathItem {
     item
 }
 
-/// Answers that every route about sessions has.
-fn of_sessions(operation: OperationBuilder) -> OperationBuilder {
+/// Answers that every route has whose callers need the token.
+fn with_usual(operation: OperationBuilder) -> OperationBuilder {
     operation
         .response("400", shared(ERROR))
         .response("401", shared(UNAUTHORIZED))
@@ -407,9 +365,17 @@ fn of_sessions(operation: OperationBuilder) -> OperationBuilder {
 
 /// Those that every route about one session has.
 fn of_session(operation: OperationBuilder) -> OperationBuilder {
-    of_sessions(operation.parameter(in_path("id", "`id` of a session")))
+    with_usual(operation.parameter(in_path("id", "`id` of a session")))
         .response("404", shared(ERROR))
         .response("410", shared(ERROR))
+}
+
+/// Those of routes that run programs.
+fn of_programs(operation: OperationBuilder) -> OperationBuilder {
+    in_sandbox(with_body(with_usual(operation)))
+        .response("404", shared(ERROR))
+        .response("410", shared(ERROR))
+        .response("501", shared(ERROR))
 }
 
 /// Those of routes that have a sandbox do something.
@@ -441,23 +407,20 @@ fn in_path(name: &str, description: &str) -> ParameterBuilder {
 fn all_sessions() -> PathItem {
     let name = query("name", ObjectBuilder::new().schema_type(Type::String));
     let name = name.description(Some("The session of this name only"));
-    let list = of_sessions(operation("listSessions", "The caller's sessions"))
+    let list = with_usual(operation("listSessions", "The caller's sessions"))
         .parameter(name)
         .response(
             "200",
             answer_of::<SessionList>("Sessions, the oldest first"),
         );
-    let open = in_sandbox(with_body(of_sessions(operation("openSession", "Open a session"))))
+    let open = of_programs(operation("openSession", "Open a session"))
         .description(Some(
             "Its cells are sent to `POST /run_code` with its id as `session`: each goes on from what the one before \
              left.",
         ))
         .request_body(Some(body_of::<RawSession>(json!({ "language": "python" }))))
         .response("201", answer_of::<SessionBody>("The session"))
-        .response("404", shared(ERROR))
-        .response("409", shared(ERROR))
-        .response("410", shared(ERROR))
-        .response("501", shared(ERROR));
+        .response("409", shared(ERROR));
     let mut item = PathItem::new(HttpMethod::Get, list);
     item.merge_operations(PathItem::new(HttpMethod::Post, open));
     item

@@ -228,7 +228,7 @@ pub async fn open(
         Ok(opened) => Ok((StatusCode::CREATED, Json(opened.into()))),
         Err(report) => Err(ApiError::refused(
             "The session could not begin",
-            report.last_line_of_stderr(),
+            report.stderr.trim_end(),
         )),
     }
 }

@@ -93,17 +93,14 @@ fn descriptors(settings: &Settings) -> Finding {
     Finding::warning_unless(
         limit.is_none_or(|limit| limit >= wanted),
         "open files",
-        "there may be fewer open files than FAAS_MAX_CONNECTIONS and FAAS_MAX_INSTANCES take; raise the hard \
-         limit (ulimit -Hn) or lower these",
+        "there may be fewer open files than FAAS_MAX_CONNECTIONS, FAAS_MAX_INSTANCES, FAAS_SNAPSHOTS and FAAS_SESSIONS \
+         take; raise the hard limit (ulimit -Hn) or lower these",
         format!("{}, wanted are {wanted}", shown(limit)),
     )
 }
 
 fn tasks(settings: &Settings, cgroup: &Cgroup) -> Finding {
-    let wanted = u64::from(settings.max_instances)
-        + u64::from(settings.package_zygotes)
-        + settings.runtimes().count() as u64
-        + OWN_TASKS;
+    let wanted = settings.most_sandboxes() + settings.most_zygotes() + OWN_TASKS;
     // The limit of a user does not hold for root.
     let of_user = rustix::process::getrlimit(Resource::Nproc)
         .maximum
@@ -112,8 +109,8 @@ fn tasks(settings: &Settings, cgroup: &Cgroup) -> Finding {
     Finding::warning_unless(
         limit.is_none_or(|limit| limit >= wanted),
         "processes",
-        "there may be fewer processes than FAAS_MAX_INSTANCES takes; raise the limit (ulimit -Hu, pids_limit, \
-         TasksMax) or lower FAAS_MAX_INSTANCES",
+        "there may be fewer processes than FAAS_MAX_INSTANCES, FAAS_SNAPSHOTS and FAAS_SESSIONS take; raise the limit \
+         (ulimit -Hu, pids, TasksMax) or lower these",
         format!("{}, wanted are {wanted}", shown(limit)),
     )
 }

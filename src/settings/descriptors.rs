@@ -1,4 +1,4 @@
-//! Open files: what the settings take, and how many connections that leaves.
+//! Processes and open files: what the settings take, and how many connections that leaves.
 
 use super::Settings;
 use super::SettingsError;
@@ -14,15 +14,21 @@ const OF_A_ZYGOTE: u64 = 8;
 const FEWEST_CONNECTIONS: u64 = 16;
 
 impl Settings {
+    /// Sandboxes, snapshots and states of sessions at most: each is a process.
+    pub fn most_sandboxes(&self) -> u64 {
+        let workers = self.worker_count() as usize;
+        let of_sessions = self.session_settings().processes(workers) as u64;
+        u64::from(self.max_instances) + u64::from(self.snapshots) + of_sessions
+    }
+
+    /// Zygotes at most.
+    pub fn most_zygotes(&self) -> u64 {
+        u64::from(self.package_zygotes) + self.runtimes().count() as u64
+    }
+
     /// Open files that everything but connections may take.
     pub fn descriptors_without_connections(&self) -> u64 {
-        let zygotes = u64::from(self.package_zygotes) + self.runtimes().count() as u64;
-        let of_sessions = self
-            .session_settings()
-            .processes(self.worker_count() as usize);
-        let sandboxes =
-            u64::from(self.max_instances) + u64::from(self.snapshots) + of_sessions as u64;
-        OF_THE_SERVICE + OF_A_SANDBOX * sandboxes + OF_A_ZYGOTE * zygotes
+        OF_THE_SERVICE + OF_A_SANDBOX * self.most_sandboxes() + OF_A_ZYGOTE * self.most_zygotes()
     }
 
     /// Connections at once: FAAS_MAX_CONNECTIONS, or what a limit of open files leaves.

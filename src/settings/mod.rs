@@ -770,6 +770,8 @@ impl Settings {
         ByteSize::bytes(workers.saturating_mul(of_programs))
             .saturating_add(OF_THE_SERVICE)
             .saturating_add(self.package_zygotes_memory)
+            .saturating_add(self.snapshots_memory)
+            .saturating_add(self.sessions_memory)
             .saturating_add(self.queue_bytes)
             .saturating_add(self.answer_bytes)
     }

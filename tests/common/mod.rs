@@ -296,6 +296,22 @@ impl Server {
         self.post("/run_code", request.to_string())
     }
 
+    /// The same with these fields added to the request.
+    pub fn run_with(&self, mut request: Value, fields: &Value) -> Answer {
+        let fields = fields.as_object().unwrap().clone();
+        request.as_object_mut().unwrap().extend(fields);
+        self.run(request)
+    }
+
+    /// The value of a series of `/metrics`: what follows `line`, its name with all labels.
+    pub fn metric(&self, line: &str) -> f64 {
+        let answer = self.get("/metrics");
+        let text = answer.body.as_str().unwrap();
+        let value = text.lines().find_map(|one| one.strip_prefix(line));
+        let value = value.unwrap_or_else(|| panic!("no {line}: {text}"));
+        value.trim().parse().unwrap()
+    }
+
     /// Sends a program to `POST /run_code`, with these lines among the headers, and does not read
     /// the answer. Dropping the connection hangs up.
     pub fn begin(&self, headers: &str, request: &Value) -> TcpStream {

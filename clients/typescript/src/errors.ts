@@ -57,13 +57,13 @@ export class UnauthorizedError extends StatusError {}
 /** The service does not serve this origin, or is not known by this host name (403). */
 export class ForbiddenError extends StatusError {}
 
-/** There is no such snapshot, execution or route (404). */
+/** There is no such snapshot, session, execution or route (404). */
 export class NotFoundError extends StatusError {}
 
 /** The program of this idempotency key is still running (409). */
 export class ConflictError extends StatusError {}
 
-/** The snapshot was there and is gone (410). */
+/** The snapshot or session was there and is gone (410). */
 export class GoneError extends StatusError {
   get reason(): string {
     return this.details;

@@ -244,7 +244,7 @@ pub fn op_faas_random(#[buffer] bytes: &mut [u8]) -> Result<(), JsErrorBox> {
 #[op2(fast)]
 pub fn op_faas_sleep(milliseconds: f64) -> bool {
     interrupt::sleep(milliseconds);
-    interrupt::has_come()
+    interrupt::ends_a_sleep()
 }
 
 /// Whether a stop or an interrupt was requested; the caller then raises KeyboardInterrupt.
@@ -298,7 +298,7 @@ pub fn op_faas_stop_requested() -> bool {
     interrupt::take_stop()
 }
 
-/// Lets the code that reports a stop run undisturbed.
+/// Lets the code that reports an end run undisturbed by a stop or an interrupt.
 #[op2(fast)]
 pub fn op_faas_acknowledge_stop() {
     interrupt::end_interruptible();

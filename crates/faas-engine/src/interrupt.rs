@@ -1,4 +1,4 @@
-//! How a running program is asked to stop: words in memory that a signal handler may write, and an
+//! How a running program is asked to stop, or interrupted: words in memory that a signal handler may write, and an
 //! interrupt of V8 for code that reads no such word.
 
 use std::ffi::c_void;
@@ -33,18 +33,18 @@ pub(super) type InterruptCallback =
 /// The isolate to interrupt, null until [`interrupt_on_stop`].
 static INTERRUPT: AtomicPtr<Interrupt> = AtomicPtr::new(ptr::null_mut());
 
-/// What V8 does when a stop is requested.
+/// What V8 does when a stop or an interrupt is requested.
 struct Interrupt {
     isolate: v8::IsolateHandle,
     callback: InterruptCallback,
     urgency: Urgency,
 }
 
-/// When a stop interrupts V8.
+/// When V8 is interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Urgency {
     AtOnce,
-    /// When it is requested a second time: the program gets the chance to react to the first one
+    /// When a stop is requested a second time: the program gets the chance to react to the first one
     /// itself.
     WhenRepeated,
 }
@@ -116,12 +116,12 @@ pub(super) fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed) && INTERRUPTIBLE.load(Ordering::Relaxed)
 }
 
-/// Whether CPython was not told yet that the program is interrupted.
+/// Whether an interrupt has come that nobody has taken.
 fn interrupt_has_come() -> bool {
     PYTHON_SIGNAL.load(Ordering::Relaxed) == SIGINT
 }
 
-/// From now on a stop makes V8 call `callback` at the next safe point in the JavaScript,
+/// From now on a stop, and with [`Urgency::AtOnce`] an interrupt of the caller's, makes V8 call `callback` at the next safe point in the JavaScript,
 /// WebAssembly or regular expression that is running. There the callback may inspect the stack, and
 /// end the execution with [`v8::Isolate::terminate_execution`]. Call it once per process.
 pub(super) fn interrupt_on_stop(
@@ -161,7 +161,7 @@ pub fn take_stop() -> bool {
 
 /// Whether a stop or an interrupt was requested, for a caller that goes on to ask [`take_stop`] and
 /// [`take_interrupt`].
-pub(super) fn has_come() -> bool {
+pub(super) fn ends_a_sleep() -> bool {
     stop_requested() || interrupt_has_come()
 }
 

@@ -69,7 +69,7 @@ impl Pool {
         if let Some(reason) = self.no_sessions(language.runtime()) {
             return Err(PoolError::CannotKeep(reason).into());
         }
-        self.sessions.make_room(&owner, name.as_ref(), 1)?;
+        self.sessions.can_open(&owner, name.as_ref())?;
         let is_empty = set_up.job.files.is_empty()
             && set_up.packages.is_empty()
             && set_up.start == Start::Fresh;
@@ -77,9 +77,8 @@ impl Pool {
         if !is_empty {
             set_up.job.keep = true;
             set_up.job.cell = Some(0);
-            let snapshot = self.snapshot_to_start_from(&set_up)?;
-            let parent = snapshot.as_ref().map(Parent::of);
-            drop(snapshot);
+            let parent = self.snapshot_to_start_from(&set_up)?;
+            let parent = parent.as_ref().map(Parent::of);
             let ran = self
                 .run_program(&mut set_up, &mut Wait::begin(), None)
                 .await?;
@@ -211,10 +210,10 @@ impl Pool {
             let of = session.language;
             return Err(PoolError::SessionOfOtherLanguage { of });
         }
-        match request.job.task {
-            Task::Run => self.run_cell(&session, request, wait).await,
+        let report = match request.job.task {
+            Task::Run => self.run_cell(&session, request, wait).await?,
             Task::Tend(tending) if tending.changes_something() => {
-                self.change(&session, request, wait).await
+                self.change(&session, request, wait).await?
             }
             Task::Check | Task::Tend(_) => {
                 let head = session.use_head();
@@ -222,9 +221,13 @@ impl Pool {
                 let ran = self
                     .run_program(&mut request, wait, head.kept.as_ref())
                     .await?;
-                Ok(*ran.report)
+                *ran.report
             }
+        };
+        if let Some(head) = &session.head().kept {
+            self.fork_ahead(head);
         }
+        Ok(report)
     }
 
     async fn run_cell(
@@ -244,9 +247,8 @@ impl Pool {
         let Ran {
             mut report, kept, ..
         } = ran;
-        let reason = why_not_kept(&report);
         let kept = match kept {
-            None => Err(reason),
+            None => Err(why_not_kept(&report)),
             Some(kept) => self.advance(&turn, &head, kept, &request, number).await,
         };
         let metrics = &self.resources.metrics;
@@ -259,9 +261,6 @@ impl Pool {
                 Ok(()) => self.snapshot_of_head(session, &request, wait).await,
                 Err(reason) => Err(reason.clone()),
             });
-        }
-        if let Some(head) = &session.head().kept {
-            self.fork_ahead(head);
         }
         // It is used until here.
         drop(turn);

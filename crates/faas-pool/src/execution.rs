@@ -313,13 +313,13 @@ async fn follow(
     loop {
         let frame = tokio::select! {
             biased;
-            // What came before the clock is looked at counts as in time, but a sandbox that always
-            // has another frame ready must not hold the clock up.
-            frame = sandbox.socket.receive(), if !is_overdue => frame,
+            // Neither an interrupt nor the clock is held up by a sandbox that always has another frame ready; but
+            // what came before the clock is looked at counts as in time.
             () = notified(interrupt) => {
                 sandbox.signal(Signal::USR2);
                 continue;
             }
+            frame = sandbox.socket.receive(), if !is_overdue => frame,
             () = tokio::time::sleep_until(limit.due) => {
                 stop = Some(Stop::WallTime);
                 is_overdue = false;

@@ -12,12 +12,12 @@ use tracing::Instrument;
 use super::Pool;
 use super::execute::Kept;
 use super::kept::ForkGate;
-use super::kept::Hold as SnapshotHold;
 use super::kept::Lineage;
 use super::kept::NoSnapshot;
 use super::kept::Origin;
 use super::kept::Parent;
 use super::kept::Snapshot;
+use super::kept::SnapshotHold;
 use super::kept::SnapshotId;
 use super::kept::SnapshotInfo;
 use super::kept::Snapshots;
@@ -124,6 +124,14 @@ impl Pool {
         Ok(Some(snapshot))
     }
 
+    /// Whether there is what a request starts from.
+    ///
+    /// # Errors
+    /// What [`Self::execute`] would say of its snapshot.
+    pub fn can_start(&self, request: &ExecutionRequest) -> Result<(), PoolError> {
+        self.snapshot_to_start_from(request).map(drop)
+    }
+
     /// Waits for a turn, which `wait` keeps, and for a fork of the snapshot that `find` finds then: while a program
     /// waits, it holds none.
     pub(super) async fn take_fork(
@@ -140,7 +148,7 @@ impl Pool {
         };
         self.resources.metrics.snapshot_forks.inc();
         snapshot.count_program();
-        // The next cell of a session starts from what this one leaves.
+        // For the next cell of a session, that is done at the end of this one.
         if request.start.snapshot().is_some() {
             self.fork_ahead(&snapshot);
         }
@@ -175,13 +183,14 @@ impl Pool {
     pub(super) fn fork_ahead(&self, snapshot: &Arc<Snapshot>) {
         let forks = self.forks();
         let instances = self.resources.instances.clone();
+        let stop = self.resources.stop.clone();
         // Waiting for it does not keep the snapshot.
         let snapshot = Arc::downgrade(snapshot);
         tokio::spawn(async move {
             // The program that has just begun goes first.
             tokio::time::sleep(LULL).await;
-            let is_scarce = instances.available_permits() < 2;
-            let (Some(snapshot), false) = (snapshot.upgrade(), is_scarce) else {
+            let is_unwanted = stop.is_cancelled() || instances.available_permits() < 2;
+            let (Some(snapshot), false) = (snapshot.upgrade(), is_unwanted) else {
                 return;
             };
             if let Ok(place) = instances.try_acquire_owned()

@@ -45,3 +45,9 @@ impl ByteSize {
         Self(self.0.saturating_sub(other.0))
     }
 }
+
+impl std::iter::Sum for ByteSize {
+    fn sum<I: Iterator<Item = Self>>(sizes: I) -> Self {
+        sizes.fold(Self::default(), Self::saturating_add)
+    }
+}

@@ -9,7 +9,6 @@ use faas_pool::Start;
 use faas_protocol::Priority;
 use faas_protocol::Randomness;
 use serde::Deserialize;
-use serde_json::Number;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa::openapi::ObjectBuilder;
@@ -30,6 +29,7 @@ use crate::api::limits::RequestedLimits;
 use crate::api::request;
 use crate::api::request::RawRequest;
 use crate::api::request::RunRequest;
+use crate::api::state::AppState;
 use crate::settings::Settings;
 
 /// A text of JSON that outlives the body that it came in.
@@ -98,6 +98,11 @@ pub struct RawBatch {
     /// Whether `metadata.timings` is to say where the time went, in µs.
     #[schema(value_type = Option<bool>)]
     timings: Field,
+    // Refused: what rows leave stays nowhere.
+    #[schema(ignore)]
+    session: Field,
+    #[schema(ignore)]
+    keep: Field,
 }
 
 /// How rows are kept apart.
@@ -184,7 +189,7 @@ impl Head {
         body: &[u8],
         share: Share,
         caller: &Caller,
-        settings: &Settings,
+        state: &AppState,
     ) -> Result<(Self, Listed), ApiError> {
         let mut raw: RawBatch = request::parse_body(body)?;
         let (name, field) = match (raw.inputs.take(), raw.programs.take(), &raw.program) {
@@ -215,7 +220,7 @@ impl Head {
                 ),
             ));
         }
-        Ok((Self::check(raw, share, caller, settings)?, rows))
+        Ok((Self::check(raw, share, caller, state)?, rows))
     }
 
     /// Checks the first line of a batch whose rows follow it.
@@ -226,7 +231,7 @@ impl Head {
         line: &[u8],
         share: Share,
         caller: &Caller,
-        settings: &Settings,
+        state: &AppState,
     ) -> Result<Self, ApiError> {
         let raw: RawBatch = request::parse_body(line)?;
         if raw.inputs.is_some() || raw.programs.is_some() {
@@ -236,15 +241,17 @@ impl Head {
                  the first line has `program`, else programs",
             ));
         }
-        Self::check(raw, share, caller, settings)
+        Self::check(raw, share, caller, state)
     }
 
     fn check(
         raw: RawBatch,
         share: Share,
         caller: &Caller,
-        settings: &Settings,
+        state: &AppState,
     ) -> Result<Self, ApiError> {
+        let settings = &state.settings;
+        refuse_what_would_stay(raw.session.as_deref(), raw.keep.as_deref())?;
         if raw.setup.is_some() && raw.from.is_some() {
             return Err(ApiError::bad_request(
                 "Parameters 'setup' and 'from' exclude each other",
@@ -274,21 +281,31 @@ impl Head {
             concurrency: parse_concurrency(raw.concurrency.as_deref())?
                 .unwrap_or(usual)
                 .min(most),
-            total: parse_total(raw.total_timeout.as_deref(), settings)?,
+            total: request::parse_milliseconds(
+                "total_timeout",
+                raw.total_timeout.as_deref(),
+                (settings.batch_timeout, "FAAS_BATCH_TIMEOUT"),
+            )?,
             stop_on: parse_word("stop_on", raw.stop_on.as_deref(), StopOn::ALL, StopOn::name)?,
             isolation,
             raw,
             _share: share,
         };
-        // What is wrong with every row is said at once.
-        let nothing = head.share_of_nothing();
+        head.check_rows(caller, state)?;
+        Ok(head)
+    }
+
+    /// Says at once what is wrong with every row, or with the set-up.
+    fn check_rows(&self, caller: &Caller, state: &AppState) -> Result<(), ApiError> {
         let any = serde_json::value::to_raw_value(" ")
             .map_err(|error| ApiError::failed(error.to_string()))?;
-        head.row(&any, None, nothing, caller, settings)?;
-        if head.has_setup() {
-            head.setup(head.share_of_nothing(), caller, settings)?;
+        let nothing = self.share_of_nothing();
+        let row = self.row(&any, None, nothing, caller, &state.settings)?;
+        state.pool.can_start(&row.execution)?;
+        if self.has_setup() {
+            self.setup(self.share_of_nothing(), caller, &state.settings)?;
         }
-        Ok(head)
+        Ok(())
     }
 
     fn share_of_nothing(&self) -> Share {
@@ -410,6 +427,10 @@ struct RawRow<'a> {
     stdin: Option<&'a RawValue>,
     #[serde(borrow)]
     args: Option<&'a RawValue>,
+    #[serde(borrow)]
+    session: Option<&'a RawValue>,
+    #[serde(borrow)]
+    keep: Option<&'a RawValue>,
 }
 
 impl<'a> RawRow<'a> {
@@ -419,14 +440,40 @@ impl<'a> RawRow<'a> {
                 code: Some(row),
                 ..Self::default()
             }),
-            Kind::Object => serde_json::from_str(row.get())
-                .map_err(|error| ApiError::not_json(error.to_string())),
+            Kind::Object => {
+                let own: Self = serde_json::from_str(row.get())
+                    .map_err(|error| ApiError::not_json(error.to_string()))?;
+                refuse_what_would_stay(own.session, own.keep)?;
+                Ok(own)
+            }
             _ => Err(ApiError::bad_request(
                 "A program must be a string or an object",
                 "Send its text, or an object such as {\"code\": \"print(input())\", \"stdin\": \"3\"}",
             )),
         }
     }
+}
+
+/// # Errors
+/// 400: rows are no cells of a session, and what they leave is not kept.
+fn refuse_what_would_stay(
+    session: Option<&RawValue>,
+    keep: Option<&RawValue>,
+) -> Result<(), ApiError> {
+    if session.is_some() {
+        return Err(ApiError::bad_request(
+            "A batch has no session",
+            "Leave `session` out, and send cells to POST /run_code; rows can start from a snapshot (`from`), which \
+             a cell with \"keep\": true leaves",
+        ));
+    }
+    if keep.is_some_and(|keep| keep.get() != "false") {
+        return Err(ApiError::bad_request(
+            "Rows are not kept",
+            "Leave `keep` out, or send the program whose state is to stay to POST /run_code",
+        ));
+    }
+    Ok(())
 }
 
 fn parse_concurrency(field: Option<&RawValue>) -> Result<Option<usize>, ApiError> {
@@ -438,26 +485,6 @@ fn parse_concurrency(field: Option<&RawValue>) -> Result<Option<usize>, ApiError
         _ => Err(ApiError::bad_request(
             "Parameter 'concurrency' must be a positive integer",
             "Send how many rows may run at once; more than FAAS_BATCH_CONCURRENCY are reduced to it",
-        )),
-    }
-}
-
-fn parse_total(field: Option<&RawValue>, settings: &Settings) -> Result<Duration, ApiError> {
-    let most = settings.batch_timeout;
-    let Some(raw) = field else {
-        return Ok(most);
-    };
-    let milliseconds = bounded::parse::<Number>(raw, Kind::Number)?;
-    match milliseconds.and_then(|number| number.as_f64()) {
-        Some(milliseconds) if (1.0..=u64::MAX as f64).contains(&milliseconds) => {
-            Ok(Duration::from_millis(milliseconds as u64).min(most))
-        }
-        _ => Err(ApiError::bad_request(
-            "Parameter 'total_timeout' must be a positive integer",
-            format!(
-                "Send milliseconds, at least 1; values above {} (FAAS_BATCH_TIMEOUT) are reduced to it",
-                most.as_millis()
-            ),
         )),
     }
 }

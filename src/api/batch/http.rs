@@ -68,7 +68,7 @@ pub async fn run_batch(
             let body = request::read_body(request, &state).await?;
             let (bytes, share) = body.into_parts();
             let of_rows = share.of_nothing();
-            let (head, rows) = Head::with_rows(&bytes, share, &caller, &state.settings)?;
+            let (head, rows) = Head::with_rows(&bytes, share, &caller, &state)?;
             (head, Rows::listed(rows, of_rows))
         }
     };
@@ -144,15 +144,14 @@ async fn read_head(
     let first = timeout(state.settings.client_timeout, lines.next(state)).await;
     let first = first.map_err(|_| {
         ApiError::too_slow("The first line did not arrive in time (FAAS_CLIENT_TIMEOUT)")
-    })?;
-    let first = first.map_err(|why| ApiError::bad_request("Unreadable first line", why))?;
+    })??;
     let (line, share) = first.ok_or_else(|| {
         ApiError::bad_request(
             "The request body is empty",
             "Send the fields of the batch as JSON in the first line, and a row in each further one",
         )
     })?;
-    let head = Head::of_stream(&line, share, caller, &state.settings)?;
+    let head = Head::of_stream(&line, share, caller, state)?;
     Ok((head, Rows::lines(lines)))
 }
 

@@ -13,12 +13,11 @@ use crate::api::budget::Exhausted;
 use crate::api::budget::Share;
 use crate::api::error::ApiError;
 use crate::api::error::ErrorBody;
+use crate::api::request;
 use crate::api::state::AppState;
 
 /// Most rows of a body that has them all: each takes some 50 bytes beside its text.
 pub const MOST_LISTED: usize = 100_000;
-/// Pause between looks whether there is room for a line.
-const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_millis(20);
 
 /// The rows of a body that has them all, as they came.
 pub type Listed = Vec<Box<RawValue>>;
@@ -76,8 +75,8 @@ impl Rows {
     /// The next row; `None` after the last. May be given up and called again.
     ///
     /// # Errors
-    /// When the stream broke off, as a sentence for the caller.
-    pub async fn next(&mut self, state: &AppState) -> Result<Option<Row>, String> {
+    /// When the stream broke off.
+    pub async fn next(&mut self, state: &AppState) -> Result<Option<Row>, ApiError> {
         let (text, share) = match &mut self.source {
             Source::Listed { rows, share } => match rows.next() {
                 Some(text) => (Ok(text), share.of_nothing()),
@@ -135,8 +134,8 @@ impl Lines {
     /// The next line, and what it holds of FAAS_QUEUE_BYTES. May be given up and called again.
     ///
     /// # Errors
-    /// When there is none in time, or it is too long, or the client is gone, as a sentence for the caller.
-    pub async fn next(&mut self, state: &AppState) -> Result<Option<(BytesMut, Share)>, String> {
+    /// When there is none in time, or it is too long, or the client is gone.
+    pub async fn next(&mut self, state: &AppState) -> Result<Option<(BytesMut, Share)>, ApiError> {
         // What is taken out of the buffer below is not taken before there is room for it.
         let mut share = state.requests.share();
         loop {
@@ -163,23 +162,31 @@ impl Lines {
         }
     }
 
-    async fn read_on(&mut self, state: &AppState) -> Result<(), String> {
+    async fn read_on(&mut self, state: &AppState) -> Result<(), ApiError> {
         if self.buffer.len() > self.longest {
-            return Err(format!(
-                "A line is longer than {} bytes (FAAS_MAX_BODY_BYTES)",
-                self.longest
+            return Err(ApiError::too_large(
+                "A line is too long",
+                format!(
+                    "At most {} bytes are accepted (FAAS_MAX_BODY_BYTES)",
+                    self.longest
+                ),
             ));
         }
         match timeout(self.patience, self.pieces.next()).await {
             Ok(Some(Ok(piece))) => self.buffer.extend_from_slice(&piece),
-            Ok(Some(Err(error))) => return Err(format!("The request body broke off: {error}")),
+            Ok(Some(Err(error))) => {
+                return Err(ApiError::bad_request(
+                    "The request body broke off",
+                    format!("{error}; send the rows again that were not answered"),
+                ));
+            }
             Ok(None) => self.has_ended = true,
             Err(_) => {
-                return Err(format!(
-                    "No further line arrived within {} ms, while all before it were answered (FAAS_CLIENT_TIMEOUT); a \
+                return Err(ApiError::too_slow(format!(
+                    "No further line arrived within {} ms, while another row could have run (FAAS_CLIENT_TIMEOUT); a \
                      blank one now and then keeps the batch alive",
                     self.patience.as_millis()
-                ));
+                )));
             }
         }
         let held = self.buffer.len() as u64;
@@ -196,16 +203,7 @@ async fn room_for(
     bytes: u64,
     patience: Duration,
     state: &AppState,
-) -> Result<(), String> {
-    let waited = timeout(patience, async {
-        while share.grow_to(bytes).is_err() {
-            tokio::time::sleep(LOOK_FOR_ROOM_EVERY).await;
-        }
-    });
-    waited.await.map_err(|_| {
-        format!(
-            "Requests of {} bytes are being read, waiting or executing already (FAAS_QUEUE_BYTES)",
-            state.settings.queue_bytes.get()
-        )
-    })
+) -> Result<(), ApiError> {
+    let waited = timeout(patience, share.wait_to_grow_to(bytes)).await;
+    waited.map_err(|_| request::no_room(state))
 }

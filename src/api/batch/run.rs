@@ -172,7 +172,7 @@ impl Waiting {
                 }
                 Ok(None) => self.has_ended = true,
                 Err(why) => {
-                    self.broke_off = Some(StopReason::Input.because(why));
+                    self.broke_off = Some(StopReason::Input.because(why.sentence()));
                     self.has_ended = true;
                 }
             }

@@ -93,7 +93,8 @@ async fn read_whole_body(request: Request, state: &AppState) -> Result<Body, Api
     Ok(Body { bytes, share })
 }
 
-fn no_room(state: &AppState) -> ApiError {
+/// 429: others hold too much of FAAS_QUEUE_BYTES.
+pub fn no_room(state: &AppState) -> ApiError {
     state.metrics.found_queue_full();
     ApiError::too_many(format!(
         "Requests of {} bytes are being read, waiting or executing already (FAAS_QUEUE_BYTES); try again \

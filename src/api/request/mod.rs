@@ -30,6 +30,7 @@ use super::state::AppState;
 use crate::settings::Settings;
 
 pub use body::Body;
+pub use body::no_room;
 pub use body::parse_body;
 pub use body::read_body;
 pub use body::refuse_coding;
@@ -38,6 +39,7 @@ pub use invocation::args_schema;
 pub use invocation::collect_schema;
 pub use invocation::parse_input;
 pub use options::packages_schema;
+pub use options::parse_milliseconds;
 pub use options::randomness_schema;
 pub use options::timeout_schema;
 pub use program::language_names;

@@ -52,15 +52,41 @@ pub fn parse_timeout(field: Option<&RawValue>, settings: &Settings) -> Result<Du
         }
         _ => bounded::parse::<Number>(raw, Kind::Number)?.and_then(|number| number.as_f64()),
     };
+    let most = (settings.max_execution_time, "FAAS_MAX_EXECUTION_TIME");
+    time_of("timeout", milliseconds, most)
+}
+
+/// A time in ms; `most`, if it is absent or more: a limit, and the setting that has it.
+///
+/// # Errors
+/// 400.
+pub fn parse_milliseconds(
+    name: &str,
+    field: Option<&RawValue>,
+    most: (Duration, &str),
+) -> Result<Duration, ApiError> {
+    let Some(raw) = field else {
+        return Ok(most.0);
+    };
+    let number = bounded::parse::<Number>(raw, Kind::Number)?;
+    let milliseconds = number.and_then(|number| number.as_f64());
+    Ok(time_of(name, milliseconds, most)?.min(most.0))
+}
+
+fn time_of(
+    name: &str,
+    milliseconds: Option<f64>,
+    (most, setting): (Duration, &str),
+) -> Result<Duration, ApiError> {
     match milliseconds {
         Some(milliseconds) if (1.0..=u64::MAX as f64).contains(&milliseconds) => {
             Ok(Duration::from_millis(milliseconds as u64))
         }
         _ => Err(ApiError::bad_request(
-            "Parameter 'timeout' must be a positive integer",
+            format!("Parameter '{name}' must be a positive integer"),
             format!(
-                "Send milliseconds, at least 1; values above {} (FAAS_MAX_EXECUTION_TIME) are reduced to it",
-                settings.max_execution_time.as_millis()
+                "Send milliseconds, at least 1; values above {} ({setting}) are reduced to it",
+                most.as_millis()
             ),
         )),
     }

@@ -1,7 +1,5 @@
 //! Requests about sessions: `POST /sessions`, `/fork`, `/undo`.
 
-use std::time::Duration;
-
 use faas_pool::ExecutionRequest;
 use faas_pool::Lifetime;
 use faas_pool::SessionName;
@@ -18,6 +16,7 @@ use super::body::Body;
 use super::body::parse_body;
 use super::options::packages_schema;
 use super::options::parse_from;
+use super::options::parse_milliseconds;
 use super::options::parse_packages;
 use super::program::language_schema;
 use super::program::parse_language;
@@ -101,8 +100,16 @@ pub fn parse_new_session(
     job.files = files::parse(raw.files)?;
     let longest = settings.session_settings().lifetime;
     let lifetime = Lifetime {
-        idle: parse_milliseconds("idle_timeout", raw.idle_timeout)?.unwrap_or(longest.idle),
-        longest: parse_milliseconds("lifetime", raw.lifetime)?.unwrap_or(longest.longest),
+        idle: parse_milliseconds(
+            "idle_timeout",
+            raw.idle_timeout,
+            (longest.idle, "FAAS_SESSION_TIMEOUT"),
+        )?,
+        longest: parse_milliseconds(
+            "lifetime",
+            raw.lifetime,
+            (longest.longest, "FAAS_SESSION_LIFETIME"),
+        )?,
     };
     let request = SessionRequest {
         name: parse_name(raw.name)?,
@@ -164,19 +171,6 @@ fn parse_name(field: Option<&RawValue>) -> Result<Option<SessionName>, ApiError>
             ),
         )
     })
-}
-
-fn parse_milliseconds(name: &str, field: Option<&RawValue>) -> Result<Option<Duration>, ApiError> {
-    let Some(raw) = field else {
-        return Ok(None);
-    };
-    match parse_integer(raw)? {
-        Some(milliseconds) if milliseconds > 0 => Ok(Some(Duration::from_millis(milliseconds))),
-        _ => Err(ApiError::bad_request(
-            format!("Parameter '{name}' must be a positive integer"),
-            "Send milliseconds, at least 1; values above the setting are reduced to it",
-        )),
-    }
 }
 
 fn parse_count(name: &str, field: Option<&RawValue>, most: u64) -> Result<Option<usize>, ApiError> {

@@ -62,7 +62,7 @@ class ForbiddenError(StatusError):
 
 
 class NotFoundError(StatusError):
-    """There is no such snapshot, execution or route (404)."""
+    """There is no such snapshot, session, execution or route (404)."""
 
 
 class ConflictError(StatusError):
@@ -70,7 +70,7 @@ class ConflictError(StatusError):
 
 
 class GoneError(StatusError):
-    """The snapshot was there and is gone (410); the reason is in its details."""
+    """The snapshot or session was there and is gone (410); the reason is in its details."""
 
     @property
     def reason(self) -> str:

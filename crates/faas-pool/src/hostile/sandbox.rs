@@ -394,22 +394,8 @@ fn a_sandbox_that_has_begun_its_program_cannot_have_it_begun_again() {
     let imports = |modules: &str| Event::Package(5, modules.to_owned(), String::new());
     let end = Event::Finished(0, None, None, Stages::default(), false);
     let output = Event::Output(true, b"begun".to_vec());
-    let finished = |events: &[Event]| {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let greeting = [Event::Ready, Event::Started];
-        let stream = greeting.iter().chain(events).flat_map(Event::encode);
-        theirs.write_all(&stream.collect::<Vec<u8>>()).unwrap();
-        runtime().block_on(async {
-            let instance = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-            let socket = OwnedFd::from(ours);
-            let prepared = Sandbox::prepare(idle_process(), socket, instance, LARGEST_PAYLOAD);
-            let job = job(WALL);
-            let execution = Execution::start(prepared.await.unwrap(), &job)
-                .await
-                .unwrap();
-            execution.finish(&packages, Attached::default()).await
-        })
-    };
+    let job = job(WALL);
+    let finished = |events: &[Event]| finished(events, &job, &packages, Attached::default());
     match finished(&[imports("nothing-like-it\nsix\n../six"), end.clone()]) {
         Finished::Lacks(found) => assert_eq!(found, ["six"]),
         Finished::Reported { report, .. } => panic!("{report:?}"),
@@ -496,32 +482,37 @@ fn a_sandbox_that_ends_before_it_reads_an_answer_is_heard_to_the_end() {
     assert!(took < LONG, "took {took:?}");
 }
 
+/// Runs a job in a sandbox that says this, and then no more.
+fn finished(events: &[Event], job: &Job, packages: &Packages, attached: Attached<'_>) -> Finished {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let greeting = [Event::Ready, Event::Started];
+    let stream = greeting.iter().chain(events).flat_map(Event::encode);
+    theirs.write_all(&stream.collect::<Vec<u8>>()).unwrap();
+    theirs.shutdown(std::net::Shutdown::Write).unwrap();
+    runtime().block_on(async {
+        let instance = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let socket = OwnedFd::from(ours);
+        let prepared = Sandbox::prepare(idle_process(), socket, instance, LARGEST_PAYLOAD);
+        let execution = Execution::start(prepared.await.unwrap(), job)
+            .await
+            .unwrap();
+        execution.finish(packages, attached).await
+    })
+}
+
 #[test]
 fn a_sandbox_answers_no_more_inputs_than_it_was_given_and_its_end_is_that_of_the_one_it_was_at() {
     let directory = tempfile::tempdir().unwrap();
     let packages = packages(directory.path());
-    let finished = |events: &[Event]| {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let greeting = [Event::Ready, Event::Started];
-        let stream = greeting.iter().chain(events).flat_map(Event::encode);
-        theirs.write_all(&stream.collect::<Vec<u8>>()).unwrap();
-        theirs.shutdown(std::net::Shutdown::Write).unwrap();
+    let answered = |events: &[Event]| {
         let (rows, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let last = runtime().block_on(async {
-            let instance = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-            let socket = OwnedFd::from(ours);
-            let prepared = Sandbox::prepare(idle_process(), socket, instance, LARGEST_PAYLOAD);
-            let mut job = job(WALL);
-            job.further_inputs = vec!["1".to_owned(); 2];
-            let execution = Execution::start(prepared.await.unwrap(), &job)
-                .await
-                .unwrap();
-            let attached = Attached {
-                rows: Some(&rows),
-                ..Attached::default()
-            };
-            reported(execution.finish(&packages, attached).await)
-        });
+        let mut job = job(WALL);
+        job.further_inputs = vec!["1".to_owned(); 2];
+        let attached = Attached {
+            rows: Some(&rows),
+            ..Attached::default()
+        };
+        let last = reported(finished(events, &job, &packages, attached));
         let told = std::iter::from_fn(|| told.try_recv().ok());
         let outputs: Vec<_> = told.map(|report| report.stdout).collect();
         (outputs, last.stdout, last.status)
@@ -539,7 +530,7 @@ fn a_sandbox_answers_no_more_inputs_than_it_was_given_and_its_end_is_that_of_the
         end(),
     ];
     assert_eq!(
-        finished(&all),
+        answered(&all),
         (
             vec!["1".to_owned(), "2".to_owned()],
             "3".to_owned(),
@@ -547,7 +538,7 @@ fn a_sandbox_answers_no_more_inputs_than_it_was_given_and_its_end_is_that_of_the
         )
     );
     assert_eq!(
-        finished(&all[..3]),
+        answered(&all[..3]),
         (vec!["1".to_owned()], "2".to_owned(), Status::Killed)
     );
 }

@@ -365,16 +365,16 @@ pub struct Origin {
 
 /// A snapshot that is needed until this is dropped. It may have to go all the same.
 #[derive(Debug)]
-pub struct Hold(Weak<Snapshot>);
+pub struct SnapshotHold(Weak<Snapshot>);
 
-impl Hold {
+impl SnapshotHold {
     pub fn of(snapshot: &Arc<Snapshot>) -> Self {
         snapshot.holds.fetch_add(1, Ordering::Relaxed);
         Self(Arc::downgrade(snapshot))
     }
 }
 
-impl Drop for Hold {
+impl Drop for SnapshotHold {
     fn drop(&mut self) {
         if let Some(snapshot) = self.0.upgrade() {
             snapshot.touch();

@@ -115,12 +115,15 @@ impl Snapshots {
                 "{MOST_ANCESTORS} snapshots that it descends from are there already; delete some"
             ));
         }
+        let too_large = |size: ByteSize| {
+            let holds = size.get() >> 20;
+            format!(
+                "it holds {holds} MiB, more than all snapshots may together (FAAS_SNAPSHOTS_MEMORY)"
+            )
+        };
         let needed = own_memory(sandbox.pid());
         if needed > self.settings.memory {
-            return Err(format!(
-                "it holds {} MiB, more than all snapshots may together (FAAS_SNAPSHOTS_MEMORY)",
-                needed.get() >> 20
-            ));
+            return Err(too_large(needed));
         }
         let owner = origin.owner.clone();
         let reserved = self.reserve(&owner);
@@ -143,6 +146,9 @@ impl Snapshots {
                 false => state.next_to_go(Some((&owner, needed)), |one| one.memory().get()),
             };
             let Some(id) = oldest else {
+                if needed > self.settings.memory {
+                    return Err(too_large(needed));
+                }
                 state.alive.insert(snapshot.id.clone(), snapshot.clone());
                 break;
             };
@@ -347,7 +353,7 @@ impl Snapshots {
 impl State {
     fn memory(&self) -> ByteSize {
         let sizes = self.alive.values().map(|snapshot| snapshot.memory());
-        sizes.fold(ByteSize::default(), ByteSize::saturating_add)
+        sizes.sum()
     }
 
     /// The one that was not used for longest, of the owner who has most, with what one of them needs now: nobody's

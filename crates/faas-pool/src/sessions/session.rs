@@ -1,7 +1,6 @@
 //! One session: its head, its earlier heads, and who uses it.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -18,57 +17,10 @@ use tokio::sync::Notify;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::names::SessionId;
+use super::names::SessionName;
 use crate::kept::Snapshot;
 use crate::package_set::PackageSet;
-use crate::random_id;
-
-/// Names a session: `sess-` and 128 random bits in hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SessionId(Arc<str>);
-
-impl SessionId {
-    const PREFIX: &str = "sess-";
-
-    /// # Errors
-    /// When the system has no random numbers.
-    pub fn random() -> std::io::Result<Self> {
-        random_id::random(Self::PREFIX).map(Self)
-    }
-
-    /// `None` if it is no such name.
-    pub fn parse(text: &str) -> Option<Self> {
-        random_id::parse(Self::PREFIX, text).map(Self)
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-/// What its owner calls a session: by it, it is found, not used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionName(Arc<str>);
-
-impl SessionName {
-    pub const MAX_BYTES: usize = 128;
-
-    /// `None` if it is empty, too long, or has control characters.
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_sane =
-            (1..=Self::MAX_BYTES).contains(&text.len()) && !text.contains(char::is_control);
-        is_sane.then(|| Self(text.into()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// How long a session lives.
 #[derive(Clone, Copy, Debug)]
@@ -165,48 +117,6 @@ impl Session {
         lifetime: Lifetime,
         first: Head,
     ) -> std::io::Result<Self> {
-        let earlier = VecDeque::new();
-        Self::at(
-            owner,
-            name,
-            language,
-            lifetime,
-            first.clone(),
-            first,
-            earlier,
-        )
-    }
-
-    /// Another name for the head of this one.
-    ///
-    /// # Errors
-    /// When the system has no random numbers.
-    pub fn fork(&self) -> std::io::Result<Self> {
-        let (head, earlier) = {
-            let state = self.lock();
-            (state.head.clone(), state.earlier.clone())
-        };
-        let (owner, first) = (self.owner.clone(), self.first.clone());
-        Self::at(
-            owner,
-            None,
-            self.language,
-            self.lifetime,
-            first,
-            head,
-            earlier,
-        )
-    }
-
-    fn at(
-        owner: Owner,
-        name: Option<SessionName>,
-        language: Language,
-        lifetime: Lifetime,
-        first: Head,
-        head: Head,
-        earlier: VecDeque<Head>,
-    ) -> std::io::Result<Self> {
         let now = Instant::now();
         Ok(Self {
             id: SessionId::random()?,
@@ -216,18 +126,34 @@ impl Session {
             created: SystemTime::now(),
             born: now,
             lifetime,
-            first,
+            first: first.clone(),
             turns: Arc::new(Semaphore::new(1)),
             over: CancellationToken::new(),
             state: Mutex::new(State {
-                head,
-                earlier,
+                head: first,
+                earlier: VecDeque::new(),
                 last_used: now,
                 users: 0,
                 running: None,
                 end: None,
             }),
         })
+    }
+
+    /// Another name for the head of this one.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn fork(&self) -> std::io::Result<Self> {
+        let (owner, first) = (self.owner.clone(), self.first.clone());
+        let fork = Self::begin(owner, None, self.language, self.lifetime, first)?;
+        {
+            // Nobody else has the fork yet.
+            let (from, mut to) = (self.lock(), fork.lock());
+            to.head = from.head.clone();
+            to.earlier = from.earlier.clone();
+        }
+        Ok(fork)
     }
 
     pub fn head(&self) -> Head {
@@ -306,12 +232,18 @@ impl Session {
             )
         };
         let is_of_use = |head: &Head| head.kept.as_ref().is_none_or(|kept| !kept.is_of_no_use());
-        if let Some(last) = earlier.iter().rposition(|head| !is_of_use(head)) {
+        let broken = earlier.iter().rev().find(|head| !is_of_use(head));
+        if let Some(broken) = broken.and_then(|head| head.kept.as_ref()) {
             let gone = {
                 let mut state = self.lock();
-                // The oldest may be gone already.
-                let still = (last + 1).min(state.earlier.len());
-                state.earlier.drain(..still).collect::<Vec<_>>()
+                // The heads may be others by now.
+                let is_it = |head: &Head| {
+                    let kept = head.kept.as_ref();
+                    kept.is_some_and(|kept| Arc::ptr_eq(kept, broken))
+                };
+                let until = state.earlier.iter().rposition(is_it);
+                let until = until.map_or(0, |at| at + 1);
+                state.earlier.drain(..until).collect::<Vec<_>>()
             };
             drop(gone);
         }
@@ -364,7 +296,7 @@ impl Session {
         if state.users > 0 {
             return None;
         }
-        if self.born.elapsed() >= self.lifetime.longest {
+        if self.is_too_old() {
             return Some(SessionEnd::TooOld);
         }
         let is_idle = state.last_used.elapsed() >= self.lifetime.idle;
@@ -393,8 +325,7 @@ impl Session {
 
     pub fn info(&self) -> SessionInfo {
         let processes = distinct(self.processes());
-        let memory = processes.iter().map(|process| process.memory());
-        let memory = memory.fold(ByteSize::default(), ByteSize::saturating_add);
+        let memory: ByteSize = processes.iter().map(|process| process.memory()).sum();
         let state = self.lock();
         let left = |since: Instant, time: Duration| time.saturating_sub(since.elapsed());
         let now = SystemTime::now();
@@ -511,14 +442,5 @@ mod tests {
         session.leave();
         assert_eq!(session.is_due(), Some(SessionEnd::TooOld));
         assert!(session.is_too_old());
-    }
-
-    #[test]
-    fn names_are_short_lines() {
-        let long = "x".repeat(SessionName::MAX_BYTES + 1);
-        for wrong in ["", "a\nb", "\0", &long] {
-            assert_eq!(SessionName::parse(wrong), None, "{wrong:?}");
-        }
-        assert!(SessionName::parse("été 2026").is_some());
     }
 }

@@ -14,12 +14,12 @@ use faas_telemetry::SessionEnd;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::names::SessionId;
+use super::names::SessionName;
 use super::session::Head;
 use super::session::Lifetime;
 use super::session::Session;
-use super::session::SessionId;
 use super::session::SessionInfo;
-use super::session::SessionName;
 use super::session::distinct;
 use super::turn::Turn;
 use crate::kept::Gone;
@@ -142,24 +142,13 @@ impl Sessions {
         own
     }
 
-    /// Whether an owner may open so many sessions, one of them of this name; others' make room.
+    /// Whether an owner may open a session of this name. Others' make room for it only when it is opened.
     ///
     /// # Errors
     /// [`CannotOpen`].
-    pub fn make_room(
-        &self,
-        owner: &Owner,
-        name: Option<&SessionName>,
-        count: usize,
-    ) -> Result<(), CannotOpen> {
-        loop {
-            let state = self.lock();
-            let Some(has_to_go) = state.room(owner, name, count, self.settings.number)? else {
-                return Ok(());
-            };
-            drop(state);
-            self.end(&has_to_go, SessionEnd::MadeRoom);
-        }
+    pub fn can_open(&self, owner: &Owner, name: Option<&SessionName>) -> Result<(), CannotOpen> {
+        let room = self.lock().room(owner, name, 1, self.settings.number);
+        room.map(drop)
     }
 
     /// Opens sessions, all or none.
@@ -240,9 +229,7 @@ impl Sessions {
         let Some(head) = head else { return Ok(true) };
         loop {
             let shares = self.shares();
-            let all = shares
-                .values()
-                .fold(ByteSize::default(), |all, share| all.saturating_add(*share));
+            let all: ByteSize = shares.values().copied().sum();
             let limit = self.settings.memory;
             if all.saturating_add(head.memory()) <= limit {
                 return Ok(true);
@@ -252,9 +239,8 @@ impl Sessions {
             }
             // Without the last head, whose memory it has then.
             let last = session.head().kept;
-            let last_takes = last
-                .as_ref()
-                .map_or(ByteSize::default(), |last| last.memory());
+            let last_takes = last.as_ref().map(|last| last.memory());
+            let last_takes = last_takes.unwrap_or_default();
             let needed = head.memory_without(last.as_deref());
             if all.saturating_sub(last_takes).saturating_add(needed) <= limit {
                 return Ok(false);
@@ -299,8 +285,7 @@ impl Sessions {
         }
         let sum = |processes| {
             let sizes = distinct(processes).into_iter();
-            let sizes = sizes.map(|process| process.memory());
-            sizes.fold(ByteSize::default(), ByteSize::saturating_add)
+            sizes.map(|process| process.memory()).sum()
         };
         let shares = processes.into_iter();
         shares.map(|(owner, all)| (owner, sum(all))).collect()
@@ -336,7 +321,7 @@ impl Sessions {
         SessionsStats {
             number: sessions.len(),
             processes: processes.len(),
-            memory: sizes.fold(ByteSize::default(), ByteSize::saturating_add),
+            memory: sizes.sum(),
         }
     }
 

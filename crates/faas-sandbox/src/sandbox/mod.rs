@@ -293,11 +293,10 @@ fn run(
     engine: &mut dyn Engine,
     job: &Job,
     origin: Origin,
-    taken_at_us: u64,
+    mut taken_at_us: u64,
 ) -> Result<bool, SandboxExit> {
     let mut program = program_of(job, origin);
     let mut further = job.further_inputs.iter();
-    let mut taken_at_us = taken_at_us;
     loop {
         let next = further.next();
         let can_stay = run_once(engine, program, job, taken_at_us, next.is_some())?;
