@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use serde_json::Value;
 use serde_json::json;
 
 use common::balancers::Running;
@@ -25,16 +26,18 @@ use common::send_request;
 
 /// One of several servers, which keeps its port when it is started again.
 struct Replica {
+    name: &'static str,
     address: String,
     workspace: Scratch,
     process: Option<Running>,
 }
 
 impl Replica {
-    fn start(name: &str) -> Self {
+    fn start(name: &'static str, workspace: &str) -> Self {
         let mut replica = Self {
+            name,
             address: free_address(),
-            workspace: Scratch::new(name),
+            workspace: Scratch::new(workspace),
             process: None,
         };
         replica.start_again();
@@ -46,6 +49,7 @@ impl Replica {
         let process = Command::new(common::PROGRAM)
             .envs(common::NO_SOURCES)
             .env("FAAS_LANGUAGE", "javascript")
+            .env("FAAS_REPLICA", self.name)
             .env("FAAS_WORKER_COUNT", "2")
             .env("FAAS_QUEUE_SIZE", "4")
             .env("FAAS_WORKSPACE", self.workspace.path())
@@ -69,6 +73,14 @@ impl Replica {
         self.start_again();
     }
 
+    /// How many requests wait for a turn.
+    fn waiting(&self) -> u64 {
+        let mut health = ureq::get(format!("http://{}/health", self.address)).call();
+        let body = health.as_mut().unwrap().body_mut();
+        let health: Value = body.read_json().unwrap();
+        health["pool_status"]["pendingRequests"].as_u64().unwrap()
+    }
+
     fn is_ready(&self) -> bool {
         ureq::get(format!("http://{}/ready", self.address))
             .call()
@@ -81,6 +93,8 @@ struct Behind {
     replicas: [Replica; 3],
     _balancer: Running,
     address: String,
+    /// Whether it finds the id of a session in a body, and not only in a path and a header.
+    reads_bodies: bool,
     _files: Scratch,
 }
 
@@ -98,7 +112,8 @@ impl Behind {
         (word, port): (&str, &str),
         start: impl FnOnce(&[(&str, &str)], &str, &Scratch) -> Command,
     ) -> Self {
-        let replicas = [1, 2, 3].map(|number| Replica::start(&format!("{name}-{number}")));
+        let replicas = ["one", "two", "three"];
+        let replicas = replicas.map(|one| Replica::start(one, &format!("{name}-{one}")));
         let files = Scratch::new(name);
         let address = free_address();
         let (listens, here) = (format!("{word} {port}"), format!("{word} {address}"));
@@ -117,6 +132,7 @@ impl Behind {
             replicas,
             _balancer: balancer,
             address,
+            reads_bodies: word == "bind",
             _files: files,
         }
     }
@@ -185,6 +201,25 @@ impl Behind {
         let sent = sent.collect();
         eventually("a full server is ready", || !first.is_ready());
         sent
+    }
+
+    /// Opens a session on one of the servers; returns its id.
+    fn open_session(&self) -> String {
+        let url = format!("http://{}/sessions", self.address);
+        let mut answer = ureq::post(&url).send("{}").unwrap();
+        let opened: Value = answer.body_mut().read_json().unwrap();
+        opened["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends a program that needs what has this id.
+    fn send(&self, id: &str, request: Value) -> Value {
+        let url = format!("http://{}/run_code", self.address);
+        let post = match self.reads_bodies {
+            true => ureq::post(&url),
+            false => ureq::post(&url).header("x-session", id),
+        };
+        let answer = post.send(request.to_string());
+        answer.unwrap().body_mut().read_json().unwrap()
     }
 
     /// Whether programs through the balancer are answered at once, many in a row.
@@ -282,10 +317,8 @@ fn haproxy_sends_nothing_to_a_server_that_says_that_it_is_nearly_full() {
 fn nginx_passes_what_a_full_server_refuses_on_to_another() {
     if let Some(behind) = Behind::nginx("full-nginx") {
         let _slow = behind.fill_first(6);
-        let url = format!("http://{}/run_code", behind.replicas[0].address);
         eventually("the server is not full", || {
-            let refused = ureq::post(&url).send(json!({ "code": "1" }).to_string());
-            matches!(refused, Err(ureq::Error::StatusCode(429)))
+            behind.replicas[0].waiting() == 4
         });
         assert!(behind.answers());
     }
@@ -309,4 +342,51 @@ fn a_stream_of_rows_goes_through_both_as_it_comes() {
         upload.end();
         assert_eq!(answered.next().unwrap()["summary"]["succeeded"], 3);
     }
+}
+
+#[test]
+fn cells_and_programs_from_snapshots_go_to_the_server_that_their_ids_tell() {
+    let behind = [
+        Behind::nginx("sessions-nginx"),
+        Behind::haproxy("sessions-haproxy"),
+    ];
+    for behind in behind.into_iter().flatten() {
+        let sessions: Vec<String> = (0..6).map(|_| behind.open_session()).collect();
+        for name in ["one", "two", "three"] {
+            let is_there = |id: &String| id.starts_with(&format!("sess-{name}-"));
+            assert!(sessions.iter().any(is_there), "{sessions:?}");
+        }
+        for (number, id) in sessions.iter().enumerate() {
+            let begun = json!({ "session": id, "code": format!("var x = {number}"), "keep": true });
+            let begun = behind.send(id, begun);
+            let snapshot = begun["metadata"]["snapshot"]["id"].as_str().unwrap();
+            let from = json!({ "from": snapshot, "code": "return_val(x)" });
+            assert_eq!(behind.send(snapshot, from)["output"]["ret_val"], number.to_string());
+        }
+        for (number, id) in sessions.iter().enumerate() {
+            let cell = json!({ "session": id, "code": "return_val(x)" });
+            assert_eq!(behind.send(id, cell)["output"]["ret_val"], number.to_string());
+            let url = format!("http://{}/sessions/{id}", behind.address);
+            assert_eq!(ureq::delete(&url).call().unwrap().status(), 204);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_asked_for_a_session_of_another_says_whose_it_is() {
+    let server = common::Server::start_javascript(&[("FAAS_REPLICA", "faas-1")]);
+    let digits = "0".repeat(32);
+    for (id, is_elsewhere) in [
+        (format!("sess-faas-2-{digits}"), true),
+        (format!("sess-faas-1-{digits}"), false),
+        (format!("sess-{digits}"), false),
+    ] {
+        let answer = server.run(json!({ "session": id, "code": "1" }));
+        assert_eq!((answer.status, answer.error()), (404, "No such session"));
+        let details = answer.body["details"].as_str().unwrap();
+        assert_eq!(details.contains("on the server faas-2"), is_elsewhere, "{details}");
+    }
+    let from = json!({ "from": format!("snap-faas-2-{digits}"), "code": "1" });
+    let details = server.run(from).body["details"].to_string();
+    assert!(details.contains("on the server faas-2"), "{details}");
 }

@@ -114,6 +114,15 @@ impl From<NoSnapshot> for ApiError {
                     ),
                 );
             }
+            NoSnapshot::Elsewhere(replica) => {
+                return Self::not_found(
+                    "No such snapshot",
+                    format!(
+                        "It is on the server {}; a balancer has to send requests for it there (FAAS_REPLICA)",
+                        replica.as_str()
+                    ),
+                );
+            }
             NoSnapshot::Gone(end) => end,
         };
         let why = match end {

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use faas_pool::Replica;
 use faas_protocol::ByteSize;
 use faas_protocol::LONGEST_GRACE;
 use faas_protocol::Language;
@@ -45,6 +46,7 @@ use values::log_format_parser;
 use values::mebibytes;
 use values::milliseconds;
 use values::parse_host;
+use values::parse_replica;
 use values::parse_switch;
 use values::runtime_parser;
 use values::whole;
@@ -311,6 +313,11 @@ pub struct Settings {
     #[arg(long, env = "FAAS_SESSION_UNDO", value_name = "FAAS_SESSION_UNDO", default_value_t = 2,
           value_parser = whole::<u32>(0..=10))]
     pub session_undo: u32,
+
+    /// Name of this server among several, which the ids of its sessions and snapshots tell, so that a balancer can
+    /// route by them: small letters, digits and dashes
+    #[arg(long, env = "FAAS_REPLICA", value_name = "FAAS_REPLICA", value_parser = parse_replica)]
+    pub replica: Option<Replica>,
 
     /// Boot timeout of a language runtime, in ms
     #[arg(long, env = "FAAS_PRELOAD_TIMEOUT", value_name = "FAAS_PRELOAD_TIMEOUT",

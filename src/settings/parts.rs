@@ -71,6 +71,7 @@ impl Settings {
             used_sets: self.workspace.join("package-sets.json"),
             prepared_sets: self.prepared_sets as usize,
             snapshots: SnapshotSettings {
+                replica: self.replica.clone(),
                 number: self.snapshots as usize,
                 memory: self.snapshots_memory,
                 idle: self.snapshot_timeout,
@@ -82,6 +83,7 @@ impl Settings {
     /// How many sessions there may be, and how long each lives.
     pub fn session_settings(&self) -> SessionSettings {
         SessionSettings {
+            replica: self.replica.clone(),
             number: self.sessions as usize,
             memory: self.sessions_memory,
             lifetime: Lifetime {

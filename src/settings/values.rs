@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::PossibleValue;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
+use faas_pool::Replica;
 use faas_protocol::ByteSize;
 use faas_protocol::RUNTIMES;
 use faas_protocol::Runtime;
@@ -31,6 +32,19 @@ pub fn whole<T: TryFrom<u64>>(
                 )
             })
     }
+}
+
+/// The name of this server among several.
+///
+/// # Errors
+/// What such a name is.
+pub fn parse_replica(text: &str) -> Result<Replica, String> {
+    Replica::parse(text.trim()).ok_or_else(|| {
+        format!(
+            "must be a name of small letters, digits and dashes in between, of at most {} bytes",
+            Replica::MAX_BYTES
+        )
+    })
 }
 
 /// A parser for times of at least so many ms.

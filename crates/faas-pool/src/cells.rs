@@ -90,8 +90,9 @@ impl Pool {
             first.kept = Some(kept.map_err(CannotOpen::Failed)?);
         }
         let lifetime = lifetime.min(self.sessions.settings.lifetime);
-        let session = Session::begin(owner, name, language, lifetime, first);
-        let session = session.map_err(|error| CannotOpen::Failed(error.to_string()))?;
+        let id = self.sessions.new_id();
+        let id = id.map_err(|error| CannotOpen::Failed(error.to_string()))?;
+        let session = Session::begin(id, owner, name, language, lifetime, first);
         let opened = self.sessions.open(vec![session])?;
         let opened = opened.first().map(|session| session.info());
         opened

@@ -105,6 +105,7 @@ pub use package_set::BadRequirement;
 pub use package_set::MAX_PACKAGES;
 pub use package_set::MAX_REQUIREMENT_BYTES;
 pub use package_set::PackageSet;
+pub use random_id::Replica;
 pub use report::CellReport;
 pub use report::Report;
 pub use report::Timings;

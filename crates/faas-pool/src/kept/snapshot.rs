@@ -26,6 +26,7 @@ use super::gate::ForkGate;
 use crate::memory_watch::held_by;
 use crate::package_set::PackageSet;
 use crate::random_id;
+use crate::random_id::Replica;
 use crate::sandbox::Sandbox;
 use crate::sandbox_error::SandboxError;
 
@@ -37,7 +38,7 @@ const CPU_PER_FORK: Duration = Duration::from_millis(200);
 /// What a kept process may hold beyond what it held when it came to rest.
 const RESTLESS: ByteSize = ByteSize::mib(16);
 
-/// Names a snapshot: `snap-` and 128 random bits in hexadecimal digits.
+/// Names a snapshot: `snap-`, the replica that has it, if that has a name, and 128 random bits in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SnapshotId(Arc<str>);
 
@@ -46,13 +47,18 @@ impl SnapshotId {
 
     /// # Errors
     /// When the system has no random numbers.
-    pub fn random() -> std::io::Result<Self> {
-        random_id::random(Self::PREFIX).map(Self)
+    pub fn random(replica: Option<&Replica>) -> std::io::Result<Self> {
+        random_id::random(Self::PREFIX, replica).map(Self)
     }
 
     /// `None` if it is no such name.
     pub fn parse(text: &str) -> Option<Self> {
         random_id::parse(Self::PREFIX, text).map(Self)
+    }
+
+    /// The replica that has it, if it is another than this one.
+    pub fn elsewhere(&self, here: Option<&Replica>) -> Option<Replica> {
+        random_id::replica_of(Self::PREFIX, &self.0).filter(|replica| Some(replica) != here)
     }
 
     pub fn as_str(&self) -> &str {
@@ -121,16 +127,14 @@ pub struct SnapshotInfo {
 
 impl Snapshot {
     /// Takes charge of a sandbox that said that it stays.
-    ///
-    /// # Errors
-    /// When the system has no random numbers.
     pub fn new(
+        id: SnapshotId,
         sandbox: Sandbox,
         origin: Origin,
         lineage: Lineage,
         own: ByteSize,
         idle: Duration,
-    ) -> std::io::Result<Self> {
+    ) -> Self {
         let pid = sandbox.pid();
         let held = held_by(pid);
         let began = lineage.began.unwrap_or_else(|| sandbox.held_before());
@@ -141,8 +145,8 @@ impl Snapshot {
             packages,
             meter,
         } = origin;
-        Ok(Self {
-            id: SnapshotId::random()?,
+        Self {
+            id,
             owner,
             language,
             packages,
@@ -167,7 +171,7 @@ impl Snapshot {
             pid,
             holds: AtomicUsize::new(0),
             process: tokio::sync::Mutex::new(sandbox),
-        })
+        }
     }
 
     /// What its descendants descend from.
@@ -389,9 +393,9 @@ mod tests {
 
     #[test]
     fn an_id_of_a_snapshot_is_128_random_bits_and_nothing_else() {
-        let id = SnapshotId::random().unwrap();
+        let id = SnapshotId::random(None).unwrap();
         assert_eq!(SnapshotId::parse(id.as_str()), Some(id.clone()));
-        assert_ne!(id, SnapshotId::random().unwrap());
+        assert_ne!(id, SnapshotId::random(None).unwrap());
         let digits = id.as_str().strip_prefix("snap-").unwrap();
         for wrong in [
             "",

@@ -23,6 +23,7 @@ use super::snapshot::Origin;
 use super::snapshot::Snapshot;
 use super::snapshot::SnapshotId;
 use super::snapshot::SnapshotInfo;
+use crate::random_id::Replica;
 use crate::sandbox::Sandbox;
 
 /// How often snapshots are looked at.
@@ -36,8 +37,10 @@ const MAKE_ROOM_WITHIN: Duration = Duration::from_secs(10);
 const MOST_ANCESTORS: usize = 16;
 
 /// How many snapshots there may be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct SnapshotSettings {
+    /// The name of this server, which ids tell.
+    pub replica: Option<Replica>,
     /// At most so many; with 0, none is kept.
     pub number: usize,
     /// The most that they take together.
@@ -47,10 +50,12 @@ pub struct SnapshotSettings {
 }
 
 /// Why there is no such snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoSnapshot {
     /// It is not known, or somebody else's.
     Unknown,
+    /// This replica has it.
+    Elsewhere(Replica),
     Gone(SnapshotEnd),
 }
 
@@ -92,9 +97,9 @@ impl Drop for Reserved<'_> {
 impl Snapshots {
     pub fn new(settings: SnapshotSettings, metrics: Arc<Metrics>) -> Self {
         Self {
+            places: Arc::new(Semaphore::new(settings.number)),
             settings,
             state: Mutex::default(),
-            places: Arc::new(Semaphore::new(settings.number)),
             metrics,
         }
     }
@@ -134,8 +139,10 @@ impl Snapshots {
         };
         // Its place among those that execute is free now.
         drop(sandbox.keep(place));
-        let snapshot = Snapshot::new(sandbox, origin, lineage, needed, self.settings.idle);
-        let snapshot = Arc::new(snapshot.map_err(|error| error.to_string())?);
+        let id = SnapshotId::random(self.settings.replica.as_ref());
+        let id = id.map_err(|error| error.to_string())?;
+        let idle = self.settings.idle;
+        let snapshot = Arc::new(Snapshot::new(id, sandbox, origin, lineage, needed, idle));
         loop {
             let mut state = self.lock();
             // With each that goes, its descendants have more that is theirs alone.
@@ -201,7 +208,11 @@ impl Snapshots {
         let state = self.lock();
         let Some(snapshot) = state.alive.get(id) else {
             let gone = state.gone.why(id, owner);
-            return Err(gone.map_or(NoSnapshot::Unknown, NoSnapshot::Gone));
+            let elsewhere = || id.elsewhere(self.settings.replica.as_ref());
+            return Err(match gone {
+                Some(why) => NoSnapshot::Gone(why),
+                None => elsewhere().map_or(NoSnapshot::Unknown, NoSnapshot::Elsewhere),
+            });
         };
         if snapshot.owner != *owner {
             return Err(NoSnapshot::Unknown);

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::random_id;
+use crate::random_id::Replica;
 
-/// Names a session: `sess-` and 128 random bits in hexadecimal digits.
+/// Names a session: `sess-`, the replica that has it, if that has a name, and 128 random bits in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId(Arc<str>);
 
@@ -14,13 +15,23 @@ impl SessionId {
 
     /// # Errors
     /// When the system has no random numbers.
-    pub fn random() -> std::io::Result<Self> {
-        random_id::random(Self::PREFIX).map(Self)
+    pub fn random(replica: Option<&Replica>) -> std::io::Result<Self> {
+        random_id::random(Self::PREFIX, replica).map(Self)
     }
 
     /// `None` if it is no such name.
     pub fn parse(text: &str) -> Option<Self> {
         random_id::parse(Self::PREFIX, text).map(Self)
+    }
+
+    /// The replica that has it, if that has a name.
+    pub fn replica(&self) -> Option<Replica> {
+        random_id::replica_of(Self::PREFIX, &self.0)
+    }
+
+    /// The same, if it is another than this one.
+    pub fn elsewhere(&self, here: Option<&Replica>) -> Option<Replica> {
+        self.replica().filter(|replica| Some(replica) != here)
     }
 
     pub fn as_str(&self) -> &str {

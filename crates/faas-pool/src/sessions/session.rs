@@ -107,19 +107,17 @@ pub struct SessionInfo {
 
 impl Session {
     /// One that begins at `first`.
-    ///
-    /// # Errors
-    /// When the system has no random numbers.
     pub fn begin(
+        id: SessionId,
         owner: Owner,
         name: Option<SessionName>,
         language: Language,
         lifetime: Lifetime,
         first: Head,
-    ) -> std::io::Result<Self> {
+    ) -> Self {
         let now = Instant::now();
-        Ok(Self {
-            id: SessionId::random()?,
+        Self {
+            id,
             owner,
             name,
             language,
@@ -137,7 +135,7 @@ impl Session {
                 running: None,
                 end: None,
             }),
-        })
+        }
     }
 
     /// Another name for the head of this one.
@@ -146,7 +144,8 @@ impl Session {
     /// When the system has no random numbers.
     pub fn fork(&self) -> std::io::Result<Self> {
         let (owner, first) = (self.owner.clone(), self.first.clone());
-        let fork = Self::begin(owner, None, self.language, self.lifetime, first)?;
+        let id = SessionId::random(self.id.replica().as_ref())?;
+        let fork = Self::begin(id, owner, None, self.language, self.lifetime, first);
         {
             // Nobody else has the fork yet.
             let (from, mut to) = (self.lock(), fork.lock());
@@ -369,7 +368,8 @@ mod tests {
             longest: Duration::from_secs(3600),
         };
         let first = Head::default();
-        Session::begin(Owner::Everybody, None, Language::Python, lifetime, first).unwrap()
+        let id = SessionId::random(None).unwrap();
+        Session::begin(id, Owner::Everybody, None, Language::Python, lifetime, first)
     }
 
     fn advance(session: &Session, cells: u64) {

@@ -26,7 +26,9 @@ use crate::kept::Gone;
 use crate::kept::Lineage;
 use crate::kept::Origin;
 use crate::kept::Snapshot;
+use crate::kept::SnapshotId;
 use crate::kept::own_memory;
+use crate::random_id::Replica;
 use crate::sandbox::Sandbox;
 
 /// How often sessions are looked at.
@@ -40,8 +42,10 @@ const MAKE_ROOM_WITHIN: Duration = Duration::from_secs(10);
 const MOST_ANCESTORS: usize = 48;
 
 /// How many sessions there may be, and what they may take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct SessionSettings {
+    /// The name of this server, which ids tell.
+    pub replica: Option<Replica>,
     /// At most so many; with 0, there are none.
     pub number: usize,
     /// The most that they hold together.
@@ -53,10 +57,12 @@ pub struct SessionSettings {
 }
 
 /// Why there is no such session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoSession {
     /// It is not known, or somebody else's.
     Unknown,
+    /// This replica has it.
+    Elsewhere(Replica),
     Gone(SessionEnd),
 }
 
@@ -110,11 +116,19 @@ impl SessionSettings {
 impl Sessions {
     pub fn new(settings: SessionSettings, workers: usize, metrics: Arc<Metrics>) -> Self {
         Self {
+            places: Arc::new(Semaphore::new(settings.processes(workers))),
             settings,
             state: Mutex::default(),
-            places: Arc::new(Semaphore::new(settings.processes(workers))),
             metrics,
         }
+    }
+
+    /// An id for a session of this server.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn new_id(&self) -> std::io::Result<SessionId> {
+        SessionId::random(self.settings.replica.as_ref())
     }
 
     /// The session of that id.
@@ -125,7 +139,11 @@ impl Sessions {
         let state = self.lock();
         let Some(session) = state.alive.get(id) else {
             let gone = state.gone.why(id, owner);
-            return Err(gone.map_or(NoSession::Unknown, NoSession::Gone));
+            let elsewhere = || id.elsewhere(self.settings.replica.as_ref());
+            return Err(match gone {
+                Some(why) => NoSession::Gone(why),
+                None => elsewhere().map_or(NoSession::Unknown, NoSession::Elsewhere),
+            });
         };
         match session.owner == *owner {
             true => Ok(session.clone()),
@@ -201,8 +219,10 @@ impl Sessions {
         // Its place among those that execute is free now.
         drop(sandbox.keep(place));
         let idle = self.settings.lifetime.idle;
-        let head = Snapshot::new(sandbox, origin, lineage, own, idle);
-        Ok(Arc::new(head.map_err(|error| error.to_string())?))
+        // Nobody ever names it.
+        let id = SnapshotId::random(None).map_err(|error| error.to_string())?;
+        let head = Snapshot::new(id, sandbox, origin, lineage, own, idle);
+        Ok(Arc::new(head))
     }
 
     /// Makes `head` the head of the session whose turn it is. Earlier heads make room for it, those of who has most
