@@ -4,6 +4,7 @@ mod common;
 
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -425,6 +426,23 @@ fn sigterm_lets_running_programs_finish_and_leaves_no_process() {
     eventually("a process is left", || {
         !children.iter().any(|pid| is_alive(*pid))
     });
+}
+
+#[test]
+fn ctrl_c_on_a_terminal_lets_running_programs_finish() {
+    let mut command = Command::new(common::PROGRAM);
+    command.env("FAAS_LANGUAGE", "python").process_group(0);
+    let mut server = Server::start_command(command).until_ready();
+    let answer = std::thread::scope(|scope| {
+        let running = scope.spawn(|| server.run(python_sleep(1.0)));
+        eventually("it does not start", || active(&server) == 1);
+        // A terminal sends it to each process of the group in the foreground.
+        // SAFETY: it only sends signals, to the group of our own child, which is not reaped yet.
+        unsafe { libc::kill(-server.pid(), libc::SIGINT) };
+        running.join().unwrap()
+    });
+    assert_eq!(answer.stdout(), "begin\nend\n");
+    assert!(server.wait().success());
 }
 
 #[test]

@@ -92,6 +92,8 @@ fn launch(arguments: &[OsString]) -> std::io::Result<Launched> {
         .stdin(theirs)
         .stdout(Stdio::null())
         .stderr(stderr)
+        // Ctrl-C on a terminal is for the supervisor, which has programs end in order.
+        .process_group(0)
         .spawn()?;
     Ok(Launched {
         process: ChildProcess::adopt(child.id() as i32, None)?,
