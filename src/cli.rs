@@ -16,6 +16,7 @@ use clap::error::ErrorKind;
 use crate::commands::compile::CompileArgs;
 use crate::commands::generate::GenerateArgs;
 use crate::commands::packages::PackagesArgs;
+use crate::commands::repl::ReplArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::zygote::ZygoteArgs;
 use crate::settings::Effective;
@@ -127,6 +128,8 @@ pub enum Command {
     Serve,
     /// Execute one file in a sandbox and print its output; exits as the program does
     Run(RunArgs),
+    /// Read cells of a session from the terminal and run them in sandboxes, one after the other
+    Repl(ReplArgs),
     /// Make Pyodide's machine code for this kind of CPU ahead, which `serve` otherwise does in the background
     Compile(CompileArgs),
     /// Look at this machine: what holds, what does not, and what to do; fails if the service would not work

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         None | Some(Command::Serve) => commands::serve::run(&cli.settings),
         Some(Command::Run(arguments)) => commands::run::run(&cli.settings, &arguments),
+        Some(Command::Repl(arguments)) => commands::repl::run(&cli.settings, &arguments),
         Some(Command::Compile(arguments)) => commands::compile::run(&cli.settings, &arguments),
         Some(Command::Config) => commands::config::run(&cli.settings, cli.effective),
         Some(Command::Doctor) => commands::doctor::run(&cli.settings),

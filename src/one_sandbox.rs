@@ -4,13 +4,35 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use faas_packages::Packages;
+use faas_pool::ExecutionRequest;
+use faas_pool::PackageSet;
 use faas_pool::Pool;
+use faas_pool::Start;
+use faas_protocol::Job;
 use faas_protocol::Language;
+use faas_protocol::Owner;
+use faas_protocol::Priority;
 use faas_protocol::Runtime;
+use faas_protocol::Weight;
 use faas_telemetry::Metrics;
 
 use crate::code_cache;
 use crate::settings::Settings;
+
+/// What such a command has executed.
+pub fn request(job: Job) -> ExecutionRequest {
+    ExecutionRequest {
+        job,
+        owner: Owner::Everybody,
+        weight: Weight::default(),
+        priority: Priority::Normal,
+        start: Start::Fresh,
+        packages: PackageSet::default(),
+        live: None,
+        rows: None,
+        interrupt: None,
+    }
+}
 
 /// Starts a pool that keeps one sandbox of each runtime, and waits until they serve.
 ///

@@ -361,11 +361,17 @@ fn cells_and_programs_from_snapshots_go_to_the_server_that_their_ids_tell() {
             let begun = behind.send(id, begun);
             let snapshot = begun["metadata"]["snapshot"]["id"].as_str().unwrap();
             let from = json!({ "from": snapshot, "code": "return_val(x)" });
-            assert_eq!(behind.send(snapshot, from)["output"]["ret_val"], number.to_string());
+            assert_eq!(
+                behind.send(snapshot, from)["output"]["ret_val"],
+                number.to_string()
+            );
         }
         for (number, id) in sessions.iter().enumerate() {
             let cell = json!({ "session": id, "code": "return_val(x)" });
-            assert_eq!(behind.send(id, cell)["output"]["ret_val"], number.to_string());
+            assert_eq!(
+                behind.send(id, cell)["output"]["ret_val"],
+                number.to_string()
+            );
             let url = format!("http://{}/sessions/{id}", behind.address);
             assert_eq!(ureq::delete(&url).call().unwrap().status(), 204);
         }
@@ -384,7 +390,11 @@ fn a_server_that_is_asked_for_a_session_of_another_says_whose_it_is() {
         let answer = server.run(json!({ "session": id, "code": "1" }));
         assert_eq!((answer.status, answer.error()), (404, "No such session"));
         let details = answer.body["details"].as_str().unwrap();
-        assert_eq!(details.contains("on the server faas-2"), is_elsewhere, "{details}");
+        assert_eq!(
+            details.contains("on the server faas-2"),
+            is_elsewhere,
+            "{details}"
+        );
     }
     let from = json!({ "from": format!("snap-faas-2-{digits}"), "code": "1" });
     let details = server.run(from).body["details"].to_string();

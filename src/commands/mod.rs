@@ -8,6 +8,7 @@ pub mod healthcheck;
 pub mod mcp;
 pub mod packages;
 pub mod parts;
+pub mod repl;
 pub mod run;
 pub mod serve;
 pub mod zygote;

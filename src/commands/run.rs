@@ -9,15 +9,9 @@ use std::time::Duration;
 use faas_pool::ExecutionRequest;
 use faas_pool::PackageSet;
 use faas_pool::Pool;
-use faas_pool::Start;
 use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
-use faas_protocol::Owner;
-use faas_protocol::Priority;
-use faas_protocol::Randomness;
-use faas_protocol::Task;
-use faas_protocol::Weight;
 use faas_telemetry::start_logging;
 use rustix::fs::FileType;
 
@@ -61,35 +55,20 @@ pub fn run(settings: &Settings, arguments: &RunArgs) -> Result<ExitCode, Error> 
             .map_err(|error| format!("--input is not JSON: {error}"))?;
     }
     let timeout = arguments.timeout.map(Duration::from_millis);
+    let limits = settings.limits(timeout.unwrap_or(settings.timeout()));
     let job = Job {
-        task: Task::Run,
-        language,
-        code,
         input: arguments.input.clone(),
-        further_inputs: Vec::new(),
         invocation: Invocation {
             stdin: piped_stdin()?,
             arguments: arguments.args.clone(),
-            entry_point: None,
-            collect: Vec::new(),
+            ..Invocation::default()
         },
         auto_install: settings.auto_install,
-        files: Vec::new(),
-        limits: settings.limits(timeout.unwrap_or(settings.timeout())),
-        cell: None,
-        keep: false,
-        randomness: Randomness::default(),
+        ..Job::run(language, code, limits)
     };
     let request = ExecutionRequest {
-        job,
-        owner: Owner::Everybody,
-        weight: Weight::default(),
-        priority: Priority::Normal,
-        start: Start::Fresh,
         packages: PackageSet::new(&arguments.packages)?,
-        live: None,
-        rows: None,
-        interrupt: None,
+        ..one_sandbox::request(job)
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

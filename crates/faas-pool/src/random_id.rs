@@ -13,7 +13,7 @@ pub struct Replica(Arc<str>);
 impl Replica {
     pub const MAX_BYTES: usize = 63;
 
-    /// `None` if it is none that a host could have (RFC 1123): small letters, digits and, between them, dashes.
+    /// `None` if no host could have that name (RFC 1123): small letters, digits and, between them, dashes.
     pub fn parse(text: &str) -> Option<Self> {
         let is_sane = (1..=Self::MAX_BYTES).contains(&text.len())
             && !text.starts_with('-')

@@ -369,7 +369,14 @@ mod tests {
         };
         let first = Head::default();
         let id = SessionId::random(None).unwrap();
-        Session::begin(id, Owner::Everybody, None, Language::Python, lifetime, first)
+        Session::begin(
+            id,
+            Owner::Everybody,
+            None,
+            Language::Python,
+            lifetime,
+            first,
+        )
     }
 
     fn advance(session: &Session, cells: u64) {
