@@ -15,6 +15,7 @@ use common::Answer;
 use common::Server;
 use common::eventually;
 use common::made_wheel::make_wheel;
+use common::memory_group::memory_group;
 use common::named_tokens::table;
 use common::public_copy::unprivileged_server;
 use common::scratch::Scratch;
@@ -951,6 +952,16 @@ fn files_are_put_listed_read_and_deleted_and_a_change_can_be_undone() {
         SERVER.get(&path(&session, "/files/made.txt")).body,
         "by a cell"
     );
+    cell(
+        &session,
+        "for i in range(1100): open(f'{i}.txt', 'w').close()",
+    );
+    let many = SERVER.get(&path(&session, "/files")).body;
+    let listed = many["files"].as_array().unwrap().len();
+    assert_eq!((listed, &many["more"]), (1000, &json!(101)));
+    let health = &SERVER.get("/health").body["sessions"];
+    assert_eq!(health["enabled"], true);
+    assert!(health["count"].as_u64() >= Some(1) && health["processes"].as_u64() >= Some(1));
     let puts = "faas_http_requests_total{route=\"/sessions/{id}/files/{path}\",method=\"PUT\",code=\"200\"} ";
     assert!(SERVER.metric(puts) >= 2.0);
 }
@@ -1016,6 +1027,10 @@ fn magics_install_packages_or_say_what_is_there_instead() {
         "false",
         "nothing of such a cell ran"
     );
+    let most = format!("{}len('all')", "%matplotlib inline\n".repeat(100));
+    assert_eq!(cell(&session, &most).ret_val(), "3");
+    let too_many = cell(&session, &format!("%matplotlib inline\n{most}"));
+    assert!(too_many.last_stderr_line().contains("at most 100 commands"));
     let none = cell(&session, "!pip install");
     assert!(
         none.last_stderr_line().contains("name of a package"),
@@ -1194,6 +1209,62 @@ fn history_and_audit_log_name_the_session_of_a_cell() {
     let kept = || server.get(&format!("/executions/{task}"));
     eventually("it is not in the history", || kept().status == 200);
     assert!(kept().body["session"].is_null());
+}
+
+#[test]
+fn the_history_names_what_a_program_started_from_and_what_it_left() {
+    let server = Server::start_javascript(&[]);
+    let kept = server.run(json!({ "code": "var x = 1", "keep": true }));
+    let snapshot = &kept.body["metadata"]["snapshot"]["id"];
+    let started = server.run(json!({ "code": "x", "from": snapshot }));
+    let past = |answer: &Answer| {
+        let task = answer.body["metadata"]["task_id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let path = format!("/executions/{task}");
+        eventually("it is not in the history", || {
+            server.get(&path).status == 200
+        });
+        server.get(&path).body
+    };
+    assert_eq!(&past(&kept)["snapshot"], snapshot);
+    assert_eq!(&past(&started)["started_from"], snapshot);
+    assert!(past(&started)["snapshot"].is_null());
+}
+
+#[test]
+fn sessions_give_way_when_the_memory_of_the_container_is_short() {
+    let Some(group) = memory_group("sessions", 700 << 20) else {
+        return;
+    };
+    let server = group.server(&[
+        ("FAAS_LANGUAGE", "python"),
+        ("FAAS_POOL_SIZE", "1"),
+        ("FAAS_SESSIONS_MEMORY", "4096"),
+    ]);
+    // More than the container has, in all.
+    let sizes = [180, 180, 50, 50, 50, 50];
+    let sessions = sizes.map(|size| {
+        let session = open(&server, json!({}));
+        let code = format!("x = b'x' * ({size} * 2**20)");
+        let filled = run(&server, &session, &code, json!({}));
+        assert_eq!(state_of(&filled).0, "kept", "{}", filled.body);
+        // Memory that is short is seen within a second; snapshots would have another one for going first.
+        std::thread::sleep(Duration::from_millis(2400));
+        session
+    });
+    let gone = run(&server, &sessions[0], "len(x)", json!({}));
+    assert_eq!(gone.status, 410, "{}", gone.body);
+    let details = gone.body["details"].as_str().unwrap();
+    assert!(
+        details.contains("memory of the machine or of the container was short"),
+        "{details}"
+    );
+    let last = run(&server, &sessions[5], "len(x) >> 20", json!({}));
+    assert_eq!(last.ret_val(), "50", "{}", last.body);
+    let restarts = "faas_zygote_restarts_total{runtime=\"python\"}";
+    assert_eq!(server.metric(restarts), 0.0, "the kernel ended nothing");
 }
 
 #[test]

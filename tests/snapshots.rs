@@ -2,9 +2,6 @@
 
 mod common;
 
-use std::io::Write;
-use std::path::Path;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -18,6 +15,7 @@ use common::PROGRAM;
 use common::Server;
 use common::eventually;
 use common::is_alive;
+use common::memory_group::memory_group;
 use common::missing_calls::listened_to;
 use common::named_tokens::table;
 use common::public_copy::unprivileged_server;
@@ -394,61 +392,16 @@ fn the_snapshot_that_was_not_used_for_longest_makes_room_for_a_new_one() {
     );
 }
 
-/// A control group with this limit of memory; `None`, said aloud, where this user can make none.
-fn memory_group(limit: u64) -> Option<MemoryGroup> {
-    // Of version 2, then of version 1.
-    let trees = [
-        ("/sys/fs/cgroup", "memory.max"),
-        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
-    ];
-    let made = trees.into_iter().find_map(|(tree, file)| {
-        let group = Path::new(tree).join(format!("faas-test-{}", std::process::id()));
-        std::fs::create_dir(&group).ok()?;
-        let group = MemoryGroup(group);
-        // Without the controller it would be an ordinary file.
-        let file = std::fs::OpenOptions::new()
-            .write(true)
-            .open(group.0.join(file));
-        file.and_then(|mut file| file.write_all(limit.to_string().as_bytes()))
-            .ok()?;
-        Some(group)
-    });
-    if made.is_none() {
-        eprintln!(
-            "NOT TRIED: no control group of memory can be made here; it takes root and a writable tree"
-        );
-    }
-    made
-}
-
-struct MemoryGroup(PathBuf);
-
-impl Drop for MemoryGroup {
-    fn drop(&mut self) {
-        // Its processes are gone a moment after they ended.
-        for _ in 0..100 {
-            if std::fs::remove_dir(&self.0).is_ok() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
 #[test]
 fn snapshots_give_way_when_the_memory_of_the_container_is_short() {
-    let Some(group) = memory_group(700 << 20) else {
+    let Some(group) = memory_group("snapshots", 700 << 20) else {
         return;
     };
-    let mut command = Command::new("sh");
-    let enter = "echo $$ > \"$1/cgroup.procs\" && exec \"$2\"";
-    command.args(["-c", enter, "sh"]).arg(&group.0).arg(PROGRAM);
-    command.envs([
+    let server = group.server(&[
         ("FAAS_LANGUAGE", "python"),
         ("FAAS_POOL_SIZE", "1"),
         ("FAAS_SNAPSHOTS_MEMORY", "4096"),
     ]);
-    let server = Server::start_command(command).until_ready();
     // More than the container has, in all.
     let kept: Vec<String> = (0..12)
         .map(|number| {

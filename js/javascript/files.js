@@ -79,7 +79,7 @@ export function tendFiles(what, file) {
       name,
       size: TypedArrayPrototypeGetByteLength(/** @type {Uint8Array} */ (files.get(name))),
     }));
-    return JSONStringify(list);
+    return JSONStringify({ files: list, more: 0 });
   }
   if (what === "put") return DONE;
   const contents = files.get(file);

@@ -9,6 +9,8 @@ import shlex
 
 import _faas_packages
 
+# Each command costs one more compilation of the cell.
+MOST_COMMANDS = 100
 TREE = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST
 # Commands that a cell can do without.
 HARMLESS = {"matplotlib", "config", "autosave", "colors", "precision"}
@@ -38,7 +40,7 @@ QUIET_OPTIONS = {"-q", "-qq", "--quiet", "-U", "--upgrade", "--user", "--no-cach
 def translate(source, file_name):
     """The source with its commands as Python, each in its line."""
     lines = None
-    while True:
+    for _ in range(MOST_COMMANDS + 1):
         try:
             compile(source, file_name, "exec", TREE, True)
             return source
@@ -51,6 +53,7 @@ def translate(source, file_name):
             source = "".join(lines)
         except (ValueError, MemoryError, RecursionError):
             return source
+    raise SyntaxError(f"a cell has at most {MOST_COMMANDS} commands that begin with % or !")
 
 
 def python_of(line, number, file_name):

@@ -55,7 +55,8 @@ export function createOutputFiles(FS, host, say) {
   function listFiles() {
     const files = [];
     for (const { path, name } of filesIn(HOME)) files.push({ name, size: FS.stat(path).size });
-    return files.slice(0, MOST_LISTED);
+    const more = Math.max(0, files.length - MOST_LISTED);
+    return { files: files.slice(0, MOST_LISTED), more };
   }
 
   /** @type {(name: string) => string | null} */

@@ -84,6 +84,14 @@ pub struct ExecutionBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     session: Option<String>,
+    /// The snapshot that it started from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    started_from: Option<String>,
+    /// The snapshot of what it left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    snapshot: Option<String>,
     /// The first 65,536 bytes; only of a single execution.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -298,6 +306,8 @@ impl From<Entry> for ExecutionBody {
             code_sha256: entry.code_sha256,
             code_bytes: entry.code_bytes,
             session: entry.session,
+            started_from: entry.from,
+            snapshot: entry.snapshot,
             code,
             output,
         }

@@ -54,6 +54,7 @@ pub struct Health {
     #[schema(nullable = false)]
     package_zygotes: Option<Vec<PackageZygoteBody>>,
     snapshots: SnapshotsBody,
+    sessions: SessionsBody,
     audit: WriterBody,
     history: WriterBody,
     security: Security,
@@ -145,6 +146,21 @@ struct SnapshotsBody {
     memory_bytes: u64,
 }
 
+/// States that cells go on from.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Sessions)]
+struct SessionsBody {
+    /// Whether sessions can be opened.
+    enabled: bool,
+    /// Why not; empty if they can.
+    reason: String,
+    count: usize,
+    /// Kept for their heads, and for what can be undone.
+    processes: usize,
+    /// What they take together, at most.
+    memory_bytes: u64,
+}
+
 /// Whether something is written, and what could not be.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Writer)]
@@ -227,6 +243,7 @@ fn body(state: &AppState, caller: &Caller) -> Health {
         // Names of packages may be private, and a process id or its memory tells what others do.
         package_zygotes: caller.by_token().then(|| package_zygotes(state)),
         snapshots: SnapshotsBody::of(state),
+        sessions: SessionsBody::of(state),
         audit: WriterBody::of(state.audit.as_ref().map(AuditLog::failures)),
         history: WriterBody::of(state.history.as_ref().map(History::failures)),
         security: Security::of(&layers),
@@ -289,6 +306,21 @@ impl SnapshotsBody {
             enabled: reason.is_none(),
             reason: reason.unwrap_or_default(),
             count: stats.number,
+            memory_bytes: stats.memory.get(),
+        }
+    }
+}
+
+impl SessionsBody {
+    fn of(state: &AppState) -> Self {
+        let mut runtimes = state.settings.runtimes();
+        let reason = runtimes.find_map(|runtime| state.pool.no_sessions(runtime));
+        let stats = state.pool.sessions_stats();
+        Self {
+            enabled: reason.is_none(),
+            reason: reason.unwrap_or_default(),
+            count: stats.number,
+            processes: stats.processes,
             memory_bytes: stats.memory.get(),
         }
     }

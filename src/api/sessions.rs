@@ -24,8 +24,10 @@ use faas_pool::SessionId;
 use faas_pool::SessionInfo;
 use faas_pool::Start;
 use faas_protocol::FileEntry;
+use faas_protocol::FileList;
 use faas_protocol::Job;
 use faas_protocol::JobFile;
+use faas_protocol::Limit;
 use faas_protocol::Priority;
 use faas_protocol::Status;
 use faas_protocol::Task;
@@ -157,6 +159,8 @@ pub struct VariableBody {
 #[schema(as = SessionFiles)]
 pub struct FilesBody {
     files: Vec<FileOfSession>,
+    /// How many more there are.
+    more: u64,
 }
 
 /// A file in the working directory.
@@ -310,6 +314,7 @@ pub async fn undo(
     id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Json<SessionBody>, ApiError> {
+    state.refuse_if_draining()?;
     let id = parse(id)?;
     let body = request::read_body(request, &state).await?;
     let steps = request::parse_undo(&body)?;
@@ -338,6 +343,7 @@ pub async fn restart(
     caller: Caller,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<SessionBody>, ApiError> {
+    state.refuse_if_draining()?;
     let id = parse(id)?;
     let restarted = state.pool.restart_session(&id, caller.owner()).await?;
     Ok(Json(restarted.into()))
@@ -398,21 +404,22 @@ pub async fn files(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<FilesBody>, ApiError> {
     let report = tend(&state, &caller, &parse(id)?, Tending::ListFiles, "", None).await?;
-    let mut found: Vec<FileEntry> = parsed(&report, "The files cannot be listed")?;
-    found.retain(|file| is_file_name(&file.name));
-    found.truncate(MOST_LISTED);
-    let files = found
-        .into_iter()
-        .map(|FileEntry { name, size }| FileOfSession { name, size });
+    let mut found: FileList = parsed(&report, "The files cannot be listed")?;
+    found.files.retain(|file| is_file_name(&file.name));
+    let unlisted = found.files.len().saturating_sub(MOST_LISTED) as u64;
+    let listed = found.files.into_iter().take(MOST_LISTED);
+    let files = listed.map(|FileEntry { name, size }| FileOfSession { name, size });
     Ok(Json(FilesBody {
         files: files.collect(),
+        more: found.more.saturating_add(unlisted),
     }))
 }
 
 /// A file's bytes.
 ///
 /// # Errors
-/// As [`get`]; 404 if there is no such file, 413 if it is larger than files of an answer may be.
+/// As [`get`]; 404 if there is no such file, 413 if it is larger than files of an answer may be, 422 if it cannot be
+/// read.
 pub async fn read_file(
     State(state): State<Arc<AppState>>,
     caller: Caller,
@@ -425,12 +432,19 @@ pub async fn read_file(
     let Some(file) = files.next().filter(|_| is_there) else {
         return Err(match report.status {
             Status::Success => no_file(&name),
-            _ => ApiError::too_large(
+            Status::Error | Status::Exceeded(Limit::Memory) => ApiError::too_large(
                 "The file cannot be handed out",
                 format!(
-                    "It is larger than files of an answer may be, {} bytes (FAAS_MAX_FILES_BYTES), or its session is \
-                     broken; have a cell write parts of it into other files",
+                    "It is larger than files of an answer may be, {} bytes (FAAS_MAX_FILES_BYTES), or than the memory \
+                     that is left for reading it; have a cell write parts of it into other files",
                     state.settings.max_files_bytes.get()
+                ),
+            ),
+            status => ApiError::refused(
+                "The file could not be read",
+                format!(
+                    "Reading it ended with the status {}; try again",
+                    status.name()
                 ),
             ),
         });
@@ -623,6 +637,7 @@ impl From<NoSession> for ApiError {
             SessionEnd::MadeRoom => {
                 "it made room for another caller's, who had fewer (FAAS_SESSIONS, FAAS_SESSIONS_MEMORY)"
             }
+            SessionEnd::MemoryShort => "the memory of the machine or of the container was short",
             SessionEnd::Broken => "its process ended",
             SessionEnd::Stopped => "the service ended",
         };

@@ -9,6 +9,7 @@ pub mod corpus;
 pub mod figures;
 pub mod index;
 pub mod made_wheel;
+pub mod memory_group;
 pub mod missing_calls;
 pub mod named_tokens;
 pub mod pinned;

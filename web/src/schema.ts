@@ -593,6 +593,10 @@ export interface components {
             code_bytes: number;
             /** @description The session that it was a cell of. */
             session?: string;
+            /** @description The snapshot that it started from. */
+            started_from?: string;
+            /** @description The snapshot of what it left. */
+            snapshot?: string;
             /** @description The first 65,536 bytes; only of a single execution. */
             code?: string;
             output?: components["schemas"]["PastOutput"];
@@ -661,6 +665,7 @@ export interface components {
             /** @description Only for callers who sent a token. */
             package_zygotes?: components["schemas"]["PackageZygote"][];
             snapshots: components["schemas"]["Snapshots"];
+            sessions: components["schemas"]["Sessions"];
             audit: components["schemas"]["Writer"];
             history: components["schemas"]["Writer"];
             security: components["schemas"]["Security"];
@@ -1078,6 +1083,11 @@ export interface components {
         /** @description The files of a session. */
         SessionFiles: {
             files: components["schemas"]["FileOfSession"][];
+            /**
+             * Format: int64
+             * @description How many more there are.
+             */
+            more: number;
         };
         /** @description The caller's sessions, oldest first. */
         SessionList: {
@@ -1139,6 +1149,21 @@ export interface components {
              * @description How long it lives in any case, in ms; cut to FAAS_SESSION_LIFETIME.
              */
             lifetime?: number | null;
+        };
+        /** @description States that cells go on from. */
+        Sessions: {
+            /** @description Whether sessions can be opened. */
+            enabled: boolean;
+            /** @description Why not; empty if they can. */
+            reason: string;
+            count: number;
+            /** @description Kept for their heads, and for what can be undone. */
+            processes: number;
+            /**
+             * Format: int64
+             * @description What they take together, at most.
+             */
+            memory_bytes: number;
         };
         /** @description What a program displayed, or the value that it ended with. */
         ShownResult: {
@@ -1382,6 +1407,7 @@ export type SessionFiles = components['schemas']['SessionFiles'];
 export type SessionList = components['schemas']['SessionList'];
 export type SessionOfCell = components['schemas']['SessionOfCell'];
 export type SessionRequest = components['schemas']['SessionRequest'];
+export type Sessions = components['schemas']['Sessions'];
 export type ShownResult = components['schemas']['ShownResult'];
 export type Snapshot = components['schemas']['Snapshot'];
 export type SnapshotList = components['schemas']['SnapshotList'];

@@ -172,15 +172,17 @@ export class Faas {
   async run(code: string | undefined, options: RunOptions = {}): Promise<RunResult> {
     const { idempotencyKey = newKey(), ...rest } = options;
     // So that a request whose connection broke can be sent again without running its program again.
-    const headers = { "Idempotency-Key": idempotencyKey };
-    const { text, response } = await this.#text({ ...program(code, rest), headers });
+    const call = program(code, rest);
+    const headers = { ...call.headers, "Idempotency-Key": idempotencyKey };
+    const { text, response } = await this.#text({ ...call, headers });
     return new RunResult(parsed(text), response.headers.get("X-Request-Id") ?? undefined);
   }
 
   /** Runs a program whose output comes while it runs. */
   stream(code: string | undefined, options: StreamOptions = {}): RunStream {
-    const headers = { Accept: "text/event-stream" };
-    const call: Call = { ...program(code, options), headers, repeatable: false };
+    const sent = program(code, options);
+    const headers = { ...sent.headers, Accept: "text/event-stream" };
+    const call: Call = { ...sent, headers, repeatable: false };
     return new RunStream(() => this.#retrying(call, () => this.#open(call)));
   }
 
@@ -392,7 +394,10 @@ function program(code: string | undefined, options: StreamOptions): Call {
     files: files && Object.entries(files).map(([name, content]) => file(name, content)),
   };
   const runsFor = options.timeout ?? LONGEST_PROGRAM;
-  return { method: "POST", path: "run_code", body: JSON.stringify(body), runsFor, signal };
+  // For balancers, which do not all read bodies: the one server that has it.
+  const kept = body.session ?? body.from;
+  const headers: Record<string, string> = kept === undefined ? {} : { "X-Session": kept };
+  return { method: "POST", path: "run_code", headers, body: JSON.stringify(body), runsFor, signal };
 }
 
 function file(name: string, content: FileContent): object {

@@ -92,6 +92,7 @@ pub use runtime::RuntimeSpec;
 pub use status::Status;
 pub use status::Usage;
 pub use tending::FileEntry;
+pub use tending::FileList;
 pub use tending::Tending;
 pub use tending::Variable;
 pub use tending::VariableList;

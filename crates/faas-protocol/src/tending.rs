@@ -8,7 +8,7 @@ use serde::Serialize;
 pub enum Tending {
     /// Which variables there are; the return value is a [`VariableList`] as JSON.
     Variables,
-    /// Which files there are; the return value is a list of [`FileEntry`] as JSON.
+    /// Which files there are; the return value is a [`FileList`] as JSON.
     ListFiles,
     /// Hands a file back.
     ReadFile,
@@ -57,6 +57,14 @@ pub struct Variable {
     pub size: Option<u64>,
     /// A short text for it.
     pub repr: String,
+}
+
+/// The files of a program, as a sandbox tells of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileList {
+    pub files: Vec<FileEntry>,
+    /// How many more there are.
+    pub more: u64,
 }
 
 /// One file in the working directory.

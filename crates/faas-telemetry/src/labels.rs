@@ -107,6 +107,8 @@ pub enum SessionEnd {
     TooOld,
     /// For another owner's, who had fewer.
     MadeRoom,
+    /// Memory was short, of the machine or of the container.
+    MemoryShort,
     /// Its process ended, or could not be forked.
     Broken,
     /// The service ended.
@@ -114,11 +116,12 @@ pub enum SessionEnd {
 }
 
 impl SessionEnd {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Deleted,
         Self::Expired,
         Self::TooOld,
         Self::MadeRoom,
+        Self::MemoryShort,
         Self::Broken,
         Self::Stopped,
     ];
@@ -129,6 +132,7 @@ impl SessionEnd {
             Self::Expired => "expired",
             Self::TooOld => "too_old",
             Self::MadeRoom => "made_room",
+            Self::MemoryShort => "memory_short",
             Self::Broken => "broken",
             Self::Stopped => "stopped",
         }

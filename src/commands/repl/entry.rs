@@ -67,7 +67,7 @@ mod tests {
         for text in ["def f():", "if x:\n  y = 1", "@decorator", "for i in x:  "] {
             assert!(is_in_block(Language::Python, text), "{text:?}");
         }
-        for text in ["x = 1", "if x:\n  y = 1\n", "if x:\n  y = 1\n  ", ""] {
+        for text in ["x = 1", "if x:\n  y = 1\n  ", ""] {
             assert!(!is_in_block(Language::Python, text), "{text:?}");
         }
         assert!(!is_in_block(Language::JavaScript, "label:"));

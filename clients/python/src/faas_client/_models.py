@@ -339,6 +339,10 @@ class Execution:
     code_bytes: int
     #: The session that it was a cell of.
     session: Optional[str] = None
+    #: The snapshot that it started from.
+    started_from: Optional[str] = None
+    #: The snapshot of what it left.
+    snapshot: Optional[str] = None
     #: The program, of a single execution and if the service keeps it.
     code: Optional[str] = None
     output: Optional[PastOutput] = None
@@ -381,6 +385,7 @@ class Health:
     packages: dict[str, Any]
     package_zygote_count: int
     snapshots: dict[str, Any]
+    sessions: dict[str, Any]
     audit: dict[str, Any]
     history: dict[str, Any]
     security: dict[str, Any]

@@ -163,13 +163,16 @@ def run_call(code: str | None, options: RunOptions) -> Call:
     _check_names(options, RunOptions)
     # So that a request whose connection broke can be sent again without running its program again.
     key = options.get("idempotency_key") or str(uuid.uuid4())
-    return dataclasses.replace(_program(code, options), headers={"Idempotency-Key": key})
+    call = _program(code, options)
+    return dataclasses.replace(call, headers={**call.headers, "Idempotency-Key": key})
 
 
 def stream_call(code: str | None, options: StreamOptions) -> Call:
     _check_names(options, StreamOptions)
     call = _program(code, options)
-    return dataclasses.replace(call, headers={"Accept": "text/event-stream"}, repeatable=False)
+    return dataclasses.replace(
+        call, headers={**call.headers, "Accept": "text/event-stream"}, repeatable=False
+    )
 
 
 def check_call(code: str, language: str | None) -> Call:
@@ -229,7 +232,14 @@ def _program(code: str | None, options: Mapping[str, Any]) -> Call:
     start = body.pop("from_snapshot", None)
     if start is not None:
         body["from"] = start.id if isinstance(start, Snapshot) else start
-    return Call("POST", "run_code", _json(body), runs_for=LONGEST_PROGRAM if timeout is None else timeout)
+    runs_for = LONGEST_PROGRAM if timeout is None else timeout
+    return Call("POST", "run_code", _json(body), runs_for=runs_for, headers=_route(body))
+
+
+def _route(body: Mapping[str, Any]) -> dict[str, str]:
+    # For balancers, which do not all read bodies: the one server that has it.
+    kept = body.get("session") or body.get("from")
+    return {"X-Session": kept} if isinstance(kept, str) else {}
 
 
 def _file(name: str, content: FileContent) -> dict[str, str]:

@@ -12,6 +12,7 @@ pub use gate::ForkGate;
 pub use gate::Permission;
 pub use gone::Gone;
 pub use memory::own_memory;
+pub use shortage::missing_memory;
 pub use snapshot::Lineage;
 pub use snapshot::Origin;
 pub use snapshot::Parent;

@@ -1,5 +1,5 @@
-//! When memory is short, of the machine or of a control group above the service: snapshots then give way before
-//! the kernel ends processes.
+//! When memory is short, of the machine or of a control group above the service: snapshots, and then sessions, give
+//! way before the kernel ends processes.
 
 use faas_linux::MemoryRoom;
 use faas_protocol::ByteSize;

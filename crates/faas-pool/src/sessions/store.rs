@@ -27,6 +27,7 @@ use crate::kept::Lineage;
 use crate::kept::Origin;
 use crate::kept::Snapshot;
 use crate::kept::SnapshotId;
+use crate::kept::missing_memory;
 use crate::kept::own_memory;
 use crate::random_id::Replica;
 use crate::sandbox::Sandbox;
@@ -296,6 +297,28 @@ impl Sessions {
         }
     }
 
+    /// Gives up what nobody uses at the moment until so much memory is free: earlier heads, then sessions, those first
+    /// that were not used for longest.
+    fn relieve(&self, missing: ByteSize) {
+        let held = self.stats().memory;
+        while held.saturating_sub(self.stats().memory) < missing {
+            let mut sessions = self.all();
+            sessions.sort_by_key(|session| session.last_used());
+            if sessions.iter().any(|session| session.forget_oldest()) {
+                continue;
+            }
+            let mut idle = sessions.iter().filter(|session| !session.is_in_use());
+            let Some(idle) = idle.find(|session| !session.processes().is_empty()) else {
+                return;
+            };
+            tracing::warn!(
+                missing_mib = missing.get() >> 20,
+                "a session goes: memory is short"
+            );
+            self.end(&idle.id, SessionEnd::MemoryShort);
+        }
+    }
+
     /// What the sessions of each owner hold.
     fn shares(&self) -> HashMap<Owner, ByteSize> {
         let mut processes: HashMap<Owner, Vec<Arc<Snapshot>>> = HashMap::new();
@@ -348,11 +371,19 @@ impl Sessions {
     /// Lets go of what is over, until `stop`; then ends them all, and says how many there were.
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         let mut period = 0;
+        let mut was_short = false;
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(PERIOD) => {}
             }
+            let missing = missing_memory();
+            let is_short = missing > ByteSize::default();
+            // Snapshots go first, in the period before.
+            if is_short && was_short {
+                self.relieve(missing);
+            }
+            was_short = is_short;
             period = (period + 1) % ROUND;
             for (number, session) in self.all().into_iter().enumerate() {
                 if let Some(why) = session.is_due() {

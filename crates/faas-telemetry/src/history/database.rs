@@ -79,10 +79,11 @@ CREATE TABLE IF NOT EXISTS executions (
 CREATE INDEX IF NOT EXISTS executions_began ON executions (began_ms, id);
 ";
 const COLUMNS: &str = "began_ms, task_id, request_id, language, status, exit_code, wall_ms, cpu_ms, \
-     peak_memory_bytes, truncated, priority, packages, code_sha256, code_bytes, session";
-/// A column that came later. Servers of earlier releases, which may share the file, neither read nor write it.
-const HAS_SESSION: &str = "SELECT 1 FROM pragma_table_info('executions') WHERE name = 'session'";
-const ADD_SESSION: &str = "ALTER TABLE executions ADD COLUMN session TEXT";
+     peak_memory_bytes, truncated, priority, packages, code_sha256, code_bytes, session, \
+     started_from, snapshot";
+/// Columns that came later. Servers of earlier releases, which may share the file, neither read nor write them.
+const LATER_COLUMNS: [&str; 3] = ["session", "started_from", "snapshot"];
+const HAS_COLUMN: &str = "SELECT 1 FROM pragma_table_info('executions') WHERE name = ?1";
 
 /// An execution as it was kept.
 #[derive(Clone, Debug)]
@@ -103,6 +104,10 @@ pub struct Entry {
     pub code_bytes: i64,
     /// The session that it was a cell of.
     pub session: Option<String>,
+    /// The snapshot that it started from.
+    pub from: Option<String>,
+    /// The snapshot of what it left.
+    pub snapshot: Option<String>,
     /// Only of a single execution, and only if they were kept.
     pub bodies: Option<Bodies>,
 }
@@ -313,8 +318,11 @@ impl Open {
             connection.execute_batch(TABLES)?;
             connection.pragma_update(None, version, VERSION)?;
         }
-        if !connection.prepare(HAS_SESSION)?.exists([])? {
-            connection.execute_batch(ADD_SESSION)?;
+        for column in LATER_COLUMNS {
+            if !connection.prepare(HAS_COLUMN)?.exists([column])? {
+                let add = format!("ALTER TABLE executions ADD COLUMN {column} TEXT");
+                connection.execute_batch(&add)?;
+            }
         }
         let file = file_id(path).ok_or_else(|| damage("it is missing"))?;
         Ok(Self { connection, file })
@@ -394,7 +402,8 @@ fn integer(number: u64) -> i64 {
 fn insert(connection: &Connection, execution: &Execution) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(&format!(
         "INSERT INTO executions ({COLUMNS}, code, stdout, stderr, ret_val)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+                 ?20, ?21)"
     ))?;
     let usage = execution.end.map(|end| end.usage);
     let bodies = execution.bodies.as_ref();
@@ -414,6 +423,8 @@ fn insert(connection: &Connection, execution: &Execution) -> rusqlite::Result<()
         execution.code_sha256,
         integer(execution.code_bytes),
         execution.session,
+        execution.from,
+        execution.snapshot,
         bodies.map(|bodies| &bodies.code),
         bodies.map(|bodies| &bodies.stdout),
         bodies.map(|bodies| &bodies.stderr),
@@ -463,6 +474,8 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         code_sha256: row.get("code_sha256")?,
         code_bytes: row.get("code_bytes")?,
         session: row.get("session")?,
+        from: row.get("started_from")?,
+        snapshot: row.get("snapshot")?,
         bodies: None,
     })
 }
