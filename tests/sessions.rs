@@ -987,6 +987,25 @@ fn tracebacks_and_getsource_show_the_lines_of_the_cell_that_they_are_of() {
         "{}",
         source.body
     );
+    let classes =
+        "import dataclasses\n@dataclasses.dataclass\nclass Point:\n    x: int  # of the class\n";
+    cell(&session, classes);
+    cell(
+        &session,
+        "class WithMethod:\n    def f(self): return 1  # of the method",
+    );
+    cell(
+        &session,
+        "old = WithMethod\nclass WithMethod:\n    y = 2  # of the newer one",
+    );
+    for (name, line) in [
+        ("Point", "x: int  # of the class"),
+        ("old", "return 1  # of the method"),
+        ("WithMethod", "y = 2  # of the newer one"),
+    ] {
+        let source = cell(&session, &format!("print(inspect.getsource({name}))"));
+        assert!(source.stdout().contains(line), "{}", source.body);
+    }
     let session = javascript();
     cell(&session, "function fail() { throw new Error('no') }");
     let failed = cell(&session, "fail()");

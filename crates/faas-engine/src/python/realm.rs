@@ -122,7 +122,7 @@ pub fn stack_kib(limit: Option<u64>) -> u64 {
 
 const BOOT: &str = include_str!("../../../../js/python/boot.mjs");
 /// Our Python modules, in the order in which they are loaded.
-const MODULES: [(&str, &str); 21] = [
+const MODULES: [(&str, &str); 22] = [
     (
         "_faas_network",
         include_str!("../../../../js/python/network.py"),
@@ -187,6 +187,10 @@ const MODULES: [(&str, &str); 21] = [
     (
         "_faas_variables",
         include_str!("../../../../js/python/variables.py"),
+    ),
+    (
+        "_faas_sources",
+        include_str!("../../../../js/python/sources.py"),
     ),
     (
         "_faas_runner",
