@@ -1,4 +1,4 @@
-"""Which cell a class was written in: `inspect` knows the file of its module only, which is the newest cell's."""
+"""Which cell a class was written in: `inspect` knows only the file of its module, the newest cell's."""
 
 import functools
 import inspect
@@ -15,21 +15,22 @@ _getfile = inspect.getfile
 
 
 @functools.wraps(_getfile)
-def getfile(object):
-    file = _getfile(object)
-    if isinstance(object, type) and file.startswith(CELL):
-        return cell_of(object) or file
+def getfile(*arguments, **named):
+    file = _getfile(*arguments, **named)
+    (kind,) = [*arguments, *named.values()]
+    if isinstance(kind, type) and file.startswith(CELL):
+        return cell_of(kind) or file
     return file
 
 
 def cell_of(kind):
     """The name of the cell that has this class, or None."""
     for member in vars(kind).values():
-        if isinstance(member, (staticmethod, classmethod)):
-            member = member.__func__
-        if isinstance(member, types.FunctionType):
-            file = member.__code__.co_filename
-            if file.startswith(CELL) and member.__qualname__ == f"{kind.__qualname__}.{member.__name__}":
+        # A static or class method has its function within.
+        function = getattr(member, "__func__", member)
+        if isinstance(function, types.FunctionType):
+            file = function.__code__.co_filename
+            if file.startswith(CELL) and function.__qualname__.startswith(f"{kind.__qualname__}."):
                 return file
     # Without a method, the newest that has such a class in that line.
     begin = vars(kind).get("__firstlineno__", 0) - 1
