@@ -11,6 +11,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use faas_pool::PoolError;
+use faas_pool::Replica;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -76,6 +77,17 @@ impl ApiError {
     /// 404: nothing has that name.
     pub fn not_found(error: impl Into<String>, details: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, error, details)
+    }
+
+    /// 404: another server has what this id is of.
+    pub fn elsewhere(what: &str, replica: &Replica) -> Self {
+        let replica = replica.as_str();
+        Self::not_found(
+            format!("No such {what}"),
+            format!(
+                "It is on the server {replica}; a balancer has to send requests for it there (FAAS_REPLICA)"
+            ),
+        )
     }
 
     /// 410: there was something of that name.

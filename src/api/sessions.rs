@@ -615,15 +615,7 @@ impl From<NoSession> for ApiError {
                      again. POST /sessions opens another",
                 );
             }
-            NoSession::Elsewhere(replica) => {
-                return Self::not_found(
-                    "No such session",
-                    format!(
-                        "It is on the server {}; a balancer has to send requests for it there (FAAS_REPLICA)",
-                        replica.as_str()
-                    ),
-                );
-            }
+            NoSession::Elsewhere(replica) => return Self::elsewhere("session", &replica),
             NoSession::Gone(end) => end,
         };
         let why = match end {

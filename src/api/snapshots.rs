@@ -114,15 +114,7 @@ impl From<NoSnapshot> for ApiError {
                     ),
                 );
             }
-            NoSnapshot::Elsewhere(replica) => {
-                return Self::not_found(
-                    "No such snapshot",
-                    format!(
-                        "It is on the server {}; a balancer has to send requests for it there (FAAS_REPLICA)",
-                        replica.as_str()
-                    ),
-                );
-            }
+            NoSnapshot::Elsewhere(replica) => return Self::elsewhere("snapshot", &replica),
             NoSnapshot::Gone(end) => end,
         };
         let why = match end {

@@ -7,15 +7,9 @@ use std::time::Duration;
 use std::time::Instant;
 
 use faas_packages::LOCK_FILE;
-use faas_pool::ExecutionRequest;
-use faas_pool::PackageSet;
 use faas_pool::Pool;
-use faas_pool::Start;
 use faas_protocol::Job;
-use faas_protocol::Owner;
-use faas_protocol::Priority;
 use faas_protocol::Runtime;
-use faas_protocol::Weight;
 use tokio::net::TcpListener;
 
 use super::Finding;
@@ -259,21 +253,8 @@ async fn run(pool: &Arc<Pool>, settings: &Settings, runtime: Runtime) -> Finding
         "a program did not run as it should; docs/troubleshooting.md has the reasons";
     let spec = runtime.spec();
     let subject = spec.title;
-    let request = ExecutionRequest {
-        job: Job::run(
-            runtime.language(),
-            spec.prints_42,
-            settings.limits(RUN_WITHIN),
-        ),
-        owner: Owner::Everybody,
-        weight: Weight::default(),
-        priority: Priority::Normal,
-        start: Start::Fresh,
-        packages: PackageSet::default(),
-        live: None,
-        rows: None,
-        interrupt: None,
-    };
+    let limits = settings.limits(RUN_WITHIN);
+    let request = one_sandbox::request(Job::run(runtime.language(), spec.prints_42, limits));
     let began = Instant::now();
     match pool.execute(request).await {
         Ok((report, _)) if report.stdout == "42\n" => Finding::holds(
