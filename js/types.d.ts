@@ -11,6 +11,10 @@ type Invocation = {
   entryPoint: string | null;
   // Patterns of file names.
   collect: string[];
+  // Names and values.
+  environment: [string, string][];
+  // Whether an error that ends the program is shown rather than printed.
+  showsErrors: boolean;
 };
 // What the engine gives to python/boot.mjs.
 type Boot = {

@@ -10,7 +10,7 @@ import {
 import { bytesOf } from "ext:faas_javascript/files.js";
 import { inspect } from "ext:faas_javascript/inspect.js";
 
-const { ArrayBufferIsView, JSONStringify, ObjectKeys, SymbolFor, TypeError } = primordials;
+const { ArrayBufferIsView, JSONStringify, ObjectKeys, String, SymbolFor, TypeError } = primordials;
 
 const STDERR = 2;
 // The method with which values say how they are shown, as in Deno's notebooks.
@@ -34,6 +34,26 @@ export function show(value, isMain, representations) {
   const types = ObjectKeys(shown);
   for (let i = 0; i < types.length; i++) represent(types[i], shown[types[i]]);
   op_faas_show(isMain, null);
+}
+
+// Shows what ended the program. False if it has to be printed.
+/** @type {(error: any, traceback: string) => boolean} */
+export function showError(error, traceback) {
+  try {
+    const isError = core.isNativeError(error);
+    const shown = {
+      __proto__: null,
+      name: isError ? String(error.name) : "Uncaught",
+      value: isError ? String(error.message) : inspect(error),
+      traceback,
+    };
+    // As crates/faas-protocol/src/job.rs has it.
+    op_faas_represent("application/vnd.faas.error+json", JSONStringify(shown), true);
+    op_faas_show(false, null);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @type {(shown: Record<string, unknown>, representations: any) => void} */

@@ -79,9 +79,10 @@ export function tendFiles(what, file) {
       name,
       size: TypedArrayPrototypeGetByteLength(/** @type {Uint8Array} */ (files.get(name))),
     }));
-    return JSONStringify({ files: list, more: 0 });
+    return JSONStringify({ entries: list, more: 0 });
   }
-  if (what === "put") return DONE;
+  // There are no directories, but names may look as if there were.
+  if (what === "put" || what === "make") return DONE;
   const contents = files.get(file);
   if (contents === undefined) return undefined;
   if (what === "read") {

@@ -13,12 +13,19 @@ const {
 
 // What the program has not read yet of its standard input.
 let rest = "";
+let areErrorsShown = false;
 
 // Makes ready for a program. Returns its arguments.
 export function beginInvocation() {
-  const { stdin, arguments: args } = op_faas_invocation();
+  const { stdin, arguments: args, showsErrors } = op_faas_invocation();
   rest = stdin ?? "";
+  areErrorsShown = showsErrors;
   return args;
+}
+
+// Whether an error that ends the program is shown rather than printed.
+export function showsErrors() {
+  return areErrorsShown;
 }
 
 // The next line without its end, or null after the last.

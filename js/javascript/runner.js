@@ -2,10 +2,10 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import { op_faas_excerpt, op_faas_fail, op_faas_finish, op_faas_print } from "ext:core/ops";
-import { show } from "ext:faas_javascript/display.js";
+import { show, showError } from "ext:faas_javascript/display.js";
 import { beginFiles, tendFiles } from "ext:faas_javascript/files.js";
 import { inspect } from "ext:faas_javascript/inspect.js";
-import { beginInvocation } from "ext:faas_javascript/invocation.js";
+import { beginInvocation, showsErrors } from "ext:faas_javascript/invocation.js";
 import { placeOf } from "ext:faas_javascript/stack.js";
 import { clearTimers, watchTimers } from "ext:faas_javascript/timers.js";
 
@@ -108,7 +108,8 @@ export function fail(error, file, line, column) {
   } catch {
     report = "Uncaught error whose report failed";
   }
-  op_faas_print(STDERR, StringPrototypeEndsWith(report, "\n") ? report : `${report}\n`);
+  if (!StringPrototypeEndsWith(report, "\n")) report = `${report}\n`;
+  if (!showsErrors() || !showError(error, report)) op_faas_print(STDERR, report);
   op_faas_fail(isOutOfMemory(error));
 }
 

@@ -177,7 +177,11 @@ const reportStop = pyodide.pyimport("_faas_report").report_stop;
 const { settle, settle_early: settleEarly } = pyodide.pyimport("_faas_settle");
 const check = pyodide.pyimport("_faas_check").check;
 const { variables } = pyodide.pyimport("_faas_variables");
-const { deleteFile, handBackFiles, listFiles, readFile } = createOutputFiles(FS, host, say);
+const { deleteFile, handBackFiles, listFiles, makeDirectory, readFile } = createOutputFiles(
+  FS,
+  host,
+  say,
+);
 const storage = limitStorage(FS);
 storage.setBase();
 const pythonVersion = runner.PYTHON_VERSION;
@@ -325,7 +329,8 @@ globalThis.__faasEngine = {
     }
     storage.setLimit(storageBytes);
     isFinished = false;
-    const { stdin: text, arguments: words, entryPoint, collect } = host.invocation();
+    const invoked = host.invocation();
+    const { stdin: text, arguments: words, entryPoint, collect, environment, showsErrors } = invoked;
     const before = new Map();
     try {
       const files = host.inputFiles();
@@ -344,8 +349,14 @@ globalThis.__faasEngine = {
       if (isCell || text !== null || entryPoint !== null || words.length > 0) {
         if (isCell) programFile = `<cell ${cell}>`;
         if (entryPoint !== null) programFile = `/${entryPoint}`;
-        const line = { has_stdin: text !== null, entry_point: entryPoint, arguments: words, cell };
-        invocation = JSON.stringify(line);
+        invocation = JSON.stringify({
+          has_stdin: text !== null,
+          entry_point: entryPoint,
+          arguments: words,
+          cell,
+          environment,
+          shows_errors: showsErrors,
+        });
       }
       run(code, input, scratch, autoInstall, keep, programs, invocation);
     } catch (error) {
@@ -393,6 +404,8 @@ globalThis.__faasEngine = {
         return readFile(file) ? DONE : undefined;
       case "delete":
         return deleteFile(file) ? DONE : undefined;
+      case "make":
+        return makeDirectory(file) ? DONE : undefined;
       default: {
         const files = host.inputFiles();
         for (const { name, contents } of files) placeFile(name, contents);

@@ -6,6 +6,7 @@ The names of the methods, and which media type each is for, are IPython's (IPyth
 import builtins
 
 import _faas_figures
+import _faas_host
 import _faas_report
 import _faas_results
 import _faas_tables
@@ -24,6 +25,8 @@ METHODS = {
 }
 # Types that have none of these methods.
 PLAIN = (str, int, float, bool, complex, bytes, list, tuple, dict, set, frozenset, range)
+# The media type of an error that ended a program (crates/faas-protocol/src/job.rs).
+SHOWN_ERROR = "application/vnd.faas.error+json"
 # Longest text of a value, in characters. Its whole text is the return value.
 MOST_TEXT = 100_000
 
@@ -43,6 +46,20 @@ def show(value, is_main=False):
         _faas_figures.show(value, is_main=is_main)
     else:
         _faas_results.hand_back(representations(value), is_main=is_main)
+
+
+def show_error(error):
+    """Show what ended the program. False if it has to be printed."""
+    if _faas_host.stop_requested():
+        return False
+    try:
+        lines = [*_faas_report.lines_of(error), *_faas_report.hints(error)]
+        shown = {"name": type(error).__name__, "value": str(error), "traceback": "".join(lines)}
+        _faas_results.represent(SHOWN_ERROR, shown)
+        _faas_host.show(False, None)
+    except BaseException:
+        return False
+    return True
 
 
 def representations(value):

@@ -5,27 +5,42 @@
 // What a program leaves here is handed back with the answer.
 const OUTPUT_DIRECTORY = "/home/pyodide/output";
 const HOME = "/home/pyodide";
+// The same for programs that were written for E2B.
+const HOME_OF_OTHERS = "/home/user";
 
 // Makes the directory for them. Returns the function that hands them back, and those for the working directory.
 /** @param {any} FS @param {Host} host @param {(text: string) => void} say */
 export function createOutputFiles(FS, host, say) {
   FS.mkdirTree(OUTPUT_DIRECTORY);
+  FS.symlink(HOME, HOME_OF_OTHERS);
 
   // The files in a directory and below it with their names from there, in the order of each directory's.
-  /** @type {(directory: string, prefix?: string) => Generator<{ path: string; name: string }>} */
-  function* filesIn(directory, prefix = "") {
+  /** @type {(directory: string) => Generator<{ path: string; name: string }>} */
+  function* filesIn(directory) {
+    for (const { isDirectory, ...file } of entriesIn(directory)) if (!isDirectory) yield file;
+  }
+
+  // The same with the directories.
+  /** @type {(directory: string, prefix?: string) => Generator<{ path: string; name: string; isDirectory: boolean }>} */
+  function* entriesIn(directory, prefix = "") {
     const below = [];
     for (const name of FS.readdir(directory).sort()) {
       if (name === "." || name === "..") continue;
       const path = `${directory}/${name}`;
       try {
         if (FS.isDir(FS.lstat(path).mode)) below.push(name);
-        else if (FS.isFile(FS.stat(path).mode)) yield { path, name: prefix + name };
+        else if (FS.isFile(FS.stat(path).mode)) {
+          yield { path, name: prefix + name, isDirectory: false };
+        }
       } catch {
         // A link to nothing.
       }
     }
-    for (const name of below) yield* filesIn(`${directory}/${name}`, `${prefix}${name}/`);
+    for (const name of below) {
+      const path = `${directory}/${name}`;
+      yield { path, name: prefix + name, isDirectory: true };
+      yield* entriesIn(path, `${prefix}${name}/`);
+    }
   }
 
   /** @type {(path: string, name: string) => void} */
@@ -54,9 +69,14 @@ export function createOutputFiles(FS, host, say) {
   // What is in the working directory, of what can be asked for by name.
   function listFiles() {
     const files = [];
-    for (const { path, name } of filesIn(HOME)) files.push({ name, size: FS.stat(path).size });
+    const directories = [];
+    for (const { path, name, isDirectory } of entriesIn(HOME)) {
+      if (isDirectory) directories.push({ name, size: null });
+      else files.push({ name, size: FS.stat(path).size });
+    }
     const more = Math.max(0, files.length - MOST_LISTED);
-    return { files: files.slice(0, MOST_LISTED), more };
+    const entries = [...files.slice(0, MOST_LISTED), ...directories.slice(0, MOST_LISTED)];
+    return { entries, more };
   }
 
   /** @type {(name: string) => string | null} */
@@ -81,7 +101,20 @@ export function createOutputFiles(FS, host, say) {
     return path !== null;
   }
 
-  return { deleteFile, handBackFiles, listFiles, readFile };
+  // Whether the directory was made, with those above it.
+  /** @type {(name: string) => boolean} */
+  function makeDirectory(name) {
+    const path = `${HOME}/${name}`;
+    if (FS.analyzePath(path).exists) return false;
+    try {
+      FS.mkdirTree(path);
+    } catch {
+      return false;
+    }
+    return true;
+  }
+
+  return { deleteFile, handBackFiles, listFiles, makeDirectory, readFile };
 }
 
 // So many files are listed.

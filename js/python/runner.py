@@ -39,6 +39,9 @@ _returned = UNSET
 # The last program, compiled.
 _code = None
 _has_stdin = False
+_shows_errors = False
+# What the environment had before the program, of what it was given.
+_environment = {}
 _file_name = FILE_NAME
 # How standard input is read, whatever a program makes of sys.stdin.
 _input_as = {"encoding": sys.stdin.encoding, "errors": sys.stdin.errors}
@@ -64,16 +67,21 @@ def input(prompt="", /):
         ) from None
 
 
-def invoke(number, has_stdin=False, entry_point=None, arguments=(), cell=None):
+def invoke(
+    number, has_stdin=False, entry_point=None, arguments=(), cell=None, environment=(), shows_errors=False
+):
     """Set what a command line gives a program: its arguments, its file, where its imports begin.
 
     Of several that go on from each other, and of cells of a session, each has a file name of its own:
     tracebacks may show more than one.
     """
-    global _file_name, _has_stdin
+    global _file_name, _has_stdin, _shows_errors
     if _has_stdin:
         rewind()
-    _has_stdin = has_stdin
+    _has_stdin, _shows_errors = has_stdin, shows_errors
+    for name, value in environment:
+        _environment.setdefault(name, os.environ.get(name))
+        os.environ[name] = value
     sys.argv = [entry_point or FILE_NAME, *arguments]
     # The same names as in boot.mjs, run.
     if entry_point:
@@ -83,6 +91,16 @@ def invoke(number, has_stdin=False, entry_point=None, arguments=(), cell=None):
         _file_name = f"<cell {cell}>"
     elif number > 1:
         _file_name = FILE_NAME.replace(">", f" {number}>")
+
+
+def take_environment_back():
+    """Make the environment what it was before the program, as far as that was given some."""
+    while _environment:
+        name, value = _environment.popitem()
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def rewind():
@@ -139,9 +157,11 @@ def run(source, input_json, scratch, auto_install, keep, number, invocation, aga
     except BaseException as error:
         exit_code = 1
         limit = lacking(error)
-        report(error)
+        if not (_shows_errors and _faas_display.show_error(error)):
+            report(error)
     if keep:
         _faas_host.end_interruptible()
+        take_environment_back()
     _faas_figures.hand_back_open()
     if keep:
         names, last, _returned = None, None, UNSET

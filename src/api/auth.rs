@@ -40,8 +40,12 @@ pub async fn authorize(
 
 /// Whether these are the headers of a request with a right token; notes with its caller whose it is.
 pub fn shows_token(headers: &HeaderMap, caller: &Caller, state: &AppState) -> bool {
-    let sent = sent_token(headers);
-    let Some((owner, weight)) = sent.and_then(|sent| state.tokens.owner_of(sent)) else {
+    sent_token(headers).is_some_and(|sent| is_token(sent, caller, state))
+}
+
+/// Whether this is a right token; notes with its caller whose it is.
+pub fn is_token(sent: &[u8], caller: &Caller, state: &AppState) -> bool {
+    let Some((owner, weight)) = state.tokens.owner_of(sent) else {
         return false;
     };
     caller.showed_token_of(owner, weight);

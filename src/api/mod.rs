@@ -9,13 +9,14 @@ mod browsers;
 mod budget;
 pub mod caller;
 pub mod check_code;
-mod client;
+pub mod client;
 mod connection;
 mod error;
 pub mod execute;
 mod executions;
 pub mod files;
-mod health;
+pub mod follow;
+pub mod health;
 mod idempotency;
 mod limits;
 mod load_report;
@@ -29,10 +30,10 @@ pub mod request;
 pub mod response;
 mod run_code;
 mod server;
-mod sessions;
+pub mod sessions;
 mod snapshots;
 mod state;
-mod stream;
+pub mod stream;
 mod tokens;
 mod unread;
 mod words;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware;
+use axum::routing::MethodRouter;
 use axum::routing::get;
 use axum::routing::post;
 
@@ -53,6 +55,8 @@ pub use state::AppState;
 
 /// Routes of other protocols.
 pub struct Doors {
+    /// Answers `GET /health`, in place of or beside the service itself.
+    pub health: MethodRouter<Arc<AppState>>,
     /// Those that want the token, as the service's own do.
     pub behind_token: Router<Arc<AppState>>,
     /// Those whose clients cannot send it: their handlers look at who sends a request.
@@ -70,7 +74,7 @@ pub fn router(state: Arc<AppState>, doors: Doors) -> Router {
     page.route("/run_code", post(run_code::run_code))
         .route("/run_batch", post(batch::run_batch))
         .route("/check_code", post(check_code::check_code))
-        .route("/health", get(health::health))
+        .route("/health", doors.health)
         .route("/ready", get(ready::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/executions", get(executions::list))

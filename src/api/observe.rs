@@ -28,8 +28,9 @@ use crate::settings::Door;
 
 /// Stands for the answer to a caller that hung up before there was one, as nginx has it.
 const HUNG_UP: u16 = 499;
-/// What doors answer with and `/run_code` does not: SandboxFusion's clients try again after a 504.
-const DOORS_ALSO: [u16; 2] = [HUNG_UP, 504];
+/// What doors answer with and `/run_code` does not: SandboxFusion's clients try again after a 504, and E2B's take a 502
+/// for a sandbox that is gone.
+const DOORS_ALSO: [u16; 3] = [HUNG_UP, 502, 504];
 /// Routes that are asked every few seconds, by nobody who would look for it in the log.
 const QUIET_ROUTES: [&str; 3] = ["/health", "/metrics", "/ready"];
 

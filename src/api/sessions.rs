@@ -16,7 +16,6 @@ use axum::response::Response;
 use faas_pool::CannotOpen;
 use faas_pool::CannotOpenSession;
 use faas_pool::CellReport;
-use faas_pool::ExecutionRequest;
 use faas_pool::NoSession;
 use faas_pool::PoolError;
 use faas_pool::Report;
@@ -28,7 +27,6 @@ use faas_protocol::FileList;
 use faas_protocol::Job;
 use faas_protocol::JobFile;
 use faas_protocol::Limit;
-use faas_protocol::Priority;
 use faas_protocol::Status;
 use faas_protocol::Task;
 use faas_protocol::Tending;
@@ -371,7 +369,7 @@ pub async fn variables(
     caller: Caller,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<VariablesBody>, ApiError> {
-    let report = tend(&state, &caller, &parse(id)?, Tending::Variables, "", None).await?;
+    let report = tend(&state, &caller, &parse(id)?, Tending::Variables, "", Vec::new()).await?;
     let found: VariableList = parsed(&report, "The variables cannot be told")?;
     let unlisted = found.variables.len().saturating_sub(MOST_LISTED) as u64;
     let listed = found.variables.into_iter().take(MOST_LISTED);
@@ -403,16 +401,34 @@ pub async fn files(
     caller: Caller,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<FilesBody>, ApiError> {
-    let report = tend(&state, &caller, &parse(id)?, Tending::ListFiles, "", None).await?;
-    let mut found: FileList = parsed(&report, "The files cannot be listed")?;
-    found.files.retain(|file| is_file_name(&file.name));
-    let unlisted = found.files.len().saturating_sub(MOST_LISTED) as u64;
-    let listed = found.files.into_iter().take(MOST_LISTED);
-    let files = listed.map(|FileEntry { name, size }| FileOfSession { name, size });
+    let FileList { entries, more } = entries_of(&state, &caller, &parse(id)?).await?;
+    let files = entries.into_iter().filter_map(|FileEntry { name, size }| {
+        let size = size?;
+        Some(FileOfSession { name, size })
+    });
+    let mut files: Vec<_> = files.collect();
+    let unlisted = files.len().saturating_sub(MOST_LISTED) as u64;
+    files.truncate(MOST_LISTED);
     Ok(Json(FilesBody {
-        files: files.collect(),
-        more: found.more.saturating_add(unlisted),
+        files,
+        more: more.saturating_add(unlisted),
     }))
+}
+
+/// What is in the working directory of a session, of files and of directories no more than a hostile list may have.
+///
+/// # Errors
+/// As [`variables`].
+pub async fn entries_of(
+    state: &AppState,
+    caller: &Caller,
+    id: &SessionId,
+) -> Result<FileList, ApiError> {
+    let report = tend(state, caller, id, Tending::ListFiles, "", Vec::new()).await?;
+    let mut found: FileList = parsed(&report, "The files cannot be listed")?;
+    found.entries.retain(|entry| is_file_name(&entry.name));
+    found.entries.truncate(2 * MOST_LISTED);
+    Ok(found)
 }
 
 /// A file's bytes.
@@ -426,38 +442,54 @@ pub async fn read_file(
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, ApiError> {
     let (id, name) = parse_path(path)?;
-    let report = tend(&state, &caller, &id, Tending::ReadFile, &name, None).await?;
-    let is_there = report.return_value.as_deref() == Some(Tending::DONE);
-    let mut files = report.files.into_iter().filter(|file| file.name == name);
-    let Some(file) = files.next().filter(|_| is_there) else {
-        return Err(match report.status {
-            Status::Success => no_file(&name),
-            Status::Error | Status::Exceeded(Limit::Memory) => ApiError::too_large(
-                "The file cannot be handed out",
-                format!(
-                    "It is larger than files of an answer may be, {} bytes (FAAS_MAX_FILES_BYTES), or than the memory \
-                     that is left for reading it; have a cell write parts of it into other files",
-                    state.settings.max_files_bytes.get()
-                ),
-            ),
-            status => ApiError::refused(
-                "The file could not be read",
-                format!(
-                    "Reading it ended with the status {}; try again",
-                    status.name()
-                ),
-            ),
-        });
-    };
+    hand_out(contents_of(&state, &caller, &id, &name).await?, &state)
+}
+
+/// Answers with a file's bytes.
+///
+/// # Errors
+/// 503 if so much is waiting to be read that there is no room for it.
+pub fn hand_out(bytes: Vec<u8>, state: &AppState) -> Result<Response, ApiError> {
     let mut share = state.answers.share();
-    let grown = share.grow(file.contents.len() as u64);
-    grown.map_err(|Exhausted| no_room(&state))?;
+    let grown = share.grow(bytes.len() as u64);
+    grown.map_err(|Exhausted| no_room(state))?;
     let bytes = Bytes::from_owner(Contents {
-        bytes: file.contents,
+        bytes,
         _share: share,
     });
     let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
     Ok((kind, bytes).into_response())
+}
+
+/// The bytes of a file of a session.
+///
+/// # Errors
+/// As [`read_file`].
+pub async fn contents_of(
+    state: &AppState,
+    caller: &Caller,
+    id: &SessionId,
+    name: &str,
+) -> Result<Vec<u8>, ApiError> {
+    let report = tend(state, caller, id, Tending::ReadFile, name, Vec::new()).await?;
+    let is_there = report.return_value.as_deref() == Some(Tending::DONE);
+    let mut files = report.files.into_iter().filter(|file| file.name == name);
+    let file = files.next().filter(|_| is_there);
+    file.map(|file| file.contents).ok_or_else(|| match report.status {
+        Status::Success => no_file(name),
+        Status::Error | Status::Exceeded(Limit::Memory) => ApiError::too_large(
+            "The file cannot be handed out",
+            format!(
+                "It is larger than files of an answer may be, {} bytes (FAAS_MAX_FILES_BYTES), or than the memory that \
+                 is left for reading it; have a cell write parts of it into other files",
+                state.settings.max_files_bytes.get()
+            ),
+        ),
+        status => ApiError::refused(
+            "The file could not be read",
+            format!("Reading it ended with the status {}; try again", status.name()),
+        ),
+    })
 }
 
 /// A file on its way to its reader; it holds its part of FAAS_ANSWER_BYTES until then.
@@ -486,11 +518,22 @@ pub async fn put_file(
     let (id, name) = parse_path(path)?;
     let body = request::read_body(request, &state).await?;
     let (contents, _share) = body.into_parts();
-    let file = JobFile {
-        name: name.clone(),
-        contents,
-    };
-    let report = tend(&state, &caller, &id, Tending::PutFiles, &name, Some(file)).await?;
+    let file = JobFile { name, contents };
+    let changed = put(&state, &caller, &id, vec![file]).await?;
+    Ok(Json(changed.into()))
+}
+
+/// Puts files into a session, all of them as one change. Their names are file names.
+///
+/// # Errors
+/// As [`put_file`].
+pub async fn put(
+    state: &AppState,
+    caller: &Caller,
+    id: &SessionId,
+    files: Vec<JobFile>,
+) -> Result<SessionInfo, ApiError> {
+    let report = tend(state, caller, id, Tending::PutFiles, "", files).await?;
     if report.return_value.as_deref() != Some(Tending::DONE) {
         return Err(ApiError::refused(
             "The file was not put",
@@ -498,6 +541,21 @@ pub async fn put_file(
         ));
     }
     changed(report)
+}
+
+/// Makes a directory in a session, with those above it. Returns whether there was none of that name.
+///
+/// # Errors
+/// As [`get`].
+pub async fn make_directory(
+    state: &AppState,
+    caller: &Caller,
+    id: &SessionId,
+    name: &str,
+) -> Result<bool, ApiError> {
+    let report = tend(state, caller, id, Tending::MakeDirectory, name, Vec::new()).await?;
+    let is_made = report.return_value.as_deref() == Some(Tending::DONE);
+    changed(report).map(|_| is_made)
 }
 
 /// Deletes a file. That can be undone as a cell can.
@@ -511,20 +569,34 @@ pub async fn delete_file(
 ) -> Result<Json<SessionBody>, ApiError> {
     state.refuse_if_draining()?;
     let (id, name) = parse_path(path)?;
-    let report = tend(&state, &caller, &id, Tending::DeleteFile, &name, None).await?;
+    let changed = delete_one(&state, &caller, &id, &name).await?;
+    Ok(Json(changed.into()))
+}
+
+/// Deletes a file of a session.
+///
+/// # Errors
+/// As [`delete_file`].
+pub async fn delete_one(
+    state: &AppState,
+    caller: &Caller,
+    id: &SessionId,
+    name: &str,
+) -> Result<SessionInfo, ApiError> {
+    let report = tend(state, caller, id, Tending::DeleteFile, name, Vec::new()).await?;
     if report.return_value.as_deref() != Some(Tending::DONE) {
-        return Err(no_file(&name));
+        return Err(no_file(name));
     }
     changed(report)
 }
 
 /// The session after a change that was made.
-fn changed(report: Report) -> Result<Json<SessionBody>, ApiError> {
+fn changed(report: Report) -> Result<SessionInfo, ApiError> {
     let cell = report
         .cell
         .ok_or_else(|| ApiError::failed("There is no session"))?;
     match cell.kept {
-        Ok(()) => Ok(Json(cell.session.into())),
+        Ok(()) => Ok(cell.session),
         Err(reason) => Err(ApiError::refused("The session was not changed", reason)),
     }
 }
@@ -546,24 +618,14 @@ async fn tend(
     id: &SessionId,
     tending: Tending,
     name: &str,
-    file: Option<JobFile>,
+    files: Vec<JobFile>,
 ) -> Result<Report, ApiError> {
     let settings = &state.settings;
     let language = state.pool.session(id, caller.owner())?.language;
     let mut job = Job::run(language, name, settings.limits(settings.timeout()));
     job.task = Task::Tend(tending);
-    job.files.extend(file);
-    let request = ExecutionRequest {
-        job,
-        start: Start::Session(id.clone()),
-        owner: caller.owner().clone(),
-        weight: caller.weight(),
-        priority: Priority::Normal,
-        packages: faas_pool::PackageSet::default(),
-        live: None,
-        rows: None,
-        interrupt: None,
-    };
+    job.files = files;
+    let request = request::plain(job, Start::Session(id.clone()), caller);
     let (report, _) = state.pool.execute(request).await?;
     Ok(report)
 }

@@ -39,6 +39,9 @@ pub struct Ours<'a> {
     pub collect: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<&'a RawValue>,
+    /// The id of the session that it is a cell of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<&'a str>,
     /// In ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<u64>,

@@ -11,10 +11,18 @@ pub enum Door {
     SandboxFusion,
     /// Piston at `/api/v2`.
     Piston,
+    /// E2B's code interpreter.
+    E2b,
 }
 
 impl Door {
-    pub const ALL: [Self; 4] = [Self::Mcp, Self::Langfuse, Self::SandboxFusion, Self::Piston];
+    pub const ALL: [Self; 5] = [
+        Self::Mcp,
+        Self::Langfuse,
+        Self::SandboxFusion,
+        Self::Piston,
+        Self::E2b,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -22,6 +30,7 @@ impl Door {
             Self::Langfuse => "langfuse",
             Self::SandboxFusion => "sandbox-fusion",
             Self::Piston => "piston",
+            Self::E2b => "e2b",
         }
     }
 
@@ -32,6 +41,7 @@ impl Door {
             Self::Langfuse => &["/2015-03-31/functions/{name}/invocations"],
             Self::SandboxFusion => &["/sandbox-fusion/run_code", "/sandbox-fusion/run_jupyter"],
             Self::Piston => &["/api/v2/execute"],
+            Self::E2b => &["/execute", "/process.Process/Start"],
         }
     }
 }

@@ -476,6 +476,8 @@ struct InvocationForScripts {
     arguments: Vec<String>,
     entry_point: Option<String>,
     collect: Vec<String>,
+    environment: Vec<(String, String)>,
+    shows_errors: bool,
 }
 
 /// Takes what the program was given beside its source: a second call returns nothing.
@@ -488,6 +490,8 @@ pub fn op_faas_invocation(state: &mut OpState) -> InvocationForScripts {
         arguments: invocation.arguments,
         entry_point: invocation.entry_point,
         collect: invocation.collect,
+        environment: invocation.environment,
+        shows_errors: invocation.shows_errors,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sessions of the pool: opening them, running their cells, looking into them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use faas_protocol::Limit;
 use faas_protocol::Owner;
@@ -117,6 +118,31 @@ impl Pool {
     /// As [`Self::session`].
     pub fn delete_session(&self, id: &SessionId, owner: &Owner) -> Result<(), NoSession> {
         self.sessions.delete(id, owner)
+    }
+
+    /// Puts off the end of a session that nobody uses.
+    ///
+    /// # Errors
+    /// As [`Self::session`].
+    pub fn use_session(&self, id: &SessionId, owner: &Owner) -> Result<SessionInfo, NoSession> {
+        let session = self.sessions.get(id, owner)?;
+        session.use_head();
+        Ok(session.info())
+    }
+
+    /// Has a session end after so much time, or with its longest life.
+    ///
+    /// # Errors
+    /// As [`Self::session`].
+    pub fn end_session_after(
+        &self,
+        id: &SessionId,
+        owner: &Owner,
+        time: Duration,
+    ) -> Result<SessionInfo, NoSession> {
+        let session = self.sessions.get(id, owner)?;
+        session.end_after(time);
+        Ok(session.info())
     }
 
     /// Interrupts the cell that runs; returns whether one does.

@@ -217,6 +217,8 @@ mod tests {
                     arguments: vec![String::new()],
                     entry_point: None,
                     collect: vec!["*.csv".to_owned()],
+                    environment: vec![("NAME".to_owned(), String::new())],
+                    shows_errors: cpu % 2 == 0,
                 },
                 auto_install: false,
                 files: Vec::new(),

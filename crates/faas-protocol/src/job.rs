@@ -86,7 +86,14 @@ pub struct Invocation {
     pub entry_point: Option<String>,
     /// Patterns of files in its working directory that are handed back.
     pub collect: Vec<String>,
+    /// Variables of its environment while it runs, with their values. Only Python has an environment.
+    pub environment: Vec<(String, String)>,
+    /// Whether an error that ends it is shown as a result, [`SHOWN_ERROR`], rather than printed.
+    pub shows_errors: bool,
 }
+
+/// The media type of an error that ended a program: JSON with its `name`, its `value` and its `traceback`, as texts.
+pub const SHOWN_ERROR: &str = "application/vnd.faas.error+json";
 
 /// A file that goes into a sandbox.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]

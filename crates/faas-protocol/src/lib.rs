@@ -60,6 +60,7 @@ pub use job::JOB_SOCKET;
 pub use job::Job;
 pub use job::JobFile;
 pub use job::MAX_FILE_NAME_BYTES;
+pub use job::SHOWN_ERROR;
 pub use job::SandboxEvent;
 pub use job::Stages;
 pub use job::Stream;

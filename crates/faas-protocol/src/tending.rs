@@ -8,13 +8,14 @@ use serde::Serialize;
 pub enum Tending {
     /// Which variables there are; the return value is a [`VariableList`] as JSON.
     Variables,
-    /// Which files there are; the return value is a [`FileList`] as JSON.
+    /// Which files and directories there are; the return value is a [`FileList`] as JSON.
     ListFiles,
     /// Hands a file back.
     ReadFile,
     /// Puts the job's files into the working directory.
     PutFiles,
     DeleteFile,
+    MakeDirectory,
 }
 
 impl Tending {
@@ -29,12 +30,16 @@ impl Tending {
             Self::ReadFile => "read",
             Self::PutFiles => "put",
             Self::DeleteFile => "delete",
+            Self::MakeDirectory => "make",
         }
     }
 
     /// Whether there is another state after it.
     pub const fn changes_something(self) -> bool {
-        matches!(self, Self::PutFiles | Self::DeleteFile)
+        matches!(
+            self,
+            Self::PutFiles | Self::DeleteFile | Self::MakeDirectory
+        )
     }
 }
 
@@ -62,15 +67,16 @@ pub struct Variable {
 /// The files of a program, as a sandbox tells of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileList {
-    pub files: Vec<FileEntry>,
-    /// How many more there are.
+    /// Files, then directories.
+    pub entries: Vec<FileEntry>,
+    /// How many more files there are.
     pub more: u64,
 }
 
-/// One file in the working directory.
+/// A file below the working directory, or a directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
     pub name: String,
-    /// In bytes.
-    pub size: u64,
+    /// In bytes; `None` of a directory.
+    pub size: Option<u64>,
 }

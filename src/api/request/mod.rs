@@ -222,6 +222,7 @@ fn check_program(
         arguments: parse_arguments(raw.args)?,
         entry_point,
         collect: parse_collect(raw.collect, language)?,
+        ..Invocation::default()
     };
     let input = parse_input(raw.input, language)?;
     check_ext(raw.ext)?;
@@ -232,30 +233,20 @@ fn check_program(
     let keep = parse_keep(raw.keep)?;
     let start = parse_start(session, raw.from, &packages)?;
     let randomness = parse_randomness(raw.random)?;
+    let job = Job {
+        input,
+        invocation,
+        // A program that starts from a snapshot has its packages.
+        auto_install: settings.auto_install && settings.packages && start.snapshot().is_none(),
+        files,
+        keep,
+        randomness,
+        ..Job::run(language, code, limits)
+    };
     let execution = ExecutionRequest {
-        job: Job {
-            task: Task::Run,
-            language,
-            code,
-            input,
-            further_inputs: Vec::new(),
-            invocation,
-            // A program that starts from a snapshot has its packages.
-            auto_install: settings.auto_install && settings.packages && start.snapshot().is_none(),
-            files,
-            limits,
-            cell: None,
-            keep,
-            randomness,
-        },
-        start,
-        owner: caller.owner().clone(),
-        weight: caller.weight(),
         priority,
         packages,
-        live: None,
-        rows: None,
-        interrupt: None,
+        ..plain(job, start, caller)
     };
     Ok(RunRequest {
         task_id: format!("task-{}", Uuid::new_v4()),
@@ -290,15 +281,24 @@ pub fn check_request(
     priority: Priority,
     settings: &Settings,
 ) -> ExecutionRequest {
+    let job = Job {
+        task: Task::Check,
+        ..Job::run(language, code, settings.limits(settings.timeout()))
+    };
     ExecutionRequest {
-        job: Job {
-            task: Task::Check,
-            ..Job::run(language, code, settings.limits(settings.timeout()))
-        },
-        start: Start::Fresh,
+        priority,
+        ..plain(job, Start::Fresh, caller)
+    }
+}
+
+/// A caller's request for a job, without packages.
+pub fn plain(job: Job, start: Start, caller: &Caller) -> ExecutionRequest {
+    ExecutionRequest {
+        job,
+        start,
         owner: caller.owner().clone(),
         weight: caller.weight(),
-        priority,
+        priority: Priority::Normal,
         packages: PackageSet::default(),
         live: None,
         rows: None,

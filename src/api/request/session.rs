@@ -6,7 +6,6 @@ use faas_pool::SessionName;
 use faas_pool::SessionRequest;
 use faas_pool::Start;
 use faas_protocol::Job;
-use faas_protocol::Priority;
 use serde::Deserialize;
 use serde_json::Number;
 use serde_json::value::RawValue;
@@ -18,6 +17,7 @@ use super::options::packages_schema;
 use super::options::parse_from;
 use super::options::parse_milliseconds;
 use super::options::parse_packages;
+use super::plain;
 use super::program::language_schema;
 use super::program::parse_language;
 use crate::api::bounded;
@@ -115,15 +115,8 @@ pub fn parse_new_session(
         name: parse_name(raw.name)?,
         lifetime,
         set_up: ExecutionRequest {
-            job,
-            start: from.map_or(Start::Fresh, Start::Snapshot),
-            owner: caller.owner().clone(),
-            weight: caller.weight(),
-            priority: Priority::Normal,
             packages,
-            live: None,
-            rows: None,
-            interrupt: None,
+            ..plain(job, from.map_or(Start::Fresh, Start::Snapshot), caller)
         },
     };
     Ok((request, body.share))

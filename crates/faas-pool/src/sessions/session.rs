@@ -75,6 +75,8 @@ struct State {
     /// The oldest first.
     earlier: VecDeque<Head>,
     last_used: Instant,
+    /// When it ends in any case.
+    ends: Instant,
     /// Cells that run or wait for their turn, and others who use it.
     users: usize,
     /// Wakes the task that follows the cell that runs.
@@ -131,6 +133,7 @@ impl Session {
                 head: first,
                 earlier: VecDeque::new(),
                 last_used: now,
+                ends: now + lifetime.longest,
                 users: 0,
                 running: None,
                 end: None,
@@ -295,16 +298,24 @@ impl Session {
         if state.users > 0 {
             return None;
         }
-        if self.is_too_old() {
+        if state.is_too_old() {
             return Some(SessionEnd::TooOld);
         }
         let is_idle = state.last_used.elapsed() >= self.lifetime.idle;
         is_idle.then_some(SessionEnd::Expired)
     }
 
-    /// Whether its longest life is over: then no cell is begun.
+    /// Has it end after so much time, or with its longest life. That is a use of it.
+    pub fn end_after(&self, time: Duration) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.last_used = now;
+        state.ends = (now + time.min(self.lifetime.longest)).min(self.born + self.lifetime.longest);
+    }
+
+    /// Whether its time is over: then no cell is begun.
     pub fn is_too_old(&self) -> bool {
-        self.born.elapsed() >= self.lifetime.longest
+        self.lock().is_too_old()
     }
 
     pub fn is_in_use(&self) -> bool {
@@ -326,17 +337,17 @@ impl Session {
         let processes = distinct(self.processes());
         let memory: ByteSize = processes.iter().map(|process| process.memory()).sum();
         let state = self.lock();
-        let left = |since: Instant, time: Duration| time.saturating_sub(since.elapsed());
         let now = SystemTime::now();
+        let idle = state.last_used.elapsed();
         let packages = state.head.kept.as_ref().map(|kept| kept.packages.clone());
-        let ends = now + left(self.born, self.lifetime.longest);
+        let ends = now + state.ends.saturating_duration_since(Instant::now());
         SessionInfo {
             id: self.id.clone(),
             name: self.name.clone(),
             language: self.language,
             packages: packages.unwrap_or_default(),
             created: self.created,
-            expires: ends.min(now + left(state.last_used, self.lifetime.idle)),
+            expires: ends.min(now + self.lifetime.idle.saturating_sub(idle)),
             ends,
             cells: state.head.cells,
             undo_steps: state.earlier.len(),
@@ -348,6 +359,12 @@ impl Session {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_too_old(&self) -> bool {
+        Instant::now() >= self.ends
     }
 }
 
@@ -395,6 +412,20 @@ mod tests {
         assert_eq!(session.head().cells, 2);
         assert_eq!(session.undo(1), Err(0));
         assert_eq!(session.undo(0), Ok(()));
+    }
+
+    #[test]
+    fn the_end_of_a_session_can_be_put_off_within_its_longest_life_and_brought_forward() {
+        let session = session();
+        let longest = session.info().ends;
+        session.end_after(Duration::from_secs(60));
+        assert!(session.info().ends < longest);
+        session.end_after(Duration::MAX);
+        let drift = longest.duration_since(session.info().ends);
+        assert!(drift.unwrap_or_default() < Duration::from_secs(1));
+        session.end_after(Duration::ZERO);
+        assert!(session.is_too_old());
+        assert_eq!(session.is_due(), Some(SessionEnd::TooOld));
     }
 
     #[test]

@@ -1,0 +1,120 @@
+//! Who may: clients send a key to the routes that open sandboxes, and what those answered to the sandboxes.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum::response::Response;
+use faas_pool::SessionId;
+
+use super::sandboxes::Sandbox;
+use super::sandboxes::Sandboxes;
+use super::words::in_words;
+use super::words::no_sandbox_inside;
+use crate::api::ApiError;
+use crate::api::AppState;
+use crate::api::auth::is_token;
+use crate::api::auth::shows_token;
+use crate::api::caller::Caller;
+
+const API_KEY: &str = "x-api-key";
+/// Names the sandbox that a request is for.
+pub const SANDBOX_ID: &str = "e2b-sandbox-id";
+/// Where clients send a sandbox's access token: to envd, and to the interpreter.
+const ACCESS_TOKENS: [&str; 2] = ["x-access-token", "e2b-traffic-access-token"];
+
+/// A caller who may open sandboxes: it showed a token as its key, or as everywhere; or the service has none.
+pub struct Client(pub Caller);
+
+impl FromRequestParts<Arc<AppState>> for Client {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<AppState>,
+    ) -> Result<Self, Response> {
+        let caller = Caller::from_request_parts(parts, state).await;
+        let caller = caller.map_err(in_words)?;
+        if state.settings.needs_token() && !shows_key(&parts.headers, &caller, state) {
+            return Err(in_words(ApiError::unauthorized(
+                "This service needs a token; give it to the client as its API key (E2B_API_KEY)",
+            )));
+        }
+        Ok(Self(caller))
+    }
+}
+
+/// A sandbox, and its user: its owner as far as what it runs goes.
+pub struct Entered {
+    pub sandbox: Arc<Sandbox>,
+    pub caller: Caller,
+}
+
+impl FromRequestParts<Arc<AppState>> for Entered {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &Arc<AppState>,
+    ) -> Result<Self, Response> {
+        let caller = Caller::from_request_parts(parts, state).await;
+        let caller = caller.map_err(in_words)?;
+        let sandboxes = parts.extensions.get::<Arc<Sandboxes>>();
+        let sandboxes =
+            sandboxes.ok_or_else(|| in_words(ApiError::failed("There are no sandboxes")))?;
+        let sandbox = enter(&parts.headers, &caller, sandboxes, state).map_err(in_words)?;
+        Ok(Self { sandbox, caller })
+    }
+}
+
+/// The sandbox that a request is for.
+///
+/// # Errors
+/// 401 for the wrong access token; 502 if it is gone, paused, or somebody else's.
+pub fn enter(
+    headers: &HeaderMap,
+    caller: &Caller,
+    sandboxes: &Sandboxes,
+    state: &AppState,
+) -> Result<Arc<Sandbox>, ApiError> {
+    let id = headers.get(SANDBOX_ID).and_then(|id| id.to_str().ok());
+    let id = id.ok_or_else(|| {
+        no_sandbox_inside("Send its id in the header E2b-Sandbox-Id, as clients do with E2B_SANDBOX_URL")
+    })?;
+    let found = SessionId::parse(id).and_then(|id| sandboxes.find(&id, &state.pool));
+    let gone = || {
+        no_sandbox_inside(
+            "It was killed, its timeout is over, or nobody used it for FAAS_SESSION_TIMEOUT; create another",
+        )
+    };
+    let (sandbox, _) = found.ok_or_else(gone)?;
+    let shown = ACCESS_TOKENS.map(|name| headers.get(name));
+    let is_shown = |token: &[u8]| sandbox.is_opened_by(token);
+    if shown.iter().flatten().any(|token| is_shown(token.as_bytes())) {
+        caller.showed_token_of(sandbox.owner.clone(), sandbox.weight);
+    } else if state.settings.needs_token() {
+        if !shows_key(headers, caller, state) {
+            return Err(ApiError::unauthorized(
+                "Send the sandbox's access token, as clients do that opened it or are connected to it",
+            ));
+        }
+        if *caller.owner() != sandbox.owner {
+            return Err(gone());
+        }
+    }
+    if sandbox.is_paused() {
+        return Err(no_sandbox_inside("It is paused: connect to it, which resumes it"));
+    }
+    // Using one of its contexts keeps all of it.
+    let used = state.pool.use_session(&sandbox.id, &sandbox.owner);
+    used.map_err(|_| gone())?;
+    Ok(sandbox)
+}
+
+/// Whether these are the headers of a request with a right token.
+fn shows_key(headers: &HeaderMap, caller: &Caller, state: &AppState) -> bool {
+    let key = headers.get(API_KEY);
+    key.is_some_and(|key| is_token(key.as_bytes(), caller, state))
+        || shows_token(headers, caller, state)
+}
