@@ -1,214 +1,254 @@
-// The page at /: write a program, run it in a fresh sandbox, see what it does.
+// One program: write it, run it in a fresh sandbox, see what it does.
 
-import { ApiFailure, type Language, type Program, runCode } from "./api.ts";
+import { ApiFailure, type Language, messageOf, type Program, runCode } from "./api.ts";
 import { OutputConsole } from "./console.ts";
 import { byId, make } from "./dom.ts";
 import { CodeEditor } from "./editor.ts";
 import { type Example, examples, firstExample } from "./examples.ts";
 import { failureOf } from "./links.ts";
-import { LatencyMonitor, PoolMonitor } from "./monitor.ts";
+import { LatencyMonitor, type PoolMonitor } from "./monitor.ts";
 import { Options } from "./options.ts";
 import { ResultView } from "./result.ts";
 import { fromFragment, type Shared, toFragment } from "./share.ts";
+import { readKept, tabStore } from "./storage.ts";
+import { apiToken } from "./token.ts";
 
 const DRAFT_KEY = "faas.draft";
 const languages: Language[] = ["python", "javascript", "typescript"];
 
-const nonce = document.querySelector<HTMLMetaElement>("meta[name=csp-nonce]")?.content ?? "";
-const runButton = byId<HTMLButtonElement>("run");
-const stopButton = byId<HTMLButtonElement>("stop");
-const exampleList = byId<HTMLSelectElement>("examples");
+/** A program and what goes with it. */
+type Draft = Shared & { language: Language };
 
-const editor = new CodeEditor(byId("editor"), nonce, run, saveDraft);
-const options = new Options(nonce, run, saveDraft);
-const output = new OutputConsole(byId("output"), (location) => editor.goTo(location));
-const result = new ResultView();
-const pool = new PoolMonitor(() => options.token);
-const latency = new LatencyMonitor();
+export class ProgramView {
+  readonly #run = byId<HTMLButtonElement>("run");
+  readonly #stop = byId<HTMLButtonElement>("stop");
+  readonly #putBack = byId<HTMLButtonElement>("put-back");
+  readonly #exampleList = byId<HTMLSelectElement>("examples");
+  readonly #editor: CodeEditor;
+  readonly #options: Options;
+  readonly #output = new OutputConsole(byId("output"), (location) => this.#editor.goTo(location));
+  readonly #result = new ResultView();
+  readonly #latency = new LatencyMonitor();
+  readonly #pool: PoolMonitor;
+  #language: Language = "python";
+  #running: AbortController | undefined;
+  #runs = 0;
+  /** The program that the address has. */
+  #linked: string | undefined;
+  /** The program of the user that an example or a link took the place of. */
+  #replaced: Draft | undefined;
 
-let language: Language = "python";
-let running: AbortController | undefined;
-let runs = 0;
-
-function setLanguage(next: Language): void {
-  language = next;
-  byId<HTMLInputElement>(`language-${next}`).checked = true;
-  exampleList.replaceChildren(
-    make("option", { value: "" }, "Examples…"),
-    ...examples.flatMap((example, index) =>
-      example.language === next ? [make("option", { value: String(index) }, example.title)] : [],
-    ),
-  );
-}
-
-function load(program: Example | (Shared & { language: Language })): void {
-  setLanguage(program.language);
-  editor.load(program.language, program.code);
-  options.set(program.input ?? "", program.packages ?? "");
-}
-
-/** A new language starts with its first example, unless there is something to lose. */
-function switchLanguage(next: Language): void {
-  const text = editor.text;
-  if (text.trim() === "" || examples.some(({ code }) => code === text)) {
-    load(firstExample(next));
-  } else {
-    setLanguage(next);
-    editor.setLanguage(next);
-  }
-  saveDraft();
-}
-
-function currentProgram(): Shared & { language: Language } {
-  return { language, code: editor.text, input: options.input.text, packages: options.packagesText };
-}
-
-function run(): void {
-  if (running) return;
-  result.clear();
-  output.clear();
-  editor.markFailure(undefined);
-  const problem = options.findProblem();
-  if (problem !== undefined) {
-    result.setStatus("Not sent", "warn");
-    result.showProblem(problem);
-    return;
-  }
-  const program: Program = {
-    language,
-    code: editor.text,
-    input: options.input.text,
-    // There are packages for Python only.
-    packages: language === "python" ? options.packages : [],
-    timeout: options.timeout,
-    priority: options.priority,
-  };
-  void execute(program);
-}
-
-async function execute(program: Program): Promise<void> {
-  const request = new AbortController();
-  running = request;
-  setRunning(true);
-  result.setStatus("Running…", "busy");
-  const started = performance.now();
-  try {
-    const answer = await runCode(program, options.token, request.signal, {
-      output: (stream, text) => output.append(stream, text),
-      shown: (shown) => result.add(shown),
-      installing: (progress) => result.setProgress(progress),
+  constructor(nonce: string, pool: PoolMonitor) {
+    this.#pool = pool;
+    const run = () => this.run();
+    const changed = () => this.#saveDraft();
+    this.#editor = new CodeEditor(byId("editor"), {
+      nonce,
+      label: "Program",
+      describedBy: "editor-hint",
+      keys: { "Mod-Enter": run },
+      onChange: changed,
     });
-    const roundTrip = performance.now() - started;
-    const { stdout, stderr } = answer.output;
-    // What streamed keeps its order; the answer decides what there is.
-    if (output.text("stdout") !== stdout || output.text("stderr") !== stderr) {
-      output.clear();
-      output.append("stdout", stdout);
-      output.append("stderr", stderr);
+    this.#options = new Options(nonce, run, changed);
+    for (const name of languages) {
+      byId(`language-${name}`).addEventListener("change", () => this.#switchLanguage(name));
     }
-    output.finish();
-    result.show(answer, roundTrip);
-    latency.add(roundTrip, answer.metadata.usage.wall_ms);
-    if (answer.metadata.status === "error") editor.markFailure(failureOf(stderr, program.language));
-  } catch (error) {
-    output.finish();
-    report(error, request.signal.aborted);
-  } finally {
-    running = undefined;
-    setRunning(false);
-    // For tests and scripts that wait for the end.
-    document.body.dataset["runs"] = String(++runs);
-    pool.refresh();
+    this.#exampleList.addEventListener("change", () => {
+      const example = examples[Number(this.#exampleList.value)];
+      if (this.#exampleList.value !== "" && example) this.#load(example);
+    });
+    this.#run.addEventListener("click", run);
+    this.#stop.addEventListener("click", () => this.#running?.abort());
+    this.#putBack.addEventListener("click", () => this.#bringBack());
+    byId("share").addEventListener("click", () => void this.#share());
+    byId("wrap").addEventListener("change", (event) => {
+      byId("output").classList.toggle("wrap", (event.target as HTMLInputElement).checked);
+    });
+    for (const filter of document.querySelectorAll<HTMLInputElement>("input[name=show]")) {
+      filter.addEventListener("change", () => (byId("output").dataset["show"] = filter.value));
+    }
+    addEventListener("hashchange", () => void this.#loadLinked());
+    void this.#start();
   }
-}
 
-function report(error: unknown, stopped: boolean): void {
-  if (stopped) {
-    result.setOutcome("cancelled");
-  } else if (error instanceof ApiFailure) {
-    result.setStatus(error.status >= 400 ? `Refused (${error.status})` : "Failed", "bad");
-    result.showProblem(error.message, error.details);
-    if (error.status === 401) options.askForToken();
-  } else {
-    result.setStatus("Failed", "bad");
-    result.showProblem(
-      "The server cannot be reached",
-      error instanceof Error ? error.message : String(error),
+  /** A program from the address, else the draft of this tab, else the first example. */
+  async #start(): Promise<void> {
+    const draft = readKept(tabStore, DRAFT_KEY) as Shared | undefined;
+    if (draft && isLanguage(draft.language)) this.#load({ ...draft, language: draft.language });
+    else this.#load(firstExample("python"));
+    await this.#loadLinked();
+  }
+
+  async #loadLinked(): Promise<void> {
+    const linked = await fromFragment(location.hash);
+    if (!linked || !isLanguage(linked.language)) return;
+    this.#load({ ...linked, language: linked.language });
+    this.#linked = linked.code;
+  }
+
+  #setLanguage(next: Language): void {
+    this.#language = next;
+    byId<HTMLInputElement>(`language-${next}`).checked = true;
+    this.#exampleList.replaceChildren(
+      make("option", { value: "" }, "Examples…"),
+      ...examples.flatMap((example, index) =>
+        example.language === next ? [make("option", { value: String(index) }, example.title)] : [],
+      ),
     );
   }
-}
 
-function setRunning(on: boolean): void {
-  document.body.classList.toggle("running", on);
-  // Not disabled: a button that loses its place in the focus order leaves keyboards nowhere.
-  runButton.setAttribute("aria-disabled", String(on));
-  if (!on && document.activeElement === stopButton) runButton.focus();
-  stopButton.disabled = !on;
-}
-
-function saveDraft(): void {
-  sessionStorage.setItem(DRAFT_KEY, JSON.stringify(currentProgram()));
-}
-
-async function share(): Promise<void> {
-  const fragment = await toFragment(currentProgram());
-  history.replaceState(null, "", fragment);
-  let told = "The link is in the address bar";
-  try {
-    // Browsers have a clipboard only for https and localhost.
-    await navigator.clipboard.writeText(location.href);
-    told = "Link copied";
-  } catch {
-    // The address bar has it all the same.
+  /** Shows a program in the place of another, which can be put back if it is the user's own. */
+  #load(program: Example | Draft): void {
+    const before = this.#draft;
+    if (!isNobodys(before.code) && before.code !== program.code) this.#replaced = before;
+    this.#setLanguage(program.language);
+    this.#editor.load(program.language, program.code);
+    this.#options.set(program.input ?? "", program.packages ?? "");
+    this.#putBack.hidden = this.#replaced === undefined;
   }
-  const note = byId("share-note");
-  note.textContent = told;
-  setTimeout(() => (note.textContent = ""), 4000);
+
+  #bringBack(): void {
+    const mine = this.#replaced;
+    this.#replaced = undefined;
+    if (mine) this.#load(mine);
+    this.#saveDraft();
+    this.#exampleList.focus();
+  }
+
+  /** A new language starts with its first example, unless there is something to lose. */
+  #switchLanguage(next: Language): void {
+    if (isNobodys(this.#editor.text)) {
+      this.#load(firstExample(next));
+    } else {
+      this.#setLanguage(next);
+      this.#editor.setLanguage(next);
+    }
+    this.#saveDraft();
+  }
+
+  get #draft(): Draft {
+    return {
+      language: this.#language,
+      code: this.#editor.text,
+      input: this.#options.input.text,
+      packages: this.#options.packagesText,
+    };
+  }
+
+  run(): void {
+    if (this.#running) return;
+    this.#result.clear();
+    this.#output.clear();
+    this.#editor.markFailure(undefined);
+    const problem = this.#options.findProblem();
+    if (problem !== undefined) {
+      this.#result.setStatus("Not sent", "warn");
+      this.#result.showProblem(problem);
+      return;
+    }
+    void this.#execute({
+      language: this.#language,
+      code: this.#editor.text,
+      input: this.#options.input.text,
+      // There are packages for Python only.
+      packages: this.#language === "python" ? this.#options.packages : [],
+      timeout: this.#options.timeout,
+      priority: this.#options.priority,
+    });
+  }
+
+  async #execute(program: Program): Promise<void> {
+    const request = new AbortController();
+    this.#running = request;
+    this.#setRunning(true);
+    this.#result.setStatus("Running…", "busy");
+    const started = performance.now();
+    const output = this.#output;
+    try {
+      const answer = await runCode(program, apiToken.value, request.signal, {
+        output: (stream, text) => output.append(stream, text),
+        shown: (shown) => this.#result.add(shown),
+        installing: (progress) => this.#result.setProgress(progress),
+      });
+      const roundTrip = performance.now() - started;
+      const { stdout, stderr } = answer.output;
+      // What streamed keeps its order; the answer decides what there is.
+      if (output.text("stdout") !== stdout || output.text("stderr") !== stderr) {
+        output.clear();
+        output.append("stdout", stdout);
+        output.append("stderr", stderr);
+      }
+      output.finish();
+      this.#result.show(answer, roundTrip);
+      this.#latency.add(roundTrip, answer.metadata.usage.wall_ms);
+      if (answer.metadata.status === "error") {
+        this.#editor.markFailure(failureOf(stderr, program.language));
+      }
+    } catch (error) {
+      output.finish();
+      this.#report(error, request.signal.aborted);
+    } finally {
+      this.#running = undefined;
+      this.#setRunning(false);
+      // For tests and scripts that wait for the end.
+      document.body.dataset["runs"] = String(++this.#runs);
+      this.#pool.refresh();
+    }
+  }
+
+  #report(error: unknown, stopped: boolean): void {
+    if (stopped) {
+      this.#result.setOutcome("cancelled");
+    } else if (error instanceof ApiFailure) {
+      this.#result.setStatus(error.status >= 400 ? `Refused (${error.status})` : "Failed", "bad");
+      this.#result.showProblem(error.message, error.details);
+      if (error.status === 401) this.#options.askForToken();
+    } else {
+      this.#result.setStatus("Failed", "bad");
+      this.#result.showProblem("The server cannot be reached", messageOf(error));
+    }
+  }
+
+  #setRunning(on: boolean): void {
+    document.body.classList.toggle("running", on);
+    // Not disabled: a button that loses its place in the focus order leaves keyboards nowhere.
+    this.#run.setAttribute("aria-disabled", String(on));
+    if (!on && document.activeElement === this.#stop) this.#run.focus();
+    this.#stop.disabled = !on;
+  }
+
+  #saveDraft(): void {
+    tabStore.set(DRAFT_KEY, JSON.stringify(this.#draft));
+    // The link is of the program before it was edited; a reload would bring that one.
+    if (this.#linked !== undefined && this.#linked !== this.#editor.text) {
+      this.#linked = undefined;
+      if (location.hash.startsWith("#code=")) history.replaceState(null, "", "#program");
+    }
+  }
+
+  async #share(): Promise<void> {
+    const fragment = await toFragment(this.#draft);
+    history.replaceState(null, "", fragment);
+    this.#linked = this.#editor.text;
+    let told = "The link is in the address bar";
+    try {
+      // Browsers have a clipboard only for https and localhost.
+      await navigator.clipboard.writeText(location.href);
+      told = "Link copied";
+    } catch {
+      // The address bar has it all the same.
+    }
+    const note = byId("share-note");
+    note.textContent = told;
+    setTimeout(() => (note.textContent = ""), 4000);
+  }
+}
+
+/** Whether nobody would miss this program. */
+function isNobodys(code: string): boolean {
+  return code.trim() === "" || examples.some((example) => example.code === code);
 }
 
 function isLanguage(name: string): name is Language {
   return (languages as string[]).includes(name);
 }
-
-/** A program from the address, else the draft of this tab, else the first example. */
-async function start(): Promise<void> {
-  const linked = await fromFragment(location.hash);
-  const draft = JSON.parse(sessionStorage.getItem(DRAFT_KEY) ?? "null") as Shared | null;
-  const first = linked ?? draft;
-  if (first && isLanguage(first.language)) load({ ...first, language: first.language });
-  else load(firstExample("python"));
-}
-
-for (const name of languages) {
-  byId(`language-${name}`).addEventListener("change", () => switchLanguage(name));
-}
-exampleList.addEventListener("change", () => {
-  const example = examples[Number(exampleList.value)];
-  if (exampleList.value !== "" && example) load(example);
-});
-runButton.addEventListener("click", run);
-stopButton.addEventListener("click", () => running?.abort());
-byId("share").addEventListener("click", () => void share());
-byId("wrap").addEventListener("change", (event) => {
-  byId("output").classList.toggle("wrap", (event.target as HTMLInputElement).checked);
-});
-for (const filter of document.querySelectorAll<HTMLInputElement>("input[name=show]")) {
-  filter.addEventListener("change", () => (byId("output").dataset["show"] = filter.value));
-}
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.defaultPrevented) {
-    event.preventDefault();
-    run();
-  }
-});
-addEventListener(
-  "hashchange",
-  () =>
-    void fromFragment(location.hash).then((linked) => {
-      if (linked && isLanguage(linked.language)) load({ ...linked, language: linked.language });
-    }),
-);
-if (/Mac|iPhone|iPad/.test(navigator.platform)) {
-  for (const key of document.querySelectorAll(".mod-key")) key.textContent = "⌘";
-}
-void start();
