@@ -37,7 +37,7 @@ export const tabStore = new Store(() => sessionStorage);
 /** Longer than that. */
 export const browserStore = new Store(() => localStorage);
 
-/** The JSON that is kept under a key; undefined if it is none. */
+/** The JSON that is kept under a key; undefined without one. */
 export function readKept(store: Store, key: string): unknown {
   try {
     return JSON.parse(store.get(key) ?? "null") ?? undefined;

@@ -158,7 +158,7 @@ test(
     assert.equal(await cell(page, 0).locator(".shown .text").textContent(), "100");
     assert.equal(await cell(page, 0).locator(".cell-number").textContent(), "[3′]");
     await page.locator("#variables tr", { hasText: "100" }).locator(".differs").waitFor();
-      const boxes = await page
+    const boxes = await page
       .locator(".column")
       .evaluateAll((all) =>
         all.map((it) => it.getBoundingClientRect()).map(({ left, width }) => ({ left, width })),
