@@ -158,10 +158,6 @@ export class CodeEditor {
     closeCompletion(this.#view);
   }
 
-  get hasFocus(): boolean {
-    return this.#view.hasFocus;
-  }
-
   destroy(): void {
     this.#view.destroy();
   }

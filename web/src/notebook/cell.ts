@@ -211,10 +211,6 @@ export class Cell {
     else this.#editor.focus();
   }
 
-  get isEditing(): boolean {
-    return this.#editor.hasFocus;
-  }
-
   queue(ahead: number): void {
     this.#live = { state: "queued", ahead };
     this.render();

@@ -6,7 +6,7 @@ import type { Data } from "../representation.ts";
 import { type CellData, type CellKind, newId, type Output } from "./model.ts";
 
 /** Longest file that is read, in characters. */
-export const MOST_CHARACTERS = 50_000_000;
+const MOST_CHARACTERS = 50_000_000;
 /** A browser with more editors is slow. */
 const MOST_CELLS = 1000;
 

@@ -216,7 +216,7 @@ export class Panes {
 }
 
 /** What people call a session: its name, or the start of its id. */
-export function nameOf({ id, name }: Session): string {
+function nameOf({ id, name }: Session): string {
   return name ?? id.replace(/^sess-(?:.*-)?/, "").slice(0, 6);
 }
 
