@@ -879,13 +879,13 @@ fn with_token(server: &Server, path: &str, authorization: Option<&str>) -> Strin
 }
 
 #[test]
-fn every_route_but_health_needs_the_api_token() {
+fn every_route_but_health_and_the_page_needs_the_api_token() {
     let server = guarded();
     let right = format!("Bearer {TOKEN}");
     for path in [
         "/run_code",
         "/openapi.json",
-        "/",
+        "/sessions",
         "/nowhere",
         "/health/",
         "//health",
@@ -919,6 +919,12 @@ fn every_route_but_health_needs_the_api_token() {
     }
     let answer = with_token(server, "/run_code", Some(&right));
     assert!(answer.contains(r#""stdout":"1\n""#), "{answer}");
+    // A person types the token into the page.
+    for path in ["/", "/assets/app.js"] {
+        let answer = with_token(server, path, None);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+        assert!(!answer.contains(TOKEN), "the token is in {path}");
+    }
     let answer = with_token(server, "/health", None);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(!server.log().contains(TOKEN), "the token is in the log");

@@ -153,7 +153,7 @@ pub struct Settings {
           value_parser = bytes(1..=1 << 28))]
     pub max_code_bytes: Option<ByteSize>,
 
-    /// Bearer token that callers must send (all routes but /health and /ready); at least 16 characters
+    /// Bearer token that callers must send (all routes but /health, /ready and the page at /); at least 16 characters
     #[arg(long, env = "FAAS_API_TOKEN", value_name = "FAAS_API_TOKEN",
           value_parser = ApiToken::parse, hide_env_values = true)]
     pub api_token: Option<ApiToken>,

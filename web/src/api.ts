@@ -25,6 +25,8 @@ export interface Program {
   packages: string[];
   timeout: number | undefined;
   priority: Priority;
+  /** The session that it is a cell of. */
+  session?: string;
 }
 
 /** A refusal of the service, or an answer that is not one of its. */
@@ -41,19 +43,25 @@ export class ApiFailure extends Error {
 
 /** The body of a request. The input's text goes in untouched, so its numbers keep all digits. */
 export function requestBody(program: Program): string {
-  const { language, code, packages, timeout, priority, input } = program;
+  const { language, code, packages, timeout, priority, input, session } = program;
   const fields: RunRequest = {
     language,
     code,
     priority,
     ...(timeout === undefined ? {} : { timeout }),
     ...(packages.length === 0 ? {} : { packages }),
+    ...(session === undefined ? {} : { session }),
   };
   const body = JSON.stringify(fields);
   return input.trim() === "" ? body : `${body.slice(0, -1)},"input":${input}}`;
 }
 
-function authorization(token: string): Record<string, string> {
+/** @throws ApiFailure if no header can carry the token. */
+export function authorization(token: string): Record<string, string> {
+  if (/[^\x21-\x7e]/.test(token)) {
+    const details = "It has a space or a character that is not ASCII; type it again";
+    throw new ApiFailure(401, "The API token cannot be right", details);
+  }
   return token === "" ? {} : { Authorization: `Bearer ${token}` };
 }
 
@@ -117,7 +125,7 @@ export async function runCode(
   );
 }
 
-async function failureOf(response: Response): Promise<ApiFailure> {
+export async function failureOf(response: Response): Promise<ApiFailure> {
   const text = await response.text();
   let error = `${response.status} ${response.statusText}`.trim();
   let details = text.slice(0, 2000);
@@ -140,4 +148,9 @@ export async function fetchHealth(token: string, signal: AbortSignal): Promise<H
   });
   if (!response.ok && response.status !== 503) throw await failureOf(response);
   return (await response.json()) as Health;
+}
+
+/** What went wrong, in words. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

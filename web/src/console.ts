@@ -75,15 +75,15 @@ export class OutputConsole {
   }
 
   #link(text: string, location: Location): HTMLAnchorElement {
-    const link = make(
-      "a",
-      { href: `#L${location.line}`, title: `Go to line ${location.line}` },
-      text,
-    );
+    const link = make("a", { href: `#L${location.line}`, title: titleOf(location) }, text);
     link.addEventListener("click", (event) => {
       event.preventDefault();
       this.#onLocation(location);
     });
     return link;
   }
+}
+
+function titleOf({ cell, line }: Location): string {
+  return cell === undefined ? `Go to line ${line}` : `Go to line ${line} of cell ${cell}`;
 }

@@ -1,9 +1,10 @@
-// The two editors: the program and its input.
+// The editors: of programs and cells, and of a program's input.
 
 import {
   autocompletion,
   closeBrackets,
   closeBracketsKeymap,
+  closeCompletion,
   completionKeymap,
 } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
@@ -26,9 +27,11 @@ import {
   highlightActiveLine,
   highlightActiveLineGutter,
   highlightSpecialChars,
+  type KeyBinding,
   keymap,
   lineNumbers,
   placeholder,
+  tooltips,
 } from "@codemirror/view";
 import type { Language } from "./api.ts";
 import type { Failure, Location } from "./links.ts";
@@ -40,15 +43,24 @@ const grammars: Record<Language, () => Extension> = {
   typescript: () => [javascript({ typescript: true }), indentUnit.of("  ")],
 };
 
-function shared(nonce: string, onRun: () => void): Extension {
-  const run = () => {
-    onRun();
-    return true;
-  };
+/** What keys do, by their names in CodeMirror: Mod-Enter, Shift-Enter. */
+export type Keys = Record<string, () => void>;
+
+function bindings(keys: Keys): KeyBinding[] {
+  return Object.entries(keys).map(([key, action]) => ({
+    key,
+    run: () => {
+      action();
+      return true;
+    },
+  }));
+}
+
+function shared(nonce: string, keys: Keys): Extension {
   return [
     EditorView.cspNonce.of(nonce),
     // Before the default keys, one of which inserts a line.
-    Prec.highest(keymap.of([{ key: "Mod-Enter", run }])),
+    Prec.highest(keymap.of(bindings(keys))),
     history(),
     drawSelection(),
     highlightSpecialChars(),
@@ -71,26 +83,44 @@ function shared(nonce: string, onRun: () => void): Extension {
   ];
 }
 
-/** The program. */
+export interface EditorOptions {
+  nonce: string;
+  /** Its name, as a screen reader says it. */
+  label: string;
+  /** The id of the text that says more. */
+  describedBy?: string;
+  keys: Keys;
+  /** When Escape has nothing to close in the editor. */
+  onEscape?: () => void;
+  onChange: () => void;
+}
+
+/** A program, or the code of a cell. */
 export class CodeEditor {
   readonly #view: EditorView;
   readonly #language = new Compartment();
+  readonly #label = new Compartment();
 
-  constructor(parent: HTMLElement, nonce: string, onRun: () => void, onChange: () => void) {
+  constructor(parent: HTMLElement, options: EditorOptions) {
+    const { nonce, label, describedBy, keys, onEscape, onChange } = options;
     this.#view = new EditorView({
       parent,
       extensions: [
-        shared(nonce, onRun),
+        shared(nonce, keys),
+        // After all others, so that it closes their lists and panels first.
+        onEscape ? Prec.lowest(keymap.of(bindings({ Escape: onEscape }))) : [],
         lineNumbers(),
         foldGutter(),
         highlightActiveLine(),
         highlightActiveLineGutter(),
         highlightSelectionMatches(),
         autocompletion(),
+        // Lists are longer than a cell is high.
+        tooltips({ parent: document.body }),
         this.#language.of([]),
+        this.#label.of(labelled(label)),
         EditorView.contentAttributes.of({
-          "aria-label": "Program",
-          "aria-describedby": "editor-hint",
+          ...(describedBy === undefined ? {} : { "aria-describedby": describedBy }),
           spellcheck: "false",
           autocapitalize: "off",
         }),
@@ -116,8 +146,27 @@ export class CodeEditor {
     this.markFailure(undefined);
   }
 
-  setLanguage(language: Language): void {
-    this.#view.dispatch({ effects: this.#language.reconfigure(grammars[language]()) });
+  set label(label: string) {
+    this.#view.dispatch({ effects: this.#label.reconfigure(labelled(label)) });
+  }
+
+  focus(): void {
+    this.#view.focus();
+  }
+
+  closeLists(): void {
+    closeCompletion(this.#view);
+  }
+
+  destroy(): void {
+    this.#view.destroy();
+  }
+
+  /** With none, the text is not coloured. */
+  setLanguage(language: Language | undefined): void {
+    this.#view.dispatch({
+      effects: this.#language.reconfigure(language ? grammars[language]() : []),
+    });
   }
 
   /** Selects the line, shows it and takes the focus. */
@@ -149,16 +198,20 @@ export class CodeEditor {
   }
 }
 
+function labelled(label: string): Extension {
+  return EditorView.contentAttributes.of({ "aria-label": label });
+}
+
 /** The request's `input`. */
 export class JsonEditor {
   readonly #view: EditorView;
 
-  constructor(parent: HTMLElement, nonce: string, onRun: () => void, onChange: () => void) {
+  constructor(parent: HTMLElement, nonce: string, keys: Keys, onChange: () => void) {
     const check = jsonParseLinter();
     this.#view = new EditorView({
       parent,
       extensions: [
-        shared(nonce, onRun),
+        shared(nonce, keys),
         json(),
         linter((view) => (view.state.doc.toString().trim() === "" ? [] : check(view))),
         placeholder('{"any": "JSON"}'),

@@ -1,6 +1,8 @@
 // Finds places in the user's program that tracebacks and stacks name.
 
 export interface Location {
+  /** The number of the cell, if it is in one of a session. */
+  cell?: number;
   line: number;
   column?: number;
 }
@@ -10,8 +12,9 @@ export interface Piece {
   location?: Location;
 }
 
-// Python: File "<code>", line 3. JavaScript: <code>:3:14.
-const PLACES = /File "<code>", line (\d{1,7})|<code>:(\d{1,7})(?::(\d{1,7}))?/g;
+// Python: File "<code>", line 3. JavaScript: <code>:3:14. In sessions <cell 2> is where <code> is.
+const PLACES =
+  /File "<(?:code|cell (\d{1,7}))>", line (\d{1,7})|<(?:code|cell (\d{1,7}))>:(\d{1,7})(?::(\d{1,7}))?/g;
 const MOST_LINKS = 500;
 
 /** Cuts text into plain pieces and pieces that name a location. */
@@ -22,8 +25,10 @@ export function findLocations(text: string): Piece[] {
   for (const match of text.matchAll(PLACES)) {
     if (++links > MOST_LINKS) break;
     if (match.index > end) pieces.push({ text: text.slice(end, match.index) });
-    const location: Location = { line: Number(match[1] ?? match[2]) };
-    if (match[3]) location.column = Number(match[3]);
+    const location: Location = { line: Number(match[2] ?? match[4]) };
+    const cell = match[1] ?? match[3];
+    if (cell) location.cell = Number(cell);
+    if (match[5]) location.column = Number(match[5]);
     pieces.push({ text: match[0], location });
     end = match.index + match[0].length;
   }
@@ -35,10 +40,15 @@ export interface Failure extends Location {
   message: string;
 }
 
-/** Where an uncaught error arose, by its report on stderr: Python names that frame last, V8 first. */
-export function failureOf(stderr: string, language: string): Failure | undefined {
+/**
+ * Where an uncaught error arose, by its report on stderr: Python names that frame last, V8 first. With `cell`, the
+ * place in the cell of that number.
+ */
+export function failureOf(stderr: string, language: string, cell?: number): Failure | undefined {
   const tail = stderr.slice(-64_000);
-  const places = findLocations(tail).flatMap((piece) => piece.location ?? []);
+  const places = findLocations(tail).flatMap(({ location }) =>
+    location && location.cell === cell ? [location] : [],
+  );
   const place = language === "python" ? places.at(-1) : places[0];
   if (!place) return undefined;
   const lines = tail.split("\n").filter((line) => line.trim() !== "");

@@ -1,9 +1,10 @@
 // The live view: how the pool is, and how long your executions take.
 
-import { fetchHealth, type Health } from "./api.ts";
+import { fetchHealth, type Health, messageOf } from "./api.ts";
 import { Chart } from "./charts.ts";
 import { byId } from "./dom.ts";
 import { formatMs } from "./format.ts";
+import { apiToken } from "./token.ts";
 
 const EVERY_MS = 2000;
 const MOST_SAMPLES = 150;
@@ -18,7 +19,7 @@ interface Sample {
 
 /** Asks for the pool's state every two seconds while the tab is seen. */
 export class PoolMonitor {
-  readonly #token: () => string;
+  readonly #onReturn: () => void;
   readonly #samples: Sample[] = [];
   readonly #chart = new Chart(byId("pool-chart"), {
     x: "time",
@@ -30,11 +31,13 @@ export class PoolMonitor {
       { label: "Waiting", colour: "--warn" },
     ],
   });
+  #lostAt: Date | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #request: AbortController | undefined;
 
-  constructor(token: () => string) {
-    this.#token = token;
+  /** `onReturn` is told when a server that was out of reach answers again: it may be another one. */
+  constructor(onReturn: () => void) {
+    this.#onReturn = onReturn;
     document.addEventListener("visibilitychange", () => this.#followVisibility());
     this.#followVisibility();
   }
@@ -60,11 +63,19 @@ export class PoolMonitor {
     this.#request = request;
     const limit = setTimeout(() => request.abort(new Error("no answer")), 10_000);
     try {
-      this.#show(await fetchHealth(this.#token(), request.signal));
+      this.#show(await fetchHealth(apiToken.value, request.signal));
+      document.body.classList.remove("unreachable");
+      if (this.#lostAt !== undefined) {
+        this.#lostAt = undefined;
+        this.#onReturn();
+      }
     } catch (error) {
       // Another question took this one's place, or the tab went out of sight.
       if (this.#request !== request || document.hidden) return;
-      showState("bad", "Unreachable", error instanceof Error ? error.message : String(error));
+      this.#lostAt ??= new Date();
+      const asOf = `The figures are as of ${this.#lostAt.toLocaleTimeString()}`;
+      showState("bad", "Unreachable", `${messageOf(error)}. ${asOf}`);
+      document.body.classList.add("unreachable");
     } finally {
       clearTimeout(limit);
     }

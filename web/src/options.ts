@@ -3,8 +3,7 @@
 import type { Priority } from "./api.ts";
 import { byId } from "./dom.ts";
 import { JsonEditor } from "./editor.ts";
-
-const TOKEN_KEY = "faas.token";
+import { apiToken } from "./token.ts";
 
 export class Options {
   readonly input: JsonEditor;
@@ -19,18 +18,16 @@ export class Options {
       this.#summarise();
       onChange();
     };
-    this.input = new JsonEditor(byId("input"), nonce, onRun, changed);
-    // Kept for this tab only, and never part of a shared address.
-    this.#token.value = sessionStorage.getItem(TOKEN_KEY) ?? "";
-    this.#token.addEventListener("input", () => sessionStorage.setItem(TOKEN_KEY, this.token));
+    this.input = new JsonEditor(byId("input"), nonce, { "Mod-Enter": onRun }, changed);
+    this.#token.value = apiToken.value;
+    this.#token.addEventListener("input", () => (apiToken.value = this.#token.value));
+    this.#token.addEventListener("keydown", ({ key }) => {
+      if (key === "Enter") onRun();
+    });
     for (const field of [this.#packages, this.#timeout, this.#priority, this.#token]) {
       field.addEventListener("input", changed);
     }
     this.#summarise();
-  }
-
-  get token(): string {
-    return this.#token.value.trim();
   }
 
   get packagesText(): string {
@@ -75,6 +72,7 @@ export class Options {
 
   askForToken(): void {
     this.#part.open = true;
+    this.#token.value = apiToken.value;
     this.#token.focus();
   }
 
@@ -85,7 +83,7 @@ export class Options {
       this.packages.join(", "),
       this.#timeout.value === "" ? "" : `${this.#timeout.value} ms`,
       this.priority === "normal" ? "" : `${this.priority} priority`,
-      this.token === "" ? "" : "token",
+      apiToken.value === "" ? "" : "token",
     ].filter((text) => text !== "");
     byId("options-summary").textContent = set.join(" · ");
   }

@@ -46,7 +46,8 @@ export async function openPage(browser, url, options = {}) {
       page.faults.push(`asked outside: ${address}`);
     }
   });
-  await page.goto(url);
+  // One program, unless the address says otherwise.
+  await page.goto(url.includes("#") ? url : `${url}#program`);
   await page.locator("#health[data-tone=good]").waitFor();
   return page;
 }

@@ -234,7 +234,7 @@ test("the pool is watched, but not from a hidden tab", async () => {
 
 test("a draft survives a reload, and a link brings its program", async () => {
   const page = await openPage(browser, fake.url);
-  await page.getByText("TypeScript").click();
+  await page.locator("label[for=language-typescript]").click();
   assert.match(await page.locator("#editor .cm-content").innerText(), /enum Kind/);
   await type(page, "// mine");
   await page.reload();
@@ -246,6 +246,6 @@ test("a draft survives a reload, and a link brings its program", async () => {
   assert.equal(await other.locator("#editor .cm-content").innerText(), "// mine");
   assert.equal(fake.runs.length, 0, "a link must not run by itself");
   // Another language keeps what was typed.
-  await other.getByText("JavaScript").click();
+  await other.locator("label[for=language-javascript]").click();
   assert.equal(await other.locator("#editor .cm-content").innerText(), "// mine");
 });

@@ -57,7 +57,7 @@ test("a line in a traceback leads to the editor", needsServer, async () => {
     await page.locator("#editor .cm-content").evaluate((it) => it === document.activeElement),
   );
   assert.equal(await page.locator("#editor .cm-lintRange-error").textContent(), "return 1 / x");
-  assert.ok(page.url().endsWith("/"), "the address must stay as it is");
+  assert.ok(page.url().endsWith("/#program"), "the address must stay as it is");
 });
 
 test("hostile output is text", needsServer, async () => {
@@ -228,7 +228,8 @@ test("the keyboard reaches everything in order", needsServer, async () => {
     order.push(at.includes("cm-content") ? "editor" : at);
     if (at.includes("cm-content")) await page.keyboard.press("Escape");
   }
-  const wanted = ["skip", "share", "language-python", "examples", "run", "editor", "SUMMARY"];
+  const links = ["to-notebook", "to-program", "share"];
+  const wanted = ["skip of-program", ...links, "language-python", "examples", "run", "editor"];
   assert.deepEqual(order.slice(0, wanted.length), wanted);
   assert.ok(order.includes("output"));
   assert.deepEqual(

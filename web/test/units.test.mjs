@@ -23,6 +23,8 @@ const { Digits, layOutJson, readJson } = await load("json.ts");
 const { readTable, sortRows, toCsv } = await load("tabledata.ts");
 const { fromFragment, toFragment } = await load("share.ts");
 const { requestBody } = await load("api.ts");
+const { readNotebook, writeNotebook } = await load("notebook/ipynb.ts");
+const { splitError } = await load("notebook/model.ts");
 const { formatBytes, formatMs } = await load("format.ts");
 
 test("events are the same however the stream is cut", () => {
@@ -208,4 +210,111 @@ test("figures are short", () => {
     "41 MB",
     "1.0 MB",
   ]);
+});
+
+const jupyter = {
+  nbformat: 4,
+  nbformat_minor: 5,
+  metadata: { kernelspec: { name: "python3", display_name: "Python 3" }, own: [1] },
+  cells: [
+    {
+      cell_type: "markdown",
+      id: "a-b_1",
+      metadata: { tags: ["x"] },
+      source: ["# Title\n", "text"],
+    },
+    {
+      cell_type: "code",
+      id: "a-b_1",
+      metadata: {},
+      execution_count: 3,
+      source: "1 / 0",
+      outputs: [
+        { output_type: "stream", name: "stdout", text: ["a\n", "b"] },
+        { output_type: "display_data", data: { "image/png": "aGk=\n" }, metadata: {} },
+        {
+          output_type: "execute_result",
+          execution_count: 3,
+          data: { "text/plain": ["[1,\n", " 2]"], "application/json": [1, 2] },
+          metadata: {},
+        },
+        { output_type: "error", ename: "E", evalue: "m", traceback: ["\u001b[0;31mE\u001b[0m: m"] },
+      ],
+    },
+    { cell_type: "raw", id: "c", metadata: {}, source: "" },
+  ],
+};
+
+test("a notebook of Jupyter is read, and written as it was", () => {
+  const read = readNotebook(JSON.stringify(jupyter));
+  assert.equal(read.language, "python");
+  const [text, code] = read.cells;
+  assert.equal(text.code, "# Title\ntext");
+  assert.notEqual(code.id, text.id, "an id twice");
+  assert.deepEqual([code.run.number, code.run.ending], [3, "failed"]);
+  assert.deepEqual(
+    code.outputs.map(({ kind }) => kind),
+    ["stream", "result", "result", "error"],
+  );
+  assert.equal(code.outputs[1].data["image/png"], "aGk=");
+  assert.equal(code.outputs[3].trace, "E: m");
+  const written = JSON.parse(writeNotebook(read));
+  assert.deepEqual(written.metadata.own, [1]);
+  assert.deepEqual(written.cells[0], jupyter.cells[0]);
+  assert.deepEqual(written.cells[2], { ...jupyter.cells[2], source: [] });
+  const [stream, picture, value, error] = written.cells[1].outputs;
+  assert.deepEqual(stream, jupyter.cells[1].outputs[0]);
+  assert.equal(picture.output_type, "display_data");
+  assert.deepEqual(value.data, { "text/plain": "[1,\n 2]", "application/json": [1, 2] });
+  assert.deepEqual(error.traceback, ["E: m"]);
+  assert.deepEqual(readNotebook(writeNotebook(read)).cells, read.cells);
+});
+
+test("what is no notebook is refused with a sentence", () => {
+  const cell = (fields) => JSON.stringify({ nbformat: 4, cells: [fields] });
+  const code = { cell_type: "code", source: "" };
+  for (const [text, why] of [
+    ["", /not JSON/],
+    ["[]", /does not say its nbformat/],
+    ['{"nbformat": 5, "cells": []}', /nbformat 5/],
+    ['{"nbformat": 4, "cells": {}}', /no list of cells/],
+    [cell(null), /Cell 1 is not an object/],
+    [cell({ cell_type: "heading", source: "" }), /neither code nor markdown nor raw/],
+    [cell({ ...code, source: [1] }), /neither text nor a list of texts/],
+    [cell({ ...code, outputs: {} }), /are not a list/],
+    [cell({ ...code, outputs: [{ output_type: "pyout" }] }), /nbformat 4 does not have/],
+    [cell({ ...code, outputs: [{ output_type: "display_data" }] }), /no data by media type/],
+    [
+      JSON.stringify({ nbformat: 4, cells: [], metadata: { language_info: { name: "R" } } }),
+      /neither Python nor/,
+    ],
+  ]) {
+    assert.throws(() => readNotebook(text), { name: "BadNotebook", message: why }, text);
+  }
+  const odd = readNotebook(
+    '{"nbformat":4,"cells":[{"cell_type":"code","id":"<b>","source":"","outputs":[{"output_type":"display_data","data":{"__proto__":"x"}}]}]}',
+  );
+  assert.match(odd.cells[0].id, /^[\w-]+$/);
+  assert.deepEqual(Object.keys(odd.cells[0].outputs[0].data), ["__proto__"]);
+});
+
+test("the report of an exception is told from what is before it", () => {
+  const trace =
+    'Traceback (most recent call last):\n  File "<cell 2>", line 1, in <module>\nKeyError: 1\n';
+  const last = splitError(`a warning\n${trace}`, "python");
+  assert.deepEqual(last, {
+    before: "a warning\n",
+    error: { kind: "error", name: "KeyError", message: "1", trace },
+  });
+  const both = `${trace}\nDuring handling of the above exception, another exception occurred:\n\n${trace}`;
+  assert.equal(splitError(both, "python").error.trace, both);
+  assert.equal(splitError(`${trace}more\n${trace}`, "python").before, `${trace}more\n`);
+  const syntax = "  File \"<cell 2>\", line 1\n    (\n    ^\nSyntaxError: '(' was never closed\n";
+  assert.equal(splitError(`x\n${syntax}`, "python").error.name, "SyntaxError");
+  const script = "Uncaught Error: x\n    at <cell 1>:2:7\n";
+  assert.deepEqual(splitError(`log\n${script}`, "javascript"), {
+    before: "log\n",
+    error: { kind: "error", name: "Error", message: "x", trace: script },
+  });
+  assert.equal(splitError("no report", "python"), undefined);
 });

@@ -1,0 +1,373 @@
+// One cell: its editor, its state and its outputs.
+
+import type { Progress, Stream, ShownResult } from "../api.ts";
+import { make } from "../dom.ts";
+import { CodeEditor } from "../editor.ts";
+import { formatMs } from "../format.ts";
+import { failureOf, type Location } from "../links.ts";
+import type { Language } from "../api.ts";
+import { renderMarkdown } from "./markdown.ts";
+import type { CellData, Ending, Run } from "./model.ts";
+import { OutputsView } from "./outputs.ts";
+
+/** What a cell asks of the column that it is in. */
+export interface CellHost {
+  readonly nonce: string;
+  readonly language: Language;
+  /** The session that runs the column's cells, if it is open. */
+  readonly session: string | undefined;
+  /** What is behind the number of a cell: ′ in a fork. */
+  readonly mark: string;
+  run(cell: Cell): void;
+  runAndGoOn(cell: Cell): void;
+  runAndInsert(cell: Cell): void;
+  interrupt(): void;
+  forkHere(cell: Cell): void;
+  move(cell: Cell, by: -1 | 1): void;
+  insertAfter(cell: Cell): void;
+  remove(cell: Cell): void;
+  select(cell: Cell): void;
+  goTo(location: Location): void;
+  changed(): void;
+}
+
+type Live =
+  | { state: "queued"; ahead: number }
+  | { state: "installing"; packages: string }
+  | { state: "running"; since: number };
+
+export type CellState = "new" | "edited" | "earlier" | Ending | Live["state"];
+
+/** By its state: a sign, which is not read out, and a word. */
+const signs: Record<CellState, [string, string]> = {
+  new: ["○", "Not run yet"],
+  queued: ["…", "Queued"],
+  installing: ["↓", "Installing"],
+  running: ["▸", "Running"],
+  ok: ["✓", "OK"],
+  failed: ["✕", "Failed"],
+  interrupted: ["■", "Interrupted"],
+  rolledBack: ["↺", "Rolled back"],
+  steppedBack: ["↶", "Stepped back"],
+  refused: ["!", "Not run"],
+  edited: ["✎", "Edited since it ran"],
+  earlier: ["◷", "From an earlier session"],
+};
+
+export class Cell {
+  readonly element: HTMLElement;
+  readonly id: string;
+  readonly kind: CellData["kind"];
+  readonly #host: CellHost;
+  readonly #metadata: CellData["metadata"];
+  readonly #editor: CodeEditor;
+  readonly #outputs: OutputsView;
+  readonly #number = make("span", { class: "cell-number" });
+  readonly #runButton = make("button", { type: "button", class: "cell-run" });
+  readonly #sign = make("span", { class: "cell-sign", "aria-hidden": "true" });
+  readonly #word = make("span", { class: "cell-word" });
+  readonly #time = make("span", { class: "cell-time" });
+  readonly #notice = make("div", { class: "cell-notice" });
+  readonly #rendered = make("div", { class: "rendered" });
+  #run: Run | undefined;
+  #live: Live | undefined;
+  #position = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(data: CellData, host: CellHost) {
+    this.id = data.id;
+    this.kind = data.kind;
+    this.#host = host;
+    this.#metadata = data.metadata;
+    this.#run = data.run;
+    this.#outputs = new OutputsView((location) => host.goTo(location));
+    this.#outputs.outputs = data.outputs;
+    const editorBox = make("div", { class: "cell-editor" });
+    this.element = make(
+      "section",
+      { class: `cell ${this.kind}`, tabindex: "-1" },
+      make("div", { class: "gutter" }, this.#runButton, this.#number),
+      make(
+        "div",
+        { class: "cell-body" },
+        this.#rendered,
+        editorBox,
+        make("p", { class: "cell-state" }, this.#sign, this.#word, this.#time),
+        this.#notice,
+        this.#outputs.element,
+      ),
+      this.#actions(),
+    );
+    this.#editor = new CodeEditor(editorBox, {
+      nonce: host.nonce,
+      label: "Code",
+      keys: {
+        "Mod-Enter": () => this.#leaveAnd(() => host.run(this)),
+        "Shift-Enter": () => this.#leaveAnd(() => host.runAndGoOn(this)),
+        "Alt-Enter": () => this.#leaveAnd(() => host.runAndInsert(this)),
+      },
+      onEscape: () => this.focus(),
+      onChange: () => {
+        this.render();
+        host.changed();
+      },
+    });
+    if (data.code !== "") this.#editor.load(host.language, data.code);
+    this.setLanguage(host.language);
+    this.element.classList.toggle("rendering", this.kind === "markdown" && data.code !== "");
+    this.#rendered.addEventListener("dblclick", () => this.edit());
+    this.#runButton.addEventListener("click", () => {
+      if (this.isRunning) host.interrupt();
+      else if (!this.isBusy) host.run(this);
+    });
+    this.element.addEventListener("focusin", () => host.select(this));
+    this.element.addEventListener("pointerdown", () => host.select(this));
+    this.render();
+  }
+
+  get code(): string {
+    return this.#editor.text;
+  }
+
+  set code(code: string) {
+    this.#editor.load(this.#host.language, code);
+    this.setLanguage(this.#host.language);
+  }
+
+  /** What is known of its last run. */
+  get lastRun(): Run | undefined {
+    return this.#run;
+  }
+
+  /** Whether it is queued or running. */
+  get isBusy(): boolean {
+    return this.#live !== undefined;
+  }
+
+  get isRunning(): boolean {
+    return this.#live !== undefined && this.#live.state !== "queued";
+  }
+
+  get isEmpty(): boolean {
+    return this.code.trim() === "" && this.#outputs.outputs.length === 0;
+  }
+
+  get data(): CellData {
+    return {
+      id: this.id,
+      kind: this.kind,
+      code: this.code,
+      outputs: this.#outputs.outputs,
+      ...(this.#run ? { run: this.#run } : {}),
+      ...(this.#metadata ? { metadata: this.#metadata } : {}),
+    };
+  }
+
+  get state(): CellState {
+    if (this.#live) return this.#live.state;
+    if (!this.#run) return "new";
+    const { ending, session, code } = this.#run;
+    if (ending === "refused") return ending;
+    if (session !== this.#host.session) return "earlier";
+    if (code !== this.code && ending !== "steppedBack" && ending !== "rolledBack") return "edited";
+    return ending;
+  }
+
+  /** Its name for people: its number in the session, else its place. */
+  get name(): string {
+    const number = this.#shownNumber;
+    return number === undefined ? `Cell ${this.#position}` : `Cell [${number}]`;
+  }
+
+  get #shownNumber(): string | undefined {
+    const number = this.#run?.number;
+    return number === undefined ? undefined : `${number}${this.#host.mark}`;
+  }
+
+  set position(position: number) {
+    this.#position = position;
+    this.render();
+  }
+
+  setLanguage(language: Language): void {
+    this.#editor.setLanguage(this.kind === "code" ? language : undefined);
+  }
+
+  setSelected(on: boolean): void {
+    this.element.classList.toggle("selected", on);
+    this.element.tabIndex = on ? 0 : -1;
+  }
+
+  /** Takes the focus, as a cell and not its editor. */
+  focus(): void {
+    this.#leaveText();
+    this.element.focus({ preventScroll: true });
+    this.element.scrollIntoView({ block: "nearest" });
+  }
+
+  edit(location?: Location): void {
+    this.element.classList.remove("rendering");
+    if (location) this.#editor.goTo(location);
+    else this.#editor.focus();
+  }
+
+  queue(ahead: number): void {
+    this.#live = { state: "queued", ahead };
+    this.render();
+  }
+
+  /** It is not queued any more, and did not run. */
+  unqueue(): void {
+    this.#live = undefined;
+    this.render();
+  }
+
+  begin(): void {
+    this.#outputs.clear();
+    this.#editor.markFailure(undefined);
+    this.#run = undefined;
+    this.#live = { state: "running", since: performance.now() };
+    this.#timer = setInterval(() => this.#showTime(), 100);
+    this.render();
+  }
+
+  append(stream: Stream, text: string): void {
+    this.#outputs.append(stream, text);
+  }
+
+  show(result: ShownResult): void {
+    this.#outputs.show(result);
+  }
+
+  setProgress({ packages, stage }: Progress): void {
+    this.#live =
+      stage === "ready"
+        ? { state: "running", since: performance.now() }
+        : { state: "installing", packages: packages.join(", ") };
+    this.render();
+  }
+
+  get outputs(): OutputsView {
+    return this.#outputs;
+  }
+
+  end(run: Run, stderr = ""): void {
+    clearInterval(this.#timer);
+    this.#live = undefined;
+    this.#run = run;
+    if (run.ending === "failed" && run.code === this.code) {
+      const failure = failureOf(stderr, this.#host.language, run.number);
+      this.#editor.markFailure(failure);
+    }
+    this.render();
+  }
+
+  stepBack(): void {
+    if (!this.#run) return;
+    const { number: _, ...rest } = this.#run;
+    this.#run = { ...rest, ending: "steppedBack" };
+    this.render();
+  }
+
+  destroy(): void {
+    clearInterval(this.#timer);
+    this.#editor.destroy();
+    this.element.remove();
+  }
+
+  render(): void {
+    const { state } = this;
+    const [sign, word] = signs[state];
+    const isCode = this.kind === "code";
+    this.element.dataset["state"] = isCode ? state : "text";
+    const words = this.#live ? this.#liveWords() : word;
+    this.#sign.textContent = sign;
+    this.#word.textContent = words;
+    this.#showTime();
+    const number = this.#shownNumber;
+    this.#number.textContent = isCode ? `[${this.isBusy ? "*" : (number ?? " ")}]` : "";
+    this.#runButton.hidden = !isCode;
+    this.#runButton.textContent = this.isRunning ? "■" : "▶";
+    this.#runButton.setAttribute("aria-label", this.isRunning ? "Interrupt" : "Run this cell");
+    this.#runButton.title = this.isRunning ? "Interrupt (I I)" : "Run this cell (Ctrl ↵)";
+    const place = `Cell ${this.#position}${number === undefined ? "" : `, number ${number}`}`;
+    const kind = isCode ? words.toLowerCase() : "text";
+    this.element.setAttribute("aria-label", `${place}, ${kind}`);
+    this.#editor.label = `${isCode ? "Code" : "Text"} of cell ${this.#position}`;
+    this.#showNotice(state);
+    if (this.kind === "markdown") this.#rendered.replaceChildren(renderMarkdown(this.code));
+  }
+
+  #liveWords(): string {
+    const live = this.#live;
+    if (live?.state === "queued")
+      return live.ahead === 0 ? "Queued" : `Queued, ${live.ahead} ahead`;
+    return live?.state === "installing" ? `Installing ${live.packages}…` : "Running…";
+  }
+
+  #showTime(): void {
+    const live = this.#live;
+    if (live?.state === "running") {
+      this.#time.textContent = `${((performance.now() - live.since) / 1000).toFixed(1)} s`;
+    } else {
+      this.#time.textContent = this.#run && !live ? formatMs(this.#run.wallMs) : "";
+    }
+  }
+
+  #showNotice(state: CellState): void {
+    const { note, reason } = this.#run ?? {};
+    const isTold = state === "rolledBack" || state === "refused" || state === "interrupted";
+    this.#notice.hidden = !isTold || note === undefined;
+    if (this.#notice.hidden || this.#notice.dataset["note"] === `${state} ${note}`) return;
+    this.#notice.dataset["note"] = `${state} ${note}`;
+    const buttons = make("span", { class: "notice-actions" });
+    if (state !== "interrupted") {
+      buttons.append(button("Run again", () => this.#host.run(this)));
+    }
+    if (state === "rolledBack") {
+      buttons.append(button("Fork here", () => this.#host.forkHere(this)));
+    }
+    this.#notice.replaceChildren(
+      make("span", {}, note ?? "", reason === undefined ? "" : ` Why: ${reason}.`),
+      buttons,
+    );
+  }
+
+  #actions(): HTMLElement {
+    const host = this.#host;
+    const action = (text: string, name: string, key: string, what: () => void) =>
+      button(text, what, { "aria-label": name, title: key === "" ? name : `${name} (${key})` });
+    return make(
+      "div",
+      { class: "cell-actions", role: "group", "aria-label": "Actions of the cell" },
+      action("↑", "Move up", "", () => host.move(this, -1)),
+      action("↓", "Move down", "", () => host.move(this, 1)),
+      action("+", "Insert below", "B", () => host.insertAfter(this)),
+      ...(this.kind === "code"
+        ? [action("Fork", "Fork after this cell", "F", () => host.forkHere(this))]
+        : []),
+      action("✕", "Delete the cell", "D D", () => host.remove(this)),
+    );
+  }
+
+  #leaveAnd(action: () => void): void {
+    this.#editor.closeLists();
+    this.#leaveText();
+    action();
+  }
+
+  #leaveText(): void {
+    if (this.kind === "markdown" && this.code.trim() !== "")
+      this.element.classList.add("rendering");
+  }
+}
+
+function button(
+  text: string,
+  action: () => void,
+  attributes: Record<string, string> = {},
+): HTMLButtonElement {
+  const made = make("button", { type: "button", class: "quiet small", ...attributes }, text);
+  made.addEventListener("click", action);
+  return made;
+}
