@@ -48,7 +48,11 @@ export function showError(error, traceback) {
       traceback,
     };
     // As crates/faas-protocol/src/job.rs has it.
-    op_faas_represent("application/vnd.faas.error+json", JSONStringify(shown), true);
+    op_faas_represent(
+      "application/vnd.faas.error+json",
+      /** @type {string} */ (JSONStringify(shown)),
+      true,
+    );
     op_faas_show(false, null);
     return true;
   } catch {

@@ -330,7 +330,14 @@ globalThis.__faasEngine = {
     storage.setLimit(storageBytes);
     isFinished = false;
     const invoked = host.invocation();
-    const { stdin: text, arguments: words, entryPoint, collect, environment, showsErrors } = invoked;
+    const {
+      stdin: text,
+      arguments: words,
+      entryPoint,
+      collect,
+      environment,
+      showsErrors,
+    } = invoked;
     const before = new Map();
     try {
       const files = host.inputFiles();

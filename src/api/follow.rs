@@ -39,7 +39,7 @@ pub enum Told {
     /// Nothing, but the client is to be sent something: if it is gone, that makes its system say so.
     Nothing,
     /// How it ended; the last.
-    Ended(Ending),
+    Ended(Result<Box<Finished>, ApiError>),
 }
 
 /// An execution whose output is followed. Dropping this, as when the client hangs up, ends it.
@@ -168,7 +168,7 @@ impl Following {
                         None => joined((&mut self.execution).await),
                     };
                     self.is_over = true;
-                    return Some(Told::Ended(ending));
+                    return Some(Told::Ended(ending.map(Box::new)));
                 }
             }
         }

@@ -369,7 +369,15 @@ pub async fn variables(
     caller: Caller,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<VariablesBody>, ApiError> {
-    let report = tend(&state, &caller, &parse(id)?, Tending::Variables, "", Vec::new()).await?;
+    let report = tend(
+        &state,
+        &caller,
+        &parse(id)?,
+        Tending::Variables,
+        "",
+        Vec::new(),
+    )
+    .await?;
     let found: VariableList = parsed(&report, "The variables cannot be told")?;
     let unlisted = found.variables.len().saturating_sub(MOST_LISTED) as u64;
     let listed = found.variables.into_iter().take(MOST_LISTED);

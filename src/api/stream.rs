@@ -87,7 +87,7 @@ impl Events {
             }
             Told::Shown(shown) => self.event("display", &ResultBody::from(shown)),
             Told::Installing(progress) => self.event("progress", &progress),
-            Told::Ended(ending) => match ending.and_then(|finished| self.answer(finished)) {
+            Told::Ended(ending) => match ending.and_then(|finished| self.answer(*finished)) {
                 Ok(answer) => {
                     let event = self.numbered().event("result").data(&answer.json);
                     self.following.hold(answer.share);

@@ -1,7 +1,10 @@
-"""An agent of smolagents whose code runs in a sandbox of E2B's. The model is the one part that is played: it says what
-a model could have said."""
+"""An agent of smolagents whose code runs in a sandbox of E2B's.
+
+The model is the one part that is played: it says what a model could have said.
+"""
 
 import json
+from typing import ClassVar
 
 from smolagents import CodeAgent, Model, tool
 from smolagents.models import ChatMessage, MessageRole
@@ -20,7 +23,7 @@ def double(number: int) -> int:
 class Scripted(Model):
     """What it says, step by step."""
 
-    says = [
+    says: ClassVar = [
         "values = [double(number) for number in range(4)]\nprint(sum(values))",
         "print(no_such_name)",
         "import math\nfinal_answer({'sum': sum(values), 'root': math.isqrt(sum(values))})",

@@ -19,7 +19,9 @@ await sandbox.restartCodeContext(context);
 await sandbox.removeCodeContext(context);
 
 const lines = [];
-await sandbox.runCode("for i in range(3): print(i, flush=True)", { onStdout: (message) => lines.push(message.line) });
+await sandbox.runCode("for i in range(3): print(i, flush=True)", {
+  onStdout: (message) => lines.push(message.line),
+});
 assert.equal(lines.join(""), "0\n1\n2\n");
 await assert.rejects(sandbox.runCode("x = 2\nwhile True: pass", { timeoutMs: 500 }), /timed out/);
 assert.equal((await sandbox.runCode("x")).text, "20");
@@ -35,7 +37,13 @@ assert.equal(await files.read("/home/user/dir/a.txt"), "text é");
 assert.deepEqual([...(await files.read("b.bin", { format: "bytes" }))], [0, 255]);
 assert.equal((await sandbox.runCode("open('/home/user/d \"é.txt').read()")).text, "'d'");
 const names = (await files.list("/home/user")).map(({ name, type }) => `${name} ${type}`);
-assert.deepEqual(names.sort(), ["b.bin file", "c.txt file", 'd "é.txt file', "dir dir", "output dir"]);
+assert.deepEqual(names.sort(), [
+  "b.bin file",
+  "c.txt file",
+  'd "é.txt file',
+  "dir dir",
+  "output dir",
+]);
 assert.equal(await files.exists("none"), false);
 assert.equal(await files.makeDir("new"), true);
 assert.equal((await files.rename("c.txt", "new/c.txt")).path, "/home/user/new/c.txt");

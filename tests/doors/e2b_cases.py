@@ -141,9 +141,7 @@ class Files(WithSandbox):
         self.assertEqual((files.make_dir("a/b"), files.make_dir("a/b")), (True, False))
         files.write("a/c.txt", "123")
         entries = {(one.name, one.type.value, one.path) for one in files.list("/home/user/a")}
-        self.assertEqual(
-            entries, {("b", "dir", "/home/user/a/b"), ("c.txt", "file", "/home/user/a/c.txt")}
-        )
+        self.assertEqual(entries, {("b", "dir", "/home/user/a/b"), ("c.txt", "file", "/home/user/a/c.txt")})
         self.assertEqual([files.exists(name) for name in ("a", "a/c.txt", "none")], [True, True, False])
         self.assertEqual(files.get_info("a/c.txt").size, 3)
         self.assertEqual(files.rename("a/c.txt", "d.txt").path, "/home/user/d.txt")
@@ -175,7 +173,9 @@ class Files(WithSandbox):
     def test_pip_installs_as_a_command_and_in_code(self):
         installed = self.sandbox.commands.run("pip install 'snowballstemmer>=1'")
         self.assertEqual((installed.exit_code, installed.stdout), (0, "Installed snowballstemmer>=1\n"))
-        run = self.sandbox.run_code("!pip install -q snowballstemmer\nimport snowballstemmer as s\ns.__name__")
+        run = self.sandbox.run_code(
+            "!pip install -q snowballstemmer\nimport snowballstemmer as s\ns.__name__"
+        )
         self.assertEqual((run.text, run.error), ("'snowballstemmer'", None))
         with self.assertRaisesRegex(CommandExitException, "no-such-package"):
             self.sandbox.commands.run("pip install no-such-package")
@@ -272,7 +272,9 @@ class Asynchronous(unittest.IsolatedAsyncioTestCase):
         async with await AsyncSandbox.create(metadata={"a": "b"}) as sandbox:
             lines = []
             context = await sandbox.create_code_context(language="javascript")
-            await sandbox.run_code("console.log(1)", context=context, on_stdout=lambda m: lines.append(m.line))
+            await sandbox.run_code(
+                "console.log(1)", context=context, on_stdout=lambda m: lines.append(m.line)
+            )
             await sandbox.files.write("a.txt", "a")
             self.assertEqual((lines, await sandbox.files.read("a.txt")), (["1\n"], "a"))
             self.assertEqual([one.name for one in await sandbox.files.list(".")], ["a.txt", "output"])

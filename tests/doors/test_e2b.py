@@ -1,4 +1,4 @@
-"""The door for E2B, tried with its clients for Python and JavaScript, the newest and older ones, and smolagents."""
+"""The door for E2B, tried with its clients for Python and JavaScript, newest and older, and smolagents."""
 
 import hashlib
 import http.client
@@ -67,7 +67,9 @@ class Clients(unittest.TestCase):
         cases.write_text((HERE / "e2b_cases.mjs").read_text())
         self.assertEqual(json.loads(with_client(self.server, ["node", cases])), "done")
 
-    @unittest.skipUnless(DISTRIBUTION.exists(), "scripts/fetch-test-distribution gets the packages that it installs")
+    @unittest.skipUnless(
+        DISTRIBUTION.exists(), "scripts/fetch-test-distribution gets the packages that it installs"
+    )
     def test_an_agent_of_smolagents_runs_its_steps_and_gives_its_answer(self):
         printed = with_client(self.server, [CLIENTS / "e2b/bin/python", HERE / "e2b_agent.py"])
         self.assertEqual(json.loads(printed.splitlines()[-1]), [{"sum": 12, "root": 3}, True])
@@ -126,7 +128,11 @@ class Wire:
         return made
 
     def inside(self, sandbox, method, path, body=None, **headers):
-        headers = {"E2b-Sandbox-Id": sandbox["sandboxID"], "X-Access-Token": sandbox["envdAccessToken"], **headers}
+        headers = {
+            "E2b-Sandbox-Id": sandbox["sandboxID"],
+            "X-Access-Token": sandbox["envdAccessToken"],
+            **headers,
+        }
         return self.ask(method, path, body, headers)
 
     def run(self, sandbox, **fields):
@@ -300,9 +306,7 @@ class Tokens(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        tokens = (
-            f'[one]\nsha256 = "{digest(TOKEN + "1")}"\n[two]\nsha256 = "{digest(TOKEN + "2")}"\n'
-        )
+        tokens = f'[one]\nsha256 = "{digest(TOKEN + "1")}"\n[two]\nsha256 = "{digest(TOKEN + "2")}"\n'
         cls.server = Server(FAAS_LANGUAGE="python", FAAS_API_TOKENS_FILE=written(cls, tokens))
         cls.addClassCleanup(cls.server.stop)
 
@@ -337,7 +341,11 @@ class Tokens(unittest.TestCase):
 
     def test_inside_a_sandbox_its_access_token_is_wanted(self):
         name = {"E2b-Sandbox-Id": self.sandbox["sandboxID"]}
-        requests = [("POST", "/execute", {"code": "1"}), ("GET", "/contexts", None), ("GET", "/files?path=a", None)]
+        requests = [
+            ("POST", "/execute", {"code": "1"}),
+            ("GET", "/contexts", None),
+            ("GET", "/files?path=a", None),
+        ]
         for method, path, body in [*requests, ("GET", "/health", None)]:
             wrong = {**name, "X-Access-Token": "0" * 32}
             self.assertEqual(self.nobody.ask(method, path, body, name)[0], 401, path)

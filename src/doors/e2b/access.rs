@@ -80,7 +80,9 @@ pub fn enter(
 ) -> Result<Arc<Sandbox>, ApiError> {
     let id = headers.get(SANDBOX_ID).and_then(|id| id.to_str().ok());
     let id = id.ok_or_else(|| {
-        no_sandbox_inside("Send its id in the header E2b-Sandbox-Id, as clients do with E2B_SANDBOX_URL")
+        no_sandbox_inside(
+            "Send its id in the header E2b-Sandbox-Id, as clients do with E2B_SANDBOX_URL",
+        )
     })?;
     let found = SessionId::parse(id).and_then(|id| sandboxes.find(&id, &state.pool));
     let gone = || {
@@ -91,7 +93,11 @@ pub fn enter(
     let (sandbox, _) = found.ok_or_else(gone)?;
     let shown = ACCESS_TOKENS.map(|name| headers.get(name));
     let is_shown = |token: &[u8]| sandbox.is_opened_by(token);
-    if shown.iter().flatten().any(|token| is_shown(token.as_bytes())) {
+    if shown
+        .iter()
+        .flatten()
+        .any(|token| is_shown(token.as_bytes()))
+    {
         caller.showed_token_of(sandbox.owner.clone(), sandbox.weight);
     } else if state.settings.needs_token() {
         if !shows_key(headers, caller, state) {
@@ -104,7 +110,9 @@ pub fn enter(
         }
     }
     if sandbox.is_paused() {
-        return Err(no_sandbox_inside("It is paused: connect to it, which resumes it"));
+        return Err(no_sandbox_inside(
+            "It is paused: connect to it, which resumes it",
+        ));
     }
     // Using one of its contexts keeps all of it.
     let used = state.pool.use_session(&sandbox.id, &sandbox.owner);

@@ -170,7 +170,8 @@ impl Lines {
                     }
                     Err(error) => (Some(ErrorFields::of_service(error)), None),
                 };
-                let number = number.map(|execution_count| Line::NumberOfExecutions { execution_count });
+                let number =
+                    number.map(|execution_count| Line::NumberOfExecutions { execution_count });
                 let lines = [error.map(Line::Error), number, Some(Line::EndOfExecution)];
                 let lines: Vec<_> = lines.iter().flatten().map(Line::to_json).collect();
                 lines.join("\n")

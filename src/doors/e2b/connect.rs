@@ -108,7 +108,9 @@ fn unwrap(body: &mut Vec<u8>) -> Result<(), ApiError> {
 }
 
 fn expect(kind: &str, headers: &HeaderMap) -> Result<(), ApiError> {
-    let sent = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let sent = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
     let sent = sent.and_then(|kind| kind.split(';').next()).map(str::trim);
     match sent.is_some_and(|sent| sent.eq_ignore_ascii_case(kind)) {
         true => Ok(()),

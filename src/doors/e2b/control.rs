@@ -158,7 +158,11 @@ fn info_of(sandbox: &Sandbox, session: &SessionInfo, state: &AppState) -> Sandbo
         memory: limits.memory.get() >> 20,
         disk_size: limits.storage.get() >> 20,
         metadata: sandbox.wanted.metadata.clone(),
-        state: if sandbox.is_paused() { "paused" } else { "running" },
+        state: if sandbox.is_paused() {
+            "paused"
+        } else {
+            "running"
+        },
         allow_internet_access: false,
     }
 }
@@ -327,7 +331,11 @@ impl Query {
 
     fn wants(&self, sandbox: &Sandbox) -> bool {
         let metadata = &sandbox.wanted.metadata;
-        let state = if sandbox.is_paused() { "paused" } else { "running" };
+        let state = if sandbox.is_paused() {
+            "paused"
+        } else {
+            "running"
+        };
         let mut wanted = self.metadata.iter();
         wanted.all(|(name, value)| metadata.get(name) == Some(value))
             && (self.states.is_empty() || self.states.iter().any(|one| one == state))
@@ -377,7 +385,11 @@ pub async fn connect(
     if is_resumed || session.ends < SystemTime::now() + timeout {
         sandbox.end_after(timeout, &state.pool);
     }
-    let status = if is_resumed { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if is_resumed {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     Ok((status, Json(SandboxBody::from(&*sandbox))).into_response())
 }
 
@@ -440,7 +452,12 @@ fn fork_contexts(sandbox: &Sandbox, state: &AppState) -> Result<Vec<Context>, Ap
                 ..context
             })),
             // One that nobody used for too long is no loss.
-            Err(_) if !is_default && state.pool.session(&context.session, &sandbox.owner).is_err() => {}
+            Err(_)
+                if !is_default
+                    && state
+                        .pool
+                        .session(&context.session, &sandbox.owner)
+                        .is_err() => {}
             Err(error) => {
                 for fork in forks {
                     let _ = state.pool.delete_session(&fork.session, &sandbox.owner);
@@ -458,15 +475,20 @@ fn parse_optional(body: &[u8]) -> Result<(Option<Duration>, Option<u64>), ApiErr
         return Ok((None, None));
     }
     let raw: WithTimeout = request::parse_body(body)?;
-    let count = raw.count.map(|count| bounded::parse::<Number>(count, Kind::Number));
-    let count = match count.transpose()? {
-        None => None,
-        Some(number) => {
-            let count = number.and_then(|number| number.as_u64());
-            let count = count.filter(|count| (1..=MOST_FORKS).contains(count));
-            Some(count.ok_or_else(|| must_be("count", &format!("an integer from 1 to {MOST_FORKS}")))?)
-        }
-    };
+    let count = raw
+        .count
+        .map(|count| bounded::parse::<Number>(count, Kind::Number));
+    let count =
+        match count.transpose()? {
+            None => None,
+            Some(number) => {
+                let count = number.and_then(|number| number.as_u64());
+                let count = count.filter(|count| (1..=MOST_FORKS).contains(count));
+                Some(count.ok_or_else(|| {
+                    must_be("count", &format!("an integer from 1 to {MOST_FORKS}"))
+                })?)
+            }
+        };
     Ok((parse_timeout(raw.timeout)?, count))
 }
 
@@ -526,7 +548,10 @@ fn texts(name: &str, field: Option<&RawValue>) -> Result<Vec<(String, String)>, 
     };
     let members = bounded::parse::<Members<{ MOST_MEMBERS + 1 }>>(raw, Kind::Object)?;
     let Members(members) = members.ok_or_else(refused)?;
-    let length: usize = members.iter().map(|(name, raw)| name.len() + raw.get().len()).sum();
+    let length: usize = members
+        .iter()
+        .map(|(name, raw)| name.len() + raw.get().len())
+        .sum();
     if members.len() > MOST_MEMBERS || length > LONGEST_MEMBERS {
         return Err(refused());
     }

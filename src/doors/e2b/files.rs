@@ -38,11 +38,7 @@ pub fn last_part(name: &str) -> &str {
 ///
 /// # Errors
 /// As `GET /sessions/{id}/files/{path}`.
-pub async fn read(
-    state: &AppState,
-    entered: &Entered,
-    query: &str,
-) -> Result<Response, ApiError> {
+pub async fn read(state: &AppState, entered: &Entered, query: &str) -> Result<Response, ApiError> {
     let path = path_in(query).ok_or_else(|| ours::must_be("path", "the path of a file"))?;
     let name = file_name_of(&path)?;
     let (caller, id) = (&entered.caller, &entered.sandbox.id);
@@ -62,7 +58,9 @@ pub async fn write(
 ) -> Result<Response, ApiError> {
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|kind| kind.to_str().ok());
-    let boundary = content_type.and_then(multipart::boundary_of).map(str::to_owned);
+    let boundary = content_type
+        .and_then(multipart::boundary_of)
+        .map(str::to_owned);
     let is_plain = content_type == Some("application/octet-stream");
     let path = path_in(query);
     let (body, _share) = ours::read(request, state).await?;

@@ -117,7 +117,10 @@ pub async fn call(
         "MakeDir" => {
             let name = file_name_of(&path()?)?;
             if !sessions::make_directory(state, caller, id, &name).await? {
-                return Err(ApiError::conflict("The path exists already", path_of(&name)));
+                return Err(ApiError::conflict(
+                    "The path exists already",
+                    path_of(&name),
+                ));
             }
             Ok(Json(json!({ "entry": Entry::of(&name, None) })).into_response())
         }
@@ -158,10 +161,12 @@ pub async fn call(
     }
 }
 
-/// What is in a directory; `None` if it is none.
+/// What is in a directory; `None` if there is no such directory.
 fn listed(all: &[FileEntry], directory: &str, depth: usize) -> Option<Vec<Entry>> {
     let is_there = directory.is_empty()
-        || all.iter().any(|entry| entry.name == directory && entry.size.is_none());
+        || all
+            .iter()
+            .any(|entry| entry.name == directory && entry.size.is_none());
     let below = |entry: &&FileEntry| {
         let below = match directory {
             "" => Some(entry.name.as_str()),
@@ -173,7 +178,11 @@ fn listed(all: &[FileEntry], directory: &str, depth: usize) -> Option<Vec<Entry>
         below.is_some_and(|below| below.split('/').count() <= depth)
     };
     let entries = all.iter().filter(below);
-    is_there.then(|| entries.map(|entry| Entry::of(&entry.name, entry.size)).collect())
+    is_there.then(|| {
+        entries
+            .map(|entry| Entry::of(&entry.name, entry.size))
+            .collect()
+    })
 }
 
 fn found(all: &[FileEntry], name: &str) -> Option<Entry> {
@@ -232,7 +241,12 @@ mod tests {
     fn a_directory_is_listed_to_a_depth() {
         let names = |directory, depth| {
             let listed = listed(&entries(), directory, depth)?;
-            Some(listed.into_iter().map(|entry| entry.path).collect::<Vec<_>>())
+            Some(
+                listed
+                    .into_iter()
+                    .map(|entry| entry.path)
+                    .collect::<Vec<_>>(),
+            )
         };
         let path = |name: &str| path_of(name);
         assert_eq!(names("", 1).unwrap(), ["a", "dir", "dirt"].map(path));
@@ -240,7 +254,10 @@ mod tests {
         assert_eq!(names("dir", 2).unwrap().len(), 3);
         assert_eq!(names("a", 1), None);
         assert_eq!(names("none", 1), None);
-        assert_eq!(found(&entries(), "dir").unwrap().r#type, "FILE_TYPE_DIRECTORY");
+        assert_eq!(
+            found(&entries(), "dir").unwrap().r#type,
+            "FILE_TYPE_DIRECTORY"
+        );
         assert_eq!(found(&entries(), "dir/deep/c").unwrap().size, "3");
         assert_eq!(found(&entries(), "dir/none"), None);
     }

@@ -50,10 +50,16 @@ pub fn routes(sandboxes: Arc<Sandboxes>) -> Router<Arc<AppState>> {
             "/sandboxes/{id}",
             get(find).delete(remove).fallback(unknown),
         )
-        .route("/sandboxes/{id}/timeout", post(set_timeout).fallback(unknown))
+        .route(
+            "/sandboxes/{id}/timeout",
+            post(set_timeout).fallback(unknown),
+        )
         .route("/sandboxes/{id}/connect", post(connect).fallback(unknown))
         .route("/sandboxes/{id}/resume", post(connect).fallback(unknown))
-        .route("/v2/sandboxes/{id}/connect", post(connect).fallback(unknown))
+        .route(
+            "/v2/sandboxes/{id}/connect",
+            post(connect).fallback(unknown),
+        )
         .route("/sandboxes/{id}/pause", post(pause).fallback(unknown))
         .route("/sandboxes/{id}/fork", post(fork).fallback(unknown))
         .route("/sandboxes/{id}/metrics", any(not_here))
@@ -67,7 +73,10 @@ pub fn routes(sandboxes: Arc<Sandboxes>) -> Router<Arc<AppState>> {
             get(contexts::list).post(create_context).fallback(unknown),
         )
         .route("/contexts/{id}", delete(remove_context).fallback(unknown))
-        .route("/contexts/{id}/restart", post(restart_context).fallback(unknown))
+        .route(
+            "/contexts/{id}/restart",
+            post(restart_context).fallback(unknown),
+        )
         .route("/contexts/{id}/{*rest}", any(unknown))
         .route("/files", get(read_file).post(write_file).fallback(unknown))
         .route("/filesystem.Filesystem/{method}", post(call_filesystem))
@@ -227,11 +236,7 @@ async fn restart_context(
     answer(contexts::restart(&state, &entered, &id).await)
 }
 
-async fn read_file(
-    State(state): Shared,
-    entered: Entered,
-    RawQuery(query): RawQuery,
-) -> Response {
+async fn read_file(State(state): Shared, entered: Entered, RawQuery(query): RawQuery) -> Response {
     answer(files::read(&state, &entered, &query.unwrap_or_default()).await)
 }
 

@@ -202,7 +202,9 @@ fn columns_of(table: &RawValue) -> Option<BTreeMap<String, Vec<&RawValue>>> {
         fields: AtMost(fields),
         primary_key: AtMost(index),
     } = schema;
-    let columns = fields.into_iter().filter(|field| !index.contains(&field.name));
+    let columns = fields
+        .into_iter()
+        .filter(|field| !index.contains(&field.name));
     let columns = columns.map(|Field { name }| {
         let cells = data.0.iter().filter_map(|row| row.get(&name).copied());
         let cells = cells.collect();
@@ -216,10 +218,9 @@ mod tests {
     use super::*;
 
     fn shown(media_type: &str, content: Content) -> ShownResult {
-        ShownResult {
-            representations: vec![(media_type.to_owned(), content)],
-            ..ShownResult::default()
-        }
+        let mut shown = ShownResult::default();
+        shown.representations.push((media_type.to_owned(), content));
+        shown
     }
 
     fn json(text: &str) -> Content {

@@ -26,7 +26,9 @@ pub fn boundary_of(content_type: &str) -> Option<&str> {
     let (_, boundary) =
         parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))?;
     let boundary = boundary.trim().trim_matches('"');
-    (1..=LONGEST_BOUNDARY).contains(&boundary.len()).then_some(boundary)
+    (1..=LONGEST_BOUNDARY)
+        .contains(&boundary.len())
+        .then_some(boundary)
 }
 
 /// The files of a form, at most `most`.
@@ -82,7 +84,9 @@ fn file_name_of(head: &[u8]) -> Option<String> {
     let (name, _) = behind.split_once('"')?;
     // Browsers, and clients that do as they do, write these three so, and no others.
     let coded = [("%22", "\""), ("%0D", "\r"), ("%0A", "\n")];
-    let decoded = coded.iter().fold(name.to_owned(), |name, (code, text)| name.replace(code, text));
+    let decoded = coded.iter().fold(name.to_owned(), |name, (code, text)| {
+        name.replace(code, text)
+    });
     Some(decoded)
 }
 
@@ -144,13 +148,22 @@ mod tests {
 
     #[test]
     fn the_boundary_is_in_the_content_type() {
-        assert_eq!(boundary_of("multipart/form-data; boundary=a-b"), Some("a-b"));
+        assert_eq!(
+            boundary_of("multipart/form-data; boundary=a-b"),
+            Some("a-b")
+        );
         assert_eq!(
             boundary_of("Multipart/Form-Data; charset=x; Boundary=\"a b\""),
             Some("a b")
         );
         let long = format!("multipart/form-data; boundary={}", "x".repeat(71));
-        for wrong in ["", "multipart/form-data", "text/plain; boundary=a", "multipart/form-data; boundary=", &long] {
+        for wrong in [
+            "",
+            "multipart/form-data",
+            "text/plain; boundary=a",
+            "multipart/form-data; boundary=",
+            &long,
+        ] {
             assert_eq!(boundary_of(wrong), None, "{wrong}");
         }
     }

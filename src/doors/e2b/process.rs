@@ -148,7 +148,9 @@ fn command_in(body: &[u8]) -> Result<String, ApiError> {
         None => Vec::new(),
         Some(raw) => {
             let arguments = bounded::parse::<AtMost<String, MOST_WORDS>>(raw, Kind::Array)?;
-            arguments.ok_or_else(|| must_be("args", "an array of strings"))?.0
+            arguments
+                .ok_or_else(|| must_be("args", "an array of strings"))?
+                .0
         }
     };
     // Clients have a shell run what they are given.
@@ -227,7 +229,9 @@ impl Pieces {
             Told::Ended(Ok(finished)) => {
                 let error = error.or_else(|| ErrorFields::of_report(&finished.report));
                 let error = error.map(|error| format!("ERROR: {}", error.value));
-                let said = error.as_ref().map(|said| output(Stream::Stderr, &format!("{said}\n")));
+                let said = error
+                    .as_ref()
+                    .map(|said| output(Stream::Stderr, &format!("{said}\n")));
                 let exited = ended(finished.report.exit_code, error.as_deref());
                 let last = [said, Some(exited), Some(connect::end(None))];
                 return Some(last.into_iter().flatten().flatten().collect());
@@ -266,7 +270,11 @@ fn ended(exit_code: i32, error: Option<&str>) -> Bytes {
 }
 
 fn told_of_no_shell() -> Bytes {
-    let told = [started(), output(Stream::Stderr, &format!("{NO_SHELL}\n")), ended(NOT_FOUND, Some(NO_SHELL))];
+    let told = [
+        started(),
+        output(Stream::Stderr, &format!("{NO_SHELL}\n")),
+        ended(NOT_FOUND, Some(NO_SHELL)),
+    ];
     told.into_iter().flatten().collect()
 }
 
@@ -278,7 +286,10 @@ mod tests {
     fn only_pip_becomes_a_cell() {
         for (line, code) in [
             ("pip install numpy", "%pip install numpy"),
-            ("  pip3 install -q 'pandas>=2' \"a[b]\" ", "%pip install -q 'pandas>=2' \"a[b]\""),
+            (
+                "  pip3 install -q 'pandas>=2' \"a[b]\" ",
+                "%pip install -q 'pandas>=2' \"a[b]\"",
+            ),
             ("python3 -m pip list", "%pip list"),
         ] {
             assert_eq!(code_of(line).as_deref(), Some(code));
@@ -306,7 +317,12 @@ mod tests {
         assert_eq!(command_in(body).unwrap(), "pip list");
         let body = br#"{"process": {"cmd": "pip", "args": ["list"]}}"#;
         assert_eq!(command_in(body).unwrap(), "pip list");
-        for wrong in [&b"{}"[..], b"{\"process\": []}", br#"{"process": {"cmd": 1}}"#, br#"{"process": {"cmd": "a", "args": "b"}}"#] {
+        for wrong in [
+            &b"{}"[..],
+            b"{\"process\": []}",
+            br#"{"process": {"cmd": 1}}"#,
+            br#"{"process": {"cmd": "a", "args": "b"}}"#,
+        ] {
             assert!(command_in(wrong).is_err());
         }
     }

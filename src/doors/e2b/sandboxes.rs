@@ -1,6 +1,7 @@
 //! The sandboxes: what E2B's clients expect of one beyond the sessions that it is made of. A sandbox lives for as long
 //! as the session of its default context does, whose id it has.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -116,9 +117,8 @@ impl Sandbox {
         let mut state = self.lock();
         let lives = |one: &Context| pool.session(&one.session, &self.owner).is_ok();
         state.contexts.retain(lives);
-        let same = |one: &&Context| {
-            one.is_default && one.language.runtime() == context.language.runtime()
-        };
+        let same =
+            |one: &&Context| one.is_default && one.language.runtime() == context.language.runtime();
         if context.is_default
             && let Some(same) = state.contexts.iter().find(same)
         {
@@ -183,7 +183,7 @@ impl Sandboxes {
             Some((one, session))
         });
         let mut alive: Vec<_> = alive.collect();
-        alive.sort_by(|(_, one), (_, other)| other.created.cmp(&one.created));
+        alive.sort_by_key(|(_, session)| Reverse(session.created));
         alive
     }
 

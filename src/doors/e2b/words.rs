@@ -14,7 +14,10 @@ pub fn in_words(error: ApiError) -> Response {
         status => status,
     };
     let message = error.sentence();
-    error.in_words(status, &json!({ "code": status.as_u16(), "message": message }))
+    error.in_words(
+        status,
+        &json!({ "code": status.as_u16(), "message": message }),
+    )
 }
 
 /// 502: there is no such sandbox, or no more. Clients go by the words "was not found".
