@@ -468,13 +468,8 @@ mod tests {
 
     #[test]
     fn a_session_that_is_used_is_not_due_whatever_its_age() {
-        let session = Session {
-            lifetime: Lifetime {
-                idle: Duration::ZERO,
-                longest: Duration::ZERO,
-            },
-            ..session()
-        };
+        let session = session();
+        session.end_after(Duration::ZERO);
         session.enter();
         assert_eq!(session.is_due(), None);
         session.leave();
