@@ -84,3 +84,5 @@ await assert.rejects(sandbox.runCode("1"), /was not found/);
 await assert.rejects(files.list("."), /was not found/);
 assert.equal(await sandbox.isRunning(), false);
 console.log(JSON.stringify("done"));
+// Timers of the client would keep it for a minute.
+process.exit();
