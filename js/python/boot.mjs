@@ -353,7 +353,8 @@ globalThis.__faasEngine = {
       // Pyodide makes None of undefined only.
       let invocation;
       const isCell = cell !== undefined;
-      if (isCell || text !== null || entryPoint !== null || words.length > 0) {
+      const isBare = text === null && entryPoint === null && words.length === 0;
+      if (isCell || !isBare || environment.length > 0 || showsErrors) {
         if (isCell) programFile = `<cell ${cell}>`;
         if (entryPoint !== null) programFile = `/${entryPoint}`;
         invocation = JSON.stringify({

@@ -121,9 +121,9 @@ fn interrupt_has_come() -> bool {
     PYTHON_SIGNAL.load(Ordering::Relaxed) == SIGINT
 }
 
-/// From now on a stop, and with [`Urgency::AtOnce`] an interrupt of the caller's, makes V8 call `callback` at the next safe point in the JavaScript,
-/// WebAssembly or regular expression that is running. There the callback may inspect the stack, and
-/// end the execution with [`v8::Isolate::terminate_execution`]. Call it once per process.
+/// From now on a stop, and with [`Urgency::AtOnce`] an interrupt of the caller's, makes V8 call `callback` at the next
+/// safe point in the JavaScript, WebAssembly or regular expression that is running. There the callback may inspect the
+/// stack, and end the execution with [`v8::Isolate::terminate_execution`]. Call it once per process.
 pub(super) fn interrupt_on_stop(
     isolate: v8::IsolateHandle,
     callback: InterruptCallback,

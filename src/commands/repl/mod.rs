@@ -159,10 +159,8 @@ impl Repl {
                     let ends_block = !text.is_empty() && line.trim().is_empty();
                     text.push_str(&line);
                     text.push('\n');
-                    let cell = runtime.block_on(self.cell_of(&text, ends_block))?;
-                    let Some(cell) = cell else {
-                        continue;
-                    };
+                    let cell = runtime.block_on(self.cell_of(&text, ends_block));
+                    let Some(cell) = cell else { continue };
                     let _ = editor.add_history_entry(text.trim_end());
                     text.clear();
                     runtime.block_on(self.take(&cell))?;
@@ -177,34 +175,34 @@ impl Repl {
     }
 
     /// The cell that these lines are; `None` if they are not all of one.
-    async fn cell_of(&self, text: &str, ends_block: bool) -> Result<Option<String>, Error> {
+    async fn cell_of(&self, text: &str, ends_block: bool) -> Option<String> {
         let language = self.form.language;
         let typed = text.trim_end_matches('\n');
         if typed.trim().is_empty() || typed.starts_with(':') {
-            return Ok(Some(typed.to_owned()));
+            return Some(typed.to_owned());
         }
         if !ends_block && entry::is_in_block(language, typed) {
-            return Ok(None);
+            return None;
         }
         if let Some(showing) = entry::showing(language, typed)
-            && self.check(&showing).await?.valid
+            && self.check(&showing).await.valid
         {
-            return Ok(Some(showing));
+            return Some(showing);
         }
-        let found = self.check(typed).await?;
+        let found = self.check(typed).await;
         let mut faults = found.errors.iter();
         let is_unfinished = faults.any(|fault| entry::is_unfinished(language, typed, fault));
-        Ok((!is_unfinished).then(|| text.to_owned()))
+        (!is_unfinished).then(|| text.to_owned())
     }
 
     /// What a text looks like, before it is run. One that cannot be checked is run.
-    async fn check(&self, text: &str) -> Result<Findings, Error> {
+    async fn check(&self, text: &str) -> Findings {
         let mut request = self.request(text, Start::Fresh);
         request.job.task = Task::Check;
-        let (report, _) = self.pool.execute(request).await.map_err(in_words)?;
-        let found = report.return_value.as_deref();
-        let found = found.and_then(|json| serde_json::from_str(json).ok());
-        Ok(found.unwrap_or_default())
+        let checked = self.pool.execute(request).await.ok();
+        let found = checked.and_then(|(report, _)| report.return_value);
+        let found = found.and_then(|json| serde_json::from_str(&json).ok());
+        found.unwrap_or_default()
     }
 
     fn request(&self, text: &str, start: Start) -> ExecutionRequest {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::response::Response;
 use faas_pool::SessionId;
+use faas_pool::SessionInfo;
 
 use super::sandboxes::Sandbox;
 use super::sandboxes::Sandboxes;
-use super::words::in_words;
+use super::words::Refusal;
+use super::words::no_sandbox;
 use super::words::no_sandbox_inside;
 use crate::api::ApiError;
 use crate::api::AppState;
@@ -25,24 +26,47 @@ pub const SANDBOX_ID: &str = "e2b-sandbox-id";
 const ACCESS_TOKENS: [&str; 2] = ["x-access-token", "e2b-traffic-access-token"];
 
 /// A caller who may open sandboxes: it showed a token as its key, or as everywhere; or the service has none.
-pub struct Client(pub Caller);
+pub struct Client {
+    pub caller: Caller,
+    pub sandboxes: Arc<Sandboxes>,
+    pub state: Arc<AppState>,
+}
 
 impl FromRequestParts<Arc<AppState>> for Client {
-    type Rejection = Response;
+    type Rejection = Refusal;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        state: &Arc<AppState>,
-    ) -> Result<Self, Response> {
-        let caller = Caller::from_request_parts(parts, state).await;
-        let caller = caller.map_err(in_words)?;
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Refusal> {
+        let caller = Caller::from_request_parts(parts, state).await?;
         if state.settings.needs_token() && !shows_key(&parts.headers, &caller, state) {
-            return Err(in_words(ApiError::unauthorized(
+            return Err(Refusal::from(ApiError::unauthorized(
                 "This service needs a token; give it to the client as its API key (E2B_API_KEY)",
             )));
         }
-        Ok(Self(caller))
+        Ok(Self {
+            caller,
+            sandboxes: sandboxes_of(parts)?,
+            state: state.clone(),
+        })
     }
+}
+
+impl Client {
+    /// A caller's sandbox, by its id.
+    ///
+    /// # Errors
+    /// 404 if there is none, or it is another's.
+    pub fn find(&self, id: &str) -> Result<(Arc<Sandbox>, SessionInfo), ApiError> {
+        let id = SessionId::parse(id);
+        let found = id.and_then(|id| self.sandboxes.find(&id, &self.state.pool));
+        let own = found.filter(|(sandbox, _)| sandbox.owner == *self.caller.owner());
+        own.ok_or_else(no_sandbox)
+    }
+}
+
+/// Those of this service, which its routes have with them.
+fn sandboxes_of(parts: &Parts) -> Result<Arc<Sandboxes>, ApiError> {
+    let sandboxes = parts.extensions.get::<Arc<Sandboxes>>().cloned();
+    sandboxes.ok_or_else(|| ApiError::failed("There are no sandboxes"))
 }
 
 /// A sandbox, and its user: its owner as far as what it runs goes.
@@ -52,18 +76,12 @@ pub struct Entered {
 }
 
 impl FromRequestParts<Arc<AppState>> for Entered {
-    type Rejection = Response;
+    type Rejection = Refusal;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        state: &Arc<AppState>,
-    ) -> Result<Self, Response> {
-        let caller = Caller::from_request_parts(parts, state).await;
-        let caller = caller.map_err(in_words)?;
-        let sandboxes = parts.extensions.get::<Arc<Sandboxes>>();
-        let sandboxes =
-            sandboxes.ok_or_else(|| in_words(ApiError::failed("There are no sandboxes")))?;
-        let sandbox = enter(&parts.headers, &caller, sandboxes, state).map_err(in_words)?;
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Refusal> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let sandboxes = sandboxes_of(parts)?;
+        let sandbox = enter(&parts.headers, &caller, &sandboxes, state)?;
         Ok(Self { sandbox, caller })
     }
 }

@@ -3,8 +3,10 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -21,6 +23,7 @@ use super::lines::ErrorFields;
 use super::lines::Line;
 use super::lines::ResultFields;
 use super::sandboxes::Context;
+use super::words::Refusal;
 use crate::api::ApiError;
 use crate::api::AppState;
 use crate::api::Share;
@@ -52,16 +55,16 @@ struct Execute<'a> {
 /// # Errors
 /// As `POST /run_code`; 404 if there is no such context.
 pub async fn execute(
-    state: &Arc<AppState>,
-    entered: &Entered,
-    client: Arc<Client>,
+    State(state): State<Arc<AppState>>,
+    entered: Entered,
+    Extension(client): Extension<Arc<Client>>,
     request: Request,
-) -> Result<Response, ApiError> {
-    let (body, share) = ours::read(request, state).await?;
-    let request = parse(&body, share, entered, state).await?;
+) -> Result<Response, Refusal> {
+    let (body, share) = ours::read(request, &state).await?;
+    let request = parse(&body, share, &entered, &state).await?;
     drop(body);
     let lines = Lines {
-        following: follow(state.clone(), entered.caller.clone(), client, request).await?,
+        following: follow(state, entered.caller, client, request).await?,
         has_error: false,
     };
     let lines = stream::unfold(lines, async |mut lines| {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::Json;
+use axum::extract::Path;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -21,6 +22,7 @@ use super::access::Entered;
 use super::paths::HOME;
 use super::sandboxes::Context;
 use super::sandboxes::Sandbox;
+use super::words::Refusal;
 use crate::api::ApiError;
 use crate::api::AppState;
 use crate::api::caller::Caller;
@@ -165,22 +167,22 @@ pub fn no_context() -> ApiError {
 }
 
 pub async fn create(
-    state: &Arc<AppState>,
-    entered: &Entered,
+    State(state): State<Arc<AppState>>,
+    entered: Entered,
     request: Request,
-) -> Result<(StatusCode, Json<ContextBody>), ApiError> {
-    let (body, _share) = ours::read(request, state).await?;
+) -> Result<(StatusCode, Json<ContextBody>), Refusal> {
+    let (body, _share) = ours::read(request, &state).await?;
     let raw: NewContext = request::parse_body(&body)?;
-    let language = language(raw.language, state)?;
+    let language = language(raw.language, &state)?;
     let cwd = ours::text("cwd", raw.cwd)?;
     if cwd.is_some_and(|cwd| cwd.trim_end_matches('/') != HOME) {
-        return Err(ApiError::bad_request(
+        return Err(Refusal::from(ApiError::bad_request(
             "There is no such working directory",
             format!("All contexts begin in {HOME}; have a cell call os.chdir"),
-        ));
+        )));
     }
-    let language = language.unwrap_or_else(|| default_language(state));
-    let context = open(language, false, entered, state).await?;
+    let language = language.unwrap_or_else(|| default_language(&state));
+    let context = open(language, false, &entered, &state).await?;
     Ok((StatusCode::CREATED, Json(context.into())))
 }
 
@@ -194,28 +196,33 @@ pub async fn list(State(state): State<Arc<AppState>>, entered: Entered) -> Json<
 
 /// Lets a context begin again. The cell that runs is interrupted.
 pub async fn restart(
-    state: &AppState,
-    entered: &Entered,
-    id: &str,
-) -> Result<StatusCode, ApiError> {
+    State(state): State<Arc<AppState>>,
+    entered: Entered,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
     let sandbox = &entered.sandbox;
-    let context = find(id, sandbox)?;
+    let context = find(&id, sandbox)?;
     let (pool, owner) = (&state.pool, &sandbox.owner);
     pool.interrupt_session(&context.session, owner)
         .map_err(|_| no_context())?;
-    pool.restart_session(&context.session, owner).await?;
+    let restarted = pool.restart_session(&context.session, owner).await;
+    restarted.map_err(ApiError::from)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Ends a context. The default one is the sandbox itself.
-pub fn remove(state: &AppState, entered: &Entered, id: &str) -> Result<StatusCode, ApiError> {
+pub async fn remove(
+    State(state): State<Arc<AppState>>,
+    entered: Entered,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
     let sandbox = &entered.sandbox;
-    let context = find(id, sandbox)?;
+    let context = find(&id, sandbox)?;
     if context.session == sandbox.id {
-        return Err(ApiError::conflict(
+        return Err(Refusal::from(ApiError::conflict(
             "The default context cannot be removed",
             "Restart it, or kill the sandbox",
-        ));
+        )));
     }
     sandbox.forget_context(&context.session);
     let _ = state.pool.delete_session(&context.session, &sandbox.owner);

@@ -6,12 +6,13 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use axum::Json;
+use axum::extract::Path;
+use axum::extract::RawQuery;
 use axum::extract::Request;
 use axum::http::HeaderName;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use faas_pool::SessionId;
 use faas_pool::SessionInfo;
 use faas_telemetry::rfc3339;
 use serde::Deserialize;
@@ -20,18 +21,17 @@ use serde_json::Number;
 use serde_json::value::RawValue;
 use url::form_urlencoded;
 
+use super::access::Client;
 use super::contexts;
 use super::sandboxes::Context;
 use super::sandboxes::Sandbox;
-use super::sandboxes::Sandboxes;
 use super::sandboxes::Wanted;
-use super::words::no_sandbox;
+use super::words::Refusal;
 use crate::api::ApiError;
 use crate::api::AppState;
 use crate::api::bounded;
 use crate::api::bounded::Kind;
 use crate::api::bounded::Members;
-use crate::api::caller::Caller;
 use crate::api::request;
 use crate::doors::ours;
 use crate::doors::ours::must_be;
@@ -144,6 +144,13 @@ pub enum Forked {
     Error { code: u16, message: String },
 }
 
+fn state_of(sandbox: &Sandbox) -> &'static str {
+    match sandbox.is_paused() {
+        true => "paused",
+        false => "running",
+    }
+}
+
 fn info_of(sandbox: &Sandbox, session: &SessionInfo, state: &AppState) -> SandboxInfo {
     let limits = state.settings.limits(state.settings.timeout());
     SandboxInfo {
@@ -158,22 +165,16 @@ fn info_of(sandbox: &Sandbox, session: &SessionInfo, state: &AppState) -> Sandbo
         memory: limits.memory.get() >> 20,
         disk_size: limits.storage.get() >> 20,
         metadata: sandbox.wanted.metadata.clone(),
-        state: if sandbox.is_paused() {
-            "paused"
-        } else {
-            "running"
-        },
+        state: state_of(sandbox),
         allow_internet_access: false,
     }
 }
 
 pub async fn create(
-    state: &Arc<AppState>,
-    sandboxes: &Sandboxes,
-    caller: &Caller,
+    client: Client,
     request: Request,
-) -> Result<Response, ApiError> {
-    let (body, _share) = ours::read(request, state).await?;
+) -> Result<(StatusCode, Json<SandboxBody>), Refusal> {
+    let (body, _share) = ours::read(request, &client.state).await?;
     let raw: NewSandbox = request::parse_body(&body)?;
     let timeout = parse_timeout(raw.timeout)?.unwrap_or(TIMEOUT);
     let wanted = Wanted {
@@ -189,22 +190,22 @@ pub async fn create(
         ("iam", raw.iam),
     ] {
         if field.is_some_and(|field| !matches!(field.get(), "null" | "false" | "{}" | "[]")) {
-            return Err(ApiError::bad_request(
+            return Err(Refusal::from(ApiError::bad_request(
                 format!("There is no '{name}' here"),
                 "Leave it out: sandboxes have no network, no volumes and no other programs, and end with their \
                  timeout",
-            ));
+            )));
         }
     }
-    let language = contexts::default_language(state);
-    let session = contexts::open_session(language, caller, state).await?;
+    let language = contexts::default_language(&client.state);
+    let session = contexts::open_session(language, &client.caller, &client.state).await?;
     let context = Context {
         session: session.id,
         language,
         is_default: true,
     };
-    let sandbox = add(vec![context], wanted, timeout, caller, sandboxes, state)?;
-    Ok((StatusCode::CREATED, Json(SandboxBody::from(&*sandbox))).into_response())
+    let sandbox = add(vec![context], wanted, timeout, &client)?;
+    Ok((StatusCode::CREATED, Json(SandboxBody::from(&*sandbox))))
 }
 
 /// A sandbox of these contexts, which ends after `timeout`.
@@ -212,50 +213,28 @@ fn add(
     contexts: Vec<Context>,
     wanted: Wanted,
     timeout: Duration,
-    caller: &Caller,
-    sandboxes: &Sandboxes,
-    state: &AppState,
+    client: &Client,
 ) -> Result<Arc<Sandbox>, ApiError> {
+    let (caller, pool) = (&client.caller, &client.state.pool);
     let sandbox = Sandbox::new(caller.owner().clone(), caller.weight(), wanted, contexts);
     let sandbox = sandbox.ok_or_else(|| ApiError::failed("The sandbox has no context"))?;
-    sandbox.end_after(timeout, &state.pool);
-    Ok(sandboxes.add(sandbox, &state.pool))
+    sandbox.end_after(timeout, pool);
+    Ok(client.sandboxes.add(sandbox, pool))
 }
 
-/// A caller's sandbox.
-///
-/// # Errors
-/// 404 if there is none, or it is another's.
-pub fn find(
-    id: &str,
-    caller: &Caller,
-    sandboxes: &Sandboxes,
-    state: &AppState,
-) -> Result<(Arc<Sandbox>, SessionInfo), ApiError> {
-    let found = SessionId::parse(id).and_then(|id| sandboxes.find(&id, &state.pool));
-    let own = found.filter(|(sandbox, _)| sandbox.owner == *caller.owner());
-    own.ok_or_else(no_sandbox)
-}
-
-pub fn get(
-    id: &str,
-    caller: &Caller,
-    sandboxes: &Sandboxes,
-    state: &AppState,
-) -> Result<Response, ApiError> {
-    let (sandbox, session) = find(id, caller, sandboxes, state)?;
-    Ok(Json(info_of(&sandbox, &session, state)).into_response())
+pub async fn find(client: Client, Path(id): Path<String>) -> Result<Json<SandboxInfo>, Refusal> {
+    let (sandbox, session) = client.find(&id)?;
+    Ok(Json(info_of(&sandbox, &session, &client.state)))
 }
 
 /// Lists the caller's sandboxes, the youngest first, a page at a time.
-pub fn list(
-    query: &str,
-    caller: &Caller,
-    sandboxes: &Sandboxes,
-    state: &AppState,
-) -> Result<Response, ApiError> {
-    let query = Query::parse(query)?;
-    let all = sandboxes.of(caller.owner(), &state.pool).into_iter();
+pub async fn list(client: Client, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let query = Query::parse(&query.unwrap_or_default())?;
+    let state = &client.state;
+    let all = client
+        .sandboxes
+        .of(client.caller.owner(), &state.pool)
+        .into_iter();
     let all = all.filter(|(sandbox, _)| query.wants(sandbox));
     let mut all: Vec<_> = all
         .map(|(sandbox, session)| info_of(&sandbox, &session, state))
@@ -331,102 +310,82 @@ impl Query {
 
     fn wants(&self, sandbox: &Sandbox) -> bool {
         let metadata = &sandbox.wanted.metadata;
-        let state = if sandbox.is_paused() {
-            "paused"
-        } else {
-            "running"
-        };
+        let state = state_of(sandbox);
         let mut wanted = self.metadata.iter();
         wanted.all(|(name, value)| metadata.get(name) == Some(value))
             && (self.states.is_empty() || self.states.iter().any(|one| one == state))
     }
 }
 
-pub fn delete(
-    id: &str,
-    caller: &Caller,
-    sandboxes: &Sandboxes,
-    state: &AppState,
-) -> Result<StatusCode, ApiError> {
-    let (sandbox, _) = find(id, caller, sandboxes, state)?;
-    sandbox.end(&state.pool);
+pub async fn remove(client: Client, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+    let (sandbox, _) = client.find(&id)?;
+    sandbox.end(&client.state.pool);
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Has a sandbox end after so much time from now.
 pub async fn set_timeout(
-    id: &str,
-    caller: &Caller,
-    sandboxes: &Sandboxes,
-    state: &Arc<AppState>,
+    client: Client,
+    Path(id): Path<String>,
     request: Request,
-) -> Result<StatusCode, ApiError> {
-    let (body, _share) = ours::read(request, state).await?;
+) -> Result<StatusCode, Refusal> {
+    let (body, _share) = ours::read(request, &client.state).await?;
     let raw: WithTimeout = request::parse_body(&body)?;
     let timeout = parse_timeout(raw.timeout)?;
     let timeout = timeout.ok_or_else(|| must_be("timeout", "a number of seconds"))?;
-    let (sandbox, _) = find(id, caller, sandboxes, state)?;
-    sandbox.end_after(timeout, &state.pool);
+    let (sandbox, _) = client.find(&id)?;
+    sandbox.end_after(timeout, &client.state.pool);
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Lets a paused sandbox go on. The timeout of one that runs is only ever put off.
 pub async fn connect(
-    id: &str,
-    caller: &Caller,
-    sandboxes: &Sandboxes,
-    state: &Arc<AppState>,
+    client: Client,
+    Path(id): Path<String>,
     request: Request,
-) -> Result<Response, ApiError> {
-    let (body, _share) = ours::read(request, state).await?;
+) -> Result<(StatusCode, Json<SandboxBody>), Refusal> {
+    let (body, _share) = ours::read(request, &client.state).await?;
     let timeout = parse_optional(&body)?.0.unwrap_or(TIMEOUT);
-    let (sandbox, session) = find(id, caller, sandboxes, state)?;
+    let (sandbox, session) = client.find(&id)?;
     let is_resumed = sandbox.set_paused(false);
     if is_resumed || session.ends < SystemTime::now() + timeout {
-        sandbox.end_after(timeout, &state.pool);
+        sandbox.end_after(timeout, &client.state.pool);
     }
     let status = if is_resumed {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    Ok((status, Json(SandboxBody::from(&*sandbox))).into_response())
+    Ok((status, Json(SandboxBody::from(&*sandbox))))
 }
 
 /// Keeps a sandbox beyond its timeout, for as long as sessions are kept that nobody uses.
-pub fn pause(
-    id: &str,
-    caller: &Caller,
-    sandboxes: &Sandboxes,
-    state: &AppState,
-) -> Result<StatusCode, ApiError> {
-    let (sandbox, _) = find(id, caller, sandboxes, state)?;
+pub async fn pause(client: Client, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+    let (sandbox, _) = client.find(&id)?;
     if !sandbox.set_paused(true) {
-        return Err(ApiError::conflict(
+        return Err(Refusal::from(ApiError::conflict(
             "The sandbox is paused already",
             "Connect to it, which resumes it",
-        ));
+        )));
     }
-    sandbox.end_after(Duration::MAX, &state.pool);
+    sandbox.end_after(Duration::MAX, &client.state.pool);
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Opens sandboxes that go on from where this one is.
 pub async fn fork(
-    id: &str,
-    caller: &Caller,
-    sandboxes: &Sandboxes,
-    state: &Arc<AppState>,
+    client: Client,
+    Path(id): Path<String>,
     request: Request,
-) -> Result<Response, ApiError> {
-    let (body, _share) = ours::read(request, state).await?;
+) -> Result<(StatusCode, Json<Vec<Forked>>), Refusal> {
+    let (body, _share) = ours::read(request, &client.state).await?;
     let (timeout, count) = parse_optional(&body)?;
     let timeout = timeout.unwrap_or(TIMEOUT);
-    let (sandbox, _) = find(id, caller, sandboxes, state)?;
+    let (sandbox, _) = client.find(&id)?;
     let forks = (0..count.unwrap_or(1)).map(|_| {
-        let forked = fork_contexts(&sandbox, state).and_then(|contexts| {
+        let forked = fork_contexts(&sandbox, &client.state).and_then(|contexts| {
             let wanted = sandbox.wanted.clone();
-            add(contexts, wanted, timeout, caller, sandboxes, state)
+            add(contexts, wanted, timeout, &client)
         });
         match forked {
             Ok(fork) => Forked::Sandbox(SandboxBody::from(&*fork)),
@@ -436,8 +395,7 @@ pub async fn fork(
             },
         }
     });
-    let forks: Vec<_> = forks.collect();
-    Ok((StatusCode::CREATED, Json(forks)).into_response())
+    Ok((StatusCode::CREATED, Json(forks.collect())))
 }
 
 /// Forks all contexts of a sandbox, or none.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::RawQuery;
 use axum::extract::Request;
+use axum::extract::State;
 use axum::http::header;
-use axum::response::IntoResponse;
 use axum::response::Response;
 use faas_protocol::JobFile;
 use serde::Serialize;
@@ -15,6 +16,7 @@ use super::access::Entered;
 use super::multipart;
 use super::paths::file_name_of;
 use super::paths::path_of;
+use super::words::Refusal;
 use crate::api::ApiError;
 use crate::api::AppState;
 use crate::api::files::MAX_FILES;
@@ -23,7 +25,7 @@ use crate::doors::ours;
 
 /// A file that was written.
 #[derive(Debug, Serialize)]
-struct Written {
+pub struct Written {
     name: String,
     path: String,
     r#type: &'static str,
@@ -38,12 +40,16 @@ pub fn last_part(name: &str) -> &str {
 ///
 /// # Errors
 /// As `GET /sessions/{id}/files/{path}`.
-pub async fn read(state: &AppState, entered: &Entered, query: &str) -> Result<Response, ApiError> {
+pub async fn read(
+    State(state): State<Arc<AppState>>,
+    entered: Entered,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
     let path = path_in(query).ok_or_else(|| ours::must_be("path", "the path of a file"))?;
     let name = file_name_of(&path)?;
     let (caller, id) = (&entered.caller, &entered.sandbox.id);
-    let contents = sessions::contents_of(state, caller, id, &name).await?;
-    sessions::hand_out(contents, state)
+    let contents = sessions::contents_of(&state, caller, id, &name).await?;
+    Ok(sessions::hand_out(contents, &state)?)
 }
 
 /// Writes files, all or none.
@@ -51,11 +57,11 @@ pub async fn read(state: &AppState, entered: &Entered, query: &str) -> Result<Re
 /// # Errors
 /// As `PUT /sessions/{id}/files/{path}`; 400 for a form that cannot be read.
 pub async fn write(
-    state: &Arc<AppState>,
-    entered: &Entered,
-    query: &str,
+    State(state): State<Arc<AppState>>,
+    entered: Entered,
+    RawQuery(query): RawQuery,
     request: Request,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Vec<Written>>, Refusal> {
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|kind| kind.to_str().ok());
     let boundary = content_type
@@ -63,7 +69,7 @@ pub async fn write(
         .map(str::to_owned);
     let is_plain = content_type == Some("application/octet-stream");
     let path = path_in(query);
-    let (body, _share) = ours::read(request, state).await?;
+    let (body, _share) = ours::read(request, &state).await?;
     let files = match (boundary, path) {
         (Some(boundary), path) => {
             let parts = multipart::files(&body, &boundary, MAX_FILES)?;
@@ -80,10 +86,10 @@ pub async fn write(
             contents: body,
         }],
         _ => {
-            return Err(ApiError::bad_request(
+            return Err(Refusal::from(ApiError::bad_request(
                 "There is no file in the request",
                 "Send files as multipart/form-data, or one as application/octet-stream with its `path`",
-            ));
+            )));
         }
     };
     let written: Vec<_> = files
@@ -95,12 +101,13 @@ pub async fn write(
         })
         .collect();
     if !files.is_empty() {
-        sessions::put(state, &entered.caller, &entered.sandbox.id, files).await?;
+        sessions::put(&state, &entered.caller, &entered.sandbox.id, files).await?;
     }
-    Ok(Json(written).into_response())
+    Ok(Json(written))
 }
 
-fn path_in(query: &str) -> Option<String> {
+fn path_in(query: Option<String>) -> Option<String> {
+    let query = query?;
     let mut parameters = form_urlencoded::parse(query.as_bytes());
     let (_, path) = parameters.find(|(name, _)| name == "path")?;
     Some(path.into_owned())

@@ -1,6 +1,7 @@
 //! Errors in E2B's words.
 
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::json;
 
@@ -8,16 +9,27 @@ use crate::api::ApiError;
 
 /// An error as E2B's API and its sandboxes answer it. A sandbox that is gone is a bad gateway: that is what its proxy
 /// says, and what clients take for a sandbox whose time is over.
-pub fn in_words(error: ApiError) -> Response {
-    let status = match error.status() {
-        StatusCode::GONE => StatusCode::BAD_GATEWAY,
-        status => status,
-    };
-    let message = error.sentence();
-    error.in_words(
-        status,
-        &json!({ "code": status.as_u16(), "message": message }),
-    )
+pub struct Refusal(ApiError);
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(error) = self;
+        let status = match error.status() {
+            StatusCode::GONE => StatusCode::BAD_GATEWAY,
+            status => status,
+        };
+        let message = error.sentence();
+        error.in_words(
+            status,
+            &json!({ "code": status.as_u16(), "message": message }),
+        )
+    }
 }
 
 /// 502: there is no such sandbox, or no more. Clients go by the words "was not found".
