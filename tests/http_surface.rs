@@ -1028,3 +1028,12 @@ fn faults_that_schemathesis_found_stay_fixed() {
     assert_eq!(answer.status, 400);
     assert!(answer.error().contains("files"), "{}", answer.error());
 }
+
+#[test]
+fn a_wrong_method_is_refused_on_the_page_as_on_every_route() {
+    for path in ["/", "/run_batch"] {
+        let answer = shared().method("DELETE", path);
+        assert_eq!(answer.status, 405, "{path}");
+        assert_eq!(answer.error(), "Method not allowed", "{path}");
+    }
+}

@@ -24,7 +24,7 @@ use crate::settings::Settings;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-/// Where a link on another site may lead: the page shows nothing and runs nothing by itself.
+/// Where a link on another site may lead: the page runs nothing by itself.
 const PAGE: &str = "/";
 
 /// Refuses what a browser sends on behalf of a page of another origin, before any of the body is read.

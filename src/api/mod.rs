@@ -55,11 +55,11 @@ pub use state::AppState;
 
 /// Routes of other protocols.
 pub struct Doors {
-    /// Answers `GET /health`, in place of or beside the service itself.
+    /// Answers `GET /health`; a door may answer requests that name its sandbox.
     pub health: MethodRouter<Arc<AppState>>,
     /// Those that want the token, as the service's own do.
     pub behind_token: Router<Arc<AppState>>,
-    /// Those whose clients cannot send it: their handlers look at who sends a request.
+    /// Those whose clients cannot send it, or send it otherwise: their handlers look at who sends a request.
     pub with_own_check: Router<Arc<AppState>>,
 }
 
@@ -111,7 +111,7 @@ pub fn router(state: Arc<AppState>, doors: Doors) -> Router {
             auth::authorize,
         ))
         // The page holds no secret, and is where a person types the token.
-        .merge(page)
+        .merge(page.method_not_allowed_fallback(async || ApiError::wrong_method()))
         .merge(doors.with_own_check)
         .layer(middleware::from_fn_with_state(
             state.clone(),

@@ -470,3 +470,34 @@ test("pandas and matplotlib show their tables and plots in cells", needsPackages
   assert.equal(await cell(page, 1).locator("img").getAttribute("alt"), "Three points");
   await shoot(page, "notebook-packages");
 });
+
+test("a text cell shows what is no Markdown as it was written", needsServer, async () => {
+  const page = await open();
+  await page.locator("#add-text").click();
+  for (const text of ["# ", "a\n## \nb", "```\n", "- \n1. ", "[".repeat(15_000)]) {
+    await page.keyboard.press("ControlOrMeta+a");
+    await page.keyboard.insertText(text);
+    await page.keyboard.press("Escape");
+    const shown = await cell(page, 1).locator(".markdown").textContent();
+    assert.equal(shown.replace(/\s|[`-]|1\./g, ""), text.replace(/\s|[`-]|1\./g, ""), text);
+    await page.keyboard.press("Enter");
+  }
+});
+
+test(
+  "a fork that is asked for twice is made once, and keeping it can be taken back",
+  needsServer,
+  async () => {
+    const page = await open({ viewport: { width: 1400, height: 900 } });
+    await run(page, ["x = 1", "x = 2"]);
+    await cell(page, 1).evaluate((it) => it.focus());
+    await page.keyboard.press("f");
+    await page.keyboard.press("f");
+    await says(page, "Forked after [2]");
+    assert.equal(await page.locator(".column").count(), 2);
+    assert.equal((await listSessions()).length, 2);
+    await page.getByRole("button", { name: "Keep this one: fork" }).click();
+    await page.getByRole("button", { name: "Put back" }).click();
+    assert.equal(await page.locator(".column").count(), 2);
+  },
+);

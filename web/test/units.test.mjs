@@ -281,6 +281,7 @@ test("what is no notebook is refused with a sentence", () => {
     [cell(null), /Cell 1 is not an object/],
     [cell({ cell_type: "heading", source: "" }), /neither code nor markdown nor raw/],
     [cell({ ...code, source: [1] }), /neither text nor a list of texts/],
+    [`{"nbformat":4,"cells":[],"metadata":${"[".repeat(20_000)}${"]".repeat(20_000)}}`, /too deep/],
     [cell({ ...code, outputs: {} }), /are not a list/],
     [cell({ ...code, outputs: [{ output_type: "pyout" }] }), /nbformat 4 does not have/],
     [cell({ ...code, outputs: [{ output_type: "display_data" }] }), /no data by media type/],

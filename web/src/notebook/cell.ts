@@ -318,8 +318,9 @@ export class Cell {
     const { note, reason } = this.#run ?? {};
     const isTold = state === "rolledBack" || state === "refused" || state === "interrupted";
     this.#notice.hidden = !isTold || note === undefined;
-    if (this.#notice.hidden || this.#notice.dataset["note"] === `${state} ${note}`) return;
-    this.#notice.dataset["note"] = `${state} ${note}`;
+    const shown = `${state} ${note} ${reason}`;
+    if (this.#notice.hidden || this.#notice.dataset["note"] === shown) return;
+    this.#notice.dataset["note"] = shown;
     const buttons = make("span", { class: "notice-actions" });
     if (state !== "interrupted") {
       buttons.append(button("Run again", () => this.#host.run(this)));

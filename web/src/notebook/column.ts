@@ -45,6 +45,9 @@ export class Column implements CellHost {
   #session: Session | undefined;
   /** Of before the page was loaded; not asked for yet. */
   #kept: string | undefined;
+  #opening: Promise<Session | undefined> | undefined;
+  /** When the queue is empty. */
+  #ended: Promise<void> = Promise.resolve();
   #selected: Cell | undefined;
   /** With where they were. */
   #removed: { data: CellData; at: number }[] = [];
@@ -121,7 +124,7 @@ export class Column implements CellHost {
     if (cell.isBusy || cell.code.trim() === "") return;
     this.#queue.push(cell);
     this.#showQueue();
-    void this.#runQueue();
+    if (!this.#running) this.#ended = this.#runQueue();
   }
 
   runAndGoOn(cell: Cell): void {
@@ -239,11 +242,20 @@ export class Column implements CellHost {
 
   interrupt(): void {
     this.#clearQueue();
-    const { session } = this;
-    if (!this.#running || session === undefined) return;
-    this.#running.interrupted = true;
+    const running = this.#running;
+    if (!running) return;
+    running.interrupted = true;
     this.#host.announce("Interrupting…");
-    void this.#try(() => sessions.interrupt(session));
+    const { session } = this;
+    // A cell whose session is being opened is not run then.
+    if (!this.#session || session === undefined) return;
+    void this.#try(async () => {
+      if (await sessions.interrupt(session)) return;
+      running.interrupted = false;
+      if (this.#running === running) {
+        this.#host.announce(`${running.cell.name} has not begun yet: interrupt again`);
+      }
+    });
   }
 
   /** Takes back what the last cell that was kept, or the last change of a file, did. */
@@ -273,6 +285,8 @@ export class Column implements CellHost {
     if (this.#running) this.interrupt();
     const after = await this.#try(() => sessions.restart(session));
     if (!after) return;
+    // The answer of a cell that ran until then may still be on its way.
+    await this.#ended;
     this.#setSession(after);
     for (const cell of this.#cells) {
       if (cell.lastRun?.session === session && cell.lastRun.number !== undefined) cell.stepBack();
@@ -288,9 +302,16 @@ export class Column implements CellHost {
   }
 
   /** The session, which is opened if there is none. Undefined if that failed, which was told then. */
-  async open(): Promise<Session | undefined> {
+  open(): Promise<Session | undefined> {
+    this.#opening ??= this.#open().finally(() => (this.#opening = undefined));
+    return this.#opening;
+  }
+
+  async #open(): Promise<Session | undefined> {
     if (!this.#session && this.#kept !== undefined) await this.check();
     if (this.#session) return this.#session;
+    // It may be there: what was asked of it failed for another reason, which was told.
+    if (this.#kept !== undefined) return undefined;
     const opened = await this.#try(() => sessions.open(this.language));
     if (opened) this.attach(opened);
     return opened;
@@ -317,12 +338,10 @@ export class Column implements CellHost {
   // The queue.
 
   async #runQueue(): Promise<void> {
-    if (this.#running) return;
     for (let cell = this.#queue.shift(); cell; cell = this.#queue.shift()) {
       this.#running = { cell, interrupted: false };
       this.#showQueue();
-      await this.#runCell(cell);
-      this.#running = undefined;
+      await this.#runCell(cell).finally(() => (this.#running = undefined));
       this.changed();
       this.#host.stateChanged(this);
     }
@@ -336,10 +355,14 @@ export class Column implements CellHost {
       cell.outputs.breakOff();
       cell.end({ ending: "refused", session: session?.id ?? "", code, wallMs: 0, note });
       this.#clearQueue();
-      this.#host.announce(`${cell.name} was not run: ${note}`);
+      this.#host.announce(`${cell.name}: ${note}`);
     };
     if (!session) {
-      refuse("There is no session to run it in.");
+      refuse("Not run: there is no session to run it in.");
+      return;
+    }
+    if (this.#running?.interrupted) {
+      refuse("Not run: it was interrupted before it began.");
       return;
     }
     this.#host.stateChanged(this);
@@ -353,30 +376,35 @@ export class Column implements CellHost {
       priority: "normal" as const,
       session: session.id,
     };
+    let answer: RunResponse;
     try {
-      const answer = await runCode(program, apiToken.value, new AbortController().signal, {
+      answer = await runCode(program, apiToken.value, new AbortController().signal, {
         output: (stream, text) => cell.append(stream, text),
         shown: (shown) => cell.show(shown),
         installing: (progress) => cell.setProgress(progress),
       });
-      cell.outputs.finish(answer, language);
-      const run = this.#runOf(answer, code, session.id);
-      cell.end(run, answer.output.stderr);
-      // At once: what is queued from now on was queued by somebody who saw how this one ended.
-      if (run.ending !== "ok") this.#clearQueue();
-      this.#host.announce(this.#told(cell, run));
-      if (this.#session && run.number !== undefined) {
-        this.#session = { ...this.#session, cells: run.number };
-      }
-      await this.check();
     } catch (error) {
+      const isRefused = error instanceof ApiFailure && error.status >= 400;
       refuse(
-        error instanceof ApiFailure
-          ? [error.message, error.details].filter((text) => text !== "").join(". ")
-          : `The server cannot be reached (${messageOf(error)}). What ran is rolled back.`,
+        isRefused
+          ? `Not run: ${sentenceOf(error)}`
+          : `The connection was lost (${messageOf(error)}). Whether the cell was kept is not known: look at the ` +
+              "variables.",
       );
       this.#fail(error, false);
+      if (!isRefused) await this.check();
+      return;
     }
+    cell.outputs.finish(answer, language);
+    const run = this.#runOf(answer, code, session.id);
+    cell.end(run, answer.output.stderr);
+    // At once: what is queued from now on was queued by somebody who saw how this one ended.
+    if (run.ending !== "ok") this.#clearQueue();
+    this.#host.announce(this.#told(cell, run));
+    if (this.#session && run.number !== undefined) {
+      this.#session = { ...this.#session, cells: run.number };
+    }
+    await this.check();
   }
 
   #runOf({ metadata }: RunResponse, code: string, session: string): Run {
@@ -447,7 +475,7 @@ export class Column implements CellHost {
       this.changed();
     } else if (error instanceof ApiFailure) {
       if (error.status === 401) this.#host.tokenWanted();
-      if (isTold) this.#host.announce(`${error.message}. ${error.details}`);
+      if (isTold) this.#host.announce(sentenceOf(error));
     } else if (isTold) {
       this.#host.announce(`The server cannot be reached: ${messageOf(error)}`);
     }
@@ -464,6 +492,10 @@ export class Column implements CellHost {
   #number(): void {
     this.#cells.forEach((cell, index) => (cell.position = index + 1));
   }
+}
+
+function sentenceOf({ message, details }: ApiFailure): string {
+  return details === "" ? message : `${message}. ${details}`;
 }
 
 /** The line of the cell that a traceback names last. */

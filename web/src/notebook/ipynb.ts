@@ -39,6 +39,12 @@ export function readNotebook(text: string): NotebookFile {
   } catch {
     throw new BadNotebook("The file is not JSON, so it is no notebook.");
   }
+  try {
+    // What was parsed may nest too deep to be written again, or shown.
+    JSON.stringify(file);
+  } catch {
+    throw new BadNotebook("The file nests too deep.");
+  }
   if (!isObject(file) || typeof file["nbformat"] !== "number") {
     throw new BadNotebook("The file is no notebook: it does not say its nbformat.");
   }

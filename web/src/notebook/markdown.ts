@@ -4,9 +4,9 @@
 import { make } from "../dom.ts";
 
 const INLINE =
-  /`([^`\n]+)`|\*\*([^*\n]+)\*\*|\*([^*\n]+)\*|\[([^\]\n]+)\]\((https?:\/\/[^\s)]+)\)/g;
+  /`([^`\n]+)`|\*\*([^*\n]+)\*\*|\*([^*\n]+)\*|\[([^[\]\n]{1,1000})\]\((https?:\/\/[^\s()[\]]{1,2000})\)/g;
 /** A text that is longer is shown as it is. */
-const MOST = 100_000;
+const MOST = 20_000;
 
 export function renderMarkdown(text: string): HTMLElement {
   const box = make("div", { class: "markdown" });
@@ -37,7 +37,9 @@ export function renderMarkdown(text: string): HTMLElement {
       const block: string[] = [];
       for (; at < lines.length; at++) {
         const next = lines[at] ?? "";
-        if (/^\s*$|^```|^#{1,4} /.test(next) || marker.test(next) !== isList) break;
+        const ends = /^\s*$|^```|^#{1,4} /.test(next) || marker.test(next) !== isList;
+        // Its first line is in it, whatever it looks like.
+        if (block.length > 0 && ends) break;
         block.push(next);
       }
       if (isList) box.append(listOf(block, marker));

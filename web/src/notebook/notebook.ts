@@ -40,19 +40,30 @@ export class Notebook implements ColumnHost, PanesHost {
   columns: Column[] = [];
   #active: Column | undefined;
   #metadata: Record<string, unknown> = {};
+  /** That of the cells, while another is chosen. */
+  #language: Language = "python";
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
   #refreshTimer: ReturnType<typeof setTimeout> | undefined;
-  #isTooLarge = false;
+  /** Whether people know that not all is kept. */
+  #isTold = false;
   /** The last key on a cell: D D deletes it. */
   #lastKey = "";
+  #isForking = false;
 
   constructor(nonce: string) {
     this.nonce = nonce;
     this.#panes = new Panes(this);
     const kept = readKept(browserStore, KEY) as Kept | undefined;
     this.#languages.value = kept?.language ?? "python";
+    this.#language = this.language;
     this.#listExamples();
-    this.#load(kept?.columns ?? [{ cells: [], shared: [] }], kept?.metadata);
+    const nothing = [{ cells: [], shared: [] }];
+    try {
+      this.#load(kept?.columns?.length ? kept.columns : nothing, kept?.metadata);
+    } catch {
+      // What was kept cannot be shown: the page works all the same.
+      this.#load(nothing);
+    }
     this.#listen();
     void this.checkSessions();
   }
@@ -133,6 +144,7 @@ export class Notebook implements ColumnHost, PanesHost {
   }
 
   use(session: Session): void {
+    if (this.#refusesWhileRunning()) return;
     this.#languages.value = this.#isSameEngine(session.language) ? this.language : session.language;
     this.#setLanguage();
     this.active.attach(session);
@@ -149,10 +161,14 @@ export class Notebook implements ColumnHost, PanesHost {
 
   /** Opens a second column that goes on from where the session was after a cell. */
   forkAfter(column: Column, cell: Cell): void {
-    void this.#forkAfter(column, cell).catch((error: unknown) => {
-      if (isGone(error)) void column.check();
-      else this.announce(`Not forked: ${messageOf(error)}`);
-    });
+    if (this.#isForking) return;
+    this.#isForking = true;
+    void this.#forkAfter(column, cell)
+      .catch((error: unknown) => {
+        if (isGone(error)) void column.check();
+        else this.announce(`Not forked: ${messageOf(error)}`);
+      })
+      .finally(() => (this.#isForking = false));
   }
 
   async #forkAfter(column: Column, cell: Cell): Promise<void> {
@@ -169,13 +185,14 @@ export class Notebook implements ColumnHost, PanesHost {
     const wanted = run?.number ?? state.cells;
     let forked = await sessions.fork(session);
     while (forked.cells > wanted && forked.undo_steps > 0) forked = await sessions.undo(forked.id);
-    if (forked.cells > wanted) {
+    const isThere = this.columns.includes(column);
+    if (!isThere || forked.cells > wanted) {
       await sessions.end(forked.id);
-      this.announce(`The session cannot go back to after [${wanted}] any more`);
+      if (isThere) this.announce(`The session cannot go back to after [${wanted}] any more`);
       return;
     }
     const shared = column.cells
-      .map(({ data }) => data)
+      .map(({ data }) => ({ ...data, code: data.run?.code ?? data.code }))
       .filter(({ run }) => run?.session === session && (run.number ?? Infinity) <= forked.cells);
     const cells = run?.ending === "rolledBack" ? [newCell(cell.code)] : [newCell()];
     const fork = new Column({ cells, shared, session: forked.id }, this, "′");
@@ -196,6 +213,7 @@ export class Notebook implements ColumnHost, PanesHost {
     const ended = other?.session;
     const ofShared = ({ run, ...cell }: CellData): CellData =>
       run && session !== undefined ? { ...cell, run: { ...run, session } } : cell;
+    const before = this.#kept;
     const data = kept.data;
     const cells = [...data.shared.map(ofShared), ...data.cells];
     const { state } = kept;
@@ -208,6 +226,7 @@ export class Notebook implements ColumnHost, PanesHost {
         .catch(() => {})
         .then(() => this.#refreshPanes());
     }
+    this.#offerBack(before, "The cells of the other column are gone, and its session is ended.");
     this.announce("Kept; the other session is ended");
     this.changed();
   }
@@ -215,12 +234,12 @@ export class Notebook implements ColumnHost, PanesHost {
   // The columns.
 
   #load(columns: ColumnData[], metadata: Record<string, unknown> = {}): void {
+    // One that cannot be shown leaves what is there.
+    const made = columns.map((data, index) => new Column(data, this, index === 0 ? "" : "′"));
     for (const column of this.columns) column.destroy();
-    this.columns = [];
-    this.#active = undefined;
     this.#metadata = metadata;
-    this.columns = columns.map((data, index) => new Column(data, this, index === 0 ? "" : "′"));
-    this.#active = this.columns[0];
+    this.columns = made;
+    this.#active = made[0];
     this.#showColumns();
     this.#showControls();
   }
@@ -266,7 +285,6 @@ export class Notebook implements ColumnHost, PanesHost {
       state && state.undo_steps > 0
         ? `Step back: undo the last cell, ${state.undo_steps} can be undone (U)`
         : "Step back: nothing can be undone";
-    document.body.dataset["cells"] = String(state?.cells ?? 0);
   }
 
   // What people do.
@@ -304,7 +322,11 @@ export class Notebook implements ColumnHost, PanesHost {
     this.#panesBox.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.#showPanes(false);
     });
-    addEventListener("pagehide", () => this.#save());
+    // Only what has changed: another tab may have kept something newer.
+    addEventListener("pagehide", () => this.#saveTimer !== undefined && this.#save());
+    this.#box.addEventListener("focusin", (event) => {
+      if (!(event.target as HTMLElement).classList.contains("cell")) this.#lastKey = "";
+    });
   }
 
   /** Keys on a cell, while its editor does not have the focus. */
@@ -315,6 +337,7 @@ export class Notebook implements ColumnHost, PanesHost {
     const cell = active.selected;
     if (event.key === "Enter" && !event.metaKey) {
       event.preventDefault();
+      this.#lastKey = "";
       if (event.ctrlKey) active.run(cell);
       else if (event.shiftKey) active.runAndGoOn(cell);
       else if (event.altKey) active.runAndInsert(cell);
@@ -323,6 +346,8 @@ export class Notebook implements ColumnHost, PanesHost {
     }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    // A key that is held moves, and does nothing else again and again.
+    if (event.repeat && !/^(?:Arrow.*|[jk])$/.test(key)) return;
     const isTwice = this.#lastKey === key;
     const actions: Record<string, () => void> = {
       ArrowUp: () => active.step(-1),
@@ -373,11 +398,16 @@ export class Notebook implements ColumnHost, PanesHost {
   }
 
   #setLanguage(): void {
+    this.#language = this.language;
     for (const column of this.columns) column.setLanguage(this.language);
     this.#listExamples();
   }
 
   #switchLanguage(): void {
+    if (this.#refusesWhileRunning()) {
+      this.#languages.value = this.#language;
+      return;
+    }
     this.#setLanguage();
     for (const column of this.columns) {
       const used = column.state?.language;
@@ -447,22 +477,26 @@ export class Notebook implements ColumnHost, PanesHost {
     this.#load([{ cells, shared: [] }], metadata);
     this.#setLanguage();
     this.#hideBar();
-    if (isLoss) {
-      const putBack = button("Put back", "quiet", () => {
-        this.#languages.value = before.language;
-        this.#load(before.columns, before.metadata);
-        this.#setLanguage();
-        this.#hideBar();
-        void this.checkSessions();
-        this.active.selected.focus();
-      });
-      const text = "Another notebook took the place of the one that was here.";
-      this.#showBar(text, putBack, this.#dismissal(this.active));
-    }
+    if (isLoss)
+      this.#offerBack(before, "Another notebook took the place of the one that was here.");
     this.active.selected.focus();
     this.announce("A new notebook");
     this.changed();
     this.#refreshPanes();
+  }
+
+  /** Says what is gone, which can be put back. */
+  #offerBack(before: Kept, text: string): void {
+    const putBack = button("Put back", "quiet", () => {
+      if (this.#refusesWhileRunning()) return;
+      this.#languages.value = before.language;
+      this.#load(before.columns, before.metadata);
+      this.#setLanguage();
+      this.#hideBar();
+      void this.checkSessions();
+      this.active.selected.focus();
+    });
+    this.#showBar(text, putBack, this.#dismissal(this.active));
   }
 
   #refusesWhileRunning(): boolean {
@@ -501,18 +535,20 @@ export class Notebook implements ColumnHost, PanesHost {
 
   #save(): void {
     clearTimeout(this.#saveTimer);
+    this.#saveTimer = undefined;
     const kept = this.#kept;
     if (browserStore.set(KEY, JSON.stringify(kept))) return;
     const bare = kept.columns.map((column) => ({
       ...column,
       cells: column.cells.map((cell) => ({ ...cell, outputs: [] })),
     }));
-    if (browserStore.set(KEY, JSON.stringify({ ...kept, columns: bare })) && !this.#isTooLarge) {
-      this.#isTooLarge = true;
-      this.announce(
-        "The outputs are too large for the browser to keep: save the notebook as a file",
-      );
-    }
+    const isKept = browserStore.set(KEY, JSON.stringify({ ...kept, columns: bare }));
+    if (this.#isTold) return;
+    this.#isTold = true;
+    const why = isKept
+      ? "The outputs are too large for the browser to keep"
+      : "The browser keeps nothing of this notebook";
+    this.announce(`${why}: save it as a file`);
   }
 }
 

@@ -194,8 +194,10 @@ export class Panes {
   }
 
   async #end(session: Session): Promise<void> {
-    await this.#try(() => sessions.end(session.id));
-    this.#host.announce(`Ended session ${nameOf(session)}`);
+    await this.#try(async () => {
+      await sessions.end(session.id);
+      this.#host.announce(`Ended session ${nameOf(session)}`);
+    });
     for (const column of this.#host.columns) {
       if (column.session === session.id) await column.check();
     }
