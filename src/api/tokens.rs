@@ -50,6 +50,18 @@ impl Tokens {
         Some((Owner::Named(token.name.clone()), token.weight))
     }
 
+    /// Whether a token of this owner is good.
+    pub fn know(&self, owner: &Owner) -> bool {
+        match owner {
+            Owner::Everybody => true,
+            Owner::Token => self.plain.is_some(),
+            Owner::Named(name) => {
+                let named = self.named.as_ref();
+                named.is_some_and(|named| named.tokens().have(name))
+            }
+        }
+    }
+
     /// Reads the file of named tokens again, if there is one. If it is not valid, the tokens stay what they were:
     /// a slip in the file locks nobody out. Waits for the disk.
     pub fn reload(&self) {

@@ -152,6 +152,11 @@ impl NamedTokens {
         self.0.get(found as usize)
     }
 
+    /// Whether there is a token of this name.
+    pub fn have(&self, name: &TokenName) -> bool {
+        self.0.iter().any(|token| token.name == *name)
+    }
+
     /// How many tokens there are.
     pub fn count(&self) -> usize {
         self.0.len()

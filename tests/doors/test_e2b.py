@@ -4,13 +4,17 @@ import hashlib
 import http.client
 import json
 import os
+import pathlib
+import signal
 import socket
 import struct
 import subprocess
 import tempfile
 import textwrap
+import time
 import unittest
 import urllib.parse
+import urllib.request
 
 from service import CLIENTS, ROOT, Server, WithServer
 
@@ -286,6 +290,29 @@ class Requests(WithServer):
                 seen += connection.recv(4096)
         self.assertEqual(self.wire.run(self.sandbox, code="x")["result"]["text"], "1")
 
+    def test_pages_go_on_where_the_last_one_ended_though_its_sandboxes_are_gone(self):
+        server = Server(FAAS_LANGUAGE="javascript")
+        self.addCleanup(server.stop)
+        wire = Wire(server)
+        opened = {wire.create()["sandboxID"] for _ in range(5)}
+        for order in ("asc", "desc"):
+            left, seen, path = set(opened), set(), f"/v2/sandboxes?limit=2&order={order}"
+            after = ""
+            while after is not None:
+                request = urllib.request.Request(f"{server.address}{path}{after}")
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    page = {one["sandboxID"] for one in json.load(answer)}
+                    token = answer.headers["x-next-token"]
+                self.assertFalse(seen & page)
+                seen |= page
+                if order == "desc":
+                    for sandbox in page:
+                        self.assertEqual(wire.ask("DELETE", f"/sandboxes/{sandbox}")[0], 204)
+                after = None if token is None else f"&nextToken={urllib.parse.quote(token)}"
+            self.assertEqual(seen, left)
+        self.assertEqual(wire.ask("GET", "/v2/sandboxes?nextToken=x")[0], 400)
+        self.assertEqual(wire.ask("GET", "/sandboxes/%ff")[0], 404)
+
     def test_there_are_no_more_sandboxes_than_sessions(self):
         server = Server(FAAS_SESSIONS="3", FAAS_LANGUAGE="javascript")
         self.addCleanup(server.stop)
@@ -356,6 +383,23 @@ class Tokens(unittest.TestCase):
         traffic = {**name, "E2B-Traffic-Access-Token": self.sandbox["trafficAccessToken"]}
         self.assertEqual(self.nobody.ask("GET", "/contexts", None, traffic)[0], 200)
         self.assertEqual(self.one.ask("GET", "/contexts", None, name)[0], 200)
+
+    def test_a_sandbox_is_gone_with_the_token_that_it_was_opened_with(self):
+        tokens = f'[one]\nsha256 = "{digest(TOKEN + "1")}"\n[two]\nsha256 = "{digest(TOKEN + "2")}"\n'
+        path = written(type(self), tokens)
+        server = Server(FAAS_LANGUAGE="javascript", FAAS_API_TOKENS_FILE=path)
+        self.addCleanup(server.stop)
+        sandbox = Wire(server, TOKEN + "1").create()
+        nobody = Wire(server)
+        name = {"E2b-Sandbox-Id": sandbox["sandboxID"], "X-Access-Token": sandbox["envdAccessToken"]}
+        self.assertEqual(nobody.ask("GET", "/contexts", None, name)[0], 200)
+        pathlib.Path(path).write_text(f'[two]\nsha256 = "{digest(TOKEN + "2")}"\n')
+        server.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 20
+        while nobody.ask("GET", "/contexts", None, name)[0] == 200:
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.05)
+        self.assertEqual(nobody.ask("POST", "/execute", {"code": "1"}, name)[0], 502)
 
     def test_what_runs_in_a_sandbox_is_its_owner_s(self):
         self.nobody.run(self.sandbox, code="print('whose')")

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use faas_pool::SessionId;
@@ -63,6 +64,23 @@ impl Client {
     }
 }
 
+/// The id in a path.
+pub struct Id(pub String);
+
+impl FromRequestParts<Arc<AppState>> for Id {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Refusal> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            Err(_) => Err(Refusal::from(ApiError::not_found(
+                "There is nothing of that id",
+                "Ids are made of letters, digits and dashes",
+            ))),
+        }
+    }
+}
+
 /// Those of this service, which its routes have with them.
 fn sandboxes_of(parts: &Parts) -> Result<Arc<Sandboxes>, ApiError> {
     let sandboxes = parts.extensions.get::<Arc<Sandboxes>>().cloned();
@@ -109,8 +127,12 @@ pub fn enter(
         )
     };
     let (sandbox, _) = found.ok_or_else(gone)?;
+    // Its token may be good no more.
+    if state.settings.needs_token() && !state.tokens.know(&sandbox.owner) {
+        return Err(gone());
+    }
     let shown = ACCESS_TOKENS.map(|name| headers.get(name));
-    let is_shown = |token: &[u8]| sandbox.is_opened_by(token);
+    let is_shown = |token: &[u8]| sandbox.has_access_token(token);
     if shown
         .iter()
         .flatten()

@@ -67,7 +67,7 @@ pub fn in_words(error: ApiError, headers: &HeaderMap) -> Response {
 /// The message of a call that is no stream.
 ///
 /// # Errors
-/// As [`ours::read`]; 415 if it is not JSON.
+/// As [`ours::read`]; 400 if it is not JSON.
 pub async fn message(
     request: Request,
     state: &Arc<AppState>,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::Json;
-use axum::extract::Path;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,6 +18,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::access::Entered;
+use super::access::Id;
 use super::paths::HOME;
 use super::sandboxes::Context;
 use super::sandboxes::Sandbox;
@@ -123,9 +123,22 @@ async fn open(
         let _ = state.pool.delete_session(&context.session, &sandbox.owner);
         return Ok(same);
     }
-    let of_sandbox = state.pool.session(&sandbox.id, &sandbox.owner)?;
-    let left = of_sandbox.ends.duration_since(SystemTime::now());
-    sandbox.end_after(left.unwrap_or_default(), &state.pool);
+    let ended = state
+        .pool
+        .session(&sandbox.id, &sandbox.owner)
+        .and_then(|of_sandbox| {
+            let left = of_sandbox.ends.duration_since(SystemTime::now());
+            let left = left.unwrap_or_default();
+            state
+                .pool
+                .end_session_after(&context.session, &sandbox.owner, left)
+        });
+    if let Err(gone) = ended {
+        // The sandbox was killed meanwhile.
+        sandbox.forget_context(&context.session);
+        let _ = state.pool.delete_session(&context.session, &sandbox.owner);
+        return Err(gone.into());
+    }
     Ok(context)
 }
 
@@ -198,8 +211,9 @@ pub async fn list(State(state): State<Arc<AppState>>, entered: Entered) -> Json<
 pub async fn restart(
     State(state): State<Arc<AppState>>,
     entered: Entered,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<StatusCode, Refusal> {
+    state.refuse_if_draining()?;
     let sandbox = &entered.sandbox;
     let context = find(&id, sandbox)?;
     let (pool, owner) = (&state.pool, &sandbox.owner);
@@ -214,7 +228,7 @@ pub async fn restart(
 pub async fn remove(
     State(state): State<Arc<AppState>>,
     entered: Entered,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<StatusCode, Refusal> {
     let sandbox = &entered.sandbox;
     let context = find(&id, sandbox)?;

@@ -1,12 +1,12 @@
 //! The routes that open, list and end sandboxes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
 
 use axum::Json;
-use axum::extract::Path;
 use axum::extract::RawQuery;
 use axum::extract::Request;
 use axum::http::HeaderName;
@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 use url::form_urlencoded;
 
 use super::access::Client;
+use super::access::Id;
 use super::contexts;
 use super::sandboxes::Context;
 use super::sandboxes::Sandbox;
@@ -43,7 +44,7 @@ const TIMEOUT: Duration = Duration::from_mins(5);
 /// A timeout that is longer is this; sessions do not live so long.
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(24 * 366);
 /// Most members of `metadata` and of `envVars`.
-pub const MOST_MEMBERS: usize = 64;
+const MOST_MEMBERS: usize = 64;
 /// Longest of their names and values together, in bytes.
 const LONGEST_MEMBERS: usize = 16 * 1024;
 /// Most forks of one request, as its clients have it.
@@ -189,7 +190,7 @@ pub async fn create(
         ("mcp", raw.mcp),
         ("iam", raw.iam),
     ] {
-        if field.is_some_and(|field| !matches!(field.get(), "null" | "false" | "{}" | "[]")) {
+        if field.is_some_and(|field| !matches!(field.get(), "false" | "{}" | "[]")) {
             return Err(Refusal::from(ApiError::bad_request(
                 format!("There is no '{name}' here"),
                 "Leave it out: sandboxes have no network, no volumes and no other programs, and end with their \
@@ -222,7 +223,7 @@ fn add(
     Ok(client.sandboxes.add(sandbox, pool))
 }
 
-pub async fn find(client: Client, Path(id): Path<String>) -> Result<Json<SandboxInfo>, Refusal> {
+pub async fn find(client: Client, Id(id): Id) -> Result<Json<SandboxInfo>, Refusal> {
     let (sandbox, session) = client.find(&id)?;
     Ok(Json(info_of(&sandbox, &session, &client.state)))
 }
@@ -235,22 +236,57 @@ pub async fn list(client: Client, RawQuery(query): RawQuery) -> Result<Response,
         .sandboxes
         .of(client.caller.owner(), &state.pool)
         .into_iter();
-    let all = all.filter(|(sandbox, _)| query.wants(sandbox));
-    let mut all: Vec<_> = all
-        .map(|(sandbox, session)| info_of(&sandbox, &session, state))
+    let wanted = all.filter(|(sandbox, _)| query.wants(sandbox));
+    let mut wanted: Vec<_> = wanted
+        .map(|(sandbox, session)| (Place::of(&session), sandbox, session))
+        .filter(|(place, ..)| {
+            query
+                .after
+                .as_ref()
+                .is_none_or(|after| match query.oldest_first {
+                    true => place > after,
+                    false => place < after,
+                })
+        })
         .collect();
+    wanted.sort_by(|(one, ..), (other, ..)| other.cmp(one));
     if query.oldest_first {
-        all.reverse();
+        wanted.reverse();
     }
-    if let Some(last) = &query.after {
-        let behind = all.iter().position(|one| one.id == *last);
-        all.drain(..behind.map_or(all.len(), |at| at + 1));
+    let has_more = wanted.len() > query.limit;
+    wanted.truncate(query.limit);
+    let last = wanted.last().filter(|_| has_more);
+    let next = last.map(|(place, ..)| [(NEXT_TOKEN, place.to_string())]);
+    let page: Vec<_> = wanted
+        .iter()
+        .map(|(_, sandbox, session)| info_of(sandbox, session, state))
+        .collect();
+    Ok((next, Json(page)).into_response())
+}
+
+/// Where a sandbox is in the list, also when it is gone: when it was created, in ns, and its id.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Place(u128, String);
+
+impl Place {
+    fn of(session: &SessionInfo) -> Self {
+        let created = session.created.duration_since(SystemTime::UNIX_EPOCH);
+        Self(
+            created.unwrap_or_default().as_nanos(),
+            session.id.to_string(),
+        )
     }
-    let has_more = all.len() > query.limit;
-    all.truncate(query.limit);
-    let next = all.last().filter(|_| has_more).map(|last| last.id.clone());
-    let next = next.map(|next| [(NEXT_TOKEN, next)]);
-    Ok((next, Json(all)).into_response())
+
+    fn parse(text: &str) -> Option<Self> {
+        let (created, id) = text.split_once('_')?;
+        Some(Self(created.parse().ok()?, id.to_owned()))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}_{}", self.0, self.1)
+    }
 }
 
 /// Which sandboxes are wanted.
@@ -260,7 +296,7 @@ struct Query {
     states: Vec<String>,
     oldest_first: bool,
     limit: usize,
-    after: Option<String>,
+    after: Option<Place>,
 }
 
 impl Query {
@@ -295,7 +331,12 @@ impl Query {
                         limit.ok_or_else(|| must_be("limit", "a positive integer"))?;
                     parsed.limit = limit.min(LARGEST_PAGE);
                 }
-                "nextToken" => parsed.after = Some(value.into_owned()),
+                "nextToken" => {
+                    let after = Place::parse(&value);
+                    let after =
+                        after.ok_or_else(|| must_be("nextToken", "what a page ended with"))?;
+                    parsed.after = Some(after);
+                }
                 _ => {
                     let name: String = name.chars().take(64).collect();
                     return Err(ApiError::bad_request(
@@ -317,7 +358,7 @@ impl Query {
     }
 }
 
-pub async fn remove(client: Client, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+pub async fn remove(client: Client, Id(id): Id) -> Result<StatusCode, Refusal> {
     let (sandbox, _) = client.find(&id)?;
     sandbox.end(&client.state.pool);
     Ok(StatusCode::NO_CONTENT)
@@ -326,7 +367,7 @@ pub async fn remove(client: Client, Path(id): Path<String>) -> Result<StatusCode
 /// Has a sandbox end after so much time from now.
 pub async fn set_timeout(
     client: Client,
-    Path(id): Path<String>,
+    Id(id): Id,
     request: Request,
 ) -> Result<StatusCode, Refusal> {
     let (body, _share) = ours::read(request, &client.state).await?;
@@ -341,7 +382,7 @@ pub async fn set_timeout(
 /// Lets a paused sandbox go on. The timeout of one that runs is only ever put off.
 pub async fn connect(
     client: Client,
-    Path(id): Path<String>,
+    Id(id): Id,
     request: Request,
 ) -> Result<(StatusCode, Json<SandboxBody>), Refusal> {
     let (body, _share) = ours::read(request, &client.state).await?;
@@ -360,7 +401,8 @@ pub async fn connect(
 }
 
 /// Keeps a sandbox beyond its timeout, for as long as sessions are kept that nobody uses.
-pub async fn pause(client: Client, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+pub async fn pause(client: Client, Id(id): Id) -> Result<StatusCode, Refusal> {
+    client.state.refuse_if_draining()?;
     let (sandbox, _) = client.find(&id)?;
     if !sandbox.set_paused(true) {
         return Err(Refusal::from(ApiError::conflict(
@@ -375,7 +417,7 @@ pub async fn pause(client: Client, Path(id): Path<String>) -> Result<StatusCode,
 /// Opens sandboxes that go on from where this one is.
 pub async fn fork(
     client: Client,
-    Path(id): Path<String>,
+    Id(id): Id,
     request: Request,
 ) -> Result<(StatusCode, Json<Vec<Forked>>), Refusal> {
     let (body, _share) = ours::read(request, &client.state).await?;

@@ -79,7 +79,10 @@ pub async fn write(
                 let contents = part.contents.to_vec();
                 Ok(JobFile { name, contents })
             });
-            files.collect::<Result<Vec<_>, ApiError>>()?
+            let files = files.collect::<Result<Vec<_>, ApiError>>()?;
+            // What was read counts once.
+            drop(body);
+            files
         }
         (None, Some(path)) if is_plain => vec![JobFile {
             name: file_name_of(&path)?,

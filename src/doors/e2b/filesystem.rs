@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use faas_protocol::FileEntry;
+use faas_protocol::FileList;
 use faas_protocol::JobFile;
 use serde::Deserialize;
 use serde::Serialize;
@@ -24,6 +25,7 @@ use crate::api::ApiError;
 use crate::api::AppState;
 use crate::api::bounded;
 use crate::api::bounded::Kind;
+use crate::api::no_room;
 use crate::api::request;
 use crate::api::sessions;
 use crate::doors::ours;
@@ -104,14 +106,15 @@ pub async fn call(
         "ListDir" => {
             let directory = name_of(&path()?)?;
             let depth = parse_depth(call.depth)?;
-            let all = sessions::entries_of(state, caller, id).await?.entries;
-            let entries = listed(&all, &directory, depth).ok_or_else(|| no_path(&directory))?;
+            let list = sessions::entries_of(state, caller, id).await?;
+            let entries = listed(&list.entries, &directory, depth);
+            let entries = entries.ok_or_else(|| not_in(&list, &directory))?;
             Ok(Json(json!({ "entries": entries })).into_response())
         }
         "Stat" => {
             let name = name_of(&path()?)?;
-            let all = sessions::entries_of(state, caller, id).await?.entries;
-            let entry = found(&all, &name).ok_or_else(|| no_path(&name))?;
+            let list = sessions::entries_of(state, caller, id).await?;
+            let entry = found(&list.entries, &name).ok_or_else(|| not_in(&list, &name))?;
             Ok(Json(json!({ "entry": entry })).into_response())
         }
         "MakeDir" => {
@@ -126,9 +129,9 @@ pub async fn call(
         }
         "Remove" => {
             let name = file_name_of(&path()?)?;
-            let all = sessions::entries_of(state, caller, id).await?.entries;
-            match found(&all, &name) {
-                None => return Err(no_path(&name)),
+            let list = sessions::entries_of(state, caller, id).await?;
+            match found(&list.entries, &name) {
+                None => return Err(not_in(&list, &name)),
                 Some(entry) if entry.r#type == "FILE_TYPE_DIRECTORY" => {
                     return Err(only_files(&name));
                 }
@@ -141,13 +144,16 @@ pub async fn call(
             let source = file_name_of(&ours::required_text("source", call.source)?)?;
             let destination = ours::required_text("destination", call.destination)?;
             let destination = file_name_of(&destination)?;
-            let all = sessions::entries_of(state, caller, id).await?.entries;
-            let size = match all.iter().find(|entry| entry.name == source) {
-                None => return Err(no_path(&source)),
+            let list = sessions::entries_of(state, caller, id).await?;
+            let size = match list.entries.iter().find(|entry| entry.name == source) {
+                None => return Err(not_in(&list, &source)),
                 Some(entry) => entry.size.ok_or_else(|| only_files(&source))?,
             };
             if source != destination {
                 let contents = sessions::contents_of(state, caller, id, &source).await?;
+                let mut share = state.answers.share();
+                let grown = share.grow(contents.len() as u64);
+                grown.map_err(|_| no_room(state))?;
                 let file = JobFile {
                     name: destination.clone(),
                     contents,
@@ -200,6 +206,17 @@ fn parse_depth(field: Option<&RawValue>) -> Result<usize, ApiError> {
     let number = bounded::parse::<Number>(raw, Kind::Number)?.and_then(|number| number.as_u64());
     let depth = number.ok_or_else(|| ours::must_be("depth", "an integer, 0 or more"))?;
     Ok(usize::try_from(depth).unwrap_or(usize::MAX).max(1))
+}
+
+/// There is no such path among those that are listed.
+fn not_in(list: &FileList, name: &str) -> ApiError {
+    match list.more {
+        0 => no_path(name),
+        more => ApiError::refused(
+            "The path may be there",
+            format!("The sandbox has {more} files more than are listed; have a cell look"),
+        ),
+    }
 }
 
 fn no_path(name: &str) -> ApiError {

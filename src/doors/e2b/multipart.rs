@@ -52,7 +52,7 @@ pub fn files<'a>(body: &'a [u8], boundary: &str, most: usize) -> Result<Vec<Part
         let (head, behind) = rest.split_at(head_end);
         let behind = &behind[4..];
         let end = find(behind, delimiter).ok_or_else(|| broken("a part does not end"))?;
-        if let Some(file_name) = file_name_of(head) {
+        if let Some(file_name) = name_in_head(head) {
             if parts.len() == most {
                 return Err(broken(&format!("it has more than {most} files")));
             }
@@ -75,7 +75,7 @@ fn broken(why: &str) -> ApiError {
 }
 
 /// The file name of a part, if it has one.
-fn file_name_of(head: &[u8]) -> Option<String> {
+fn name_in_head(head: &[u8]) -> Option<String> {
     let head = str::from_utf8(head).ok()?;
     let mut lines = head.split("\r\n").filter_map(|line| line.split_once(':'));
     let (_, value) =

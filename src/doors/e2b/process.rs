@@ -190,7 +190,7 @@ fn is_plain(words: &str) -> bool {
 
 /// What is sent of a command.
 enum Pieces {
-    /// The last first.
+    /// In this order.
     Given(Vec<Bytes>),
     /// It runs; nothing was sent yet.
     Begun(Box<Following>),

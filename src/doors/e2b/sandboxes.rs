@@ -1,7 +1,6 @@
 //! The sandboxes: what E2B's clients expect of one beyond the sessions that it is made of. A sandbox lives for as long
 //! as the session of its default context does, whose id it has.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -83,7 +82,7 @@ impl Sandbox {
     }
 
     /// Whether this is its access token.
-    pub fn is_opened_by(&self, token: &[u8]) -> bool {
+    pub fn has_access_token(&self, token: &[u8]) -> bool {
         let own = TokenDigest::of(self.access_token.as_bytes());
         own.is(&TokenDigest::of(token)).into()
     }
@@ -108,11 +107,10 @@ impl Sandbox {
         contexts.find(|one| one.is_default && one.language.runtime() == language.runtime())
     }
 
-    /// Adds a context, and forgets those whose sessions are gone, so that there are no more than sessions. If it is to
-    /// be the default one of its language and there is one already, that is returned.
+    /// Adds a context, and forgets those whose sessions are gone, so that there are no more than sessions.
     ///
     /// # Errors
-    /// The one that there is.
+    /// The default one of its language, if it is to be that and there is one already.
     pub fn add_context(&self, context: Context, pool: &Pool) -> Result<(), Context> {
         let mut state = self.lock();
         let lives = |one: &Context| pool.session(&one.session, &self.owner).is_ok();
@@ -174,7 +172,7 @@ impl Sandboxes {
         session.map(|session| (sandbox, session))
     }
 
-    /// Those of an owner that live, the youngest first.
+    /// Those of an owner that live.
     pub fn of(&self, owner: &Owner, pool: &Pool) -> Vec<(Arc<Sandbox>, SessionInfo)> {
         let all: Vec<_> = self.lock().values().cloned().collect();
         let own = all.into_iter().filter(|one| one.owner == *owner);
@@ -182,9 +180,7 @@ impl Sandboxes {
             let session = default_session(&one, pool)?;
             Some((one, session))
         });
-        let mut alive: Vec<_> = alive.collect();
-        alive.sort_by_key(|(_, session)| Reverse(session.created));
-        alive
+        alive.collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Sandbox>>> {
