@@ -13,6 +13,8 @@ type Invocation = {
   collect: string[];
   // Names and values.
   environment: [string, string][];
+  // JSON text.
+  tools: string | null;
   // Whether an error that ends the program is shown rather than printed.
   showsErrors: boolean;
 };
@@ -107,6 +109,7 @@ declare module "ext:core/mod.js" {
     ObjectKeys(object: object): string[];
     ObjectPrototypeIsPrototypeOf<T>(prototype: T, value: unknown): value is T;
     ObjectValues<T>(object: Record<string, T>): T[];
+    Promise: PromiseConstructor;
     PromisePrototypeThen<T>(promise: Promise<T>, then: (value: T) => void): Promise<void>;
     PromiseReject(reason: unknown): Promise<never>;
     PromiseResolve<T>(value: T): Promise<T>;
@@ -151,7 +154,10 @@ declare module "ext:core/mod.js" {
 // The engine's functions with #[op2].
 declare module "ext:core/ops" {
   function op_faas_acknowledge_stop(): void;
+  // JSON: lists of a call's number, how it ended, and a text.
+  function op_faas_await_tools(milliseconds: number): string;
   function op_faas_boot_file(path: string): Uint8Array;
+  function op_faas_call_tool(number: number, tool: string, input: string): void;
   function op_faas_compiled(): void;
   function op_faas_decode_latin1(bytes: Uint8Array): string;
   function op_faas_decode_utf16(bytes: Uint8Array): string;

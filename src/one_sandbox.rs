@@ -30,6 +30,7 @@ pub fn request(job: Job) -> ExecutionRequest {
         packages: PackageSet::default(),
         live: None,
         rows: None,
+        tools: None,
         interrupt: None,
     }
 }

@@ -30,6 +30,7 @@ HISTOGRAMS = {
     "faas_fork_seconds": {"runtime"},
     "faas_zygote_boot_seconds": {"runtime"},
     "faas_http_request_duration_seconds": {"route"},
+    "faas_tool_wait_seconds": set(),
 }
 # Those with programs, which are what is promised, and those that come every few seconds.
 ROUTES = ["/run_code", "/run_batch", "/check_code", "/health", "/ready", "/metrics"]
@@ -71,6 +72,8 @@ METRICS = {
     "faas_sessions_opened_total": set(),
     "faas_sessions_ended_total": {"reason"},
     "faas_session_cells_total": {"state"},
+    "faas_programs_with_tools": set(),
+    "faas_tool_calls_total": {"outcome"},
     "faas_forks_refused_total": set(),
     "faas_build_info": {"version"},
     "process_start_time_seconds": set(),

@@ -15,12 +15,12 @@ const {
 let rest = "";
 let areErrorsShown = false;
 
-// Makes ready for a program. Returns its arguments.
+// Makes ready for a program. Returns its arguments, and its tools as JSON text, if it has any.
 export function beginInvocation() {
-  const { stdin, arguments: args, showsErrors } = op_faas_invocation();
+  const { stdin, arguments: args, tools, showsErrors } = op_faas_invocation();
   rest = stdin ?? "";
   areErrorsShown = showsErrors;
-  return args;
+  return { args, tools };
 }
 
 // Whether an error that ends the program is shown rather than printed.

@@ -20,6 +20,7 @@ import {
   tend,
 } from "ext:faas_javascript/runner.js";
 import { formatStack } from "ext:faas_javascript/stack.js";
+import { settleCall } from "ext:faas_javascript/tools.js";
 import * as timers from "ext:faas_javascript/timers.js";
 import { URL } from "ext:faas_javascript/url.js";
 
@@ -203,5 +204,6 @@ globalThis.__faasEngine = {
   formatStack,
   reseed,
   resetClock: performance.setTimeOrigin,
+  settleCall,
   tend,
 };

@@ -7,6 +7,7 @@ import { beginFiles, tendFiles } from "ext:faas_javascript/files.js";
 import { inspect } from "ext:faas_javascript/inspect.js";
 import { beginInvocation, showsErrors } from "ext:faas_javascript/invocation.js";
 import { placeOf } from "ext:faas_javascript/stack.js";
+import { offerTools } from "ext:faas_javascript/tools.js";
 import { clearTimers, watchTimers } from "ext:faas_javascript/timers.js";
 
 const {
@@ -59,7 +60,10 @@ export function begin(input, keep, goesOn) {
   defineGlobal("input_data", value);
   // The name that programs for coze-loop's services know.
   defineGlobal("input", value);
-  defineGlobal("args", beginInvocation());
+  const { args, tools } = beginInvocation();
+  defineGlobal("args", args);
+  const offered = offerTools(tools);
+  if (offered !== undefined) defineGlobal("tools", offered);
   beginFiles(goesOn);
   if (keep) watchTimers();
 }

@@ -110,6 +110,8 @@ pyodide.setStderr(output(2));
 pyodide.setInterruptBuffer(new Uint8Array(1));
 pyodide.registerJsModule("_faas_host", {
   acknowledge_stop: host.acknowledgeStop,
+  await_tools: host.awaitTools,
+  call_tool: host.callTool,
   clear_timers: host.clearTimers,
   compiled: host.compiled,
   cpu_time: host.cpuTime,
@@ -336,6 +338,7 @@ globalThis.__faasEngine = {
       entryPoint,
       collect,
       environment,
+      tools,
       showsErrors,
     } = invoked;
     const before = new Map();
@@ -354,7 +357,7 @@ globalThis.__faasEngine = {
       let invocation;
       const isCell = cell !== undefined;
       const isBare = text === null && entryPoint === null && words.length === 0;
-      if (isCell || !isBare || environment.length > 0 || showsErrors) {
+      if (isCell || !isBare || environment.length > 0 || tools !== null || showsErrors) {
         if (isCell) programFile = `<cell ${cell}>`;
         if (entryPoint !== null) programFile = `/${entryPoint}`;
         invocation = JSON.stringify({
@@ -363,6 +366,7 @@ globalThis.__faasEngine = {
           arguments: words,
           cell,
           environment,
+          tools: tools ?? undefined,
           shows_errors: showsErrors,
         });
       }

@@ -36,7 +36,9 @@ class SandboxLoop(asyncio.base_events.BaseEventLoop):
         _faas_host.pump()
         if not self._ready and (timeout is None or timeout > 0):
             limit = float("inf") if timeout is None else timeout * 1000
-            if not _faas_host.wait(limit):
+            if calls:
+                receive(limit)
+            elif not _faas_host.wait(limit):
                 raise RuntimeError("deadlock: the program waits for something that cannot happen")
         if _faas_host.take_interrupt():
             raise KeyboardInterrupt
@@ -207,6 +209,8 @@ def sleep(seconds):
         seconds = max(0, end - time.monotonic())
 
 
+# Calls of tools that are not answered, by their numbers, and how to wait for answers (tools.py).
+calls, receive = {}, None
 _top_level = None
 _run = asyncio.run
 _run_in_runner = asyncio.Runner.run

@@ -5,7 +5,9 @@
 import { core } from "ext:core/mod.js";
 import {
   op_faas_acknowledge_stop,
+  op_faas_await_tools,
   op_faas_boot_file,
+  op_faas_call_tool,
   op_faas_compiled,
   op_faas_cpu_time,
   op_faas_decode_latin1,
@@ -161,9 +163,18 @@ function wait(limit) {
   return true;
 }
 
+// Waits for answers to calls of tools, at most until the next timer or for `limit` ms. Returns them as JSON text.
+/** @type {(limit: number) => string} */
+function awaitTools(limit) {
+  return op_faas_await_tools(Math.min(timers.next() - op_faas_now(), limit));
+}
+
 /** @typedef {typeof host} Host */
 const host = {
   acknowledgeStop: () => op_faas_acknowledge_stop(),
+  awaitTools,
+  /** @type {(number: number, tool: string, input: string) => void} */
+  callTool: (number, tool, input) => op_faas_call_tool(number, tool, input),
   compiled: () => op_faas_compiled(),
   clearTimers: timers.clearAll,
   cpuTime: () => op_faas_cpu_time(),

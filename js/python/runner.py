@@ -19,6 +19,7 @@ import _faas_host
 import _faas_loop
 import _faas_magics
 import _faas_packages
+import _faas_tools
 from _faas_report import FILE_NAME, lacking, report
 from _faas_values import encode
 
@@ -93,6 +94,14 @@ def invoke(
         _file_name = FILE_NAME.replace(">", f" {number}>")
 
 
+def offer_tools(names, tools):
+    """Give the program the tools of its caller, as JSON text has them; none that the last program had."""
+    if tools is None:
+        _faas_tools.withdraw()
+    else:
+        names["tools"] = _faas_tools.offer(json.loads(tools))
+
+
 def take_environment_back():
     """Make the environment what it was before the program, as far as that was given some."""
     while _environment:
@@ -133,6 +142,7 @@ def run(source, input_json, scratch, auto_install, keep, number, invocation, aga
     _faas_fresh.begin()
     try:
         if not again and (goes_on or given):
+            offer_tools(names, given.pop("tools", None))
             invoke(number, **given)
         names["__file__"] = _file_name
         names["input_data"] = None if input_json is None else json.loads(input_json)
@@ -226,7 +236,11 @@ def complete(code, names):
     try:
         evaluate(code, names)
         value = names.pop(VALUE, None)
-        return _faas_loop.complete(value) if hasattr(type(value), "__await__") else value
+        if hasattr(type(value), "__await__"):
+            value = _faas_loop.complete(value)
+        if _faas_loop.calls:
+            _faas_tools.end()
+        return value
     finally:
         if not _faas_host.stop_requested():
             _faas_loop.end_tasks()

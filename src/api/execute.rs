@@ -78,6 +78,8 @@ pub async fn run(
         written,
         timings,
         share,
+        // Who follows a program lends it its tools.
+        tools: _,
     } = request;
     let language = execution.job.language;
     let written = written.as_deref().unwrap_or(&execution.job.code);

@@ -3,11 +3,17 @@
 
 use std::sync::Arc;
 
+use faas_pool::CallsMade;
 use faas_pool::InstallProgress;
 use faas_pool::InstallStage;
 use faas_pool::LiveEvent;
 use faas_pool::ShownResult;
+use faas_pool::ToolLine;
+use faas_pool::ToolLog;
 use faas_protocol::Stream;
+use faas_telemetry::Metrics;
+use faas_tools::ToolSet;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinError;
@@ -21,6 +27,7 @@ use super::caller::Caller;
 use super::client::Client;
 use super::client::Waiting;
 use super::error::ApiError;
+use super::exchange::Exchange;
 use super::execute;
 use super::execute::Finished;
 use super::request::RunRequest;
@@ -36,6 +43,8 @@ pub enum Told {
     Installing(InstallProgress),
     /// A result that it showed.
     Shown(Arc<ShownResult>),
+    /// It waits for results of its caller's tools, of which these calls are new.
+    Calls(CallsMade),
     /// Nothing, but the client is to be sent something: if it is gone, that makes its system say so.
     Nothing,
     /// How it ended; the last.
@@ -43,6 +52,7 @@ pub enum Told {
 }
 
 /// An execution whose output is followed. Dropping this, as when the client hangs up, ends it.
+#[derive(Debug)]
 pub struct Following {
     /// In its own task: nothing here is polled while the client does not read, and the time limit
     /// must still hold.
@@ -63,28 +73,42 @@ pub struct Following {
     stdout: Utf8Pieces,
     stderr: Utf8Pieces,
     is_over: bool,
-    client: Arc<Client>,
-    /// Whether its side of the connection was seen to have ended.
+    /// Who reads what is told as it comes, if somebody does.
+    client: Option<(Arc<Client>, Waiting)>,
+    /// Whether the client's side of the connection was seen to have ended.
     has_ended: bool,
-    _waiting: Waiting,
+    /// The calls of tools of its caller, if it has any.
+    exchange: Option<Arc<Exchange>>,
 }
 
-/// Starts an execution; returns once its program starts, or waits for packages that are installed.
+/// Starts an execution; returns once its program starts, or waits for packages that are installed. `client` is who
+/// reads what is told as it comes.
 ///
 /// # Errors
 /// [`ApiError`] for a program that was not executed, or whose output there is no room for.
 pub async fn follow(
     state: Arc<AppState>,
     caller: Caller,
-    client: Arc<Client>,
+    client: Option<Arc<Client>>,
     mut request: RunRequest,
 ) -> Result<Following, ApiError> {
     let (live, events) = mpsc::unbounded_channel();
     request.execution.live = Some(live);
+    let lent = request.tools.take().map(|tools| lend(&state, tools));
+    let (place, exchange) = match lent.transpose()? {
+        Some((place, exchange, line)) => {
+            request.execution.tools = Some(line);
+            (Some(place), Some(Arc::new(exchange)))
+        }
+        None => (None, None),
+    };
     let most_output = request.execution.job.limits.output.get();
     let execution = {
         let state = state.clone();
-        async move { execute::run(&state, &caller, request).await }
+        async move {
+            let _place = place;
+            execute::run(&state, &caller, request).await
+        }
     };
     let mut following = Following {
         execution: AbortOnDropHandle::new(tokio::spawn(execution.in_current_span())),
@@ -98,9 +122,9 @@ pub async fn follow(
         stdout: Utf8Pieces::default(),
         stderr: Utf8Pieces::default(),
         is_over: false,
-        _waiting: client.wait(),
-        client,
+        client: client.map(|client| (client.clone(), client.wait())),
         has_ended: false,
+        exchange,
     };
     tokio::select! {
         biased;
@@ -113,7 +137,51 @@ pub async fn follow(
     Ok(following)
 }
 
+/// A place among the programs with tools, until this is dropped.
+struct WithTools {
+    metrics: Arc<Metrics>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for WithTools {
+    fn drop(&mut self) {
+        self.metrics.programs_with_tools.dec();
+    }
+}
+
+/// Lends a program its caller's tools.
+///
+/// # Errors
+/// 429 if too many programs have some already.
+fn lend(state: &AppState, tools: ToolSet) -> Result<(WithTools, Exchange, ToolLine), ApiError> {
+    let settings = &state.settings;
+    let place = state.with_tools.clone().try_acquire_owned().map_err(|_| {
+        ApiError::too_many(format!(
+            "{} programs with tools run or wait for results already (FAAS_TOOL_PROGRAMS); try again shortly",
+            settings.tool_programs()
+        ))
+    })?;
+    state.metrics.programs_with_tools.inc();
+    let place = WithTools {
+        metrics: state.metrics.clone(),
+        _place: place,
+    };
+    let (sender, answers) = mpsc::unbounded_channel();
+    let line = ToolLine {
+        tools: tools.clone(),
+        limits: settings.tool_limits(),
+        answers,
+        log: ToolLog::default(),
+    };
+    Ok((place, Exchange::new(tools, sender), line))
+}
+
 impl Following {
+    /// The calls of its caller's tools, if it has any.
+    pub fn exchange(&self) -> Option<&Arc<Exchange>> {
+        self.exchange.as_ref()
+    }
+
     /// Takes room for output of the program, which starts now. It may do so again with packages.
     fn hold_output(&mut self) -> Result<(), ApiError> {
         let room = std::mem::take(&mut self.most_output);
@@ -149,7 +217,7 @@ impl Following {
                         self.ending = Some(joined(ending));
                         continue;
                     }
-                    () = self.client.until_ended(), if !self.has_ended => {
+                    () = until_ended(self.client.as_ref()), if !self.has_ended => {
                         self.has_ended = true;
                         return Some(Told::Nothing);
                     }
@@ -185,6 +253,12 @@ impl Following {
                 (!text.is_empty()).then_some(Told::Output(stream, text))
             }
             LiveEvent::Result(shown) => Some(Told::Shown(shown)),
+            LiveEvent::Calls(mut made) => {
+                if let Some(exchange) = &self.exchange {
+                    exchange.add(std::mem::take(&mut made.calls));
+                }
+                Some(Told::Calls(made))
+            }
             LiveEvent::Installing(progress) => {
                 self.progress = Some(progress.clone());
                 Some(Told::Installing(progress))
@@ -202,6 +276,14 @@ impl Following {
     }
 }
 
+/// Waits until the client's side of its connection has ended; for ever if there is none.
+async fn until_ended(client: Option<&(Arc<Client>, Waiting)>) {
+    match client {
+        Some((client, _)) => client.until_ended().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The ending of an execution's task, which ends without one only by a mistake in this service.
 fn joined(ending: Result<Ending, JoinError>) -> Ending {
     ending.unwrap_or_else(|_| {
@@ -212,7 +294,7 @@ fn joined(ending: Result<Ending, JoinError>) -> Ending {
 }
 
 /// Text from pieces of UTF-8 that may end within a character.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Utf8Pieces {
     /// The beginning of a character whose rest has not come yet.
     incomplete: Vec<u8>,

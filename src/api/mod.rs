@@ -11,7 +11,9 @@ pub mod caller;
 pub mod check_code;
 pub mod client;
 mod connection;
+mod continuations;
 mod error;
+mod exchange;
 pub mod execute;
 mod executions;
 pub mod files;
@@ -35,6 +37,7 @@ mod snapshots;
 mod state;
 pub mod stream;
 mod tokens;
+mod tools;
 mod unread;
 mod words;
 
@@ -73,6 +76,8 @@ pub fn router(state: Arc<AppState>, doors: Doors) -> Router {
     };
     Router::new()
         .route("/run_code", post(run_code::run_code))
+        .route("/run_code/continue", post(tools::go_on))
+        .route("/tools/describe", post(tools::describe_tools))
         .route("/run_batch", post(batch::run_batch))
         .route("/check_code", post(check_code::check_code))
         .route("/health", doors.health)

@@ -69,6 +69,10 @@ use super::sessions::SessionList;
 use super::sessions::VariablesBody;
 use super::snapshots::SnapshotBody;
 use super::snapshots::SnapshotList;
+use super::tools::Accepted;
+use super::tools::Described;
+use super::tools::RawContinue;
+use super::tools::RawDescribe;
 use super::words::OutcomeWord;
 
 static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(document);
@@ -132,6 +136,8 @@ fn paths() -> Paths {
     let post = |operation: OperationBuilder| PathItem::new(HttpMethod::Post, operation);
     PathsBuilder::new()
         .path("/run_code", post(run_code()))
+        .path("/run_code/continue", post(continue_program()))
+        .path("/tools/describe", post(describe_tools()))
         .path("/run_batch", post(run_batch()))
         .path("/check_code", post(check_code()))
         .path("/health", get(health()))
@@ -174,6 +180,36 @@ fn run_code() -> OperationBuilder {
         .response("200", answer.build())
         .response("409", shared(ERROR));
     of_programs(operation)
+}
+
+fn continue_program() -> OperationBuilder {
+    let accepted = "The program has the results; what comes of them is in its stream";
+    let operation = operation(
+        "continueProgram",
+        "Bring a program the results of its calls of tools",
+    )
+    .description(Some(
+        "Answers as `POST /run_code`, once the program waits again, or ends.",
+    ))
+    .parameter(idempotency_key())
+    .request_body(Some(body_of::<RawContinue>(json!({
+        "continuation": "cont-0123456789abcdef0123456789abcdef",
+        "results": [{"id": "call-1", "result": 42}],
+    }))))
+    .response("200", answer_of::<RunResponse>("The program went on"))
+    .response("202", answer_of::<Accepted>(accepted))
+    .response("409", shared(ERROR));
+    of_programs(operation)
+}
+
+fn describe_tools() -> OperationBuilder {
+    let operation = operation("describeTools", "Say what tools look like to programs")
+        .request_body(Some(body_of::<RawDescribe>(json!({
+            "tools": [{"name": "half", "description": "Halves a number."}],
+        }))))
+        .response("200", answer_of::<Described>("For prompts of models"))
+        .response("429", shared(TRY_LATER));
+    with_body(with_usual(operation))
 }
 
 fn run_batch() -> OperationBuilder {
@@ -558,6 +594,10 @@ fn components() -> Components {
     add::<RawRequest>(&mut schemas);
     say_what_a_program_is(&mut schemas);
     add::<RunResponse>(&mut schemas);
+    add::<RawContinue>(&mut schemas);
+    add::<Accepted>(&mut schemas);
+    add::<RawDescribe>(&mut schemas);
+    add::<Described>(&mut schemas);
     add::<RawBatch>(&mut schemas);
     add::<BatchLine>(&mut schemas);
     add::<RawCheck>(&mut schemas);

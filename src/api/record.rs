@@ -10,6 +10,7 @@ use faas_pool::ExecutionRequest;
 use faas_pool::PoolError;
 use faas_pool::PoolStats;
 use faas_pool::Report;
+use faas_pool::ToolLog;
 use faas_protocol::Language;
 use faas_telemetry::Bodies;
 use faas_telemetry::End;
@@ -35,6 +36,8 @@ pub struct Record {
     caller: Caller,
     /// Taken when it ends; none if nobody wants it.
     kept: Option<Execution>,
+    /// What was noted of its calls of tools, if it has any.
+    tool_log: Option<ToolLog>,
     ended: bool,
     /// What becomes of it if it is dropped now.
     if_dropped: Fate,
@@ -57,6 +60,7 @@ impl Record {
             state: state.clone(),
             language: request.job.language,
             caller: caller.clone(),
+            tool_log: request.tools.as_ref().map(|line| line.log.clone()),
             ended: false,
             if_dropped: Fate::Cancelled,
         }
@@ -121,7 +125,10 @@ impl Record {
         self.caller.tell(Executed { task_id, fate });
     }
 
-    fn keep(&self, execution: Execution) {
+    fn keep(&self, mut execution: Execution) {
+        if let Some(log) = &self.tool_log {
+            execution.tool_calls = log.take();
+        }
         let execution = Arc::new(execution);
         if let Some(audit) = &self.state.audit {
             audit.write(&execution);
@@ -171,6 +178,7 @@ fn describe(
         from: request.start.snapshot().map(ToString::to_string),
         // Set when it is known.
         snapshot: None,
+        tool_calls: Vec::new(),
         fate: Fate::Cancelled,
         end: None,
         bodies: with_bodies.then(|| Bodies {

@@ -21,12 +21,14 @@ use serde::Serializer;
 use serde::ser::SerializeMap;
 use utoipa::ToSchema;
 
+use super::exchange::CallBody;
 use super::sessions::CellBody;
 use super::snapshots::SnapshotBody;
+use super::words::AnswerStatus;
+use super::words::AnswerWord;
 use super::words::LanguageWord;
 use super::words::Named;
 use super::words::RuntimeWord;
-use super::words::StatusWord;
 
 /// The answer to a program that ran.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,6 +36,25 @@ pub struct RunResponse {
     output: OutputBody,
     workload_info: WorkloadInfo,
     metadata: Metadata,
+    /// What the program wants to know, if it waits for results (`status` is `tool_calls`): all calls that are open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    tool_calls: Option<Vec<CallBody>>,
+    /// Goes to `POST /run_code/continue`, with the results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    continuation: Option<String>,
+}
+
+/// A program that waits for results of its caller's tools.
+pub struct Waits {
+    pub task_id: String,
+    pub language: Language,
+    pub sandbox: String,
+    /// What it has written so far.
+    pub stdout: String,
+    pub stderr: String,
+    pub calls: Vec<CallBody>,
 }
 
 /// What a program wrote and returned.
@@ -146,7 +167,7 @@ struct Metadata {
     runtime: RuntimeWord,
     /// Wall time in ms.
     duration: u64,
-    status: StatusWord,
+    status: AnswerWord,
     exit_code: i32,
     /// Whether the status is `timeout`.
     timed_out: bool,
@@ -290,7 +311,7 @@ impl RunResponse {
                 language: Named(language),
                 runtime: Named(language.runtime()),
                 duration: usage.wall_ms,
-                status: Named(report.status),
+                status: Named(AnswerStatus::Ended(report.status)),
                 exit_code: report.exit_code,
                 timed_out: report.status == Status::Exceeded(Limit::WallTime),
                 truncated: report.truncated,
@@ -301,6 +322,49 @@ impl RunResponse {
                 session: report.cell.map(Into::into),
                 timings: timings.then(|| report.timings.into()),
             },
+            tool_calls: None,
+            continuation: None,
+        }
+    }
+
+    /// The answer for a program that waits.
+    pub fn waiting(waits: Waits, continuation: String, stats: PoolStats) -> Self {
+        Self {
+            output: OutputBody {
+                stdout: waits.stdout,
+                stderr: waits.stderr,
+                ret_val: String::new(),
+                files: Vec::new(),
+                artifacts: Vec::new(),
+                results: Vec::new(),
+            },
+            workload_info: WorkloadInfo {
+                id: waits.sandbox.clone(),
+                status: "Used",
+            },
+            metadata: Metadata {
+                task_id: waits.task_id,
+                instance_id: waits.sandbox,
+                language: Named(waits.language),
+                runtime: Named(waits.language.runtime()),
+                duration: 0,
+                status: Named(AnswerStatus::ToolCalls),
+                exit_code: 0,
+                timed_out: false,
+                truncated: false,
+                usage: UsageBody {
+                    wall_ms: 0,
+                    cpu_ms: 0,
+                    peak_memory_bytes: 0,
+                },
+                pool_stats: stats.into(),
+                snapshot: None,
+                not_kept: None,
+                session: None,
+                timings: None,
+            },
+            tool_calls: Some(waits.calls),
+            continuation: Some(continuation),
         }
     }
 }

@@ -21,6 +21,7 @@ use super::idempotency::key_of;
 use super::request;
 use super::state::AppState;
 use super::stream;
+use super::tools;
 
 /// Executes a program. A caller who accepts `text/event-stream` gets the output as it comes. One who sends an
 /// `Idempotency-Key` again gets the answer that there was.
@@ -56,7 +57,10 @@ pub async fn run_code(
     if streaming {
         return stream::run(state, caller, client, request).await;
     }
-    let answer = execute(&state, &caller, request).await?;
+    let answer = match &request.tools {
+        Some(_) => tools::begin(state.clone(), caller, request).await?,
+        None => execute(&state, &caller, request).await?,
+    };
     if let Some(claim) = claim {
         claim.keep(&answer.json);
     }

@@ -8,9 +8,11 @@ use faas_telemetry::AuditLog;
 use faas_telemetry::History;
 use faas_telemetry::Metrics;
 use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
+use super::continuations::Continuations;
 use super::error::ApiError;
 use super::idempotency::KeptAnswers;
 use super::load_report::LoadReport;
@@ -37,6 +39,10 @@ pub struct AppState {
     pub answers: Arc<Budget>,
     /// Of requests that may be sent again.
     pub kept_answers: Arc<KeptAnswers>,
+    /// Programs that wait for results of their callers' tools.
+    pub continuations: Arc<Continuations>,
+    /// Places for programs with tools.
+    pub with_tools: Arc<Semaphore>,
     pub audit: Option<AuditLog>,
     pub history: Option<History>,
     /// What this machine lacks, in fixed sentences.
@@ -57,6 +63,8 @@ impl AppState {
             registry: pool.registry(&metrics),
             requests: Budget::new(settings.queue_bytes),
             kept_answers: KeptAnswers::new(&answers),
+            continuations: Continuations::new(settings.replica.clone(), settings.tool_timeout),
+            with_tools: Arc::new(Semaphore::new(settings.tool_programs() as usize)),
             answers,
             tokens: Tokens::new(&settings),
             pool,

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `stdout`, `stderr` | `{"text": …}`: the next piece of what the program wrote |
 //! | `progress` | how far the installation of the packages is that the program waits for |
+//! | `tool_calls` | what the program wants to know, and a `continuation` for `POST /run_code/continue` |
 //! | `display` | a result that it showed, as in the answer's `output.results` |
 //! | `result` | the usual answer; the last event |
 //! | `error` | `{"error", "details"}` if the execution failed inside the service; then the last event |
@@ -21,6 +22,7 @@ use axum::response::Response;
 use axum::response::Sse;
 use axum::response::sse::Event;
 use axum::response::sse::KeepAlive;
+use faas_protocol::Owner;
 use faas_protocol::Stream;
 use futures_util::stream;
 use serde::Serialize;
@@ -29,7 +31,9 @@ use serde_json::json;
 use super::answer::Answer;
 use super::caller::Caller;
 use super::client::Client;
+use super::continuations::Paused;
 use super::error::ApiError;
+use super::exchange::CallBody;
 use super::execute::Finished;
 use super::follow::Following;
 use super::follow::Told;
@@ -51,8 +55,11 @@ pub async fn run(
     client: Arc<Client>,
     request: RunRequest,
 ) -> Result<Response, ApiError> {
+    let owner = caller.owner().clone();
     let events = Events {
-        following: follow(state, caller, client, request).await?,
+        owner,
+        continuation: None,
+        following: follow(state, caller, Some(client), request).await?,
         number: 0,
     };
     let events = stream::unfold(events, async |mut events| {
@@ -65,11 +72,29 @@ pub async fn run(
     Ok((unbuffered, events).into_response())
 }
 
+/// The data of an event `tool_calls`.
+#[derive(Serialize)]
+struct Asked {
+    tool_calls: Vec<CallBody>,
+    continuation: String,
+}
+
 /// What is told of an execution, as events.
 struct Events {
     following: Following,
+    owner: Owner,
+    /// With which results come now, if the program waits for some.
+    continuation: Option<Arc<str>>,
     /// Number of the last event.
     number: u64,
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        if let Some(last) = &self.continuation {
+            self.following.state().continuations.forget(last);
+        }
+    }
 }
 
 impl Events {
@@ -87,6 +112,10 @@ impl Events {
             }
             Told::Shown(shown) => self.event("display", &ResultBody::from(shown)),
             Told::Installing(progress) => self.event("progress", &progress),
+            Told::Calls(_) => match self.ask() {
+                Ok(asked) => self.event("tool_calls", &asked),
+                Err(error) => self.event("error", error.body()),
+            },
             Told::Ended(ending) => match ending.and_then(|finished| self.answer(*finished)) {
                 Ok(answer) => {
                     let event = self.numbered().event("result").data(&answer.json);
@@ -97,6 +126,23 @@ impl Events {
             },
         };
         Some(event)
+    }
+
+    /// Asks the caller for results; the last time is over with that.
+    fn ask(&mut self) -> Result<Asked, ApiError> {
+        let continuations = &self.following.state().continuations;
+        if let Some(last) = self.continuation.take() {
+            continuations.forget(&last);
+        }
+        let exchange = self.following.exchange();
+        let exchange =
+            exchange.ok_or_else(|| ApiError::failed("A program without tools called one"))?;
+        let continuation = continuations.keep(&self.owner, Paused::streamed(exchange.clone()))?;
+        self.continuation = Some(continuation.clone());
+        Ok(Asked {
+            tool_calls: exchange.calls(),
+            continuation: continuation.to_string(),
+        })
     }
 
     fn answer(&self, finished: Finished) -> Result<Answer, ApiError> {

@@ -34,7 +34,7 @@ pub trait Word: Copy + 'static {
 pub struct Named<T>(pub T);
 
 // The derived schemas do not follow a generic argument; they follow these.
-pub type StatusWord = Named<Status>;
+pub type AnswerWord = Named<AnswerStatus>;
 pub type OutcomeWord = Named<Fate>;
 pub type LanguageWord = Named<Language>;
 pub type PriorityWord = Named<Priority>;
@@ -72,6 +72,32 @@ impl Word for Status {
 
     fn word(self) -> &'static str {
         self.name()
+    }
+}
+
+/// How far a program is that a request is answered about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerStatus {
+    Ended(Status),
+    /// It waits for results of its caller's tools.
+    ToolCalls,
+}
+
+impl Word for AnswerStatus {
+    const LIST: &'static str = "AnswerStatus";
+    const MEANING: &'static str =
+        "How a program ended, `tool_calls` if it waits for results of its caller's tools";
+
+    fn all() -> impl Iterator<Item = Self> {
+        let ended = Status::ALL.into_iter().map(Self::Ended);
+        ended.chain([Self::ToolCalls])
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ended(status) => status.name(),
+            Self::ToolCalls => "tool_calls",
+        }
     }
 }
 

@@ -165,6 +165,7 @@ async fn install(
         packages: PackageSet::new(requirements)?,
         live: Some(live),
         rows: None,
+        tools: None,
         interrupt: None,
     };
     let pool = one_sandbox::start(settings, [language], packages.clone()).await?;

@@ -314,6 +314,32 @@ pub struct Settings {
           value_parser = whole::<u32>(0..=10))]
     pub session_undo: u32,
 
+    /// Most programs at once whose callers lend them tools (`tools`); each holds a sandbox while it waits for results
+    /// [default: half of FAAS_MAX_INSTANCES]
+    #[arg(long, env = "FAAS_TOOL_PROGRAMS", value_name = "FAAS_TOOL_PROGRAMS",
+          value_parser = whole::<u32>(1..=10_000))]
+    pub tool_programs: Option<u32>,
+
+    /// Most calls of tools that a program may make
+    #[arg(long, env = "FAAS_TOOL_CALLS", value_name = "FAAS_TOOL_CALLS", default_value_t = 1000,
+          value_parser = whole::<u32>(1..=1_000_000))]
+    pub tool_calls: u32,
+
+    /// Bytes that the calls of a program and their results may have, all together
+    #[arg(long, env = "FAAS_TOOL_BYTES", value_name = "FAAS_TOOL_BYTES",
+          default_value = "10485760", value_parser = bytes(1..=1 << 30))]
+    pub tool_bytes: ByteSize,
+
+    /// How long a call of a tool may wait for its result, in ms; then its program is ended
+    #[arg(long, env = "FAAS_TOOL_TIMEOUT", value_name = "FAAS_TOOL_TIMEOUT",
+          default_value = "300000", value_parser = milliseconds(1))]
+    pub tool_timeout: Duration,
+
+    /// How long a program may wait for results of tools, all together, in ms
+    #[arg(long, env = "FAAS_TOOL_WAIT", value_name = "FAAS_TOOL_WAIT",
+          default_value = "1800000", value_parser = milliseconds(1))]
+    pub tool_wait: Duration,
+
     /// Name of this server among several, which the ids of its sessions and snapshots tell, so that a balancer can
     /// route by them: small letters, digits and dashes
     #[arg(long, env = "FAAS_REPLICA", value_name = "FAAS_REPLICA", value_parser = parse_replica)]
@@ -727,6 +753,10 @@ impl Settings {
 
     pub fn worker_count(&self) -> u32 {
         self.worker_count.unwrap_or(self.max_instances)
+    }
+
+    pub fn tool_programs(&self) -> u32 {
+        self.tool_programs.unwrap_or(self.max_instances.div_ceil(2))
     }
 
     pub fn batch_concurrency(&self) -> u32 {

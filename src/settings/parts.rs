@@ -12,6 +12,7 @@ use faas_pool::PoolSettings;
 use faas_pool::SessionSettings;
 use faas_pool::ShelfSize;
 use faas_pool::SnapshotSettings;
+use faas_pool::ToolLimits;
 use faas_protocol::Runtime;
 use faas_protocol::ZygoteOptions;
 use faas_telemetry::HistorySettings;
@@ -54,7 +55,10 @@ impl Settings {
         Ok(PoolSettings {
             zygotes: zygotes.collect::<Result<_, _>>()?,
             boot_within: self.preload_timeout,
-            largest_payload: self.max_return_bytes.max(self.max_files_bytes),
+            largest_payload: self
+                .max_return_bytes
+                .max(self.max_files_bytes)
+                .max(self.tool_bytes),
             max_instances: self.max_instances as usize,
             workers: self.worker_count() as usize,
             queue: self.queue_size as usize,
@@ -78,6 +82,16 @@ impl Settings {
             },
             sessions: self.session_settings(),
         })
+    }
+
+    /// What a program may do with its caller's tools.
+    pub fn tool_limits(&self) -> ToolLimits {
+        ToolLimits {
+            calls: self.tool_calls,
+            bytes: self.tool_bytes,
+            call_wait: self.tool_timeout,
+            total_wait: self.tool_wait,
+        }
     }
 
     /// How many sessions there may be, and how long each lives.

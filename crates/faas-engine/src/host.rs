@@ -19,6 +19,9 @@ use faas_protocol::Limit;
 use faas_protocol::PackageRequest;
 use faas_protocol::Representation;
 use faas_protocol::Stream;
+use faas_protocol::ToolAnswer;
+use faas_protocol::ToolCall;
+use faas_protocol::ToolOutcome;
 use faas_protocol::is_file_name;
 
 use super::Outcome;
@@ -36,6 +39,18 @@ pub trait Host {
     /// # Errors
     /// A sentence for the program.
     fn package(&self, request: PackageRequest<'_>) -> Result<PackageReply, String>;
+
+    /// Calls a tool; the answer comes with [`Self::await_tools`].
+    ///
+    /// # Errors
+    /// A sentence for the program.
+    fn call_tool(&self, call: ToolCall<'_>) -> Result<(), String>;
+
+    /// Waits for answers to calls, for so long at most; there may be none, as when the program's alarm is due.
+    ///
+    /// # Errors
+    /// A sentence for the program.
+    fn await_tools(&self, within: Option<Duration>) -> Result<Vec<ToolAnswer>, String>;
 
     /// Takes a file that the program returns.
     fn put_file(&self, name: &str, contents: &[u8]);
@@ -82,6 +97,7 @@ impl HostState {
             files: Vec::new(),
             files_left: 0,
             shown: Shown::default(),
+            open_calls: 0,
             outcome: None,
             compiled_at_us: None,
             started: Instant::now(),
@@ -98,6 +114,7 @@ impl HostState {
         self.files.extend_from_slice(program.files);
         self.files_left = program.files_limit.get();
         self.shown = Shown::default();
+        self.open_calls = 0;
         self.outcome = None;
         self.compiled_at_us = None;
     }
@@ -108,6 +125,14 @@ impl Host for Silent {
 
     fn package(&self, _request: PackageRequest<'_>) -> Result<PackageReply, String> {
         Err("packages are not available while the runtime boots".to_owned())
+    }
+
+    fn call_tool(&self, _call: ToolCall<'_>) -> Result<(), String> {
+        Err("tools are not available while the runtime boots".to_owned())
+    }
+
+    fn await_tools(&self, _within: Option<Duration>) -> Result<Vec<ToolAnswer>, String> {
+        Ok(Vec::new())
     }
 
     fn put_file(&self, _name: &str, _contents: &[u8]) {}
@@ -141,6 +166,8 @@ pub struct HostState {
     /// How much more the program may return in files and results, in bytes.
     files_left: u64,
     pub shown: Shown,
+    /// Calls of tools that are not answered.
+    pub open_calls: usize,
     /// What the program reported at its end.
     pub outcome: Option<Outcome>,
     /// When the program's source was compiled, by `CLOCK_MONOTONIC`.
@@ -468,6 +495,66 @@ fn other_answer() -> JsErrorBox {
     JsErrorBox::generic("the answer of the supervisor does not fit the request")
 }
 
+/// Calls a tool, as the program's call of that number.
+#[op2(fast)]
+pub fn op_faas_call_tool(
+    state: &mut OpState,
+    #[smi] number: u32,
+    #[string] tool: &str,
+    #[string] input: &str,
+) -> Result<(), JsErrorBox> {
+    let state = state.borrow_mut::<HostState>();
+    let call = ToolCall {
+        number,
+        tool,
+        input,
+    };
+    state.host.call_tool(call).map_err(JsErrorBox::generic)?;
+    state.open_calls += 1;
+    Ok(())
+}
+
+/// Waits for answers to calls of tools, for so many ms at most. Returns them as a JSON list of lists of a call's number,
+/// a word of [`outcome`] and a text.
+#[op2]
+#[string]
+pub fn op_faas_await_tools(
+    state: Rc<RefCell<OpState>>,
+    milliseconds: f64,
+) -> Result<String, JsErrorBox> {
+    let answers = await_tools(&state, milliseconds).map_err(JsErrorBox::generic)?;
+    let answers: Vec<_> = answers
+        .iter()
+        .map(|answer| (answer.number, outcome(&answer.outcome)))
+        .map(|(number, (word, text))| (number, word, text))
+        .collect();
+    serde_json::to_string(&answers).map_err(|error| JsErrorBox::generic(error.to_string()))
+}
+
+/// Waits for answers to calls of tools, for so many ms at most.
+///
+/// # Errors
+/// A sentence for the program.
+pub fn await_tools(state: &RefCell<OpState>, milliseconds: f64) -> Result<Vec<ToolAnswer>, String> {
+    let host = state.borrow().borrow::<HostState>().host.clone();
+    // What is too long for a duration is for ever.
+    let within = Duration::try_from_secs_f64(milliseconds.max(0.0) / 1000.0).ok();
+    let answers = host.await_tools(within)?;
+    let mut state = state.borrow_mut();
+    let state = state.borrow_mut::<HostState>();
+    state.open_calls = state.open_calls.saturating_sub(answers.len());
+    Ok(answers)
+}
+
+/// How a call of a tool ended, for the runners.
+pub fn outcome(outcome: &ToolOutcome) -> (&'static str, &str) {
+    match outcome {
+        ToolOutcome::Result(json) => ("result", json),
+        ToolOutcome::Failed(reason) => ("failed", reason),
+        ToolOutcome::InvalidInput(reason) => ("invalid", reason),
+    }
+}
+
 /// What a command line would give a program, as JavaScript sees it.
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -477,6 +564,7 @@ struct InvocationForScripts {
     entry_point: Option<String>,
     collect: Vec<String>,
     environment: Vec<(String, String)>,
+    tools: Option<String>,
     shows_errors: bool,
 }
 
@@ -491,6 +579,7 @@ pub fn op_faas_invocation(state: &mut OpState) -> InvocationForScripts {
         entry_point: invocation.entry_point,
         collect: invocation.collect,
         environment: invocation.environment,
+        tools: invocation.tools,
         shows_errors: invocation.shows_errors,
     }
 }

@@ -1,5 +1,6 @@
 //! Who may execute next: a bounded queue in front of a number of workers. Its order is that of [`FairQueue`].
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -35,7 +36,19 @@ pub struct Admission {
 struct State {
     /// Workers without work. While there is one, nobody waits.
     free: usize,
+    /// Executions that waited for something else than a worker, and go on: ahead of the queue.
+    resuming: VecDeque<(Asks, oneshot::Sender<WorkerPermit>)>,
     queue: FairQueue<oneshot::Sender<WorkerPermit>>,
+}
+
+impl State {
+    /// Who is next.
+    fn next(&mut self) -> Option<(oneshot::Sender<WorkerPermit>, Charge)> {
+        match self.resuming.pop_front() {
+            Some((asks, waiter)) => Some((waiter, self.queue.begin(&asks))),
+            None => self.queue.pop(Instant::now()),
+        }
+    }
 }
 
 /// What is before the workers at this moment.
@@ -67,6 +80,7 @@ impl Admission {
         Arc::new(Self {
             state: Mutex::new(State {
                 free: workers,
+                resuming: VecDeque::new(),
                 queue: FairQueue::new(),
             }),
             workers,
@@ -130,6 +144,27 @@ impl Admission {
         })
     }
 
+    /// Waits for a worker for an execution that had one before: none that has not begun gets one first.
+    pub async fn resume(self: &Arc<Self>, asks: &Asks) -> WorkerPermit {
+        loop {
+            let receiver = {
+                let mut state = self.lock();
+                if state.free > 0 {
+                    state.free -= 1;
+                    let charge = state.queue.begin(asks);
+                    return WorkerPermit::of(self, charge);
+                }
+                let (permit, receiver) = oneshot::channel();
+                state.resuming.push_back((asks.clone(), permit));
+                receiver
+            };
+            // Its sender is never dropped unused.
+            if let Ok(permit) = receiver.await {
+                return permit;
+            }
+        }
+    }
+
     /// Most executions at once.
     pub fn workers(&self) -> usize {
         self.workers
@@ -166,7 +201,7 @@ impl Admission {
     fn release(self: Arc<Self>, charge: Charge, turn: Duration) {
         let mut state = self.lock();
         state.queue.end(charge, turn);
-        while let Some((waiter, charge)) = state.queue.pop(Instant::now()) {
+        while let Some((waiter, charge)) = state.next() {
             match waiter.send(WorkerPermit::of(&self, charge)) {
                 Ok(()) => return,
                 // It gave up. Its permit must not come back here through `drop`: the lock is held.

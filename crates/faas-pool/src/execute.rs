@@ -21,6 +21,8 @@ use super::request::Start;
 use super::sandbox::Sandbox;
 use super::sandbox_error::SandboxError;
 use super::stats::PoolStats;
+use super::tools::Calls;
+use super::tools::Turn as ToolTurn;
 use super::wait::NotTaken;
 use super::wait::Taken;
 use super::wait::Wait;
@@ -178,9 +180,10 @@ impl Pool {
     async fn run(
         &self,
         taken: Taken,
-        request: &ExecutionRequest,
-        wait: &Wait,
+        request: &mut ExecutionRequest,
+        wait: &mut Wait,
     ) -> Result<Finished, SandboxError> {
+        let asks = request.asks();
         let job = &request.job;
         let waited = wait.asked.elapsed();
         self.resources.metrics.waited(waited);
@@ -194,12 +197,25 @@ impl Pool {
         let executed = async {
             let execution = Execution::start(taken.sandbox, job).await?;
             self.totals.begin(job.task);
+            let turn = ToolTurn {
+                admission: &self.admission,
+                asks,
+                permit: &mut wait.turn,
+            };
+            let live = request.live.as_ref();
+            let metrics = &self.resources.metrics;
+            let line = request.tools.as_mut();
+            let mut calls = line.map(|line| Calls::new(line, turn, metrics, live));
             let attached = Attached {
-                live: request.live.as_ref(),
+                live,
                 rows: request.rows.as_ref(),
                 interrupt: request.interrupt.as_deref(),
             };
-            Ok::<_, SandboxError>(execution.finish(&self.packages, attached).await)
+            Ok::<_, SandboxError>(
+                execution
+                    .finish(&self.packages, attached, calls.as_mut())
+                    .await,
+            )
         };
         let executed = executed.instrument(run.clone()).await;
         // A program that fails is no fault of the service; a sandbox that breaks is.

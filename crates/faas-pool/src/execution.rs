@@ -30,6 +30,9 @@ use super::sandbox::Sandbox;
 use super::sandbox_error::SandboxError;
 use super::time_limit::Step;
 use super::time_limit::TimeLimit;
+use super::tools::Calls;
+use super::tools::WaitEnd;
+use super::tools::notified;
 use super::turn::RowReports;
 use super::turn::Turn;
 
@@ -63,6 +66,8 @@ struct Clocks {
     cpu: Duration,
     started: Instant,
     started_at_us: u64,
+    /// How long it waited for its caller's tools, which does not count.
+    waited: Duration,
 }
 
 impl Clocks {
@@ -71,7 +76,13 @@ impl Clocks {
             cpu: sandbox.cpu_time(),
             started: Instant::now(),
             started_at_us: monotonic_us(),
+            waited: Duration::ZERO,
         }
+    }
+
+    /// How long the program has run.
+    fn elapsed(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.waited)
     }
 }
 
@@ -99,8 +110,13 @@ impl<'a> Execution<'a> {
         })
     }
 
-    /// Follows the program to its end, which uses the sandbox up.
-    pub async fn finish(mut self, packages: &Packages, attached: Attached<'_>) -> Finished {
+    /// Follows the program to its end, which uses the sandbox up. `calls` are those of its caller's tools, if it has any.
+    pub async fn finish(
+        mut self,
+        packages: &Packages,
+        attached: Attached<'_>,
+        calls: Option<&mut Calls<'_>>,
+    ) -> Finished {
         let limits = &self.job.limits;
         let mut broker = PackageBroker::for_program(packages, limits.memory);
         let mut run = Run::begin(self.clocks, self.job, attached.live);
@@ -116,7 +132,7 @@ impl<'a> Execution<'a> {
             // A flood of frames must not keep the watch from being heard.
             () = memory.until_exceeded() => Followed::Ended(None, Some(Stop::Memory)),
             () = cpu.until_exceeded(), if is_of_line => Followed::Ended(None, None),
-            followed = follow_all(sandbox, &mut run, &mut broker, job, asks, (turn, attached)) => followed,
+            followed = follow_all(sandbox, &mut run, (&mut broker, calls), job, asks, (turn, attached)) => followed,
         };
         let (mut outcome, stop) = match followed {
             Followed::Ended(outcome, stop) => (outcome, stop),
@@ -125,7 +141,7 @@ impl<'a> Execution<'a> {
         if let Some(outcome) = &mut outcome {
             outcome.drop_long_value(limits.return_value);
         }
-        let (wall, peak) = (run.clocks.started.elapsed(), self.sandbox.peak_memory());
+        let (wall, peak) = (run.clocks.elapsed(), self.sandbox.peak_memory());
         let (usage, timings) = run.figures(&self.sandbox, outcome.as_ref(), wall, peak);
         let kept = match &outcome {
             Some(_) if stop.is_none() && self.job.keep => tokio::select! {
@@ -247,14 +263,15 @@ impl Peak {
 async fn follow_all(
     sandbox: &mut Sandbox,
     run: &mut Run,
-    broker: &mut PackageBroker,
+    (broker, mut calls): (&mut PackageBroker, Option<&mut Calls<'_>>),
     job: &Job,
     mut asks: bool,
     (mut turn, attached): (Turn, Attached<'_>),
 ) -> Followed {
     let mut peak = Peak::default();
     loop {
-        let followed = follow(sandbox, run, broker, &job.limits, asks, attached.interrupt).await;
+        let asked = (&mut *broker, calls.as_deref_mut());
+        let followed = follow(sandbox, run, asked, &job.limits, asks, attached.interrupt).await;
         let Followed::Ended(Some(outcome), stop) = followed else {
             return followed;
         };
@@ -300,7 +317,7 @@ enum Followed {
 async fn follow(
     sandbox: &mut Sandbox,
     run: &mut Run,
-    broker: &mut PackageBroker,
+    (broker, mut calls): (&mut PackageBroker, Option<&mut Calls<'_>>),
     limits: &Limits,
     asks: bool,
     interrupt: Option<&Notify>,
@@ -309,6 +326,7 @@ async fn follow(
     let mut stop = None;
     let mut limit = TimeLimit::new(run.clocks.started + limits.wall);
     let (output, handed_back) = (&mut run.output, &mut run.handed_back);
+    let waited = &mut run.clocks.waited;
     let mut is_overdue = false;
     loop {
         let frame = tokio::select! {
@@ -393,6 +411,38 @@ async fn follow(
                     Err(_) => return Followed::Ended(None, Some(Stop::WallTime)),
                 }
             }
+            Ok(SandboxEvent::CallTool(call)) => {
+                match calls.as_deref_mut().map(|calls| calls.take(call)) {
+                    Some(Ok(())) => {}
+                    Some(Err(stop)) => return Followed::Ended(None, Some(stop)),
+                    None => return Followed::Ended(None, stop),
+                }
+            }
+            Ok(SandboxEvent::AwaitTools { within_us }) => {
+                let Some(calls) = calls.as_deref_mut() else {
+                    return Followed::Ended(None, stop);
+                };
+                // One that was asked to stop goes on to its end at once.
+                let within = match stop {
+                    None => within_us.map(Duration::from_micros),
+                    Some(_) => Some(Duration::ZERO),
+                };
+                match calls.wait(within, interrupt, sandbox.id()).await {
+                    Ok(wait) => {
+                        limit.put_off(wait.stood_still);
+                        *waited += wait.stood_still;
+                        // It looks for a signal when it has read the answers.
+                        if wait.is_interrupted {
+                            sandbox.signal(Signal::USR2);
+                        }
+                        if sandbox.socket.send(&wait.answers).await.is_err() {
+                            return Followed::Ended(None, stop);
+                        }
+                    }
+                    Err(WaitEnd::TooLong) => return Followed::Ended(None, Some(Stop::Unanswered)),
+                    Err(WaitEnd::Abandoned) => return Followed::Ended(None, stop),
+                }
+            }
             Ok(SandboxEvent::Failed { stage, errno }) => {
                 let error = SandboxError::Failed { stage, errno };
                 tracing::error!(%error, "a sandbox failed after it had taken a job");
@@ -407,13 +457,5 @@ async fn follow(
         }
         is_first = false;
         is_overdue = Instant::now() >= limit.due;
-    }
-}
-
-/// Waits until it is notified; for ever if there is nothing that could be.
-async fn notified(interrupt: Option<&Notify>) {
-    match interrupt {
-        Some(interrupt) => interrupt.notified().await,
-        None => std::future::pending().await,
     }
 }

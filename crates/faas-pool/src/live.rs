@@ -19,6 +19,8 @@ pub enum LiveEvent {
     Output(Stream, Vec<u8>),
     /// It showed a result.
     Result(Arc<ShownResult>),
+    /// It waits for answers to calls of its caller's tools, of which these are new.
+    Calls(CallsMade),
 }
 
 /// Takes the events. Unbounded, since what is kept of the output is.
@@ -51,4 +53,21 @@ pub enum InstallStage {
     Installing,
     /// A program has a sandbox with them.
     Ready,
+}
+
+/// Calls that a program made since it waited last, told when it waits again.
+#[derive(Debug)]
+pub struct CallsMade {
+    pub calls: Vec<CallMade>,
+    /// The sandbox.
+    pub sandbox: String,
+}
+
+/// A call.
+#[derive(Clone, Debug)]
+pub struct CallMade {
+    pub number: u32,
+    pub tool: String,
+    /// JSON text, which fits the tool's schema.
+    pub input: String,
 }

@@ -107,6 +107,10 @@ pub enum Stop {
     Memory,
     /// It asked about packages too often.
     Questions,
+    /// It called tools too often.
+    Calls,
+    /// Its calls of tools were not answered in time.
+    Unanswered,
 }
 
 /// What the sandbox said of its program's end.
@@ -199,7 +203,8 @@ impl Ending {
         match self.stop {
             Some(Stop::Flood) => return Status::Exceeded(Limit::Output),
             Some(Stop::Memory) => return Status::Exceeded(Limit::Memory),
-            Some(Stop::Questions) => return Status::Killed,
+            Some(Stop::Questions | Stop::Calls) => return Status::Killed,
+            Some(Stop::Unanswered) => return Status::Exceeded(Limit::WallTime),
             Some(Stop::WallTime) | None => {}
         }
         match &self.outcome {
@@ -280,6 +285,10 @@ impl Ending {
         let limits = &job.limits;
         Some(match status {
             Status::Success | Status::Error => return None,
+            Status::Exceeded(Limit::WallTime) if self.stop == Some(Stop::Unanswered) => {
+                "Execution stopped: its calls of tools were not answered in time (FAAS_TOOL_TIMEOUT, FAAS_TOOL_WAIT)"
+                    .to_owned()
+            }
             Status::Exceeded(Limit::WallTime) => format!(
                 "Execution stopped: time limit of {} ms reached",
                 limits.wall.as_millis()
@@ -310,6 +319,9 @@ impl Ending {
             }
             Status::Killed if self.stop == Some(Stop::Questions) => {
                 format!("Execution stopped: {}", BrokerError::TooManyQuestions)
+            }
+            Status::Killed if self.stop == Some(Stop::Calls) => {
+                "Execution stopped: it does not cease to call tools beyond what it may (FAAS_TOOL_CALLS)".to_owned()
             }
             Status::Killed => format!(
                 "Execution stopped: the sandbox process ended unexpectedly ({})",

@@ -21,6 +21,7 @@ use super::sessions::NoSession;
 use super::sessions::NoTurn;
 use super::sessions::SessionId;
 use super::status::ZygoteState;
+use super::tools::ToolLine;
 use super::turn::RowReports;
 
 /// What to execute, and how.
@@ -40,6 +41,8 @@ pub struct ExecutionRequest {
     /// Who is told of the inputs of a job that has several: of each but the last that was run, whose report is that of
     /// the execution. Not all need be run; what is left is to be sent once more.
     pub rows: Option<RowReports>,
+    /// The tools of its caller that it may call.
+    pub tools: Option<ToolLine>,
     /// Notified to interrupt it, which it can handle; set for cells of sessions.
     pub interrupt: Option<Arc<Notify>>,
 }
@@ -58,6 +61,7 @@ impl ExecutionRequest {
             packages: PackageSet::default(),
             live: None,
             rows: None,
+            tools: None,
             interrupt: None,
         }
     }

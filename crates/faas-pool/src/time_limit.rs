@@ -44,6 +44,12 @@ impl TimeLimit {
         }
     }
 
+    /// The program's clock stood still for so long.
+    pub fn put_off(&mut self, by: Duration) {
+        self.deadline += by;
+        self.due += by;
+    }
+
     /// The step that is due now for a program that has used so much CPU time.
     pub fn step(&mut self, now: Instant, cpu: Duration) -> Step {
         let ran = cpu.saturating_sub(self.cpu_before);

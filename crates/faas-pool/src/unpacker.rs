@@ -109,7 +109,7 @@ impl Unpacker {
         let sandbox = self.base.shelf.take().await;
         let execution = Execution::start(sandbox.map_err(NotUnpacked::NoSandbox)?, &job).await?;
         let finished = execution
-            .finish(&Packages::none(), Attached::default())
+            .finish(&Packages::none(), Attached::default(), None)
             .await;
         let pieces = match finished {
             Finished::Reported { report, .. } => pieces(*report)?,

@@ -13,6 +13,7 @@ use crate::Randomness;
 use crate::Representation;
 use crate::Stage;
 use crate::Tending;
+use crate::ToolCall;
 
 /// Descriptor of the job socket in a sandbox. Not 0 to 2: what a library prints for itself must not
 /// end up among the frames.
@@ -88,6 +89,8 @@ pub struct Invocation {
     pub collect: Vec<String>,
     /// Variables of its environment while it runs, with their values. Only Python has an environment.
     pub environment: Vec<(String, String)>,
+    /// The tools that it may call, as its runner wants them: JSON text (`faas_tools::ToolSet::for_runner`).
+    pub tools: Option<String>,
     /// Whether an error that ends it is shown as a result, [`SHOWN_ERROR`], rather than printed.
     pub shows_errors: bool,
 }
@@ -164,6 +167,10 @@ pub enum SandboxEvent<'a> {
     },
     /// The program wants something of a package; it waits for the answer.
     Package(#[serde(borrow)] PackageRequest<'a>),
+    /// The program calls a tool, and goes on.
+    CallTool(#[serde(borrow)] ToolCall<'a>),
+    /// The program waits for answers to its calls: until some are there, or for so many µs.
+    AwaitTools { within_us: Option<u64> },
     /// A file that the program hands back.
     File {
         /// Relative to the output directory.

@@ -28,6 +28,7 @@ mod representation;
 mod runtime;
 mod status;
 mod tending;
+mod tools;
 mod weight;
 mod zygote_options;
 
@@ -97,5 +98,9 @@ pub use tending::FileList;
 pub use tending::Tending;
 pub use tending::Variable;
 pub use tending::VariableList;
+pub use tools::ToolAnswer;
+pub use tools::ToolAnswers;
+pub use tools::ToolCall;
+pub use tools::ToolOutcome;
 pub use weight::Weight;
 pub use zygote_options::ZygoteOptions;

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use super::execution::Execution;
 use super::execution::LimitsRecord;
+use super::execution::ToolCallRecord;
 use super::execution::UsageRecord;
 use super::failures::Failures;
 use super::time::rfc3339;
@@ -246,6 +247,8 @@ struct Line<'a> {
     from: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<ToolLine<'a>>,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -273,10 +276,36 @@ impl<'a> Line<'a> {
             session: execution.session.as_deref(),
             from: execution.from.as_deref(),
             snapshot: execution.snapshot.as_deref(),
+            tool_calls: execution.tool_calls.iter().map(ToolLine::of).collect(),
             status: execution.fate.name(),
             reason: execution.fate.reason(),
             exit_code: execution.end.map(|end| end.exit_code),
             usage: execution.end.map(|end| end.usage),
+        }
+    }
+}
+
+/// A call of a tool in a line. Its name is cut: the program chose it, if there is no such tool.
+#[derive(Serialize)]
+struct ToolLine<'a> {
+    tool: &'a str,
+    input_bytes: u64,
+    result_bytes: u64,
+    wait_ms: u64,
+    outcome: &'static str,
+}
+
+impl<'a> ToolLine<'a> {
+    const LONGEST_NAME: usize = 64;
+
+    fn of(record: &'a ToolCallRecord) -> Self {
+        let name = record.tool.as_str();
+        Self {
+            tool: &name[..name.floor_char_boundary(Self::LONGEST_NAME)],
+            input_bytes: record.input_bytes,
+            result_bytes: record.result_bytes,
+            wait_ms: u64::try_from(record.wait.as_millis()).unwrap_or(u64::MAX),
+            outcome: record.end.name(),
         }
     }
 }

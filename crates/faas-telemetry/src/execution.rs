@@ -12,6 +12,8 @@ use faas_protocol::Status;
 use faas_protocol::Usage;
 use serde::Serialize;
 
+use super::labels::ToolCallEnd;
+
 /// Most that is kept of a program or of one of its outputs, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -39,11 +41,24 @@ pub struct Execution {
     pub from: Option<String>,
     /// The snapshot of what it left.
     pub snapshot: Option<String>,
+    /// Its calls of its caller's tools, in the order in which they ended.
+    pub tool_calls: Vec<ToolCallRecord>,
     pub fate: Fate,
     /// `None` if the execution did not end.
     pub end: Option<End>,
     /// Kept only if the history stores bodies.
     pub bodies: Option<Bodies>,
+}
+
+/// A call of a tool, without its contents.
+#[derive(Clone, Debug)]
+pub struct ToolCallRecord {
+    pub tool: String,
+    pub input_bytes: u64,
+    pub result_bytes: u64,
+    /// From the call to its answer.
+    pub wait: Duration,
+    pub end: ToolCallEnd,
 }
 
 /// What became of an execution.

@@ -171,6 +171,50 @@ impl From<CellEnd> for CellLabels {
     }
 }
 
+/// How a call of a tool ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolCallEnd {
+    /// With a result.
+    Answered,
+    /// With the caller's error.
+    Failed,
+    /// Its input does not fit the tool; the caller did not see it.
+    Invalid,
+    /// There were too many, or too much in them.
+    Refused,
+    /// The program was over before there was an answer.
+    Unanswered,
+}
+
+impl ToolCallEnd {
+    pub const ALL: [Self; 5] = [
+        Self::Answered,
+        Self::Failed,
+        Self::Invalid,
+        Self::Refused,
+        Self::Unanswered,
+    ];
+
+    /// Its name in metrics and audit log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+            Self::Invalid => "invalid",
+            Self::Refused => "refused",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
+impl From<ToolCallEnd> for OutcomeLabels {
+    fn from(end: ToolCallEnd) -> Self {
+        Self {
+            outcome: end.name(),
+        }
+    }
+}
+
 /// What keeps bytes that have a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -221,6 +265,11 @@ pub fn signal_name(signal: i32) -> &'static str {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct BuildLabels {
     pub version: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabels {
+    pub outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

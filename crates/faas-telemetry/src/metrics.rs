@@ -24,6 +24,7 @@ use super::labels::Holder;
 use super::labels::HolderLabels;
 use super::labels::LanguageLabels;
 use super::labels::LimitLabels;
+use super::labels::OutcomeLabels;
 use super::labels::QUEUE;
 use super::labels::QUEUE_TIME;
 use super::labels::ReasonLabels;
@@ -37,6 +38,7 @@ use super::labels::SandboxState;
 use super::labels::SessionEnd;
 use super::labels::SignalLabels;
 use super::labels::SnapshotEnd;
+use super::labels::ToolCallEnd;
 use super::labels::limit_names;
 use super::labels::signal_name;
 use super::labels::signal_names;
@@ -110,6 +112,9 @@ pub struct Metrics {
     pub sessions_opened: Counter,
     sessions_ended: Family<ReasonLabels, Counter>,
     cells: Family<CellLabels, Counter>,
+    pub programs_with_tools: Gauge,
+    tool_calls: Family<OutcomeLabels, Counter>,
+    tool_wait: Histogram,
     pub history_write_failures: Counter,
     pub audit_write_failures: Counter,
 }
@@ -158,6 +163,9 @@ impl Metrics {
             sessions_opened: Counter::default(),
             sessions_ended: Family::default(),
             cells: Family::default(),
+            programs_with_tools: Gauge::default(),
+            tool_calls: Family::default(),
+            tool_wait: histogram(),
             history_write_failures: Counter::default(),
             audit_write_failures: Counter::default(),
         };
@@ -193,6 +201,9 @@ impl Metrics {
         for end in CellEnd::ALL {
             metrics.cells.get_or_create(&end.into()).inc_by(0);
         }
+        for end in ToolCallEnd::ALL {
+            metrics.tool_calls.get_or_create(&end.into()).inc_by(0);
+        }
         for holder in Holder::ALL {
             metrics.keeps(holder, 0, 0);
         }
@@ -224,6 +235,14 @@ impl Metrics {
     /// Counts a cell of a session.
     pub fn cell_ended(&self, end: CellEnd) {
         self.cells.get_or_create(&end.into()).inc();
+    }
+
+    /// Counts a call of a tool that is over, after so long.
+    pub fn tool_called(&self, end: ToolCallEnd, wait: Duration) {
+        self.tool_calls.get_or_create(&end.into()).inc();
+        if matches!(end, ToolCallEnd::Answered | ToolCallEnd::Failed) {
+            self.tool_wait.observe(wait.as_secs_f64());
+        }
     }
 
     /// Creates the series of a kind of sandbox.
@@ -385,6 +404,21 @@ impl Metrics {
             "faas_session_cells",
             "Cells that ran in sessions, by whether the session has what they left",
             self.cells.clone(),
+        );
+        registry.register(
+            "faas_programs_with_tools",
+            "Programs whose callers lent them tools, running or waiting for answers",
+            self.programs_with_tools.clone(),
+        );
+        registry.register(
+            "faas_tool_calls",
+            "Calls of callers' tools by programs, by how they ended",
+            self.tool_calls.clone(),
+        );
+        registry.register(
+            "faas_tool_wait_seconds",
+            "Time from a call of a tool to its answer",
+            self.tool_wait.clone(),
         );
         registry.register(
             "faas_history_write_failures",

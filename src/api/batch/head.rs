@@ -103,6 +103,8 @@ pub struct RawBatch {
     session: Field,
     #[schema(ignore)]
     keep: Field,
+    #[schema(ignore)]
+    tools: Field,
 }
 
 /// How rows are kept apart.
@@ -252,6 +254,7 @@ impl Head {
     ) -> Result<Self, ApiError> {
         let settings = &state.settings;
         refuse_what_would_stay(raw.session.as_deref(), raw.keep.as_deref())?;
+        refuse_tools(raw.tools.as_deref())?;
         if raw.setup.is_some() && raw.from.is_some() {
             return Err(ApiError::bad_request(
                 "Parameters 'setup' and 'from' exclude each other",
@@ -431,6 +434,8 @@ struct RawRow<'a> {
     session: Option<&'a RawValue>,
     #[serde(borrow)]
     keep: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
 }
 
 impl<'a> RawRow<'a> {
@@ -444,6 +449,7 @@ impl<'a> RawRow<'a> {
                 let own: Self = serde_json::from_str(row.get())
                     .map_err(|error| ApiError::not_json(error.to_string()))?;
                 refuse_what_would_stay(own.session, own.keep)?;
+                refuse_tools(own.tools)?;
                 Ok(own)
             }
             _ => Err(ApiError::bad_request(
@@ -471,6 +477,18 @@ fn refuse_what_would_stay(
         return Err(ApiError::bad_request(
             "Rows are not kept",
             "Leave `keep` out, or send the program whose state is to stay to POST /run_code",
+        ));
+    }
+    Ok(())
+}
+
+/// # Errors
+/// 400: who sends a batch does not wait for the calls of its rows.
+fn refuse_tools(tools: Option<&RawValue>) -> Result<(), ApiError> {
+    if tools.is_some() {
+        return Err(ApiError::bad_request(
+            "A batch has no tools",
+            "Leave `tools` out, and send programs that call tools to POST /run_code, one by one",
         ));
     }
     Ok(())

@@ -5,6 +5,7 @@ mod invocation;
 mod options;
 mod program;
 mod session;
+mod tools;
 
 use faas_pool::ExecutionRequest;
 use faas_pool::PackageSet;
@@ -15,6 +16,7 @@ use faas_protocol::Job;
 use faas_protocol::Language;
 use faas_protocol::Priority;
 use faas_protocol::Task;
+use faas_tools::ToolSet;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -51,6 +53,8 @@ pub use session::RawUndo;
 pub use session::parse_fork;
 pub use session::parse_new_session;
 pub use session::parse_undo;
+pub use tools::parse_tools;
+pub use tools::tools_schema;
 
 use invocation::parse_arguments;
 use invocation::parse_collect;
@@ -138,6 +142,9 @@ pub struct RawRequest<'a> {
     #[serde(borrow)]
     #[schema(schema_with = randomness_schema)]
     pub random: Option<&'a RawValue>,
+    #[serde(borrow)]
+    #[schema(schema_with = tools_schema)]
+    pub tools: Option<&'a RawValue>,
     /// Whether `metadata.timings` is to say where the time went, in µs.
     #[serde(borrow)]
     #[schema(value_type = Option<bool>)]
@@ -168,6 +175,8 @@ pub struct RunRequest {
     pub written: Option<String>,
     /// Whether the answer includes timings.
     pub timings: bool,
+    /// Tools of its caller that it may call.
+    pub tools: Option<ToolSet>,
     /// What it holds of FAAS_QUEUE_BYTES, until it has been answered.
     pub share: Share,
 }
@@ -217,7 +226,9 @@ fn check_program(
     };
     let timeout = parse_timeout(raw.timeout, settings)?;
     let priority = parse_priority(raw.priority)?;
+    let tools = parse_tools(raw.tools)?;
     let invocation = Invocation {
+        tools: tools.as_ref().map(ToolSet::for_runner),
         stdin: parse_stdin(raw.stdin)?,
         arguments: parse_arguments(raw.args)?,
         entry_point,
@@ -252,6 +263,7 @@ fn check_program(
         task_id: format!("task-{}", Uuid::new_v4()),
         execution,
         written: None,
+        tools,
         timings,
         share,
     })
@@ -302,6 +314,7 @@ pub fn plain(job: Job, start: Start, caller: &Caller) -> ExecutionRequest {
         packages: PackageSet::default(),
         live: None,
         rows: None,
+        tools: None,
         interrupt: None,
     }
 }

@@ -46,7 +46,7 @@ pub fn event(event: LiveEvent) {
                 notice(&format!("installing {}", progress.requirements.join(", ")));
             }
         }
-        LiveEvent::Started => {}
+        LiveEvent::Started | LiveEvent::Calls(_) => {}
     }
 }
 

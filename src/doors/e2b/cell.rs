@@ -64,7 +64,7 @@ pub async fn execute(
     let request = parse(&body, share, &entered, &state).await?;
     drop(body);
     let lines = Lines {
-        following: follow(state, entered.caller, client, request).await?,
+        following: follow(state, entered.caller, Some(client), request).await?,
         has_error: false,
     };
     let lines = stream::unfold(lines, async |mut lines| {
@@ -163,7 +163,7 @@ impl Lines {
                 }
                 _ => Line::Result(ResultFields(&result)).to_json(),
             },
-            Told::Installing(_) | Told::Nothing => Line::Keepalive.to_json(),
+            Told::Installing(_) | Told::Calls(_) | Told::Nothing => Line::Keepalive.to_json(),
             Told::Ended(ending) => {
                 let (error, number) = match &ending {
                     Ok(finished) => {

@@ -133,7 +133,7 @@ async fn follow_pip(
     let context = contexts::default_context(language, entered, state).await?;
     let code = Some(Text::Made(code));
     let request = cell::cell_of(code, Vec::new(), language, &context, share, entered, state)?;
-    let following = follow(state.clone(), entered.caller.clone(), client, request).await?;
+    let following = follow(state.clone(), entered.caller.clone(), Some(client), request).await?;
     Ok(Some(following))
 }
 
@@ -224,7 +224,7 @@ impl Pieces {
                 error = error.or_else(|| ErrorFields::shown(&result));
                 keepalive()
             }
-            Told::Installing(_) | Told::Nothing => keepalive(),
+            Told::Installing(_) | Told::Calls(_) | Told::Nothing => keepalive(),
             Told::Ended(Err(error)) => connect::end(Some(&error)),
             Told::Ended(Ok(finished)) => {
                 let error = error.or_else(|| ErrorFields::of_report(&finished.report));

@@ -23,7 +23,7 @@ pub async fn tell(
             LiveEvent::Installing(progress) => installing(&progress),
             LiveEvent::Output(_, bytes) => cut(&String::from_utf8_lossy(&bytes)),
             LiveEvent::Started => "The program starts".to_owned(),
-            LiveEvent::Result(_) => continue,
+            LiveEvent::Result(_) | LiveEvent::Calls(_) => continue,
         };
         step += 1.0;
         let parameters = ProgressNotificationParam::new(token.clone(), step).with_message(message);

@@ -20,6 +20,7 @@ use faas_protocol::Stream;
 use super::JavaScriptEngine;
 use super::memory;
 use super::rejections;
+use crate::host;
 use crate::host::HostState;
 use crate::interrupt;
 use crate::platform;
@@ -49,11 +50,42 @@ impl JavaScriptEngine {
             if self.fire_timers() || ran_tasks || flag.0.load(Ordering::Relaxed) {
                 continue;
             }
+            let within = self.realm.timer_due.get() - self.now();
+            if self.has_open_calls() {
+                self.await_tools(within);
+                continue;
+            }
             if !self.realm.timers_hold.get() {
                 self.finish();
                 return;
             }
-            interrupt::sleep(self.realm.timer_due.get() - self.now());
+            interrupt::sleep(within);
+        }
+    }
+
+    /// Whether calls of tools are not answered.
+    fn has_open_calls(&self) -> bool {
+        let state = self.runtime.op_state();
+        let state = state.borrow();
+        state.borrow::<HostState>().open_calls > 0
+    }
+
+    /// Waits for answers to calls of tools, for so many ms at most, and settles the promises of those that came.
+    fn await_tools(&mut self, within: f64) {
+        let answers = host::await_tools(&self.runtime.op_state(), within);
+        // Without a supervisor nothing matters any more.
+        let answers = answers.unwrap_or_else(|_| std::process::abort());
+        deno_core::scope!(scope, &mut self.runtime);
+        v8::tc_scope!(let scope, scope);
+        let settle = v8::Local::new(scope, &self.functions.settle_call);
+        let this: v8::Local<v8::Value> = v8::undefined(scope).into();
+        for answer in answers {
+            let (word, text) = host::outcome(&answer.outcome);
+            let number = v8::Integer::new_from_unsigned(scope, answer.number);
+            let (word, text) = (v8::String::new(scope, word), v8::String::new(scope, text));
+            if let (Some(word), Some(text)) = (word, text) {
+                settle.call(scope, this, &[number.into(), word.into(), text.into()]);
+            }
         }
     }
 

@@ -89,6 +89,7 @@ struct Functions {
     finish: v8::Global<v8::Function>,
     fire_timers: v8::Global<v8::Function>,
     reset_clock: v8::Global<v8::Function>,
+    settle_call: v8::Global<v8::Function>,
     tend: v8::Global<v8::Function>,
     reseed: v8::Global<v8::Function>,
 }
@@ -175,6 +176,7 @@ fn take_over(
         finish: function("finish")?,
         fire_timers: function("fireTimers")?,
         reset_clock: function("resetClock")?,
+        settle_call: function("settleCall")?,
         tend: function("tend")?,
         reseed: function("reseed")?,
     };

@@ -28,6 +28,7 @@ deno_core::extension!(
     faas_javascript,
     deps = [deno_web, deno_webidl],
     ops = [
+        host::op_faas_call_tool,
         host::op_faas_finish,
         host::op_faas_input_files,
         host::op_faas_invocation,
@@ -59,6 +60,7 @@ deno_core::extension!(
         "ext:faas_javascript/stack.js" = "../../js/javascript/stack.js",
         "ext:faas_javascript/random.js" = "../../js/shared/random.js",
         "ext:faas_javascript/timers.js" = "../../js/javascript/timers.js",
+        "ext:faas_javascript/tools.js" = "../../js/javascript/tools.js",
         "ext:faas_javascript/url.js" = "../../js/javascript/url.js",
     ],
     options = { host_state: HostState, realm: Rc<Realm> },

@@ -36,7 +36,9 @@ deno_core::extension!(
     faas_python,
     ops = [
         host::op_faas_acknowledge_stop,
+        host::op_faas_await_tools,
         host::op_faas_boot_file,
+        host::op_faas_call_tool,
         host::op_faas_compiled,
         host::op_faas_cpu_time,
         host::op_faas_decode_latin1,
@@ -122,7 +124,7 @@ pub fn stack_kib(limit: Option<u64>) -> u64 {
 
 const BOOT: &str = include_str!("../../../../js/python/boot.mjs");
 /// Our Python modules, in the order in which they are loaded.
-const MODULES: [(&str, &str); 22] = [
+const MODULES: [(&str, &str); 23] = [
     (
         "_faas_network",
         include_str!("../../../../js/python/network.py"),
@@ -139,6 +141,10 @@ const MODULES: [(&str, &str); 22] = [
     (
         "_faas_values",
         include_str!("../../../../js/python/values.py"),
+    ),
+    (
+        "_faas_tools",
+        include_str!("../../../../js/python/tools.py"),
     ),
     (
         "_faas_results",

@@ -9,7 +9,11 @@ use faas_protocol::SandboxEvent;
 use faas_protocol::Stage;
 use faas_protocol::Stages;
 use faas_protocol::Stream;
+use faas_protocol::ToolCall;
 use proptest::prelude::*;
+
+/// The tool that there is.
+pub const TOOL: &str = "t";
 
 /// A part of what a sandbox sends.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ pub enum Event {
     Result(bool, Option<String>),
     Finished(i32, Option<String>, Option<Limit>, Stages, bool),
     Kept(bool),
+    CallTool(u32, String, String),
+    AwaitTools(Option<u64>),
 }
 
 impl Event {
@@ -92,6 +98,14 @@ impl Event {
                 goes_on: *goes_on,
             },
             Self::Kept(stays) => SandboxEvent::Kept(*stays),
+            Self::CallTool(number, tool, input) => SandboxEvent::CallTool(ToolCall {
+                number: *number,
+                tool,
+                input,
+            }),
+            Self::AwaitTools(within_us) => SandboxEvent::AwaitTools {
+                within_us: *within_us,
+            },
         };
         protocol::encode_frame(&event).unwrap()
     }
@@ -155,6 +169,9 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Ready),
         1 => Just(Event::Started),
         1 => any::<bool>().prop_map(Event::Kept),
+        2 => (0_u32..4, prop_oneof![Just(TOOL.to_owned()), name()], prop_oneof![Just("{}".to_owned()), name()])
+            .prop_map(|(number, tool, input)| Event::CallTool(number, tool, input)),
+        2 => proptest::option::of(prop_oneof![0_u64..50_000, any::<u64>()]).prop_map(Event::AwaitTools),
         1 => any::<i32>().prop_map(|errno| Event::Failed(Stage::Layer(Layer::Seccomp), errno)),
         6 => (any::<bool>(), bytes(60_000)).prop_map(|(out, bytes)| Event::Output(out, bytes)),
         2 => (any::<u8>(), name(), name()).prop_map(|(kind, a, b)| Event::Package(kind, a, b)),

@@ -18,27 +18,43 @@ use faas_protocol::Job;
 use faas_protocol::Language;
 use faas_protocol::Limit;
 use faas_protocol::Limits;
+use faas_protocol::Owner;
+use faas_protocol::Priority;
 use faas_protocol::Stages;
 use faas_protocol::Status;
+use faas_protocol::ToolAnswer;
+use faas_protocol::Weight;
+use faas_telemetry::Metrics;
+use faas_tools::ToolSet;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use proptest::test_runner::TestRunner;
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::LATE;
 use super::frames::Event;
 use super::frames::Piece;
+use super::frames::TOOL;
 use super::frames::piece;
 use super::idle_process;
 use super::runtime;
 use super::spawn;
+use crate::admission::Admission;
 use crate::execution::Attached;
 use crate::execution::Execution;
 use crate::execution::Finished;
+use crate::fair_queue::Asks;
 use crate::handed_back::Content;
 use crate::report::Report;
 use crate::sandbox::Sandbox;
 use crate::sandbox_error::SandboxError;
+use crate::tools::Calls;
+use crate::tools::ToolLimits;
+use crate::tools::ToolLine;
+use crate::tools::ToolLog;
+use crate::tools::Turn;
 
 /// Longest payload of a frame in these tests.
 const LARGEST_PAYLOAD: ByteSize = ByteSize::kib(128);
@@ -140,9 +156,24 @@ async fn execute_for(
     let prepared = Sandbox::prepare(process, socket, instance, LARGEST_PAYLOAD);
     let outcome = match tokio::time::timeout(Duration::from_secs(1), prepared).await {
         Ok(Ok(sandbox)) => match Execution::start(sandbox, &job(wall)).await {
-            Ok(execution) => Ok(reported(
-                execution.finish(packages, Attached::default()).await,
-            )),
+            Ok(execution) => {
+                let (_sender, mut line) = tools();
+                let (admission, metrics) = (Admission::new(1, 1), Metrics::new([], []));
+                let asks = Asks {
+                    owner: Owner::Everybody,
+                    weight: Weight::default(),
+                    priority: Priority::Normal,
+                };
+                let mut permit = admission.enter(&asks, None).await.ok();
+                let turn = Turn {
+                    admission: &admission,
+                    asks,
+                    permit: &mut permit,
+                };
+                let mut calls = Calls::new(&mut line, turn, &metrics, None);
+                let finished = execution.finish(packages, Attached::default(), Some(&mut calls));
+                Ok(reported(finished.await))
+            }
             Err(error) => Err(error),
         },
         Ok(Err(error)) => Err(error),
@@ -153,6 +184,24 @@ async fn execute_for(
         .await
         .unwrap();
     (outcome, took)
+}
+
+/// A line to a caller who lends a tool and answers nothing.
+fn tools() -> (UnboundedSender<Vec<ToolAnswer>>, ToolLine) {
+    let tools = format!(r#"[{{"name": "{TOOL}"}}]"#);
+    let (sender, answers) = mpsc::unbounded_channel();
+    let line = ToolLine {
+        tools: ToolSet::new(serde_json::from_str(&tools).unwrap()).unwrap(),
+        limits: ToolLimits {
+            calls: 10,
+            bytes: ByteSize::kib(1),
+            call_wait: WALL,
+            total_wait: WALL,
+        },
+        answers,
+        log: ToolLog::default(),
+    };
+    (sender, line)
 }
 
 /// The report of an execution whose packages come from nowhere.
@@ -243,7 +292,8 @@ fn whatever_a_sandbox_sends_ends_in_time_and_within_limits() {
         // A hanging greeting is given the time that a busy machine may need for it.
         let limit = match &outcome {
             Err(SandboxError::NotReady) => Duration::from_secs(12),
-            _ => WALL + LATE,
+            // It may have waited for its tools as long as it ran.
+            _ => WALL * 2 + LATE,
         };
         prop_assert!(took < limit, "took {took:?}");
         match &outcome {
@@ -330,7 +380,7 @@ fn memory_that_the_kernel_does_not_count_runs_into_the_limit_all_the_same() {
             .await
             .unwrap();
         told.write_all(b"x").unwrap();
-        let report = reported(execution.finish(&packages, Attached::default()).await);
+        let report = reported(execution.finish(&packages, Attached::default(), None).await);
         assert_eq!(report.status, Status::Exceeded(Limit::Memory), "{report:?}");
         let held = report.usage.peak_memory;
         eprintln!("held {} MiB at a limit of 64", held.get() >> 20);

@@ -40,6 +40,9 @@ use faas_protocol::Stages;
 use faas_protocol::Stream;
 use faas_protocol::Task;
 use faas_protocol::Tending;
+use faas_protocol::ToolAnswer;
+use faas_protocol::ToolAnswers;
+use faas_protocol::ToolCall;
 
 use crate::allocator;
 use crate::ending::end;
@@ -59,7 +62,6 @@ impl Host for SocketHost {
     }
 
     fn package(&self, request: PackageRequest<'_>) -> Result<PackageReply, String> {
-        let gone = |_| "the supervisor is gone".to_owned();
         output::send(&SandboxEvent::Package(request)).map_err(gone)?;
         let frame = output::receive_frame().map_err(gone)?;
         match protocol::decode(&frame) {
@@ -73,6 +75,21 @@ impl Host for SocketHost {
             Ok(PackageAnswer::Refused(reason)) => Err(reason.to_owned()),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    fn call_tool(&self, call: ToolCall<'_>) -> Result<(), String> {
+        output::send(&SandboxEvent::CallTool(call)).map_err(gone)
+    }
+
+    fn await_tools(&self, within: Option<Duration>) -> Result<Vec<ToolAnswer>, String> {
+        // A signal does not end the wait for the answer, so the alarm must.
+        let alarm = timer::until_alarm();
+        let within = [within, alarm].into_iter().flatten().min();
+        let within_us = within.map(|within| u64::try_from(within.as_micros()).unwrap_or(u64::MAX));
+        output::send(&SandboxEvent::AwaitTools { within_us }).map_err(gone)?;
+        let frame = output::receive_frame().map_err(gone)?;
+        let answers: ToolAnswers = protocol::decode(&frame).map_err(|error| error.to_string())?;
+        Ok(answers.answers)
     }
 
     // A supervisor that is gone is noticed at the end.
@@ -99,6 +116,11 @@ impl Host for SocketHost {
     fn out_of_memory(&self) -> ! {
         finish_now(1, Some(Limit::Memory))
     }
+}
+
+/// What a program is told that asks for something.
+fn gone(_: output::SocketClosed) -> String {
+    "the supervisor is gone".to_owned()
 }
 
 /// Sends the program's end and ends the process, without any memory from the heap.

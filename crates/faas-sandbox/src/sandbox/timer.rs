@@ -35,6 +35,14 @@ pub fn set_alarm(after: Duration, interval: Duration) {
     arm();
 }
 
+/// How long it is until the alarm, if one is to come.
+pub fn until_alarm() -> Option<Duration> {
+    match ALARM_AT.load(Ordering::SeqCst) {
+        NEVER => None,
+        at => Some(Duration::from_micros(at.saturating_sub(monotonic_us()))),
+    }
+}
+
 /// Forgets what was to come, in a fork, which has no timer.
 pub fn forget() {
     FLUSH_AT.store(NEVER, Ordering::SeqCst);

@@ -1,0 +1,365 @@
+//! Tools of a program's caller, while the program runs: its calls are checked and told, and it waits for the answers.
+//! While it waits it holds a sandbox, but no worker, and its clock stands still.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use faas_protocol::ByteSize;
+use faas_protocol::ToolAnswer;
+use faas_protocol::ToolAnswers;
+use faas_protocol::ToolCall;
+use faas_protocol::ToolOutcome;
+use faas_telemetry::Metrics;
+use faas_telemetry::ToolCallEnd;
+use faas_telemetry::ToolCallRecord;
+use faas_tools::ToolSet;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+
+use super::admission::Admission;
+use super::admission::WorkerPermit;
+use super::fair_queue::Asks;
+use super::live::CallMade;
+use super::live::CallsMade;
+use super::live::Live;
+use super::live::LiveEvent;
+use super::report::Stop;
+
+/// How many calls more than it may make a program can try, each of which fails, before it is ended.
+const MORE_CALLS: u32 = 1000;
+
+/// What a program may do with tools.
+#[derive(Clone, Copy, Debug)]
+pub struct ToolLimits {
+    pub calls: u32,
+    /// Of inputs and results, all together.
+    pub bytes: ByteSize,
+    /// How long a call may wait for its answer,
+    pub call_wait: Duration,
+    /// and a program for all of them.
+    pub total_wait: Duration,
+}
+
+/// The line between a program and who answers its calls.
+#[derive(Debug)]
+pub struct ToolLine {
+    pub tools: ToolSet,
+    pub limits: ToolLimits,
+    /// Answers; to a number that has none open, they are dropped.
+    pub answers: UnboundedReceiver<Vec<ToolAnswer>>,
+    pub log: ToolLog,
+}
+
+/// What is recorded of the calls of one program.
+#[derive(Clone, Debug, Default)]
+pub struct ToolLog(Arc<Mutex<Vec<ToolCallRecord>>>);
+
+impl ToolLog {
+    fn add(&self, record: ToolCallRecord) {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        records.push(record);
+    }
+
+    /// All that was recorded so far.
+    pub fn take(&self) -> Vec<ToolCallRecord> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The worker of a program that may wait without it.
+pub struct Turn<'a> {
+    pub admission: &'a Arc<Admission>,
+    pub asks: Asks,
+    pub permit: &'a mut Option<WorkerPermit>,
+}
+
+/// The calls of a program that runs.
+pub struct Calls<'a> {
+    line: &'a mut ToolLine,
+    turn: Turn<'a>,
+    metrics: &'a Metrics,
+    live: Option<&'a Live>,
+    open: BTreeMap<u32, OpenCall>,
+    /// Those that were not told yet.
+    made: Vec<CallMade>,
+    /// Answers without asking.
+    refused: Vec<ToolAnswer>,
+    /// Whether answers came since it was told last that the program waits.
+    has_answers: bool,
+    count: u32,
+    bytes: u64,
+    waited: Duration,
+}
+
+struct OpenCall {
+    tool: String,
+    input_bytes: u64,
+    since: Instant,
+    /// Ends when the call does.
+    _span: tracing::Span,
+}
+
+/// A wait that is over.
+pub struct Waited {
+    pub answers: ToolAnswers,
+    /// How long the program's clock stood still.
+    pub stood_still: Duration,
+    /// Whether the program is to be interrupted, before it hears of the answers.
+    pub is_interrupted: bool,
+}
+
+/// How a wait ended that ends the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitEnd {
+    /// Nobody answers any more.
+    Abandoned,
+    TooLong,
+}
+
+impl<'a> Calls<'a> {
+    pub fn new(
+        line: &'a mut ToolLine,
+        turn: Turn<'a>,
+        metrics: &'a Metrics,
+        live: Option<&'a Live>,
+    ) -> Self {
+        Self {
+            line,
+            turn,
+            metrics,
+            live,
+            open: BTreeMap::new(),
+            made: Vec::new(),
+            refused: Vec::new(),
+            has_answers: false,
+            count: 0,
+            bytes: 0,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// Takes a call.
+    ///
+    /// # Errors
+    /// When the program is to be ended: it does not stop making calls that it may not make.
+    pub fn take(&mut self, call: ToolCall<'_>) -> Result<(), Stop> {
+        self.count = self.count.saturating_add(1);
+        let limits = self.line.limits;
+        if self.count > limits.calls.saturating_add(MORE_CALLS) {
+            return Err(Stop::Calls);
+        }
+        let bytes = (call.tool.len() + call.input.len()) as u64;
+        let refusal = if self.count > limits.calls {
+            Some(ToolOutcome::Failed(format!(
+                "the program has made {} calls of tools and may make no more (FAAS_TOOL_CALLS)",
+                limits.calls
+            )))
+        } else if self.open.contains_key(&call.number) {
+            Some(ToolOutcome::Failed(
+                "there is a call of that number".to_owned(),
+            ))
+        } else if self.bytes.saturating_add(bytes) > limits.bytes.get() {
+            Some(ToolOutcome::Failed(self.too_large()))
+        } else {
+            match self.line.tools.check_input(call.tool, call.input) {
+                Some(Ok(())) => None,
+                Some(Err(misfit)) => Some(ToolOutcome::InvalidInput(misfit.to_string())),
+                None => Some(ToolOutcome::InvalidInput(
+                    "there is no such tool".to_owned(),
+                )),
+            }
+        };
+        match refusal {
+            Some(outcome) => {
+                let end = match outcome {
+                    ToolOutcome::InvalidInput(_) => ToolCallEnd::Invalid,
+                    _ => ToolCallEnd::Refused,
+                };
+                self.record(call.tool.to_owned(), (bytes, 0), Duration::ZERO, end);
+                self.refused.push(ToolAnswer {
+                    number: call.number,
+                    outcome,
+                });
+            }
+            None => self.make(call, bytes),
+        }
+        Ok(())
+    }
+
+    fn make(&mut self, call: ToolCall<'_>, bytes: u64) {
+        self.bytes += bytes;
+        let open = OpenCall {
+            tool: call.tool.to_owned(),
+            input_bytes: call.input.len() as u64,
+            since: Instant::now(),
+            _span: tracing::info_span!("tool", tool.name = call.tool),
+        };
+        self.open.insert(call.number, open);
+        self.made.push(CallMade {
+            number: call.number,
+            tool: call.tool.to_owned(),
+            input: call.input.to_owned(),
+        });
+    }
+
+    fn too_large(&self) -> String {
+        format!(
+            "the calls of the program and their results are more than {} bytes (FAAS_TOOL_BYTES)",
+            self.line.limits.bytes.get()
+        )
+    }
+
+    /// Waits until the program can go on, which waits for at most `within`, and has a worker for it then.
+    ///
+    /// # Errors
+    /// When the program is to be ended.
+    pub async fn wait(
+        &mut self,
+        within: Option<Duration>,
+        interrupt: Option<&Notify>,
+        sandbox: &str,
+    ) -> Result<Waited, WaitEnd> {
+        let began = Instant::now();
+        if !self.refused.is_empty() || self.open.is_empty() {
+            let answers = std::mem::take(&mut self.refused);
+            return Ok(Waited {
+                answers: ToolAnswers { answers },
+                stood_still: Duration::ZERO,
+                is_interrupted: false,
+            });
+        }
+        self.tell(sandbox);
+        *self.turn.permit = None;
+        let given_up_at = self.given_up_at(began);
+        let mut is_interrupted = false;
+        let answers = tokio::select! {
+            biased;
+            answers = self.line.answers.recv() => answers.ok_or(WaitEnd::Abandoned)?,
+            () = notified(interrupt) => {
+                is_interrupted = true;
+                Vec::new()
+            }
+            () = until(within.map(|within| began + within)) => Vec::new(),
+            () = tokio::time::sleep_until(given_up_at) => {
+                self.give_up();
+                return Err(WaitEnd::TooLong);
+            }
+        };
+        let answers = self.accept(answers);
+        // Who resumes goes ahead of those who have not begun.
+        *self.turn.permit = Some(self.turn.admission.resume(&self.turn.asks).await);
+        let waited = began.elapsed();
+        self.waited += waited;
+        Ok(Waited {
+            answers: ToolAnswers { answers },
+            stood_still: waited,
+            is_interrupted,
+        })
+    }
+
+    /// When the wait is over that begins now, answers or not.
+    fn given_up_at(&self, now: Instant) -> Instant {
+        let limits = &self.line.limits;
+        let oldest = self.open.values().map(|call| call.since).min();
+        let of_call = oldest.unwrap_or(now) + limits.call_wait;
+        of_call.min(now + limits.total_wait.saturating_sub(self.waited))
+    }
+
+    /// Tells that the program waits, if that is news.
+    fn tell(&mut self, sandbox: &str) {
+        let calls = std::mem::take(&mut self.made);
+        if calls.is_empty() && !self.has_answers {
+            return;
+        }
+        self.has_answers = false;
+        if let Some(live) = self.live {
+            let made = CallsMade {
+                calls,
+                sandbox: sandbox.to_owned(),
+            };
+            // Nobody listens any more: the execution is about to be dropped.
+            let _ = live.send(LiveEvent::Calls(made));
+        }
+    }
+
+    /// Takes answers to calls that are open.
+    fn accept(&mut self, answers: Vec<ToolAnswer>) -> Vec<ToolAnswer> {
+        let mut accepted = Vec::with_capacity(answers.len());
+        for mut answer in answers {
+            let Some(call) = self.open.remove(&answer.number) else {
+                continue;
+            };
+            let bytes = match &answer.outcome {
+                ToolOutcome::Result(text)
+                | ToolOutcome::Failed(text)
+                | ToolOutcome::InvalidInput(text) => text.len() as u64,
+            };
+            self.bytes = self.bytes.saturating_add(bytes);
+            let end = if self.bytes > self.line.limits.bytes.get() {
+                answer.outcome = ToolOutcome::Failed(self.too_large());
+                ToolCallEnd::Refused
+            } else {
+                match answer.outcome {
+                    ToolOutcome::Result(_) => ToolCallEnd::Answered,
+                    _ => ToolCallEnd::Failed,
+                }
+            };
+            let wait = call.since.elapsed();
+            self.record(call.tool, (call.input_bytes, bytes), wait, end);
+            accepted.push(answer);
+        }
+        self.has_answers |= !accepted.is_empty();
+        accepted
+    }
+
+    fn give_up(&mut self) {
+        for (_, call) in std::mem::take(&mut self.open) {
+            let wait = call.since.elapsed();
+            let bytes = (call.input_bytes, 0);
+            self.record(call.tool, bytes, wait, ToolCallEnd::Unanswered);
+        }
+    }
+
+    fn record(
+        &self,
+        tool: String,
+        (input_bytes, result_bytes): (u64, u64),
+        wait: Duration,
+        end: ToolCallEnd,
+    ) {
+        self.metrics.tool_called(end, wait);
+        self.line.log.add(ToolCallRecord {
+            tool,
+            input_bytes,
+            result_bytes,
+            wait,
+            end,
+        });
+    }
+}
+
+impl Drop for Calls<'_> {
+    /// The program is over, or nobody waits for it any more.
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until it is notified; for ever if there is nothing that could be.
+pub async fn notified(interrupt: Option<&Notify>) {
+    match interrupt {
+        Some(interrupt) => interrupt.notified().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,122 @@
+//! What goes between a program and its caller: the calls that are open, and where their results go.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use faas_pool::CallMade;
+use faas_protocol::ToolAnswer;
+use faas_protocol::ToolOutcome;
+use faas_tools::ToolSet;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc::UnboundedSender;
+use utoipa::ToSchema;
+
+use super::error::ApiError;
+
+/// How ids of calls begin; their numbers follow.
+const PREFIX: &str = "call-";
+
+/// A call of a tool.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ToolCall)]
+pub struct CallBody {
+    /// For its result.
+    id: String,
+    /// The tool's.
+    name: String,
+    /// Fits the tool's `input_schema`.
+    #[schema(value_type = serde_json::Value)]
+    input: Box<RawValue>,
+}
+
+/// The number of the call of this id.
+pub fn number_of(id: &str) -> Option<u32> {
+    id.strip_prefix(PREFIX)?.parse().ok()
+}
+
+/// The calls of one program.
+#[derive(Debug)]
+pub struct Exchange {
+    tools: ToolSet,
+    answers: UnboundedSender<Vec<ToolAnswer>>,
+    open: Mutex<BTreeMap<u32, CallMade>>,
+}
+
+impl Exchange {
+    pub fn new(tools: ToolSet, answers: UnboundedSender<Vec<ToolAnswer>>) -> Self {
+        Self {
+            tools,
+            answers,
+            open: Mutex::default(),
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeMap<u32, CallMade>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes calls that the program made.
+    pub fn add(&self, calls: Vec<CallMade>) {
+        let calls = calls.into_iter().map(|call| (call.number, call));
+        self.open().extend(calls);
+    }
+
+    /// The calls that are open, in their order.
+    pub fn calls(&self) -> Vec<CallBody> {
+        let open = self.open();
+        let bodies = open.values().filter_map(|call| {
+            Some(CallBody {
+                id: format!("{PREFIX}{}", call.number),
+                name: call.tool.clone(),
+                // The pool has checked that it is JSON.
+                input: RawValue::from_string(call.input.clone()).ok()?,
+            })
+        });
+        bodies.collect()
+    }
+
+    /// Looks whether these are results of open calls, each once, that fit their tools.
+    ///
+    /// # Errors
+    /// 400 with the one that does not.
+    pub fn check(&self, results: &[(u32, ToolOutcome)]) -> Result<(), ApiError> {
+        let open = self.open();
+        let mut seen = Vec::with_capacity(results.len());
+        for (number, outcome) in results {
+            let name = format!("Invalid result of \"{PREFIX}{number}\"");
+            let Some(call) = open.get(number).filter(|_| !seen.contains(number)) else {
+                return Err(ApiError::bad_request(
+                    name,
+                    "No call of this id is open: send a result once, for one of the `tool_calls` of the last answer",
+                ));
+            };
+            seen.push(*number);
+            if let ToolOutcome::Result(json) = outcome {
+                let checked = self.tools.check_output(&call.tool, json);
+                checked.map_err(|misfit| {
+                    ApiError::bad_request(
+                        name,
+                        format!(
+                            "It does not fit the output_schema of \"{}\": {misfit}",
+                            call.tool
+                        ),
+                    )
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands results on; `false` if the program is over.
+    pub fn answer(&self, results: Vec<(u32, ToolOutcome)>) -> bool {
+        let mut open = self.open();
+        let answers = results.into_iter().map(|(number, outcome)| {
+            open.remove(&number);
+            ToolAnswer { number, outcome }
+        });
+        self.answers.send(answers.collect()).is_ok()
+    }
+}
