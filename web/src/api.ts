@@ -15,6 +15,13 @@ export type {
   ShownResult,
 } from "./schema.ts";
 
+/** In the order in which the page names them. */
+export const languages: readonly Language[] = ["python", "javascript", "typescript"];
+
+export function isLanguage(name: string): name is Language {
+  return (languages as readonly string[]).includes(name);
+}
+
 export type Stream = "stdout" | "stderr";
 
 export interface Program {

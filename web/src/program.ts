@@ -1,6 +1,14 @@
 // One program: write it, run it in a fresh sandbox, see what it does.
 
-import { ApiFailure, type Language, messageOf, type Program, runCode } from "./api.ts";
+import {
+  ApiFailure,
+  isLanguage,
+  type Language,
+  languages,
+  messageOf,
+  type Program,
+  runCode,
+} from "./api.ts";
 import { OutputConsole } from "./console.ts";
 import { byId, make } from "./dom.ts";
 import { CodeEditor } from "./editor.ts";
@@ -14,7 +22,6 @@ import { readKept, tabStore } from "./storage.ts";
 import { apiToken } from "./token.ts";
 
 const DRAFT_KEY = "faas.draft";
-const languages: Language[] = ["python", "javascript", "typescript"];
 
 /** A program and what goes with it. */
 type Draft = Shared & { language: Language };
@@ -247,8 +254,4 @@ export class ProgramView {
 /** Whether nobody would miss this program. */
 function isNobodys(code: string): boolean {
   return code.trim() === "" || examples.some((example) => example.code === code);
-}
-
-function isLanguage(name: string): name is Language {
-  return (languages as string[]).includes(name);
 }

@@ -1,7 +1,7 @@
 // One cell: its editor, its state and its outputs.
 
 import type { Progress, Stream, ShownResult } from "../api.ts";
-import { make } from "../dom.ts";
+import { button, make } from "../dom.ts";
 import { CodeEditor } from "../editor.ts";
 import { formatMs } from "../format.ts";
 import { failureOf, type Location } from "../links.ts";
@@ -361,14 +361,4 @@ export class Cell {
     if (this.kind === "markdown" && this.code.trim() !== "")
       this.element.classList.add("rendering");
   }
-}
-
-function button(
-  text: string,
-  action: () => void,
-  attributes: Record<string, string> = {},
-): HTMLButtonElement {
-  const made = make("button", { type: "button", class: "quiet small", ...attributes }, text);
-  made.addEventListener("click", action);
-  return made;
 }

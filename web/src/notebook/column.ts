@@ -2,7 +2,7 @@
 
 import { ApiFailure, type Language, messageOf, runCode, type RunResponse } from "../api.ts";
 import { make } from "../dom.ts";
-import type { Location } from "../links.ts";
+import { failureOf, type Location } from "../links.ts";
 import { isGone, type Session, sessions } from "../sessions.ts";
 import { apiToken } from "../token.ts";
 import { Cell, type CellHost } from "./cell.ts";
@@ -434,7 +434,7 @@ export class Column implements CellHost {
     if (ending === "rolledBack") return `${cell.name} was killed. ${note}`;
     const error = cell.outputs.outputs.find((output) => output.kind === "error");
     if (error?.kind !== "error") return `${cell.name} failed`;
-    const line = lineOf(error.trace, number);
+    const line = failureOf(error.trace, this.language, number)?.line;
     return `${cell.name} failed: ${error.name}${line === undefined ? "" : `, line ${line}`}`;
   }
 
@@ -496,13 +496,6 @@ export class Column implements CellHost {
 
 function sentenceOf({ message, details }: ApiFailure): string {
   return details === "" ? message : `${message}. ${details}`;
-}
-
-/** The line of the cell that a traceback names last. */
-function lineOf(trace: string, cell: number | undefined): string | undefined {
-  return [...trace.matchAll(/<cell (\d+)>(?:", line |:)(\d+)/g)]
-    .filter(([, number]) => Number(number) === cell)
-    .at(-1)?.[2];
 }
 
 /** The cells that a fork has in common with what it was forked from. */

@@ -1,7 +1,7 @@
 // Notebooks as files: nbformat 4, written as 4.5. What comes in is hostile: it is taken apart here, and what is not
 // as the format has it is refused with a sentence.
 
-import type { Language, Stream } from "../api.ts";
+import { isLanguage, type Language, type Stream } from "../api.ts";
 import type { Data } from "../representation.ts";
 import { type CellData, type CellKind, newId, type Output } from "./model.ts";
 
@@ -20,8 +20,6 @@ export interface NotebookFile {
 export class BadNotebook extends Error {
   override name = "BadNotebook";
 }
-
-const languages: Language[] = ["python", "javascript", "typescript"];
 
 type Fields = Record<string, unknown>;
 
@@ -78,8 +76,8 @@ function languageOf(metadata: Fields): Language {
   ] as const) {
     const about = metadata[part];
     if (!isObject(about) || typeof about[field] !== "string") continue;
-    const language = languages.find((known) => known === String(about[field]).toLowerCase());
-    if (language) return language;
+    const language = String(about[field]).toLowerCase();
+    if (isLanguage(language)) return language;
     throw new BadNotebook("Its kernel is neither Python nor JavaScript nor TypeScript.");
   }
   return "python";

@@ -1,7 +1,7 @@
 // The notebook: one column of cells, or two after a fork; the bar above it; its keys; what the browser keeps of it.
 
 import { type Language, messageOf } from "../api.ts";
-import { byId, make } from "../dom.ts";
+import { button, byId, enable, make, onClick } from "../dom.ts";
 import { examples } from "../examples.ts";
 import { saveFile } from "../save.ts";
 import { isGone, type Session, sessions } from "../sessions.ts";
@@ -112,11 +112,15 @@ export class Notebook implements ColumnHost, PanesHost {
   }
 
   lost(column: Column, why: string): void {
-    const again = button("Run all", "run", () => {
-      this.#hideBar();
-      column.runAll();
-      column.selected.focus();
-    });
+    const again = button(
+      "Run all",
+      () => {
+        this.#hideBar();
+        column.runAll();
+        column.selected.focus();
+      },
+      { class: "run" },
+    );
     const text = `The session is lost. ${why}. The outputs are kept and marked.`;
     this.#showBar(text, again, this.#dismissal(column));
     this.announce(text);
@@ -139,7 +143,11 @@ export class Notebook implements ColumnHost, PanesHost {
     field.addEventListener("keydown", (event) => {
       if (event.key === "Enter") use();
     });
-    this.#showBar("This server wants its API token.", field, button("Use token", "run", use));
+    this.#showBar(
+      "This server wants its API token.",
+      field,
+      button("Use token", use, { class: "run" }),
+    );
     field.focus();
   }
 
@@ -259,19 +267,22 @@ export class Notebook implements ColumnHost, PanesHost {
     tabs.hidden = !isForked;
     tabs.replaceChildren(
       ...this.columns.map((column, index) => {
-        const tab = button(index === 0 ? "Original" : "Fork", "quiet", () => {
-          this.activated(column);
-          column.selected.focus();
-        });
-        tab.setAttribute("aria-pressed", String(column === this.#active));
+        const tab = button(
+          index === 0 ? "Original" : "Fork",
+          () => {
+            this.activated(column);
+            column.selected.focus();
+          },
+          { class: "quiet", "aria-pressed": String(column === this.#active) },
+        );
         return tab;
       }),
     );
   }
 
   #headOf(column: Column, name: string): HTMLElement {
-    const keep = button("Keep this one", "quiet small", () => this.#keep(column));
-    keep.setAttribute("aria-label", `Keep this one: ${name.toLowerCase()}`);
+    const label = `Keep this one: ${name.toLowerCase()}`;
+    const keep = button("Keep this one", () => this.#keep(column), { "aria-label": label });
     return make("div", { class: "column-head" }, make("h3", {}, name), keep);
   }
 
@@ -302,19 +313,10 @@ export class Notebook implements ColumnHost, PanesHost {
     on("keys-close", () => byId<HTMLDialogElement>("keys").close());
     on("panes-close", () => this.#showPanes(false));
     this.#panesButton.addEventListener("click", () => this.#showPanes());
-    this.#interrupt.addEventListener(
-      "click",
-      () => isOn(this.#interrupt) && this.active.interrupt(),
-    );
-    this.#stepBack.addEventListener("click", () => {
-      if (isOn(this.#stepBack)) void this.active.stepBack();
-    });
-    this.#restart.addEventListener("click", () => {
-      if (isOn(this.#restart)) void this.active.restart();
-    });
-    this.#fork.addEventListener("click", () => {
-      if (isOn(this.#fork)) this.forkAfter(this.active, this.active.selected);
-    });
+    onClick(this.#interrupt, () => this.active.interrupt());
+    onClick(this.#stepBack, () => void this.active.stepBack());
+    onClick(this.#restart, () => void this.active.restart());
+    onClick(this.#fork, () => this.forkAfter(this.active, this.active.selected));
     this.#languages.addEventListener("change", () => this.#switchLanguage());
     byId("insert-example").addEventListener("click", () => this.#insertExample());
     byId("open-file").addEventListener("change", (event) => void this.#openFile(event));
@@ -487,7 +489,7 @@ export class Notebook implements ColumnHost, PanesHost {
 
   /** Says what is gone, which can be put back. */
   #offerBack(before: Kept, text: string): void {
-    const putBack = button("Put back", "quiet", () => {
+    const putBack = button("Put back", () => {
       if (this.#refusesWhileRunning()) return;
       this.#languages.value = before.language;
       this.#load(before.columns, before.metadata);
@@ -516,7 +518,7 @@ export class Notebook implements ColumnHost, PanesHost {
   }
 
   #dismissal(column: Column): HTMLElement {
-    return button("Dismiss", "quiet", () => {
+    return button("Dismiss", () => {
       this.#hideBar();
       column.selected.focus();
     });
@@ -550,19 +552,4 @@ export class Notebook implements ColumnHost, PanesHost {
       : "The browser keeps nothing of this notebook";
     this.announce(`${why}: save it as a file`);
   }
-}
-
-/** Not disabled: a button that loses its place in the focus order leaves keyboards nowhere. */
-function enable(button: HTMLButtonElement, on: boolean): void {
-  button.setAttribute("aria-disabled", String(!on));
-}
-
-function isOn(button: HTMLButtonElement): boolean {
-  return button.getAttribute("aria-disabled") !== "true";
-}
-
-function button(text: string, kind: string, action: () => void): HTMLButtonElement {
-  const made = make("button", { type: "button", class: kind }, text);
-  made.addEventListener("click", action);
-  return made;
 }

@@ -1,7 +1,7 @@
 // Beside the cells: the variables and files of the session, and the caller's sessions.
 
 import { type Language, messageOf } from "../api.ts";
-import { byId, make } from "../dom.ts";
+import { button, byId, make } from "../dom.ts";
 import { formatBytes, formatCount } from "../format.ts";
 import { saveFile } from "../save.ts";
 import { type FileOfSession, isGone, type Session, sessions, type Variables } from "../sessions.ts";
@@ -223,8 +223,5 @@ function nameOf({ id, name }: Session): string {
 }
 
 function action(text: string, name: string, what: () => Promise<void>): HTMLButtonElement {
-  const attributes = { type: "button", class: "quiet small", "aria-label": name, title: name };
-  const made = make("button", attributes, text);
-  made.addEventListener("click", () => void what());
-  return made;
+  return button(text, () => void what(), { "aria-label": name, title: name });
 }
