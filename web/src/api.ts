@@ -15,13 +15,6 @@ export type {
   ShownResult,
 } from "./schema.ts";
 
-/** In the order in which the page names them. */
-export const languages: readonly Language[] = ["python", "javascript", "typescript"];
-
-export function isLanguage(name: string): name is Language {
-  return (languages as readonly string[]).includes(name);
-}
-
 export type Stream = "stdout" | "stderr";
 
 export interface Program {
@@ -43,6 +36,8 @@ export class ApiFailure extends Error {
     readonly status: number,
     message: string,
     readonly details: string,
+    /** When to come back, in seconds, if the service says so. */
+    readonly retryAfter?: number,
   ) {
     super(message);
   }
@@ -143,7 +138,9 @@ export async function failureOf(response: Response): Promise<ApiFailure> {
   } catch {
     // Not the service's own answer, as from a proxy: shown as it came.
   }
-  return new ApiFailure(response.status, error, details);
+  // In seconds; the service writes no dates there.
+  const wait = Number(response.headers.get("Retry-After") ?? NaN);
+  return new ApiFailure(response.status, error, details, wait >= 0 ? wait : undefined);
 }
 
 /** How the service is. An unhealthy one still answers with its figures. */

@@ -1,18 +1,11 @@
 // One program: write it, run it in a fresh sandbox, see what it does.
 
-import {
-  ApiFailure,
-  isLanguage,
-  type Language,
-  languages,
-  messageOf,
-  type Program,
-  runCode,
-} from "./api.ts";
+import { ApiFailure, type Language, messageOf, type Program, runCode } from "./api.ts";
 import { OutputConsole } from "./console.ts";
 import { byId, make } from "./dom.ts";
 import { CodeEditor } from "./editor.ts";
 import { type Example, examples, firstExample } from "./examples.ts";
+import { isLanguage, languages } from "./languages.ts";
 import { failureOf } from "./links.ts";
 import { LatencyMonitor, type PoolMonitor } from "./monitor.ts";
 import { Options } from "./options.ts";

@@ -18,7 +18,7 @@ const MOST_COLOURED = 200_000;
 const MOST_TREE = 1_000_000;
 
 /** How each way to end is shown. The compiler misses one that the service knows and the page does not. */
-const words: Record<Outcome, { text: string; tone: Tone }> = {
+export const outcomes: Record<Outcome, { text: string; tone: Tone }> = {
   success: { text: "Success", tone: "good" },
   error: { text: "Program failed", tone: "bad" },
   timeout: { text: "Timed out", tone: "warn" },
@@ -77,7 +77,7 @@ export class ResultView {
 
   /** How a program ended. */
   setOutcome(outcome: Outcome): void {
-    const { text, tone } = words[outcome];
+    const { text, tone } = outcomes[outcome];
     this.setStatus(text, tone);
   }
 

@@ -21,11 +21,14 @@ const { SseParser } = await load("sse.ts");
 const { findLocations, failureOf } = await load("links.ts");
 const { Digits, layOutJson, readJson } = await load("json.ts");
 const { readTable, sortRows, toCsv } = await load("tabledata.ts");
+const { CsvParser, csvLine, delimiterOf } = await load("csv.ts");
+const { inputOf, readRows, survey } = await load("batch/rows.ts");
+const { ResultStore } = await load("batch/store.ts");
 const { fromFragment, toFragment } = await load("share.ts");
 const { requestBody } = await load("api.ts");
 const { readNotebook, writeNotebook } = await load("notebook/ipynb.ts");
 const { splitError } = await load("notebook/model.ts");
-const { formatBytes, formatMs } = await load("format.ts");
+const { formatBytes, formatLong, formatMs } = await load("format.ts");
 
 test("events are the same however the stream is cut", () => {
   const stream =
@@ -318,4 +321,144 @@ test("the report of an exception is told from what is before it", () => {
     error: { kind: "error", name: "Error", message: "x", trace: script },
   });
   assert.equal(splitError("no report", "python"), undefined);
+});
+
+test("CSV is the same however it is cut: quotes, CRLF, blank lines, a last line without an end", () => {
+  const text =
+    'a,b\r\n1,"two\r\nlines, ""said"" so"\r\n\r\n"",5" disk\n"x","y"\n"\u00e9\ud83d\ude00",\n7,8';
+  const wanted = [
+    [["a", "b"], 1],
+    [["1", 'two\r\nlines, "said" so'], 2],
+    [["", '5" disk'], 5],
+    [["x", "y"], 6],
+    [["\u00e9\ud83d\ude00", ""], 7],
+    [["7", "8"], 8],
+  ];
+  for (let size = 1; size <= text.length; size++) {
+    const parser = new CsvParser(",");
+    const records = [];
+    for (let at = 0; at < text.length; at += size) {
+      records.push(...parser.push(text.slice(at, at + size)));
+    }
+    records.push(...parser.finish());
+    assert.deepEqual(
+      records.map(({ cells, line }) => [cells, line]),
+      wanted,
+      `pieces of ${size}`,
+    );
+  }
+});
+
+test("a damaged CSV file is refused with the line", () => {
+  const read = (text) => {
+    const parser = new CsvParser(",");
+    parser.push(text);
+    parser.finish();
+  };
+  assert.throws(() => read('a\n1\n"2\n3\n'), /^Damaged: Line 3: a quote .* is not closed\.$/);
+  assert.throws(() => read('a\n"b"c\n'), /^Damaged: Line 2: a quoted cell goes on/);
+  assert.throws(() => read('a\n"b\nb"c\n'), /^Damaged: Line 3: a quoted cell goes on/);
+  assert.throws(
+    () => read(`a\n"${"b".repeat(8_000_001)}`),
+    /^Damaged: Line 2: the row does not end/,
+  );
+});
+
+test("the delimiter is the one that the header has most often", () => {
+  assert.equal(delimiterOf("a,b;c,d"), ",");
+  assert.equal(delimiterOf('"a,b,c";d;e'), ";");
+  assert.equal(delimiterOf("a\tb"), "\t");
+  assert.equal(delimiterOf("a"), ",");
+});
+
+test("a cell that a spreadsheet takes for a formula is saved as text, and a number as it is", () => {
+  const cells = ["=1+1", "+1", "-0.5", "-1e9", "-x", "@a", "\tb", "a=1", '=a"b', "--1", ""];
+  assert.equal(csvLine(cells), `'=1+1,+1,-0.5,-1e9,'-x,'@a,'\tb,a=1,"'=a""b",'--1,\r\n`);
+});
+
+const source = (text, name = "a.csv") =>
+  survey(new File([text], name), new AbortController().signal, () => {});
+
+async function sent(text, name) {
+  const found = await source(text, name);
+  const rows = [];
+  for await (const some of readRows(found, () => true)) rows.push(...some);
+  assert.equal(rows.length, found.count);
+  return rows.map(({ number, input }) => [number, input]);
+}
+
+test("rows of CSV are sent as objects, numbers in columns of numbers with all their digits", async () => {
+  const text = '\ufeffid;n;"a ""b""";\n007;12345678901234567890;;x\n8;;"é";y\n9;1.50;z;"n/a"\n';
+  assert.deepEqual(await sent(text), [
+    [1, '{"id":"007","n":12345678901234567890,"a \\"b\\"":"","column_4":"x"}'],
+    [2, '{"id":"8","n":null,"a \\"b\\"":"é","column_4":"y"}'],
+    [3, '{"id":"9","n":1.50,"a \\"b\\"":"z","column_4":"n/a"}'],
+  ]);
+  const columns = [{ name: "__proto__", isNumber: true }];
+  assert.equal(inputOf(["n/a"], columns), '{"__proto__":"n/a"}');
+});
+
+test("rows of JSONL are sent as they are", async () => {
+  assert.deepEqual(await sent('{"n":1e400}\r\n\n "x" \n[1]', "a.jsonl"), [
+    [1, '{"n":1e400}'],
+    [2, '"x"'],
+    [3, "[1]"],
+  ]);
+});
+
+test("a file that cannot be rows is refused with a sentence, and the line", async () => {
+  const refused = (text, name) =>
+    source(text, name).then(
+      () => "taken",
+      ({ message }) => message,
+    );
+  assert.equal(
+    await refused("a,b\n1,2\n1,2,3\n"),
+    "Line 3: the row has 3 cells, the header has 2 cells.",
+  );
+  assert.equal(await refused("a,a\n1,2\n"), "Line 1: two columns are called a.");
+  assert.equal(await refused("a,b\n"), "Line 1: there is no row below the header.");
+  assert.equal(await refused("", "a.jsonl"), "Line 1: there is no row.");
+  assert.match(await refused('1\n\n{"a":\n', "a.jsonl"), /^Line 3: the row is not JSON \(.+\)\.$/);
+  const latin = new Uint8Array([97, 10, 0xe9, 10]);
+  assert.match(await refused(latin), /^Line 1: the text is not UTF-8, here or soon behind it/);
+  assert.match(await refused(new Uint8Array([0xff, 0xfe, 97, 0])), /UTF-8/);
+});
+
+test("results come back as they were, in the order of the rows, and a row that ran again has its last", async () => {
+  const store = new ResultStore(5000);
+  const text = "é".repeat(500);
+  for (let row = 5000; row > 1; row--) {
+    const status = row % 10 === 0 ? "error" : "success";
+    store.add({ row, status, ret_val: text, stdout: ',"input":1}' }, `{"n":${row}}`);
+  }
+  assert.deepEqual(store.totals, { left: 1, ok: 4499, failed: 500 });
+  assert.equal(store.stateOf(1), "left");
+  assert.equal(store.rows("failed").length, 500);
+  const again = [];
+  for await (const some of store.inputs(store.rows("failed"))) again.push(...some);
+  assert.deepEqual(again[1], { number: 20, input: '{"n":20}' });
+  store.add({ row: 20, status: "success", ret_val: "=mended" }, '{"n":20}');
+  assert.deepEqual(store.totals, { left: 1, ok: 4500, failed: 499 });
+  const [one] = await store.results([20]);
+  assert.deepEqual(one, { row: 20, status: "success", ret_val: "=mended", input: '{"n":20}' });
+  const lines = (await (await store.saveJsonl(() => {})).text()).trimEnd().split("\n");
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).input.n),
+    Array.from({ length: 4999 }, (_, index) => index + 2),
+  );
+  const csv = (await (await store.saveCsv(["n"], () => {})).text()).split("\r\n");
+  assert.equal(csv[0], "n,row,status,ret_val,stdout,stderr,error,wall_ms");
+  assert.equal(csv[19], "20,20,success,'=mended,,,,");
+  assert.equal(csv.length, 5001);
+});
+
+test("a time to wait is told roughly", () => {
+  assert.deepEqual([400, 99_000, 101_000, 7_200_000, 7_260_000].map(formatLong), [
+    "1 s",
+    "99 s",
+    "2 min",
+    "2 h 0 min",
+    "2 h 1 min",
+  ]);
 });

@@ -1,7 +1,8 @@
 // Notebooks as files: nbformat 4, written as 4.5. What comes in is hostile: it is taken apart here, and what is not
 // as the format has it is refused with a sentence.
 
-import { isLanguage, type Language, type Stream } from "../api.ts";
+import type { Language, Stream } from "../api.ts";
+import { isLanguage } from "../languages.ts";
 import type { Data } from "../representation.ts";
 import { type CellData, type CellKind, newId, type Output } from "./model.ts";
 

@@ -3,10 +3,11 @@
 import { type Language, messageOf } from "../api.ts";
 import { button, byId, enable, make, onClick } from "../dom.ts";
 import { examples } from "../examples.ts";
+import { offerLanguages } from "../languages.ts";
 import { saveFile } from "../save.ts";
 import { isGone, type Session, sessions } from "../sessions.ts";
 import { browserStore, readKept } from "../storage.ts";
-import { apiToken } from "../token.ts";
+import { tokenForm } from "../tokenform.ts";
 import type { Cell } from "./cell.ts";
 import { Column, type ColumnData, type ColumnHost } from "./column.ts";
 import { readNotebook, writeNotebook } from "./ipynb.ts";
@@ -53,6 +54,7 @@ export class Notebook implements ColumnHost, PanesHost {
   constructor(nonce: string) {
     this.nonce = nonce;
     this.#panes = new Panes(this);
+    offerLanguages(this.#languages);
     const kept = readKept(browserStore, KEY) as Kept | undefined;
     this.#languages.value = kept?.language ?? "python";
     this.#language = this.language;
@@ -127,27 +129,13 @@ export class Notebook implements ColumnHost, PanesHost {
   }
 
   tokenWanted(): void {
-    const field = make("input", {
-      type: "password",
-      id: "notebook-token",
-      autocomplete: "off",
-      "aria-label": "API token",
-    });
-    const use = () => {
-      apiToken.value = field.value;
+    const [field, use] = tokenForm(() => {
       this.#hideBar();
       this.announce("The token is kept until this tab closes. Run the cell again.");
       this.active.selected.focus();
       void this.checkSessions();
-    };
-    field.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") use();
     });
-    this.#showBar(
-      "This server wants its API token.",
-      field,
-      button("Use token", use, { class: "run" }),
-    );
+    this.#showBar("This server wants its API token.", field, use);
     field.focus();
   }
 

@@ -1,0 +1,3 @@
+def total(order):
+    price = order["price"] * order["count"]
+    return round(price * 0.9 if order["coupon"] == "TEN" else price, 2)
