@@ -168,7 +168,9 @@ test(
     await write(page, "Set-up", "prices = {}\nprices['x']");
     for (const id of ["try-row", "run-batch"]) {
       await page.locator(`#${id}`).click();
-      await page.locator("#batch-problem", { hasText: "The set-up ended with error" }).waitFor();
+      await page
+        .locator("#batch-problem", { hasText: "The set-up did not succeed: program failed" })
+        .waitFor();
       assert.match(await told(page), /KeyError: 'x'/);
     }
     await write(page, "Set-up", "");

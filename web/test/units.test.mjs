@@ -28,6 +28,8 @@ const { fromFragment, toFragment } = await load("share.ts");
 const { requestBody } = await load("api.ts");
 const { readNotebook, writeNotebook } = await load("notebook/ipynb.ts");
 const { splitError } = await load("notebook/model.ts");
+const { Terminal } = await load("terminal.ts");
+const { Heads } = await load("notebook/heads.ts");
 const { formatBytes, formatLong, formatMs } = await load("format.ts");
 
 test("events are the same however the stream is cut", () => {
@@ -461,4 +463,80 @@ test("a time to wait is told roughly", () => {
     "2 h 0 min",
     "2 h 1 min",
   ]);
+});
+
+/** What is shown of a text that comes in pieces of this size. */
+function showInPieces(text, size) {
+  const terminal = new Terminal();
+  let shown = "";
+  for (let at = 0; at < text.length; at += size) {
+    const change = terminal.push(text.slice(at, at + size));
+    shown = shown.slice(0, shown.length - change.back) + change.text;
+  }
+  return shown;
+}
+
+test("output is shown as a terminal has it, however it is cut", () => {
+  const cases = [
+    ["plain\ntext", "plain\ntext"],
+    ["dos\r\nlines\r\n", "dos\nlines\n"],
+    ["\r 10 %\r 20 %\r100 %\nnext", "100 %\nnext"],
+    ["long line\rshort", "shortline"],
+    ["long line\r\u001b[Kshort", "short"],
+    ["gone\u001b[2K\rhere", "here"],
+    ["ab\b\bX", "Xb"],
+    ["\u001b[1;31mred\u001b[0m and \u001b[38;5;12mblue\u001b[m", "red and blue"],
+    ["\u001b]0;title\u0007x\u001b]8;;http://a\u001b\\link", "xlink"],
+    ["a\u202eb\u2066c", "a<U+202E>b<U+2066>c"],
+    ["lone \u001b\nend", "lone \nend"],
+    ["one\ntwo\rT\nthree", "one\nTwo\nthree"],
+  ];
+  for (const [text, wanted] of cases) {
+    for (let size = 1; size <= text.length; size++) {
+      assert.equal(showInPieces(text, size), wanted, `${JSON.stringify(text)} by ${size}`);
+    }
+  }
+});
+
+test("the states that can be gone back to are those that the server has", () => {
+  const heads = new Heads();
+  const listing = (x, ...files) => ({
+    variables: { variables: [{ name: "x", type: "int", size: 1, repr: x }], more: 0 },
+    files: files.map((name) => ({ name, size: 3 })),
+  });
+  heads.follow({ cells: 0, undo_steps: 0 });
+  heads.follow({ cells: 1, undo_steps: 1 });
+  heads.list(listing("1"));
+  heads.follow({ cells: 1, undo_steps: 2 }, true);
+  heads.list(listing("1", "a.txt"));
+  assert.deepEqual([heads.previous, heads.isKept(1)], [1, true]);
+  assert.deepEqual(heads.differences, [{ name: "a.txt", what: "goes", now: "3 bytes", then: "" }]);
+  heads.follow({ cells: 2, undo_steps: 2 });
+  assert.equal(heads.differences, undefined, "not listed yet");
+  heads.list(listing("2"));
+  assert.deepEqual(heads.differences, [
+    { name: "x", what: "changes", now: "2", then: "1" },
+    { name: "a.txt", what: "comes back", now: "", then: "3 bytes" },
+  ]);
+  // The server had no memory for more.
+  heads.follow({ cells: 2, undo_steps: 0 });
+  assert.deepEqual([heads.previous, heads.isKept(1), heads.isKept(2)], [undefined, false, false]);
+  // Of before the page.
+  const later = new Heads();
+  later.follow({ cells: 7, undo_steps: 2 });
+  assert.deepEqual(
+    [5, 6, 7].map((cell) => later.isKept(cell)),
+    [true, true, false],
+  );
+  assert.equal(later.differences, undefined);
+});
+
+test("attachments of text cells go out as they came in", () => {
+  const attachments = { "a.png": { "image/png": "aGk=" } };
+  const cells = [
+    { cell_type: "markdown", metadata: {}, source: "![](attachment:a.png)", attachments },
+  ];
+  const file = { nbformat: 4, nbformat_minor: 5, metadata: {}, cells };
+  const written = JSON.parse(writeNotebook(readNotebook(JSON.stringify(file))));
+  assert.deepEqual(written.cells[0].attachments, attachments);
 });

@@ -5,7 +5,7 @@ import { button, byId, enable, make, onClick } from "../dom.ts";
 import { formatCount, formatMs } from "../format.ts";
 import { layOutJson } from "../json.ts";
 import type { Outcome, OutputFile } from "../api.ts";
-import { outcomes, type Tone } from "../result.ts";
+import { outcomes, type Tone } from "../outcomes.ts";
 import type { ResultStore, ShownRow } from "./store.ts";
 
 const PAGE = 100;

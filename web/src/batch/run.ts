@@ -4,6 +4,7 @@
 
 import { ApiFailure, authorization, failureOf, type Language } from "../api.ts";
 import { Breath } from "../breathe.ts";
+import { outcomes } from "../outcomes.ts";
 import type { BatchLine, BatchRefused, BatchRow, BatchSummary, RunResponse } from "../schema.ts";
 import { apiToken } from "../token.ts";
 import type { Row } from "./rows.ts";
@@ -142,6 +143,13 @@ class BatchRun {
   }
 }
 
+/** @throws CannotGoOn if the set-up did not succeed. */
+export function checkSetup({ metadata, output }: RunResponse): void {
+  if (metadata.status === "success") return;
+  const how = outcomes[metadata.status].text.toLowerCase();
+  throw new CannotGoOn(`The set-up did not succeed: ${how}`, output.stderr.trimEnd());
+}
+
 /** Runs the set-up and one row, and tells what came of both. */
 export async function tryRow(
   batch: Batch,
@@ -234,11 +242,10 @@ class Base {
     const timeout = 3_600_000;
     const fields = { language, code: setup, packages, timeout, keep: true };
     const response = await post("run_code", JSON.stringify(fields), this.#signal);
-    const { metadata, output } = (await response.json()) as RunResponse;
+    const answer = (await response.json()) as RunResponse;
+    const { metadata } = answer;
     this.#id = metadata.snapshot?.id;
-    if (metadata.status !== "success") {
-      throw new CannotGoOn(`The set-up ended with ${metadata.status}`, output.stderr.trimEnd());
-    }
+    checkSetup(answer);
     if (this.#id === undefined) {
       throw new CannotGoOn("What the set-up left could not be kept", metadata.not_kept ?? "");
     }

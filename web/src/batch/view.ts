@@ -8,13 +8,13 @@ import ordersJs from "../examples/orders.js?text";
 import ordersPy from "../examples/orders.py?text";
 import { formatBytes, formatCount, formatLong } from "../format.ts";
 import { isLanguage, offerLanguages } from "../languages.ts";
-import type { Tone } from "../result.ts";
+import type { Tone } from "../outcomes.ts";
 import { saveFile } from "../save.ts";
 import { readKept, tabStore } from "../storage.ts";
 import { tokenForm } from "../tokenform.ts";
 import { ResultsTable } from "./results.ts";
 import { inputOf, readRows, type Row, type Source, survey } from "./rows.ts";
-import { type Batch, CannotGoOn, runBatch, tryRow } from "./run.ts";
+import { type Batch, CannotGoOn, checkSetup, runBatch, tryRow } from "./run.ts";
 import { ResultStore } from "./store.ts";
 
 const KEY = "faas.batch";
@@ -88,9 +88,7 @@ export class BatchView {
       const source = this.#source as Source;
       const row = { number: 1, input: inputOf(source.preview[0] ?? [], source.columns) };
       const { setup, result } = await tryRow(batch, row, signal);
-      if (setup && setup.metadata.status !== "success") {
-        throw new CannotGoOn(`The set-up ended with ${setup.metadata.status}`, setup.output.stderr);
-      }
+      if (setup) checkSetup(setup);
       if (!result) throw new CannotGoOn("Row 1 was not answered", "");
       const isOk = result.status === "success";
       this.#say(isOk ? "Row 1 is fine" : "Row 1 failed", isOk ? "good" : "bad");
@@ -309,7 +307,7 @@ export class BatchView {
       clearInterval(timer);
       refresh();
       this.#progress.hidden = true;
-      this.#showFigures(`Took ${formatLong(performance.now() - started)}`);
+      this.#showFigures(formatLong(performance.now() - started));
     });
     refresh();
   }
@@ -382,7 +380,7 @@ export class BatchView {
       ["OK", ok.toLocaleString("en")],
       ["Failed", failed.toLocaleString("en")],
       ["Left", left.toLocaleString("en")],
-      [this.#running ? "To go" : "Time", pace],
+      [this.#running ? "To go" : "Took", pace],
     ];
     byId("batch-figures").replaceChildren(
       ...figures.map(([name, value]) =>

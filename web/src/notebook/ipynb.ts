@@ -111,6 +111,7 @@ function readCell(cell: unknown, name: string, ids: Set<string>): CellData {
     };
   }
   if (isObject(cell["metadata"])) read.metadata = cell["metadata"];
+  if (kind !== "code" && isObject(cell["attachments"])) read.attachments = cell["attachments"];
   return read;
 }
 
@@ -192,14 +193,15 @@ export function writeNotebook({ language, cells, metadata }: NotebookFile): stri
   return `${JSON.stringify(file, null, 1)}\n`;
 }
 
-function writeCell({ id, kind, code, outputs, run, metadata = {} }: CellData): object {
+function writeCell(data: CellData): object {
+  const { id, kind, code, outputs, run, attachments, metadata = {} } = data;
   const cell: { cell_type: CellKind } & Fields = {
     cell_type: kind,
     id,
     metadata,
     source: linesOf(code),
   };
-  if (kind !== "code") return cell;
+  if (kind !== "code") return attachments ? { ...cell, attachments } : cell;
   const count = run?.number ?? null;
   cell["execution_count"] = count;
   cell["outputs"] = outputs.flatMap((output) => writeOutput(output, count));

@@ -11,17 +11,22 @@ import { tokenForm } from "../tokenform.ts";
 import type { Cell } from "./cell.ts";
 import { Column, type ColumnData, type ColumnHost } from "./column.ts";
 import { readNotebook, writeNotebook } from "./ipynb.ts";
-import { type CellData, newCell } from "./model.ts";
+import { type CellData, newCell, placeOf } from "./model.ts";
+import type { Difference } from "./heads.ts";
 import { Panes, type PanesHost } from "./panes.ts";
 
 const KEY = "faas.notebook";
 const SAVE_AFTER_MS = 300;
+/** That the preview of a step back lists. */
+const MOST_CHANGES = 12;
 
 /** What the browser keeps, written by this page only. */
 interface Kept {
   language: Language;
   columns: ColumnData[];
   metadata?: Record<string, unknown>;
+  /** The time limit of a cell as it was typed, in s. */
+  limit?: string;
 }
 
 export class Notebook implements ColumnHost, PanesHost {
@@ -31,6 +36,8 @@ export class Notebook implements ColumnHost, PanesHost {
   readonly #status = byId("notebook-status");
   readonly #languages = byId<HTMLSelectElement>("notebook-language");
   readonly #examples = byId<HTMLSelectElement>("notebook-examples");
+  readonly #back = byId<HTMLDialogElement>("back");
+  readonly #limit = byId<HTMLInputElement>("cell-limit");
   readonly #interrupt = byId<HTMLButtonElement>("interrupt");
   readonly #stepBack = byId<HTMLButtonElement>("step-back");
   readonly #restart = byId<HTMLButtonElement>("restart");
@@ -58,6 +65,7 @@ export class Notebook implements ColumnHost, PanesHost {
     const kept = readKept(browserStore, KEY) as Kept | undefined;
     this.#languages.value = kept?.language ?? "python";
     this.#language = this.language;
+    this.#limit.value = kept?.limit ?? this.#limit.value;
     this.#listExamples();
     const nothing = [{ cells: [], shared: [] }];
     try {
@@ -72,6 +80,11 @@ export class Notebook implements ColumnHost, PanesHost {
 
   get language(): Language {
     return this.#languages.value as Language;
+  }
+
+  get limitMs(): number | undefined {
+    const { value, validity, valueAsNumber } = this.#limit;
+    return value === "" || !validity.valid ? undefined : valueAsNumber * 1000;
   }
 
   get active(): Column {
@@ -178,13 +191,13 @@ export class Notebook implements ColumnHost, PanesHost {
       return;
     }
     const run = cell.lastRun?.session === session ? cell.lastRun : undefined;
-    const wanted = run?.number ?? state.cells;
+    const wanted = run?.number ?? run?.backTo ?? state.cells;
     let forked = await sessions.fork(session);
     while (forked.cells > wanted && forked.undo_steps > 0) forked = await sessions.undo(forked.id);
     const isThere = this.columns.includes(column);
     if (!isThere || forked.cells > wanted) {
       await sessions.end(forked.id);
-      if (isThere) this.announce(`The session cannot go back to after [${wanted}] any more`);
+      if (isThere) this.announce(`The session cannot go back to ${placeOf(wanted)} any more`);
       return;
     }
     const shared = column.cells
@@ -197,7 +210,7 @@ export class Notebook implements ColumnHost, PanesHost {
     this.#active = undefined;
     this.activated(fork);
     fork.selected.focus();
-    this.announce(`Forked after [${forked.cells}]: both go on by themselves`);
+    this.announce(`Forked from ${placeOf(forked.cells)}: both go on by themselves`);
     this.changed();
   }
 
@@ -302,7 +315,13 @@ export class Notebook implements ColumnHost, PanesHost {
     on("panes-close", () => this.#showPanes(false));
     this.#panesButton.addEventListener("click", () => this.#showPanes());
     onClick(this.#interrupt, () => this.active.interrupt());
-    onClick(this.#stepBack, () => void this.active.stepBack());
+    onClick(this.#stepBack, () => void this.#previewStepBack());
+    on("back-cancel", () => this.#back.close());
+    on("back-go", () => {
+      this.#back.close();
+      void this.active.stepBack();
+    });
+    this.#limit.addEventListener("input", () => this.changed());
     onClick(this.#restart, () => void this.active.restart());
     onClick(this.#fork, () => this.forkAfter(this.active, this.active.selected));
     this.#languages.addEventListener("change", () => this.#switchLanguage());
@@ -347,7 +366,7 @@ export class Notebook implements ColumnHost, PanesHost {
       a: () => active.insertBefore(cell),
       b: () => active.insertAfter(cell),
       z: () => active.bringBack(),
-      u: () => void active.stepBack(),
+      u: () => void this.#previewStepBack(),
       f: () => this.forkAfter(active, cell),
       "?": () => byId<HTMLDialogElement>("keys").showModal(),
       d: () => isTwice && active.remove(cell),
@@ -358,6 +377,22 @@ export class Notebook implements ColumnHost, PanesHost {
     if (!action) return;
     event.preventDefault();
     action();
+  }
+
+  /** Asks whether to step back, and says what that changes. */
+  async #previewStepBack(): Promise<void> {
+    const { active } = this;
+    await active.list();
+    const next = active.nextStepBack;
+    if (!next || active !== this.active || this.#back.open) {
+      if (!next) this.announce("There is nothing to step back from");
+      return;
+    }
+    const { to, differences } = next;
+    byId("back-title").textContent = `Step back to ${to}?`;
+    byId("back-changes").replaceChildren(changesOf(differences));
+    this.#back.showModal();
+    byId("back-go").focus();
   }
 
   #addText(): void {
@@ -520,7 +555,8 @@ export class Notebook implements ColumnHost, PanesHost {
 
   get #kept(): Kept {
     const columns = this.columns.map(({ data }) => data);
-    return { language: this.language, columns, metadata: this.#metadata };
+    const { language } = this;
+    return { language, columns, metadata: this.#metadata, limit: this.#limit.value };
   }
 
   #save(): void {
@@ -540,4 +576,32 @@ export class Notebook implements ColumnHost, PanesHost {
       : "The browser keeps nothing of this notebook";
     this.announce(`${why}: save it as a file`);
   }
+}
+
+function changesOf(differences: Difference[] | undefined): HTMLElement {
+  if (!differences) {
+    const why = "What changes is not known: the page has not seen the session as it was there.";
+    return make("p", {}, why);
+  }
+  if (differences.length === 0)
+    return make("p", {}, "No variable and no file looks different there.");
+  const shown = differences
+    .slice(0, MOST_CHANGES)
+    .map(({ name, what, now, then }) =>
+      make(
+        "tr",
+        {},
+        make("th", { scope: "row" }, make("bdi", {}, name)),
+        make("td", {}, what),
+        make("td", {}, make("bdi", {}, now.slice(0, 80))),
+        make("td", {}, what === "goes" ? "" : "→ ", make("bdi", {}, then.slice(0, 80))),
+      ),
+    );
+  const more = differences.length - shown.length;
+  return make(
+    "div",
+    {},
+    make("table", { "aria-label": "What changes" }, make("tbody", {}, ...shown)),
+    ...(more > 0 ? [make("p", { class: "note" }, `and ${more.toLocaleString("en")} more`)] : []),
+  );
 }
