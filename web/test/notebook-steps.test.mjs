@@ -229,3 +229,27 @@ test("a cell leads to its entry in the history", needsServer, async () => {
   assert.equal(entry.task_id, await link.getAttribute("title"));
   assert.match(await status(page), /is done/);
 });
+
+test(
+  "a wide table that is printed breaks nowhere once wrapping is off, and scrolls",
+  needsServer,
+  async () => {
+    const page = await open({ viewport: { width: 1280, height: 800 } });
+    await run(page, ["for row in range(3): print(*(f'{row * i:8}' for i in range(60)))"]);
+    const output = cell(page, 0).locator(".output");
+    const lines = () =>
+      output.evaluate((it) => {
+        const range = document.createRange();
+        range.selectNodeContents(it);
+        return new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size;
+      });
+    assert.ok((await lines()) > 3, "wrapped as it came");
+    await page.locator("#wrap-cells").uncheck();
+    assert.equal(await lines(), 3);
+    const widths = await output.evaluate((it) => [it.scrollWidth > it.clientWidth, innerWidth]);
+    assert.deepEqual(widths, [
+      true,
+      await page.evaluate(() => document.documentElement.scrollWidth),
+    ]);
+  },
+);

@@ -24,9 +24,9 @@ const PACE_MS = 30_000;
 const MOST_PREVIEWED = 5;
 
 const examples: Record<Language, { setup: string; program: string }> = {
-  python: { setup: ordersPy, program: "total(input_data)" },
-  javascript: { setup: ordersJs, program: "return_val(total(input))" },
-  typescript: { setup: ordersJs, program: "return_val(total(input))" },
+  python: { setup: ordersPy.trimEnd(), program: "total(input_data)" },
+  javascript: { setup: ordersJs.trimEnd(), program: "return_val(total(input))" },
+  typescript: { setup: ordersJs.trimEnd(), program: "return_val(total(input))" },
 };
 
 /** What the tab keeps of the form. */

@@ -1,3 +1,5 @@
 def total(order):
     price = order["price"] * order["count"]
-    return round(price * 0.9 if order["coupon"] == "TEN" else price, 2)
+    if order["coupon"] == "TEN":
+        price *= 0.9
+    return round(price, 2)

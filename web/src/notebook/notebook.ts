@@ -36,6 +36,7 @@ export class Notebook implements ColumnHost, PanesHost {
   readonly #status = byId("notebook-status");
   readonly #languages = byId<HTMLSelectElement>("notebook-language");
   readonly #examples = byId<HTMLSelectElement>("notebook-examples");
+  readonly #wrap = byId<HTMLInputElement>("wrap-cells");
   readonly #back = byId<HTMLDialogElement>("back");
   readonly #limit = byId<HTMLInputElement>("cell-limit");
   readonly #interrupt = byId<HTMLButtonElement>("interrupt");
@@ -322,6 +323,9 @@ export class Notebook implements ColumnHost, PanesHost {
       void this.active.stepBack();
     });
     this.#limit.addEventListener("input", () => this.changed());
+    this.#wrap.addEventListener("change", () => {
+      this.#box.classList.toggle("unwrapped", !this.#wrap.checked);
+    });
     onClick(this.#restart, () => void this.active.restart());
     onClick(this.#fork, () => this.forkAfter(this.active, this.active.selected));
     this.#languages.addEventListener("change", () => this.#switchLanguage());
