@@ -1,6 +1,8 @@
 // What a program prints, as a terminal shows it: a carriage return begins the line again, so that progress bars stay
 // one line; colours and moves of the cursor are left out; characters that turn text around are named instead.
 
+/** What is longer is no bar, and is not written over: each time would take as long as the line. */
+const LONGEST_LINE = 1000;
 /** Longer, and a sequence that is not ended is no sequence. */
 const LONGEST_SEQUENCE = 4096;
 
@@ -57,6 +59,9 @@ export class Terminal {
         done.push(this.#line, "\n");
         this.leaveLine();
         at++;
+      } else if (this.#line.length > LONGEST_LINE && (char === "\r" || char === "\b")) {
+        done.push(this.#line, "\n");
+        this.leaveLine();
       } else if (char === "\r") {
         this.#column = 0;
         at++;
@@ -90,7 +95,8 @@ export class Terminal {
     SEQUENCE.lastIndex = at;
     const found = SEQUENCE.exec(input);
     if (!found) {
-      const isOver = input.length - at > LONGEST_SEQUENCE || /[\n\r]/.test(input.slice(at));
+      const begun = input.slice(at, at + LONGEST_SEQUENCE);
+      const isOver = begun.length === LONGEST_SEQUENCE || /[\n\r]/.test(begun);
       if (isOver) return 1;
       this.#rest = input.slice(at);
       return undefined;

@@ -498,6 +498,21 @@ test("output is shown as a terminal has it, however it is cut", () => {
   }
 });
 
+test("output that is made to take long is shown all the same", () => {
+  const long = "x".repeat(1_000_000);
+  for (const [text, length] of [
+    [long + "\ry".repeat(500_000), 1_000_002],
+    [long + "\b".repeat(500_000), 1_000_001],
+    ["\u001b".repeat(1_000_000) + "x", 0],
+    ["\u001b[".repeat(500_000) + "\n", 500_000],
+  ]) {
+    const terminal = new Terminal();
+    const shown = terminal.push(text).text;
+    if (length > 0) assert.ok(Math.abs(shown.length - length) < 5000, String(shown.length));
+    for (let at = 0; at < 200; at++) terminal.push("\u001b");
+  }
+});
+
 test("the states that can be gone back to are those that the server has", () => {
   const heads = new Heads();
   const listing = (x, ...files) => ({
