@@ -259,9 +259,12 @@ class Base {
 
   async drop(): Promise<void> {
     if (this.#id === undefined) return;
-    const headers = authorization(apiToken.value);
-    // It goes by itself if this fails.
-    await fetch(`snapshots/${this.#id}`, { method: "DELETE", headers }).catch(() => undefined);
+    try {
+      const headers = authorization(apiToken.value);
+      await fetch(`snapshots/${this.#id}`, { method: "DELETE", headers });
+    } catch {
+      // It goes by itself when nobody uses it.
+    }
   }
 }
 

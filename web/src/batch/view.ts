@@ -21,7 +21,10 @@ const KEY = "faas.batch";
 const REFRESH_MS = 500;
 /** The pace is that of so long. */
 const PACE_MS = 30_000;
+/** Of the file, that are shown: rows, columns, characters of a cell. */
 const MOST_PREVIEWED = 5;
+const MOST_COLUMNS = 100;
+const MOST_CHARACTERS = 200;
 
 const examples: Record<Language, { setup: string; program: string }> = {
   python: { setup: ordersPy.trimEnd(), program: "total(input_data)" },
@@ -172,10 +175,12 @@ export class BatchView {
 
   #showPreview({ columns, preview }: Source): void {
     const rows = preview.slice(0, MOST_PREVIEWED).map((cells) => {
-      const shown = cells.map((cell) => make("td", {}, cell.slice(0, 200)));
+      const shown = cells
+        .slice(0, MOST_COLUMNS)
+        .map((cell) => make("td", {}, cell.slice(0, MOST_CHARACTERS)));
       return make("tr", {}, ...shown);
     });
-    const heads = (columns ?? []).map((column) => {
+    const heads = (columns ?? []).slice(0, MOST_COLUMNS).map((column) => {
       const type = make(
         "select",
         { "aria-label": `Values of ${column.name}` },
@@ -184,7 +189,12 @@ export class BatchView {
       );
       type.value = column.isNumber ? "number" : "text";
       type.addEventListener("change", () => (column.isNumber = type.value === "number"));
-      return make("th", { scope: "col" }, make("bdi", {}, column.name.slice(0, 100)), type);
+      return make(
+        "th",
+        { scope: "col" },
+        make("bdi", {}, column.name.slice(0, MOST_CHARACTERS)),
+        type,
+      );
     });
     const head = columns ? [make("thead", {}, make("tr", {}, ...heads))] : [];
     const table = make("table", { "aria-label": "The first rows" }, ...head);
@@ -194,10 +204,13 @@ export class BatchView {
     const note = columns
       ? "Cells are text. In a column of numbers, one that is a number is sent as that, an empty one as null."
       : "Each line is sent as it is.";
+    const more = (columns?.length ?? 0) - MOST_COLUMNS;
+    const cut =
+      more > 0 ? ` ${formatCount(more, "further column")} of text or numbers are not shown.` : "";
     const box = byId("rows-preview");
     box.replaceChildren(
       make("div", attributes, make("div", { class: "table" }, table)),
-      make("p", { class: "note" }, note),
+      make("p", { class: "note" }, note + cut),
     );
     box.hidden = false;
   }

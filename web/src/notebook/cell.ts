@@ -94,6 +94,7 @@ export class Cell {
     this.#run = data.run;
     this.#outputs = new OutputsView((location) => host.goTo(location));
     this.#outputs.outputs = data.outputs;
+    const links = this.kind === "code" ? [this.#history] : [];
     const editorBox = make("div", { class: "cell-editor" });
     this.element = make(
       "section",
@@ -104,7 +105,7 @@ export class Cell {
         { class: "cell-body" },
         this.#rendered,
         editorBox,
-        make("p", { class: "cell-state" }, this.#sign, this.#word, this.#time, this.#history),
+        make("p", { class: "cell-state" }, this.#sign, this.#word, this.#time, ...links),
         this.#notice,
         this.#outputs.element,
       ),
