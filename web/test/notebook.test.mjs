@@ -197,7 +197,7 @@ test(
     const preview = page.getByRole("dialog", { name: "Step back to after [1]?" });
     assert.deepEqual(
       await preview.locator("tr").evaluateAll((all) => all.map((it) => it.innerText)),
-      ["x\tchanges\t2\t→ 1", "a.txt\tgoes\t1 bytes\t"],
+      ["x\tchanges\t2\t→ 1", "a.txt\tgoes\t1 byte\t"],
     );
     await shoot(page, "notebook-step-back");
     // Nothing happens unless it is wanted.

@@ -1,6 +1,7 @@
 // The states that a session can go back to, as the page saw them come: what a step back changes is told from what was
 // listed in each.
 
+import { formatCount } from "../format.ts";
 import type { FileOfSession, Session, Variables } from "../sessions.ts";
 
 /** What is in a state. */
@@ -74,7 +75,7 @@ export class Heads {
     const variables = ({ variables }: Listing) =>
       new Map(variables.variables.map(({ name, repr }) => [name, repr]));
     const files = ({ files }: Listing) =>
-      new Map(files.map(({ name, size }) => [name, `${size.toLocaleString("en")} bytes`]));
+      new Map(files.map(({ name, size }) => [name, formatCount(size, "byte")]));
     return [...compare(variables(now), variables(then)), ...compare(files(now), files(then))];
   }
 
