@@ -2,7 +2,15 @@
 // may be behind a proxy that has the service under a path. The shapes are those of its
 // description, from which schema.ts is made: npm run schema.
 
-import type { Health, Language, Priority, RunRequest, RunResponse, ShownResult } from "./schema.ts";
+import type {
+  Health,
+  Language,
+  Limits,
+  Priority,
+  RunRequest,
+  RunResponse,
+  ShownResult,
+} from "./schema.ts";
 import { readEvents } from "./sse.ts";
 
 export type {
@@ -15,6 +23,11 @@ export type {
   ShownResult,
 } from "./schema.ts";
 
+export interface InputFile {
+  name: string;
+  content_base64: string;
+}
+
 export type Stream = "stdout" | "stderr";
 
 export interface Program {
@@ -25,6 +38,9 @@ export interface Program {
   packages: string[];
   timeout: number | undefined;
   priority: Priority;
+  limits?: Limits;
+  /** For its working directory. */
+  files?: InputFile[];
   /** The session that it is a cell of. */
   session?: string;
 }
@@ -36,6 +52,8 @@ export class ApiFailure extends Error {
     readonly status: number,
     message: string,
     readonly details: string,
+    /** When to come back, in seconds, if the service says so. */
+    readonly retryAfter?: number,
   ) {
     super(message);
   }
@@ -43,13 +61,15 @@ export class ApiFailure extends Error {
 
 /** The body of a request. The input's text goes in untouched, so its numbers keep all digits. */
 export function requestBody(program: Program): string {
-  const { language, code, packages, timeout, priority, input, session } = program;
+  const { language, code, packages, timeout, priority, input, session, limits, files } = program;
   const fields: RunRequest = {
     language,
     code,
     priority,
     ...(timeout === undefined ? {} : { timeout }),
     ...(packages.length === 0 ? {} : { packages }),
+    ...(limits === undefined ? {} : { limits }),
+    ...(files === undefined || files.length === 0 ? {} : { files }),
     ...(session === undefined ? {} : { session }),
   };
   const body = JSON.stringify(fields);
@@ -78,6 +98,8 @@ export interface Progress {
 
 /** Who is told what a program does while it runs. */
 export interface Listener {
+  /** It has its turn: it starts, or its packages are installed first. */
+  started?(): void;
   output(stream: Stream, text: string): void;
   shown(result: ShownResult): void;
   installing(progress: Progress): void;
@@ -104,6 +126,7 @@ export async function runCode(
   if (!response.ok) throw await failureOf(response);
   if (!type.startsWith("text/event-stream")) return (await response.json()) as RunResponse;
   if (!response.body) throw new ApiFailure(response.status, "The answer has no body", "");
+  listener.started?.();
   for await (const { event, data } of readEvents(response.body)) {
     if (event === "stdout" || event === "stderr") {
       listener.output(event, String((JSON.parse(data) as { text: unknown }).text));
@@ -134,9 +157,13 @@ export async function failureOf(response: Response): Promise<ApiFailure> {
     if (typeof body.error === "string") error = body.error;
     details = typeof body.details === "string" ? body.details : "";
   } catch {
-    // Not the service's own answer, as from a proxy: shown as it came.
+    // Not the service's own answer.
+    error = `${error}: not an answer of this service`;
+    if (/<html/i.test(text)) details = "A proxy before it may have answered; try again";
   }
-  return new ApiFailure(response.status, error, details);
+  // In seconds; the service writes no dates there.
+  const wait = Number(response.headers.get("Retry-After") ?? NaN);
+  return new ApiFailure(response.status, error, details, wait >= 0 ? wait : undefined);
 }
 
 /** How the service is. An unhealthy one still answers with its figures. */

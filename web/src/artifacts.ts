@@ -1,7 +1,7 @@
 // Files that came with an answer: pictures are shown, everything can be saved.
 
 import type { OutputFile } from "./api.ts";
-import { make } from "./dom.ts";
+import { button, make } from "./dom.ts";
 import { formatBytes } from "./format.ts";
 import { bytesOf, saveFile } from "./save.ts";
 
@@ -39,12 +39,10 @@ export function captionOf(artifact: OutputFile): HTMLElement {
   const name = String(artifact.name);
   const bytes = bytesOf(artifact.content_base64);
   if (!bytes) return make("figcaption", {}, `${name}: not readable`);
-  const save = make(
-    "button",
-    { type: "button", class: "quiet", "aria-label": `Save ${name}` },
-    "Save",
-  );
-  save.addEventListener("click", () => saveFile(name, bytes));
+  const save = button("Save", () => saveFile(name, bytes), {
+    class: "quiet",
+    "aria-label": `Save ${name}`,
+  });
   return make(
     "figcaption",
     {},

@@ -3,6 +3,7 @@
 import type { Stream } from "./api.ts";
 import { make } from "./dom.ts";
 import { findLocations, type Location } from "./links.ts";
+import { Terminal } from "./terminal.ts";
 
 interface Chunk {
   stream: Stream;
@@ -15,6 +16,8 @@ export class OutputConsole {
   /** Came, and not shown yet. */
   #waiting: Chunk[] = [];
   #frame = 0;
+  /** Of each stream, how its line stands. */
+  #terminals: Record<Stream, Terminal> = { stdout: new Terminal(), stderr: new Terminal() };
   readonly #received: Record<Stream, string[]> = { stdout: [], stderr: [] };
 
   constructor(element: HTMLElement, onLocation: (location: Location) => void) {
@@ -26,6 +29,7 @@ export class OutputConsole {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     this.#waiting = [];
+    this.#terminals = { stdout: new Terminal(), stderr: new Terminal() };
     this.#received.stdout = [];
     this.#received.stderr = [];
     this.#element.replaceChildren();
@@ -64,14 +68,21 @@ export class OutputConsole {
     this.#frame = 0;
     const box = this.#element;
     const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
-    for (const { stream, text } of this.#waiting) {
-      const last = box.lastElementChild;
-      if (last?.className === stream && last.lastChild instanceof Text)
-        last.lastChild.appendData(text);
-      else box.append(make("span", { class: stream }, text));
-    }
+    for (const { stream, text } of this.#waiting) this.#put(stream, text);
     this.#waiting = [];
     if (atEnd) box.scrollTop = box.scrollHeight;
+  }
+
+  #put(stream: Stream, text: string): void {
+    const last = this.#element.lastElementChild;
+    const shown = last?.className === stream ? last.lastChild : null;
+    if (!(shown instanceof Text)) this.#terminals[stream].leaveLine();
+    const change = this.#terminals[stream].push(text);
+    if (shown instanceof Text) {
+      shown.replaceData(shown.length - change.back, change.back, change.text);
+    } else if (change.text !== "") {
+      this.#element.append(make("span", { class: stream }, change.text));
+    }
   }
 
   #link(text: string, location: Location): HTMLAnchorElement {

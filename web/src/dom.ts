@@ -20,3 +20,26 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   element.append(...children);
   return element;
 }
+
+/** A button that does this. */
+export function button(
+  text: string,
+  action: () => void,
+  attributes: Record<string, string> = {},
+): HTMLButtonElement {
+  const made = make("button", { type: "button", class: "quiet small", ...attributes }, text);
+  made.addEventListener("click", action);
+  return made;
+}
+
+/** Not disabled: a button that loses its place in the focus order leaves keyboards nowhere. */
+export function enable(button: HTMLButtonElement, on: boolean): void {
+  button.setAttribute("aria-disabled", String(!on));
+}
+
+/** Has a button do this while it is enabled. */
+export function onClick(button: HTMLButtonElement, action: () => void): void {
+  button.addEventListener("click", () => {
+    if (button.getAttribute("aria-disabled") !== "true") action();
+  });
+}

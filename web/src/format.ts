@@ -25,3 +25,12 @@ export function formatBytes(bytes: number): string {
 export function formatCount(count: number, what: string): string {
   return `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
 }
+
+/** 40 s, 5 min, 2 h 10 min */
+export function formatLong(ms: number): string {
+  const s = Math.ceil(ms / 1000);
+  if (s < 100) return `${s} s`;
+  const min = Math.ceil(s / 60);
+  if (min < 100) return `${min} min`;
+  return `${Math.floor(min / 60)} h ${min % 60} min`;
+}

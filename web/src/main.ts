@@ -1,5 +1,6 @@
-// The page at /: a notebook on sessions, or one program.
+// The page at /: a notebook on sessions, one program, or a batch.
 
+import { BatchView } from "./batch/view.ts";
 import { byId } from "./dom.ts";
 import { followModes, type Mode } from "./modes.ts";
 import { PoolMonitor } from "./monitor.ts";
@@ -12,6 +13,7 @@ let mode: Mode = "notebook";
 const pool = new PoolMonitor(() => void notebook.checkSessions());
 const program = new ProgramView(nonce, pool);
 const notebook = new Notebook(nonce);
+const batch = new BatchView(nonce);
 
 followModes((next) => {
   mode = next;
@@ -22,7 +24,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.defaultPrevented) return;
   event.preventDefault();
   if (mode === "program") program.run();
-  else notebook.runSelected();
+  else if (mode === "notebook") notebook.runSelected();
+  else batch.tryRow();
 });
 if (/Mac|iPhone|iPad/.test(navigator.platform)) {
   for (const key of document.querySelectorAll(".mod-key")) key.textContent = "⌘";

@@ -1,9 +1,9 @@
-// What the page is: a notebook or one program. The address says which; without, the one used last.
+// What the page is: a notebook, one program, or a batch. The address says which; without, the one used last.
 
 import { byId } from "./dom.ts";
 import { browserStore } from "./storage.ts";
 
-export const modes = ["notebook", "program"] as const;
+export const modes = ["notebook", "program", "batch"] as const;
 export type Mode = (typeof modes)[number];
 
 const KEY = "faas.mode";

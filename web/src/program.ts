@@ -4,7 +4,9 @@ import { ApiFailure, type Language, messageOf, type Program, runCode } from "./a
 import { OutputConsole } from "./console.ts";
 import { byId, make } from "./dom.ts";
 import { CodeEditor } from "./editor.ts";
+import { Exchange } from "./exchange.ts";
 import { type Example, examples, firstExample } from "./examples.ts";
+import { isLanguage, languages } from "./languages.ts";
 import { failureOf } from "./links.ts";
 import { LatencyMonitor, type PoolMonitor } from "./monitor.ts";
 import { Options } from "./options.ts";
@@ -14,7 +16,6 @@ import { readKept, tabStore } from "./storage.ts";
 import { apiToken } from "./token.ts";
 
 const DRAFT_KEY = "faas.draft";
-const languages: Language[] = ["python", "javascript", "typescript"];
 
 /** A program and what goes with it. */
 type Draft = Shared & { language: Language };
@@ -28,6 +29,7 @@ export class ProgramView {
   readonly #options: Options;
   readonly #output = new OutputConsole(byId("output"), (location) => this.#editor.goTo(location));
   readonly #result = new ResultView();
+  readonly #exchange = new Exchange();
   readonly #latency = new LatencyMonitor();
   readonly #pool: PoolMonitor;
   #language: Language = "python";
@@ -138,6 +140,7 @@ export class ProgramView {
   run(): void {
     if (this.#running) return;
     this.#result.clear();
+    this.#exchange.hide();
     this.#output.clear();
     this.#editor.markFailure(undefined);
     const problem = this.#options.findProblem();
@@ -146,6 +149,7 @@ export class ProgramView {
       this.#result.showProblem(problem);
       return;
     }
+    const { limits } = this.#options;
     void this.#execute({
       language: this.#language,
       code: this.#editor.text,
@@ -154,6 +158,8 @@ export class ProgramView {
       packages: this.#language === "python" ? this.#options.packages : [],
       timeout: this.#options.timeout,
       priority: this.#options.priority,
+      ...(limits ? { limits } : {}),
+      files: this.#options.files,
     });
   }
 
@@ -180,6 +186,7 @@ export class ProgramView {
       }
       output.finish();
       this.#result.show(answer, roundTrip);
+      this.#exchange.show(program, answer);
       this.#latency.add(roundTrip, answer.metadata.usage.wall_ms);
       if (answer.metadata.status === "error") {
         this.#editor.markFailure(failureOf(stderr, program.language));
@@ -247,8 +254,4 @@ export class ProgramView {
 /** Whether nobody would miss this program. */
 function isNobodys(code: string): boolean {
   return code.trim() === "" || examples.some((example) => example.code === code);
-}
-
-function isLanguage(name: string): name is Language {
-  return (languages as string[]).includes(name);
 }

@@ -7,31 +7,14 @@ import { figuresOf } from "./artifacts.ts";
 import { byId, make } from "./dom.ts";
 import { formatBytes, formatMs } from "./format.ts";
 import { layOutJson, readJson } from "./json.ts";
+import { outcomes, type Tone } from "./outcomes.ts";
 import { ResultList } from "./results.ts";
 import { isBranch, treeOf } from "./tree.ts";
-
-export type Tone = "idle" | "busy" | "good" | "bad" | "warn";
 
 /** Above this, colours cost more than they help. */
 const MOST_COLOURED = 200_000;
 /** Above this, a return value is not read into a tree. */
 const MOST_TREE = 1_000_000;
-
-/** How each way to end is shown. The compiler misses one that the service knows and the page does not. */
-const words: Record<Outcome, { text: string; tone: Tone }> = {
-  success: { text: "Success", tone: "good" },
-  error: { text: "Program failed", tone: "bad" },
-  timeout: { text: "Timed out", tone: "warn" },
-  cpu_limit: { text: "CPU time limit", tone: "warn" },
-  memory_limit: { text: "Memory limit", tone: "warn" },
-  output_limit: { text: "Output limit", tone: "warn" },
-  return_limit: { text: "Return value too long", tone: "warn" },
-  storage_limit: { text: "Storage limit", tone: "warn" },
-  violation: { text: "Forbidden system call", tone: "bad" },
-  killed: { text: "Killed", tone: "bad" },
-  cancelled: { text: "Stopped", tone: "warn" },
-  cut_off: { text: "Ended with the service", tone: "warn" },
-};
 
 export class ResultView {
   readonly #section = byId("result");
@@ -77,7 +60,7 @@ export class ResultView {
 
   /** How a program ended. */
   setOutcome(outcome: Outcome): void {
-    const { text, tone } = words[outcome];
+    const { text, tone } = outcomes[outcome];
     this.setStatus(text, tone);
   }
 

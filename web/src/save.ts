@@ -18,3 +18,13 @@ export function bytesOf(base64: string): Uint8Array<ArrayBuffer> | undefined {
     return undefined;
   }
 }
+
+/** The base64 text of a file. */
+export async function base64Of(file: Blob): Promise<string> {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  let binary = "";
+  for (let at = 0; at < bytes.length; at += 0x8000) {
+    binary += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
+  }
+  return btoa(binary);
+}

@@ -1,6 +1,6 @@
 // A table to look at: sorted by a click on a column's name, a hundred rows at first, saved as CSV.
 
-import { make } from "./dom.ts";
+import { button, make } from "./dom.ts";
 import { formatCount } from "./format.ts";
 import { saveFile } from "./save.ts";
 import {
@@ -30,7 +30,7 @@ class TableView {
   readonly #columns: Column[];
   readonly #heads = new Map<Column, HTMLElement>();
   readonly #body = make("tbody");
-  readonly #more = make("button", { type: "button", class: "quiet small" });
+  readonly #more = button("", () => this.#showMore());
   #order: Order | undefined;
   #sorted: Row[];
   #shown = 0;
@@ -40,9 +40,7 @@ class TableView {
     this.#sorted = table.rows;
     this.#columns = table.columns.slice(0, MOST_COLUMNS);
     for (const column of this.#columns) this.#heads.set(column, this.#headOf(column));
-    const save = make("button", { type: "button", class: "quiet small" }, "Save CSV");
-    save.addEventListener("click", () => saveFile("table.csv", toCsv(table)));
-    this.#more.addEventListener("click", () => this.#showMore());
+    const save = button("Save CSV", () => saveFile("table.csv", toCsv(table)));
     const head = make("thead", {}, make("tr", {}, ...this.#heads.values()));
     const box = make(
       "div",

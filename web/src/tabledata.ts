@@ -1,6 +1,8 @@
 // A table as data: what there is to show of it, in which order, and as CSV. Programs write these tables, so
 // nothing is taken for granted.
 
+import { csvLine } from "./csv.ts";
+
 /** The Frictionless "tabular data resource", as pandas writes it. */
 export const TABLE = "application/vnd.dataresource+json";
 
@@ -83,14 +85,9 @@ function compare(a: number | string, b: number | string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** The table as CSV (RFC 4180). */
+/** The table as CSV. */
 export function toCsv({ columns, rows }: Table): string {
-  const line = (cells: string[]) => `${cells.map(quoted).join(",")}\r\n`;
-  const head = line(columns.map(({ name }) => name));
-  const body = rows.map((row) => line(columns.map(({ name }) => textOf(valueOf(row, name)))));
+  const head = csvLine(columns.map(({ name }) => name));
+  const body = rows.map((row) => csvLine(columns.map(({ name }) => textOf(valueOf(row, name)))));
   return head + body.join("");
-}
-
-function quoted(cell: string): string {
-  return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }

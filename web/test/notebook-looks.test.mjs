@@ -16,6 +16,8 @@ import {
 
 /** Cells in many states. */
 async function showStates(page) {
+  // The cell that runs is to run until all was looked at.
+  await page.evaluate(() => (document.getElementById("cell-limit").value = "3600"));
   const table =
     "import random\nsales = {'north': [12, 30], 'south': [7, 9]}\nprint('two regions')\nsales";
   const html =

@@ -135,7 +135,7 @@ test(
     await cell(page, 1).getByRole("button", { name: "Fork here" }).click();
     await page.getByRole("group", { name: "Fork", exact: true }).waitFor();
     assert.equal(await cell(page, 0).locator(".cm-content").innerText(), killed);
-    assert.equal(await page.locator(".shared-cells summary").textContent(), "[1]–[2] shared");
+    assert.equal(await page.locator(".shared-cells summary").textContent(), "[1] shared");
   },
 );
 
@@ -150,7 +150,7 @@ test(
     await page.keyboard.press("k");
     await page.keyboard.press("k");
     await page.keyboard.press("f");
-    await says(page, "Forked after [2]");
+    await says(page, "Forked from after [2]");
     await page.keyboard.press("Enter");
     await page.keyboard.insertText("x *= 50\nx");
     await page.keyboard.press("Control+Enter");
@@ -194,6 +194,19 @@ test(
     await page.locator("#session-files", { hasText: "a.txt" }).waitFor();
     await page.keyboard.press("Escape");
     await page.keyboard.press("u");
+    const preview = page.getByRole("dialog", { name: "Step back to after [1]?" });
+    assert.deepEqual(
+      await preview.locator("tr").evaluateAll((all) => all.map((it) => it.innerText)),
+      ["x\tchanges\t2\t→ 1", "a.txt\tgoes\t1 byte\t"],
+    );
+    await shoot(page, "notebook-step-back");
+    // Nothing happens unless it is wanted.
+    await page.keyboard.press("Escape");
+    assert.equal(await stateOf(page, 1), "ok");
+    assert.ok(await cell(page, 2).evaluate((it) => it === document.activeElement));
+    await page.keyboard.press("u");
+    await preview.waitFor();
+    await page.keyboard.press("Enter");
     await says(page, "Stepped back to after [1], files too");
     assert.equal(await stateOf(page, 1), "steppedBack");
     await page.locator("#session-files", { hasText: "No files yet" }).waitFor();
@@ -493,7 +506,7 @@ test(
     await cell(page, 1).evaluate((it) => it.focus());
     await page.keyboard.press("f");
     await page.keyboard.press("f");
-    await says(page, "Forked after [2]");
+    await says(page, "Forked from after [2]");
     assert.equal(await page.locator(".column").count(), 2);
     assert.equal((await listSessions()).length, 2);
     await page.getByRole("button", { name: "Keep this one: fork" }).click();

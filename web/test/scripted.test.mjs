@@ -1,8 +1,10 @@
 // The page in Chromium, against a server whose answers are scripted here.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import * as fs from "node:fs";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { clickRun, execute, openPage, runByKeyboard, type } from "./browser.mjs";
 import { answer, sendJson, startStream } from "./fake-server.mjs";
 import { browser, fake, PIXEL, text } from "./fixture.mjs";
@@ -108,7 +110,7 @@ test("hostile output, values and files stay text", async () => {
   assert.equal(await page.evaluate(() => window.owned), undefined);
   assert.equal(await page.locator("#result :is(script, iframe, object, svg)").count(), 0);
   assert.equal(await page.locator("#output img, #value img").count(), 0);
-  assert.ok((await text(page, "output")).includes(evil));
+  assert.ok((await text(page, "output")).includes(evil.replace("\u202e", "<U+202E>")));
   assert.equal(await page.locator("#files img").count(), 2);
   assert.equal(await page.locator("#files figure").count(), 5);
   assert.deepEqual(page.faults, []);
@@ -249,3 +251,110 @@ test("a draft survives a reload, and a link brings its program", async () => {
   await other.locator("label[for=language-javascript]").click();
   assert.equal(await other.locator("#editor .cm-content").innerText(), "// mine");
 });
+
+test("a filter that leaves nothing says so", async () => {
+  const page = await openPage(browser, fake.url);
+  fake.onRun = (_request, response) => sendJson(response, 200, answer({ stderr: "only here\n" }));
+  await clickRun(page);
+  await page.locator("label[for=show-stdout]").click();
+  const told = () =>
+    page.locator("#output").evaluate((it) => getComputedStyle(it, "::before").content);
+  assert.equal(await told(), '"Nothing on stdout"');
+  await page.locator("label[for=show-stderr]").click();
+  assert.equal(await told(), "none");
+});
+
+test("bars stay one line, colours go, and what turns text around is named", async () => {
+  const page = await openPage(browser, fake.url);
+  const stdout = "\r10 %\r50 %\r100 %\n\u001b[32mgreen\u001b[0m \u202eabc\n";
+  let send;
+  fake.onRun = (_request, response) => {
+    send = startStream(response);
+    send("stdout", { text: stdout.slice(0, 9) });
+  };
+  const run = clickRun(page);
+  await page.locator("#output", { hasText: "50" }).waitFor();
+  send("stdout", { text: stdout.slice(9) });
+  send("result", answer({ stdout }));
+  await run;
+  assert.equal(await text(page, "output"), "100 %\ngreen <U+202E>abc\n");
+});
+
+test("files and limits go with a program", async () => {
+  const page = await openPage(browser, fake.url);
+  fake.onRun = (_request, response) => sendJson(response, 200, answer());
+  await page.locator("#options summary").click();
+  const file = (name, text) => ({ name, mimeType: "text/plain", buffer: Buffer.from(text) });
+  await page.locator("#files-in").setInputFiles([file("a.txt", "a"), file("b.txt", "b")]);
+  await page.getByRole("button", { name: "Remove a.txt" }).click();
+  await page.locator("#files-in").setInputFiles([file("b.txt", "é")]);
+  await page.locator("#cpu-limit").fill("1500");
+  await page.locator("#memory-limit").fill("64");
+  await page.locator("#options-summary", { hasText: "1500 ms CPU · 64 MiB · 1 file" }).waitFor();
+  await clickRun(page);
+  const { files, limits } = JSON.parse(fake.runs[0].body);
+  assert.deepEqual(files, [{ name: "b.txt", content_base64: btoa("\u00c3\u00a9") }]);
+  assert.deepEqual(limits, { cpu_ms: 1500, memory_bytes: 64 * 1024 * 1024 });
+  await page.locator("#memory-limit").fill("1");
+  await page.locator("#run").click();
+  assert.match(await text(page, "problem"), /memory must be a whole number of MiB from 8 on/);
+});
+
+test("the request is there as a line for a shell, the answer as it is, without the token", async () => {
+  const page = await openPage(browser, fake.url);
+  fake.onRun = (_request, response) => sendJson(response, 200, answer({ ret_val: "it's" }));
+  await type(page, "print('it''s \\n $HOME')");
+  await clickRun(page);
+  await page.locator("#exchange summary").click();
+  assert.equal(await text(page, "task-id"), "task-1");
+  assert.equal(await page.locator("#task-link").getAttribute("href"), "executions/task-1");
+  assert.equal(JSON.parse(await text(page, "answer")).output.ret_val, "it's");
+  const curl = await text(page, "curl");
+  const before = fake.runs.length;
+  await promisify(execFile)("bash", ["-c", curl]);
+  assert.deepEqual(JSON.parse(fake.runs[before].body), JSON.parse(fake.runs[0].body));
+  // A link cannot carry a token, and the line names only where it may be.
+  await page.locator("#options summary").click();
+  await page.locator("#token").fill("very-secret");
+  await clickRun(page);
+  assert.equal(await page.locator("#task-link").isVisible(), false);
+  assert.match(await text(page, "curl"), / -H "Authorization: Bearer \$FAAS_API_TOKEN" /);
+  assert.ok(!(await page.content()).includes("very-secret"));
+});
+
+test("an answer that is not the service's is told as that", async () => {
+  const page = await openPage(browser, fake.url);
+  fake.onRun = (_request, response) => {
+    response.writeHead(502, { "Content-Type": "text/html" });
+    response.end("<html><h1>502 Bad Gateway</h1></html>");
+  };
+  await clickRun(page);
+  assert.equal(await text(page, "status"), "Refused (502)");
+  assert.match(await text(page, "problem"), /not an answer of this service.*proxy/);
+});
+
+for (const mode of ["program", "notebook", "batch"]) {
+  test(`nothing covers another control of the ${mode}, from 320 to 1400 px`, async () => {
+    const page = await openPage(browser, `${fake.url}#${mode}`);
+    for (const width of [320, 390, 561, 768, 900, 960, 1024, 1200, 1400]) {
+      await page.setViewportSize({ width, height: 1000 });
+      const covered = await page.evaluate(() => {
+        const all = [...document.querySelectorAll("button, select, label, a, summary, input")];
+        return all.flatMap((it) => {
+          if (!it.checkVisibility() || it.closest(".unseen, .skip, .cell-actions")) return [];
+          const { left, top, width, height } = it.getBoundingClientRect();
+          const at = [left + width / 2, top + height / 2];
+          const isSeen = width > 2 && at[1] > 0 && at[1] < innerHeight && at[0] < innerWidth;
+          if (!isSeen || getComputedStyle(it).opacity === "0") return [];
+          const there = document.elementFromPoint(...at);
+          const isIt = it.contains(there) || there?.contains(it);
+          const isBar = there?.closest(".actions, .notebook-status") !== null;
+          return isIt || isBar
+            ? []
+            : [`${it.id || it.textContent} below ${there?.outerHTML.slice(0, 80)}`];
+        });
+      });
+      assert.deepEqual(covered, [], `${width} px`);
+    }
+  });
+}

@@ -228,7 +228,7 @@ test("the keyboard reaches everything in order", needsServer, async () => {
     order.push(at.includes("cm-content") ? "editor" : at);
     if (at.includes("cm-content")) await page.keyboard.press("Escape");
   }
-  const links = ["to-notebook", "to-program", "share"];
+  const links = ["to-notebook", "to-program", "to-batch", "share"];
   const wanted = ["skip of-program", ...links, "language-python", "examples", "run", "editor"];
   assert.deepEqual(order.slice(0, wanted.length), wanted);
   assert.ok(order.includes("output"));

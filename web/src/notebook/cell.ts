@@ -1,11 +1,13 @@
 // One cell: its editor, its state and its outputs.
 
 import type { Progress, Stream, ShownResult } from "../api.ts";
-import { make } from "../dom.ts";
+import { button, make } from "../dom.ts";
 import { CodeEditor } from "../editor.ts";
-import { formatMs } from "../format.ts";
+import { formatBytes, formatCount, formatMs } from "../format.ts";
+import { historyOf } from "../exchange.ts";
 import { failureOf, type Location } from "../links.ts";
 import type { Language } from "../api.ts";
+import { apiToken } from "../token.ts";
 import { renderMarkdown } from "./markdown.ts";
 import type { CellData, Ending, Run } from "./model.ts";
 import { OutputsView } from "./outputs.ts";
@@ -16,6 +18,8 @@ export interface CellHost {
   readonly language: Language;
   /** The session that runs the column's cells, if it is open. */
   readonly session: string | undefined;
+  /** Whether the session can go back to after the cell of this number. */
+  isKept(number: number): boolean;
   /** What is behind the number of a cell: ′ in a fork. */
   readonly mark: string;
   run(cell: Cell): void;
@@ -33,7 +37,9 @@ export interface CellHost {
 
 type Live =
   | { state: "queued"; ahead: number }
-  | { state: "installing"; packages: string }
+  /** For a turn among all programs of the server. */
+  | { state: "waiting" }
+  | { state: "installing"; progress: Progress }
   | { state: "running"; since: number };
 
 export type CellState = "new" | "edited" | "earlier" | Ending | Live["state"];
@@ -42,6 +48,7 @@ export type CellState = "new" | "edited" | "earlier" | Ending | Live["state"];
 const signs: Record<CellState, [string, string]> = {
   new: ["○", "Not run yet"],
   queued: ["…", "Queued"],
+  waiting: ["…", "Waiting for its turn"],
   installing: ["↓", "Installing"],
   running: ["▸", "Running"],
   ok: ["✓", "OK"],
@@ -59,40 +66,46 @@ export class Cell {
   readonly id: string;
   readonly kind: CellData["kind"];
   readonly #host: CellHost;
-  readonly #metadata: CellData["metadata"];
+  /** What is kept of it and not shown. */
+  readonly #more: Pick<CellData, "attachments" | "metadata">;
   readonly #editor: CodeEditor;
   readonly #outputs: OutputsView;
   readonly #number = make("span", { class: "cell-number" });
+  readonly #dot = make("span", { class: "kept-dot", title: "Kept: can be gone back to" });
   readonly #runButton = make("button", { type: "button", class: "cell-run" });
   readonly #sign = make("span", { class: "cell-sign", "aria-hidden": "true" });
   readonly #word = make("span", { class: "cell-word" });
   readonly #time = make("span", { class: "cell-time" });
+  readonly #history = make("a", { class: "cell-history", target: "_blank", rel: "noopener" });
   readonly #notice = make("div", { class: "cell-notice" });
   readonly #rendered = make("div", { class: "rendered" });
   #run: Run | undefined;
   #live: Live | undefined;
   #position = 0;
+  #limitMs: number | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(data: CellData, host: CellHost) {
     this.id = data.id;
     this.kind = data.kind;
     this.#host = host;
-    this.#metadata = data.metadata;
+    const { attachments, metadata } = data;
+    this.#more = { ...(attachments ? { attachments } : {}), ...(metadata ? { metadata } : {}) };
     this.#run = data.run;
     this.#outputs = new OutputsView((location) => host.goTo(location));
     this.#outputs.outputs = data.outputs;
+    const links = this.kind === "code" ? [this.#history] : [];
     const editorBox = make("div", { class: "cell-editor" });
     this.element = make(
       "section",
       { class: `cell ${this.kind}`, tabindex: "-1" },
-      make("div", { class: "gutter" }, this.#runButton, this.#number),
+      make("div", { class: "gutter" }, this.#runButton, this.#number, this.#dot),
       make(
         "div",
         { class: "cell-body" },
         this.#rendered,
         editorBox,
-        make("p", { class: "cell-state" }, this.#sign, this.#word, this.#time),
+        make("p", { class: "cell-state" }, this.#sign, this.#word, this.#time, ...links),
         this.#notice,
         this.#outputs.element,
       ),
@@ -159,7 +172,7 @@ export class Cell {
       code: this.code,
       outputs: this.#outputs.outputs,
       ...(this.#run ? { run: this.#run } : {}),
-      ...(this.#metadata ? { metadata: this.#metadata } : {}),
+      ...this.#more,
     };
   }
 
@@ -226,8 +239,20 @@ export class Cell {
     this.#outputs.clear();
     this.#editor.markFailure(undefined);
     this.#run = undefined;
-    this.#live = { state: "running", since: performance.now() };
+    this.#limitMs = undefined;
+    this.#live = { state: "waiting" };
     this.#timer = setInterval(() => this.#showTime(), 100);
+    this.render();
+  }
+
+  /** It is sent, and may run for so long. */
+  send(limitMs: number | undefined): void {
+    this.#limitMs = limitMs;
+  }
+
+  /** Its turn has come. */
+  start(): void {
+    this.#live = { state: "running", since: performance.now() };
     this.render();
   }
 
@@ -239,11 +264,12 @@ export class Cell {
     this.#outputs.show(result);
   }
 
-  setProgress({ packages, stage }: Progress): void {
-    this.#live =
-      stage === "ready"
-        ? { state: "running", since: performance.now() }
-        : { state: "installing", packages: packages.join(", ") };
+  setProgress(progress: Progress): void {
+    if (progress.stage === "ready") {
+      this.start();
+      return;
+    }
+    this.#live = { state: "installing", progress };
     this.render();
   }
 
@@ -290,9 +316,17 @@ export class Cell {
     this.#runButton.textContent = this.isRunning ? "■" : "▶";
     this.#runButton.setAttribute("aria-label", this.isRunning ? "Interrupt" : "Run this cell");
     this.#runButton.title = this.isRunning ? "Interrupt (I I)" : "Run this cell (Ctrl ↵)";
+    const run = this.#run;
+    const isKept =
+      run?.number !== undefined &&
+      run.session === this.#host.session &&
+      this.#host.isKept(run.number);
+    this.#dot.hidden = !isKept;
+    this.#showHistory();
     const place = `Cell ${this.#position}${number === undefined ? "" : `, number ${number}`}`;
     const kind = isCode ? words.toLowerCase() : "text";
-    this.element.setAttribute("aria-label", `${place}, ${kind}`);
+    const kept = isKept ? ", can be gone back to" : "";
+    this.element.setAttribute("aria-label", `${place}, ${kind}${kept}`);
     this.#editor.label = `${isCode ? "Code" : "Text"} of cell ${this.#position}`;
     this.#showNotice(state);
     if (this.kind === "markdown") this.#rendered.replaceChildren(renderMarkdown(this.code));
@@ -302,16 +336,33 @@ export class Cell {
     const live = this.#live;
     if (live?.state === "queued")
       return live.ahead === 0 ? "Queued" : `Queued, ${live.ahead} ahead`;
-    return live?.state === "installing" ? `Installing ${live.packages}…` : "Running…";
+    if (live?.state === "waiting") return "Waiting for its turn…";
+    if (live?.state !== "installing") return "Running…";
+    const { packages, files, bytes } = live.progress;
+    const came = files === 0 ? "" : ` (${formatCount(files, "file")}, ${formatBytes(bytes)})`;
+    return `Installing ${packages.join(", ")}…${came}`;
   }
 
   #showTime(): void {
     const live = this.#live;
     if (live?.state === "running") {
-      this.#time.textContent = `${((performance.now() - live.since) / 1000).toFixed(1)} s`;
+      const s = ((performance.now() - live.since) / 1000).toFixed(1);
+      const limit = this.#limitMs;
+      this.#time.textContent = limit === undefined ? `${s} s` : `${s} s of ${limit / 1000} s`;
     } else {
       this.#time.textContent = this.#run && !live ? formatMs(this.#run.wallMs) : "";
     }
+  }
+
+  #showHistory(): void {
+    const task = this.#run?.task;
+    // A link cannot carry the token.
+    this.#history.hidden = task === undefined || this.#live !== undefined || apiToken.value !== "";
+    if (task === undefined) return;
+    this.#history.textContent = "History";
+    this.#history.href = historyOf(task);
+    this.#history.title = task;
+    this.#history.setAttribute("aria-label", `History of cell ${this.#position}`);
   }
 
   #showNotice(state: CellState): void {
@@ -361,14 +412,4 @@ export class Cell {
     if (this.kind === "markdown" && this.code.trim() !== "")
       this.element.classList.add("rendering");
   }
-}
-
-function button(
-  text: string,
-  action: () => void,
-  attributes: Record<string, string> = {},
-): HTMLButtonElement {
-  const made = make("button", { type: "button", class: "quiet small", ...attributes }, text);
-  made.addEventListener("click", action);
-  return made;
 }

@@ -2,11 +2,12 @@
 
 import { ApiFailure, type Language, messageOf, runCode, type RunResponse } from "../api.ts";
 import { make } from "../dom.ts";
-import type { Location } from "../links.ts";
+import { failureOf, type Location } from "../links.ts";
 import { isGone, type Session, sessions } from "../sessions.ts";
 import { apiToken } from "../token.ts";
 import { Cell, type CellHost } from "./cell.ts";
-import { type CellData, newCell, type Run } from "./model.ts";
+import { type Difference, Heads, type Listing } from "./heads.ts";
+import { type CellData, newCell, placeOf, type Run } from "./model.ts";
 
 /** What a column keeps. */
 export interface ColumnData {
@@ -20,6 +21,8 @@ export interface ColumnData {
 export interface ColumnHost {
   readonly nonce: string;
   readonly language: Language;
+  /** How long a cell may run, in ms; undefined for what the server gives. */
+  readonly limitMs: number | undefined;
   /** Says something to people, also to those who listen. */
   announce(text: string): void;
   /** Something that is kept has changed. */
@@ -36,12 +39,13 @@ export interface ColumnHost {
 export class Column implements CellHost {
   readonly element = make("div", { class: "column", role: "group" });
   readonly mark: string;
-  readonly shared: CellData[];
+  shared: CellData[];
   readonly #host: ColumnHost;
+  readonly #heads = new Heads();
   readonly #list = make("div", { class: "cells" });
   #cells: Cell[] = [];
   #queue: Cell[] = [];
-  #running: { cell: Cell; interrupted: boolean } | undefined;
+  #running: { cell: Cell; interrupted: boolean; isSent: boolean } | undefined;
   #session: Session | undefined;
   /** Of before the page was loaded; not asked for yet. */
   #kept: string | undefined;
@@ -143,8 +147,22 @@ export class Column implements CellHost {
     this.insertAfter(cell);
   }
 
+  /** Without a session, those that were shared with another column run, too: their state is gone with it. */
   runAll(): void {
+    if (this.session === undefined) this.#unfold();
     for (const cell of this.#cells) if (cell.kind === "code") this.run(cell);
+  }
+
+  #unfold(): void {
+    const { shared } = this;
+    this.shared = [];
+    this.element.querySelector(".shared-cells")?.remove();
+    shared.forEach((data, index) => this.#insert(new Cell(data, this), index));
+    if (shared.length > 0) this.changed();
+  }
+
+  isKept(cell: number): boolean {
+    return this.#heads.isKept(cell);
   }
 
   forkHere(cell: Cell): void {
@@ -265,17 +283,45 @@ export class Column implements CellHost {
     const before = this.#session?.cells;
     const after = await this.#try(() => sessions.undo(session));
     if (!after) return;
+    this.#heads.stepBack();
     const gone = this.#cells.filter(
       ({ lastRun }) => lastRun?.session === session && (lastRun.number ?? 0) > after.cells,
     );
     this.#setSession(after);
     for (const cell of gone) cell.stepBack();
-    const where = after.cells === 0 ? "the start" : `after [${after.cells}${this.mark}]`;
+    const where = placeOf(after.cells, this.mark);
     const isFile = before === after.cells;
     this.#host.announce(
       isFile ? "Stepped back: the last change of a file" : `Stepped back to ${where}, files too`,
     );
     this.changed();
+  }
+
+  /** What a step back would do: to where, and what changes if that is known. */
+  get nextStepBack(): { to: string; differences: Difference[] | undefined } | undefined {
+    const { previous, differences } = this.#heads;
+    if (previous === undefined || this.isBusy) return undefined;
+    return { to: placeOf(previous, this.mark), differences };
+  }
+
+  /** The variables and files of the session, if there is one and it tells. */
+  async list(): Promise<Partial<Listing>> {
+    const { session } = this;
+    if (session === undefined) return {};
+    const before = this.#session;
+    const [variables, files] = await Promise.all([
+      sessions.variables(session).catch(() => undefined),
+      sessions.files(session).catch(() => undefined),
+    ]);
+    // Else they may be those of another state.
+    const isPresent = before === this.#session && !this.#running?.isSent;
+    if (variables && files && isPresent) this.#heads.list({ variables, files });
+    return { ...(variables ? { variables } : {}), ...(files ? { files } : {}) };
+  }
+
+  /** A file of the session was changed, not by a cell. */
+  async fileChanged(): Promise<void> {
+    await this.check(true);
   }
 
   async restart(): Promise<void> {
@@ -317,13 +363,13 @@ export class Column implements CellHost {
     return opened;
   }
 
-  /** Asks whether the session is still there. */
-  async check(): Promise<void> {
+  /** Asks whether the session is still there, and how it is, as after a file of it was changed. */
+  async check(isFileChanged = false): Promise<void> {
     const { session } = this;
     if (session === undefined) return;
     try {
       const found = await sessions.find(session);
-      if (session === this.session) this.#setSession(found);
+      if (session === this.session) this.#setSession(found, isFileChanged);
     } catch (error) {
       if (session === this.session) this.#fail(error);
     }
@@ -339,7 +385,7 @@ export class Column implements CellHost {
 
   async #runQueue(): Promise<void> {
     for (let cell = this.#queue.shift(); cell; cell = this.#queue.shift()) {
-      this.#running = { cell, interrupted: false };
+      this.#running = { cell, interrupted: false, isSent: false };
       this.#showQueue();
       await this.#runCell(cell).finally(() => (this.#running = undefined));
       this.changed();
@@ -367,18 +413,22 @@ export class Column implements CellHost {
     }
     this.#host.stateChanged(this);
     const { language } = this;
+    const { limitMs } = this.#host;
+    if (this.#running) this.#running.isSent = true;
+    cell.send(limitMs);
     const program = {
       language,
       code,
       input: "",
       packages: [],
-      timeout: undefined,
+      timeout: limitMs,
       priority: "normal" as const,
       session: session.id,
     };
     let answer: RunResponse;
     try {
       answer = await runCode(program, apiToken.value, new AbortController().signal, {
+        started: () => cell.start(),
         output: (stream, text) => cell.append(stream, text),
         shown: (shown) => cell.show(shown),
         installing: (progress) => cell.setProgress(progress),
@@ -404,18 +454,22 @@ export class Column implements CellHost {
     if (this.#session && run.number !== undefined) {
       this.#session = { ...this.#session, cells: run.number };
     }
+    if (this.#running) this.#running.isSent = false;
     await this.check();
+    // What a step back changes is told from this; if no cell waits, the panes ask for it.
+    if (this.#queue.length > 0) await this.list();
   }
 
   #runOf({ metadata }: RunResponse, code: string, session: string): Run {
-    const { status, session: after, usage } = metadata;
-    const common = { session, code, wallMs: usage.wall_ms };
+    const { status, session: after, usage, task_id: task } = metadata;
+    const common = { session, code, wallMs: usage.wall_ms, task };
     if (after?.state !== "kept") {
-      const where = after && after.cell > 0 ? `after [${after.cell}${this.mark}]` : "the start";
+      const where = placeOf(after?.cell ?? 0, this.mark);
       const reason = after?.reason;
       return {
         ...common,
         ending: "rolledBack",
+        ...(after ? { backTo: after.cell } : {}),
         note: `Rolled back to ${where}, files too.`,
         ...(reason === undefined ? {} : { reason }),
       };
@@ -434,7 +488,7 @@ export class Column implements CellHost {
     if (ending === "rolledBack") return `${cell.name} was killed. ${note}`;
     const error = cell.outputs.outputs.find((output) => output.kind === "error");
     if (error?.kind !== "error") return `${cell.name} failed`;
-    const line = lineOf(error.trace, number);
+    const line = failureOf(error.trace, this.language, number)?.line;
     return `${cell.name} failed: ${error.name}${line === undefined ? "" : `, line ${line}`}`;
   }
 
@@ -450,7 +504,9 @@ export class Column implements CellHost {
 
   // The session.
 
-  #setSession(session: Session | undefined): void {
+  #setSession(session: Session | undefined, isFileChanged = false): void {
+    if (session?.id !== this.session) this.#heads.clear();
+    if (session) this.#heads.follow(session, isFileChanged);
     this.#session = session;
     this.#kept = undefined;
     for (const cell of this.#cells) cell.render();
@@ -496,13 +552,6 @@ export class Column implements CellHost {
 
 function sentenceOf({ message, details }: ApiFailure): string {
   return details === "" ? message : `${message}. ${details}`;
-}
-
-/** The line of the cell that a traceback names last. */
-function lineOf(trace: string, cell: number | undefined): string | undefined {
-  return [...trace.matchAll(/<cell (\d+)>(?:", line |:)(\d+)/g)]
-    .filter(([, number]) => Number(number) === cell)
-    .at(-1)?.[2];
 }
 
 /** The cells that a fork has in common with what it was forked from. */

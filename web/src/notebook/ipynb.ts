@@ -2,6 +2,7 @@
 // as the format has it is refused with a sentence.
 
 import type { Language, Stream } from "../api.ts";
+import { isLanguage } from "../languages.ts";
 import type { Data } from "../representation.ts";
 import { type CellData, type CellKind, newId, type Output } from "./model.ts";
 
@@ -20,8 +21,6 @@ export interface NotebookFile {
 export class BadNotebook extends Error {
   override name = "BadNotebook";
 }
-
-const languages: Language[] = ["python", "javascript", "typescript"];
 
 type Fields = Record<string, unknown>;
 
@@ -78,8 +77,8 @@ function languageOf(metadata: Fields): Language {
   ] as const) {
     const about = metadata[part];
     if (!isObject(about) || typeof about[field] !== "string") continue;
-    const language = languages.find((known) => known === String(about[field]).toLowerCase());
-    if (language) return language;
+    const language = String(about[field]).toLowerCase();
+    if (isLanguage(language)) return language;
     throw new BadNotebook("Its kernel is neither Python nor JavaScript nor TypeScript.");
   }
   return "python";
@@ -112,6 +111,7 @@ function readCell(cell: unknown, name: string, ids: Set<string>): CellData {
     };
   }
   if (isObject(cell["metadata"])) read.metadata = cell["metadata"];
+  if (kind !== "code" && isObject(cell["attachments"])) read.attachments = cell["attachments"];
   return read;
 }
 
@@ -193,14 +193,15 @@ export function writeNotebook({ language, cells, metadata }: NotebookFile): stri
   return `${JSON.stringify(file, null, 1)}\n`;
 }
 
-function writeCell({ id, kind, code, outputs, run, metadata = {} }: CellData): object {
+function writeCell(data: CellData): object {
+  const { id, kind, code, outputs, run, attachments, metadata = {} } = data;
   const cell: { cell_type: CellKind } & Fields = {
     cell_type: kind,
     id,
     metadata,
     source: linesOf(code),
   };
-  if (kind !== "code") return cell;
+  if (kind !== "code") return attachments ? { ...cell, attachments } : cell;
   const count = run?.number ?? null;
   cell["execution_count"] = count;
   cell["outputs"] = outputs.flatMap((output) => writeOutput(output, count));

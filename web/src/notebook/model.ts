@@ -30,6 +30,10 @@ export interface Run {
   session: string;
   /** In its session, if it was kept. */
   number?: number;
+  /** If it was rolled back, the cell after which its session is then; 0 for the start. */
+  backTo?: number;
+  /** By which the history knows it. */
+  task?: string;
   /** What ran. */
   code: string;
   wallMs: number;
@@ -37,6 +41,11 @@ export interface Run {
   note?: string;
   /** Why, as the server says it. */
   reason?: string;
+}
+
+/** A place in a session, by the last cell before it. */
+export function placeOf(cell: number, mark = ""): string {
+  return cell === 0 ? "the start" : `after [${cell}${mark}]`;
 }
 
 export type CellKind = "code" | "markdown" | "raw";
@@ -48,6 +57,8 @@ export interface CellData {
   code: string;
   outputs: Output[];
   run?: Run;
+  /** Files of a text cell, by name, then by media type; kept as they came. */
+  attachments?: Record<string, unknown>;
   /** What other programs keep with a cell, untouched. */
   metadata?: Record<string, unknown>;
 }

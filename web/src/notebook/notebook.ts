@@ -1,26 +1,32 @@
 // The notebook: one column of cells, or two after a fork; the bar above it; its keys; what the browser keeps of it.
 
 import { type Language, messageOf } from "../api.ts";
-import { byId, make } from "../dom.ts";
+import { button, byId, enable, make, onClick } from "../dom.ts";
 import { examples } from "../examples.ts";
+import { offerLanguages } from "../languages.ts";
 import { saveFile } from "../save.ts";
 import { isGone, type Session, sessions } from "../sessions.ts";
 import { browserStore, readKept } from "../storage.ts";
-import { apiToken } from "../token.ts";
+import { tokenForm } from "../tokenform.ts";
 import type { Cell } from "./cell.ts";
 import { Column, type ColumnData, type ColumnHost } from "./column.ts";
 import { readNotebook, writeNotebook } from "./ipynb.ts";
-import { type CellData, newCell } from "./model.ts";
+import { type CellData, newCell, placeOf } from "./model.ts";
+import type { Difference } from "./heads.ts";
 import { Panes, type PanesHost } from "./panes.ts";
 
 const KEY = "faas.notebook";
 const SAVE_AFTER_MS = 300;
+/** That the preview of a step back lists. */
+const MOST_CHANGES = 12;
 
 /** What the browser keeps, written by this page only. */
 interface Kept {
   language: Language;
   columns: ColumnData[];
   metadata?: Record<string, unknown>;
+  /** The time limit of a cell as it was typed, in s. */
+  limit?: string;
 }
 
 export class Notebook implements ColumnHost, PanesHost {
@@ -30,6 +36,9 @@ export class Notebook implements ColumnHost, PanesHost {
   readonly #status = byId("notebook-status");
   readonly #languages = byId<HTMLSelectElement>("notebook-language");
   readonly #examples = byId<HTMLSelectElement>("notebook-examples");
+  readonly #wrap = byId<HTMLInputElement>("wrap-cells");
+  readonly #back = byId<HTMLDialogElement>("back");
+  readonly #limit = byId<HTMLInputElement>("cell-limit");
   readonly #interrupt = byId<HTMLButtonElement>("interrupt");
   readonly #stepBack = byId<HTMLButtonElement>("step-back");
   readonly #restart = byId<HTMLButtonElement>("restart");
@@ -53,9 +62,11 @@ export class Notebook implements ColumnHost, PanesHost {
   constructor(nonce: string) {
     this.nonce = nonce;
     this.#panes = new Panes(this);
+    offerLanguages(this.#languages);
     const kept = readKept(browserStore, KEY) as Kept | undefined;
     this.#languages.value = kept?.language ?? "python";
     this.#language = this.language;
+    this.#limit.value = kept?.limit ?? this.#limit.value;
     this.#listExamples();
     const nothing = [{ cells: [], shared: [] }];
     try {
@@ -70,6 +81,11 @@ export class Notebook implements ColumnHost, PanesHost {
 
   get language(): Language {
     return this.#languages.value as Language;
+  }
+
+  get limitMs(): number | undefined {
+    const { value, validity, valueAsNumber } = this.#limit;
+    return value === "" || !validity.valid ? undefined : valueAsNumber * 1000;
   }
 
   get active(): Column {
@@ -112,34 +128,28 @@ export class Notebook implements ColumnHost, PanesHost {
   }
 
   lost(column: Column, why: string): void {
-    const again = button("Run all", "run", () => {
-      this.#hideBar();
-      column.runAll();
-      column.selected.focus();
-    });
+    const again = button(
+      "Run all",
+      () => {
+        this.#hideBar();
+        column.runAll();
+        column.selected.focus();
+      },
+      { class: "run" },
+    );
     const text = `The session is lost. ${why}. The outputs are kept and marked.`;
     this.#showBar(text, again, this.#dismissal(column));
     this.announce(text);
   }
 
   tokenWanted(): void {
-    const field = make("input", {
-      type: "password",
-      id: "notebook-token",
-      autocomplete: "off",
-      "aria-label": "API token",
-    });
-    const use = () => {
-      apiToken.value = field.value;
+    const [field, use] = tokenForm(() => {
       this.#hideBar();
       this.announce("The token is kept until this tab closes. Run the cell again.");
       this.active.selected.focus();
       void this.checkSessions();
-    };
-    field.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") use();
     });
-    this.#showBar("This server wants its API token.", field, button("Use token", "run", use));
+    this.#showBar("This server wants its API token.", field, use);
     field.focus();
   }
 
@@ -182,13 +192,13 @@ export class Notebook implements ColumnHost, PanesHost {
       return;
     }
     const run = cell.lastRun?.session === session ? cell.lastRun : undefined;
-    const wanted = run?.number ?? state.cells;
+    const wanted = run?.number ?? run?.backTo ?? state.cells;
     let forked = await sessions.fork(session);
     while (forked.cells > wanted && forked.undo_steps > 0) forked = await sessions.undo(forked.id);
     const isThere = this.columns.includes(column);
     if (!isThere || forked.cells > wanted) {
       await sessions.end(forked.id);
-      if (isThere) this.announce(`The session cannot go back to after [${wanted}] any more`);
+      if (isThere) this.announce(`The session cannot go back to ${placeOf(wanted)} any more`);
       return;
     }
     const shared = column.cells
@@ -201,7 +211,7 @@ export class Notebook implements ColumnHost, PanesHost {
     this.#active = undefined;
     this.activated(fork);
     fork.selected.focus();
-    this.announce(`Forked after [${forked.cells}]: both go on by themselves`);
+    this.announce(`Forked from ${placeOf(forked.cells)}: both go on by themselves`);
     this.changed();
   }
 
@@ -259,19 +269,22 @@ export class Notebook implements ColumnHost, PanesHost {
     tabs.hidden = !isForked;
     tabs.replaceChildren(
       ...this.columns.map((column, index) => {
-        const tab = button(index === 0 ? "Original" : "Fork", "quiet", () => {
-          this.activated(column);
-          column.selected.focus();
-        });
-        tab.setAttribute("aria-pressed", String(column === this.#active));
+        const tab = button(
+          index === 0 ? "Original" : "Fork",
+          () => {
+            this.activated(column);
+            column.selected.focus();
+          },
+          { class: "quiet", "aria-pressed": String(column === this.#active) },
+        );
         return tab;
       }),
     );
   }
 
   #headOf(column: Column, name: string): HTMLElement {
-    const keep = button("Keep this one", "quiet small", () => this.#keep(column));
-    keep.setAttribute("aria-label", `Keep this one: ${name.toLowerCase()}`);
+    const label = `Keep this one: ${name.toLowerCase()}`;
+    const keep = button("Keep this one", () => this.#keep(column), { "aria-label": label });
     return make("div", { class: "column-head" }, make("h3", {}, name), keep);
   }
 
@@ -302,19 +315,19 @@ export class Notebook implements ColumnHost, PanesHost {
     on("keys-close", () => byId<HTMLDialogElement>("keys").close());
     on("panes-close", () => this.#showPanes(false));
     this.#panesButton.addEventListener("click", () => this.#showPanes());
-    this.#interrupt.addEventListener(
-      "click",
-      () => isOn(this.#interrupt) && this.active.interrupt(),
-    );
-    this.#stepBack.addEventListener("click", () => {
-      if (isOn(this.#stepBack)) void this.active.stepBack();
+    onClick(this.#interrupt, () => this.active.interrupt());
+    onClick(this.#stepBack, () => void this.#previewStepBack());
+    on("back-cancel", () => this.#back.close());
+    on("back-go", () => {
+      this.#back.close();
+      void this.active.stepBack();
     });
-    this.#restart.addEventListener("click", () => {
-      if (isOn(this.#restart)) void this.active.restart();
+    this.#limit.addEventListener("input", () => this.changed());
+    this.#wrap.addEventListener("change", () => {
+      this.#box.classList.toggle("unwrapped", !this.#wrap.checked);
     });
-    this.#fork.addEventListener("click", () => {
-      if (isOn(this.#fork)) this.forkAfter(this.active, this.active.selected);
-    });
+    onClick(this.#restart, () => void this.active.restart());
+    onClick(this.#fork, () => this.forkAfter(this.active, this.active.selected));
     this.#languages.addEventListener("change", () => this.#switchLanguage());
     byId("insert-example").addEventListener("click", () => this.#insertExample());
     byId("open-file").addEventListener("change", (event) => void this.#openFile(event));
@@ -357,7 +370,7 @@ export class Notebook implements ColumnHost, PanesHost {
       a: () => active.insertBefore(cell),
       b: () => active.insertAfter(cell),
       z: () => active.bringBack(),
-      u: () => void active.stepBack(),
+      u: () => void this.#previewStepBack(),
       f: () => this.forkAfter(active, cell),
       "?": () => byId<HTMLDialogElement>("keys").showModal(),
       d: () => isTwice && active.remove(cell),
@@ -368,6 +381,22 @@ export class Notebook implements ColumnHost, PanesHost {
     if (!action) return;
     event.preventDefault();
     action();
+  }
+
+  /** Asks whether to step back, and says what that changes. */
+  async #previewStepBack(): Promise<void> {
+    const { active } = this;
+    await active.list();
+    const next = active.nextStepBack;
+    if (!next || active !== this.active || this.#back.open) {
+      if (!next) this.announce("There is nothing to step back from");
+      return;
+    }
+    const { to, differences } = next;
+    byId("back-title").textContent = `Step back to ${to}?`;
+    byId("back-changes").replaceChildren(changesOf(differences));
+    this.#back.showModal();
+    byId("back-go").focus();
   }
 
   #addText(): void {
@@ -487,7 +516,7 @@ export class Notebook implements ColumnHost, PanesHost {
 
   /** Says what is gone, which can be put back. */
   #offerBack(before: Kept, text: string): void {
-    const putBack = button("Put back", "quiet", () => {
+    const putBack = button("Put back", () => {
       if (this.#refusesWhileRunning()) return;
       this.#languages.value = before.language;
       this.#load(before.columns, before.metadata);
@@ -516,7 +545,7 @@ export class Notebook implements ColumnHost, PanesHost {
   }
 
   #dismissal(column: Column): HTMLElement {
-    return button("Dismiss", "quiet", () => {
+    return button("Dismiss", () => {
       this.#hideBar();
       column.selected.focus();
     });
@@ -530,7 +559,8 @@ export class Notebook implements ColumnHost, PanesHost {
 
   get #kept(): Kept {
     const columns = this.columns.map(({ data }) => data);
-    return { language: this.language, columns, metadata: this.#metadata };
+    const { language } = this;
+    return { language, columns, metadata: this.#metadata, limit: this.#limit.value };
   }
 
   #save(): void {
@@ -552,17 +582,30 @@ export class Notebook implements ColumnHost, PanesHost {
   }
 }
 
-/** Not disabled: a button that loses its place in the focus order leaves keyboards nowhere. */
-function enable(button: HTMLButtonElement, on: boolean): void {
-  button.setAttribute("aria-disabled", String(!on));
-}
-
-function isOn(button: HTMLButtonElement): boolean {
-  return button.getAttribute("aria-disabled") !== "true";
-}
-
-function button(text: string, kind: string, action: () => void): HTMLButtonElement {
-  const made = make("button", { type: "button", class: kind }, text);
-  made.addEventListener("click", action);
-  return made;
+function changesOf(differences: Difference[] | undefined): HTMLElement {
+  if (!differences) {
+    const why = "What changes is not known: the page has not seen the session as it was there.";
+    return make("p", {}, why);
+  }
+  if (differences.length === 0)
+    return make("p", {}, "No variable and no file looks different there.");
+  const shown = differences
+    .slice(0, MOST_CHANGES)
+    .map(({ name, what, now, then }) =>
+      make(
+        "tr",
+        {},
+        make("th", { scope: "row" }, make("bdi", {}, name)),
+        make("td", {}, what),
+        make("td", {}, make("bdi", {}, now.slice(0, 80))),
+        make("td", {}, what === "goes" ? "" : "→ ", make("bdi", {}, then.slice(0, 80))),
+      ),
+    );
+  const more = differences.length - shown.length;
+  return make(
+    "div",
+    {},
+    make("table", { "aria-label": "What changes" }, make("tbody", {}, ...shown)),
+    ...(more > 0 ? [make("p", { class: "note" }, `and ${more.toLocaleString("en")} more`)] : []),
+  );
 }

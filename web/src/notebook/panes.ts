@@ -1,7 +1,7 @@
 // Beside the cells: the variables and files of the session, and the caller's sessions.
 
 import { type Language, messageOf } from "../api.ts";
-import { byId, make } from "../dom.ts";
+import { button, byId, make } from "../dom.ts";
 import { formatBytes, formatCount } from "../format.ts";
 import { saveFile } from "../save.ts";
 import { type FileOfSession, isGone, type Session, sessions, type Variables } from "../sessions.ts";
@@ -54,20 +54,14 @@ export class Panes {
     const turn = ++this.#turn;
     const { active, columns } = this.#host;
     const other = columns.find((column) => column !== active);
-    const ask = async <T>(column: Column | undefined, what: (id: string) => Promise<T>) => {
-      const id = column?.session;
-      if (id === undefined) return undefined;
-      return what(id).catch(() => undefined);
-    };
-    const [all, variables, others, files] = await Promise.all([
+    const [all, here, there] = await Promise.all([
       sessions.list().catch(() => undefined),
-      ask(active, sessions.variables),
-      ask(other, sessions.variables),
-      ask(active, sessions.files),
+      active.list(),
+      other?.list(),
     ]);
     if (turn !== this.#turn) return;
-    this.#showVariables(variables, others);
-    this.#showFiles(files ?? []);
+    this.#showVariables(here.variables, there?.variables);
+    this.#showFiles(here.files ?? []);
     if (all) this.#showSessions(all);
   }
 
@@ -99,7 +93,7 @@ export class Panes {
     const more = variables.more;
     this.#variables.replaceChildren(
       table,
-      ...(more > 0 ? [make("p", { class: "note" }, `and ${formatCount(more, "more")}`)] : []),
+      ...(more > 0 ? [make("p", { class: "note" }, `and ${more.toLocaleString("en")} more`)] : []),
     );
   }
 
@@ -128,9 +122,9 @@ export class Panes {
         const session = await active.open();
         if (!session) return;
         await sessions.putFile(session.id, file.name, file);
+        await active.fileChanged();
         this.#host.announce(`Uploaded ${file.name}`);
       }
-      await active.check();
     });
     await this.refresh();
     byId("upload-button").focus();
@@ -149,7 +143,7 @@ export class Panes {
     await this.#try(async () => {
       await sessions.deleteFile(id, name);
       this.#host.announce(`Deleted ${name}; Step back brings it back`);
-      await active.check();
+      await active.fileChanged();
     });
     await this.refresh();
     byId("upload-button").focus();
@@ -223,8 +217,5 @@ function nameOf({ id, name }: Session): string {
 }
 
 function action(text: string, name: string, what: () => Promise<void>): HTMLButtonElement {
-  const attributes = { type: "button", class: "quiet small", "aria-label": name, title: name };
-  const made = make("button", attributes, text);
-  made.addEventListener("click", () => void what());
-  return made;
+  return button(text, () => void what(), { "aria-label": name, title: name });
 }
