@@ -21,6 +21,7 @@ use faas_pool::PoolError;
 use faas_pool::Report;
 use faas_pool::SessionId;
 use faas_pool::SessionInfo;
+use faas_pool::SessionRequest;
 use faas_pool::Start;
 use faas_protocol::FileEntry;
 use faas_protocol::FileList;
@@ -226,13 +227,19 @@ pub async fn open(
     state.refuse_if_draining()?;
     let body = request::read_body(request, &state).await?;
     let (session, _share) = request::parse_new_session(body, &caller, &state.settings)?;
-    match state.pool.open_session(session).await? {
-        Ok(opened) => Ok((StatusCode::CREATED, Json(opened.into()))),
-        Err(report) => Err(ApiError::refused(
-            "The session could not begin",
-            report.stderr.trim_end(),
-        )),
-    }
+    let opened = open_one(session, &state).await?;
+    Ok((StatusCode::CREATED, Json(opened.into())))
+}
+
+/// Opens a session that was asked for.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_one(session: SessionRequest, state: &AppState) -> Result<SessionInfo, ApiError> {
+    let opened = state.pool.open_session(session).await?;
+    opened.map_err(|report: Box<Report>| {
+        ApiError::refused("The session could not begin", report.stderr.trim_end())
+    })
 }
 
 /// Lists the caller's sessions; with `name`, the one of that name.
@@ -688,25 +695,32 @@ impl From<NoSession> for ApiError {
             NoSession::Elsewhere(replica) => return Self::elsewhere("session", &replica),
             NoSession::Gone(end) => end,
         };
-        let why = match end {
-            SessionEnd::Deleted => "it was deleted",
-            SessionEnd::Expired => {
-                "nobody used it for too long (FAAS_SESSION_TIMEOUT, or its idle_timeout)"
-            }
-            SessionEnd::TooOld => {
-                "it lived for as long as it may (FAAS_SESSION_LIFETIME, or its lifetime)"
-            }
-            SessionEnd::MadeRoom => {
-                "it made room for another caller's, who had fewer (FAAS_SESSIONS, FAAS_SESSIONS_MEMORY)"
-            }
-            SessionEnd::MemoryShort => "the memory of the machine or of the container was short",
-            SessionEnd::Broken => "its process ended",
-            SessionEnd::Stopped => "the service ended",
-        };
         Self::gone(
             "The session is gone",
-            format!("It is gone because {why}; POST /sessions opens another"),
+            format!(
+                "It is gone because {}; POST /sessions opens another",
+                why_gone(end)
+            ),
         )
+    }
+}
+
+/// Why a session ended, as the end of a sentence.
+pub fn why_gone(end: SessionEnd) -> &'static str {
+    match end {
+        SessionEnd::Deleted => "it was deleted",
+        SessionEnd::Expired => {
+            "nobody used it for too long (FAAS_SESSION_TIMEOUT, or its idle_timeout)"
+        }
+        SessionEnd::TooOld => {
+            "it lived for as long as it may (FAAS_SESSION_LIFETIME, or its lifetime)"
+        }
+        SessionEnd::MadeRoom => {
+            "it made room for another caller's, who had fewer (FAAS_SESSIONS, FAAS_SESSIONS_MEMORY)"
+        }
+        SessionEnd::MemoryShort => "the memory of the machine or of the container was short",
+        SessionEnd::Broken => "its process ended",
+        SessionEnd::Stopped => "the service ended",
     }
 }
 

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use faas_pool::Report;
+use faas_pool::SessionInfo;
+use faas_pool::SessionRequest;
+use faas_pool::Start;
+use faas_protocol::Job;
 use faas_protocol::Language;
 use serde::Serialize;
 use serde_json::Number;
@@ -20,6 +24,7 @@ use crate::api::caller::Caller;
 use crate::api::execute;
 use crate::api::request;
 use crate::api::request::RunRequest;
+use crate::api::sessions;
 
 /// A program as `POST /run_code` takes it. Texts stay the JSON that they came as.
 #[derive(Debug, Default, Serialize)]
@@ -107,6 +112,25 @@ impl Ours<'_> {
 pub async fn read(request: Request, state: &AppState) -> Result<(Vec<u8>, Share), ApiError> {
     state.refuse_if_draining()?;
     Ok(request::read_body(request, state).await?.into_parts())
+}
+
+/// Opens a session, with the longest life that there is.
+///
+/// # Errors
+/// As `POST /sessions`.
+pub async fn open_session(
+    language: Language,
+    caller: &Caller,
+    state: &AppState,
+) -> Result<SessionInfo, ApiError> {
+    let settings = &state.settings;
+    let job = Job::run(language, "", settings.limits(settings.timeout()));
+    let session = SessionRequest {
+        name: None,
+        lifetime: settings.session_settings().lifetime,
+        set_up: request::plain(job, Start::Fresh, caller),
+    };
+    sessions::open_one(session, state).await
 }
 
 /// Answers a request that brings a program: `parse` checks its body, and makes of it what is run and how what became

@@ -199,7 +199,7 @@ pub async fn create(
         }
     }
     let language = contexts::default_language(&client.state);
-    let session = contexts::open_session(language, &client.caller, &client.state).await?;
+    let session = ours::open_session(language, &client.caller, &client.state).await?;
     let context = Context {
         session: session.id,
         language,
