@@ -153,6 +153,11 @@ impl ApiError {
         format!("{}: {}", self.body.error, self.body.details)
     }
 
+    /// What went wrong.
+    pub fn title(&self) -> &str {
+        &self.body.error
+    }
+
     /// What to do about it.
     pub fn details(&self) -> &str {
         &self.body.details

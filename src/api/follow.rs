@@ -63,20 +63,22 @@ pub struct Following {
     stdout: Utf8Pieces,
     stderr: Utf8Pieces,
     is_over: bool,
-    client: Arc<Client>,
+    /// The client that waits for it, if it is an answer.
+    client: Option<Arc<Client>>,
     /// Whether its side of the connection was seen to have ended.
     has_ended: bool,
-    _waiting: Waiting,
+    _waiting: Option<Waiting>,
 }
 
-/// Starts an execution; returns once its program starts, or waits for packages that are installed.
+/// Starts an execution; returns once its program starts, or waits for packages that are installed. `client` waits for
+/// it: it ends when that client is gone.
 ///
 /// # Errors
 /// [`ApiError`] for a program that was not executed, or whose output there is no room for.
 pub async fn follow(
     state: Arc<AppState>,
     caller: Caller,
-    client: Arc<Client>,
+    client: Option<Arc<Client>>,
     mut request: RunRequest,
 ) -> Result<Following, ApiError> {
     let (live, events) = mpsc::unbounded_channel();
@@ -98,7 +100,7 @@ pub async fn follow(
         stdout: Utf8Pieces::default(),
         stderr: Utf8Pieces::default(),
         is_over: false,
-        _waiting: client.wait(),
+        _waiting: client.as_ref().map(Client::wait),
         client,
         has_ended: false,
     };
@@ -127,6 +129,11 @@ impl Following {
         self.share = answer;
     }
 
+    /// What its output holds of FAAS_ANSWER_BYTES, for one who still has some of it.
+    pub fn into_share(self) -> Share {
+        self.share
+    }
+
     pub fn state(&self) -> &Arc<AppState> {
         &self.state
     }
@@ -149,7 +156,7 @@ impl Following {
                         self.ending = Some(joined(ending));
                         continue;
                     }
-                    () = self.client.until_ended(), if !self.has_ended => {
+                    () = ended(self.client.as_deref()), if !self.has_ended => {
                         self.has_ended = true;
                         return Some(Told::Nothing);
                     }
@@ -199,6 +206,14 @@ impl Following {
                 Some(Told::Installing(progress))
             }
         }
+    }
+}
+
+/// Returns once a client's side of the connection has ended.
+async fn ended(client: Option<&Client>) {
+    match client {
+        Some(client) => client.until_ended().await,
+        None => std::future::pending().await,
     }
 }
 

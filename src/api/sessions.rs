@@ -31,6 +31,7 @@ use faas_protocol::Limit;
 use faas_protocol::Status;
 use faas_protocol::Task;
 use faas_protocol::Tending;
+use faas_protocol::Unfinished;
 use faas_protocol::Variable;
 use faas_protocol::VariableList;
 use faas_protocol::is_file_name;
@@ -624,6 +625,23 @@ fn no_file(name: &str) -> ApiError {
             "The session has no file \"{name}\"; GET /sessions/{{id}}/files lists those that it has"
         ),
     )
+}
+
+/// Asks about code that is being written in a session, in a fork that is thrown away. The answer comes from a sandbox.
+///
+/// # Errors
+/// As [`get`]; 422 if that fails.
+pub async fn ask<T: DeserializeOwned>(
+    state: &AppState,
+    caller: &Caller,
+    id: &SessionId,
+    tending: Tending,
+    about: &Unfinished,
+) -> Result<T, ApiError> {
+    let about =
+        serde_json::to_string(about).map_err(|error| ApiError::failed(error.to_string()))?;
+    let report = tend(state, caller, id, tending, &about, Vec::new()).await?;
+    parsed(&report, "That cannot be told")
 }
 
 /// Looks into a session, or changes it other than by a cell.

@@ -52,7 +52,7 @@ pub async fn run(
     request: RunRequest,
 ) -> Result<Response, ApiError> {
     let events = Events {
-        following: follow(state, caller, client, request).await?,
+        following: follow(state, caller, Some(client), request).await?,
         number: 0,
     };
     let events = stream::unfold(events, async |mut events| {
