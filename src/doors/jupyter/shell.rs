@@ -274,7 +274,8 @@ impl Shell {
                         self.tell("error", &ErrorContent::of(&error), parent).await;
                         shown_error = Some(error);
                     }
-                    _ if is_silent => {}
+                    // What it displays is shown nevertheless, as by other kernels.
+                    _ if is_silent && result.is_main => {}
                     _ => self.show(result, count, parent).await,
                 },
                 Told::Installing(_) | Told::Nothing => {}
