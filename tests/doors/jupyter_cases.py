@@ -179,19 +179,8 @@ def open_webui():
 
 
 def smolagents():
-    from smolagents import Tool
-
-    class Answer(Tool):
-        name = "final_answer"
-        description = "Gives the answer."
-        inputs = {"answer": {"type": "any", "description": "It"}}
-        output_type = "any"
-
-        def forward(self, answer):
-            return answer
-
     """What its DockerExecutor, ModalExecutor and BlaxelExecutor do, but for starting a container."""
-    from smolagents import AgentLogger
+    from smolagents import AgentLogger, FinalAnswerTool
     from smolagents.remote_executors import DockerExecutor, RemotePythonExecutor, _create_kernel_http
 
     logger = AgentLogger(level=0)
@@ -209,8 +198,8 @@ def smolagents():
         failed = None
     except Exception as error:
         failed = str(error)
-    # Its own FinalAnswerTool asks for numpy and pillow, which come from a distribution of packages.
-    executor.send_tools({"final_answer": Answer()})
+    # It has numpy and pillow installed first.
+    executor.send_tools({"final_answer": FinalAnswerTool()})
     final = executor("final_answer({'answer': given})")
     return {
         "first": [first.output, first.logs, first.is_final_answer],
