@@ -45,7 +45,6 @@ def cells():
                 "second": kernel.execute("display('shown'); x + 1"),
                 "error": kernel.execute("1 / 0"),
                 "after": kernel.execute("x"),
-                "variables": [variable["name"] for variable in kernel.list_variables()],
             }
     return found
 
@@ -96,7 +95,9 @@ def streams():
 def assist():
     """complete, inspect, is_complete, history, comm_info, and what is no request, through the client's own channels."""
     with kernel_client() as kernel:
-        kernel.execute("class Thing:\n    'A thing.'\n    def turn(self, by=1):\n        'Turns it.'\nthing = Thing()")
+        kernel.execute(
+            "class Thing:\n    'A thing.'\n    def turn(self, by=1):\n        'Turns it.'\nthing = Thing()"
+        )
         client = kernel._manager.client
 
         def ask(call, *arguments):
@@ -116,7 +117,7 @@ def assist():
             "invalid_cell": ask(client.is_complete, "1 +* 2"),
             "history": ask(client.history),
             "comms": ask(client.comm_info),
-            "unchanged": [variable["name"] for variable in kernel.list_variables()],
+            "unchanged": kernel.execute("'rlcompleter' in __import__('sys').modules"),
         }
 
 
@@ -158,17 +159,30 @@ def open_webui():
     environment.AIOHTTP_CLIENT_ALLOW_REDIRECTS = False
     codec = types.ModuleType("open_webui.utils.json_codec")
     codec.JSONCodec = json
-    sys.modules.update({
-        "open_webui": package,
-        "open_webui.env": environment,
-        "open_webui.utils": types.ModuleType("open_webui.utils"),
-        "open_webui.utils.json_codec": codec,
-    })
-    spec = importlib.util.spec_from_file_location("code_interpreter", CLIENTS / "open-webui/code_interpreter.py")
+    sys.modules.update(
+        {
+            "open_webui": package,
+            "open_webui.env": environment,
+            "open_webui.utils": types.ModuleType("open_webui.utils"),
+            "open_webui.utils.json_codec": codec,
+        }
+    )
+    spec = importlib.util.spec_from_file_location(
+        "code_interpreter", CLIENTS / "open-webui/code_interpreter.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    run = lambda code, token=TOKEN: asyncio.run(module.execute_code_jupyter(ADDRESS, code, token, timeout=30))
-    picture = "import base64\nclass P:\n    def _repr_png_(self):\n        return base64.b64decode('iVBORw0KGgo=')\nP()"
+
+    def run(code, token=TOKEN):
+        return asyncio.run(module.execute_code_jupyter(ADDRESS, code, token, timeout=30))
+
+    picture = """
+import base64
+class Picture:
+    def _repr_png_(self):
+        return base64.b64decode("iVBORw0KGgo=")
+Picture()
+"""
     logging.disable(logging.CRITICAL)
     return {
         "value": run("print('out')\nimport sys\nprint('err', file=sys.stderr)\n6 * 7"),
@@ -190,7 +204,9 @@ def smolagents():
     executor.base_url = ADDRESS
     executor._wait_for_server(TOKEN)
     executor.kernel_id = _create_kernel_http(f"{ADDRESS}/api/kernels?token={TOKEN}", logger)
-    executor.ws_url = f"{ADDRESS}/api/kernels/{executor.kernel_id}/channels?token={TOKEN}".replace("http", "ws", 1)
+    executor.ws_url = f"{ADDRESS}/api/kernels/{executor.kernel_id}/channels?token={TOKEN}".replace(
+        "http", "ws", 1
+    )
     executor.send_variables({"given": [1, 2, 3]})
     first = executor("import statistics\nprint('logged')\nstatistics.mean(given)")
     try:
@@ -213,12 +229,21 @@ def jupyter_server():
     with tempfile.TemporaryDirectory() as scratch:
         own_token = uuid.uuid4().hex
         command = [
-            sys.executable, "-m", "jupyter_server", "--no-browser", "--port=0", "--allow-root",
-            f"--gateway-url={ADDRESS}", f"--GatewayClient.auth_token={TOKEN}",
-            f"--IdentityProvider.token={own_token}", f"--ServerApp.root_dir={scratch}",
+            sys.executable,
+            "-m",
+            "jupyter_server",
+            "--no-browser",
+            "--port=0",
+            "--allow-root",
+            f"--gateway-url={ADDRESS}",
+            f"--GatewayClient.auth_token={TOKEN}",
+            f"--IdentityProvider.token={own_token}",
+            f"--ServerApp.root_dir={scratch}",
         ]
         environment = {
-            "PATH": "/usr/bin:/bin", "HOME": scratch, "JUPYTER_RUNTIME_DIR": scratch + "/runtime",
+            "PATH": "/usr/bin:/bin",
+            "HOME": scratch,
+            "JUPYTER_RUNTIME_DIR": scratch + "/runtime",
             "KERNEL_GREETING": "from the server",
         }
         log = pathlib.Path(scratch) / "log"

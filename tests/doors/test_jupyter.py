@@ -28,7 +28,9 @@ def text_of(reply):
 
 def results_of(reply):
     return [
-        output["data"]["text/plain"] for output in reply["outputs"] if output["output_type"] == "execute_result"
+        output["data"]["text/plain"]
+        for output in reply["outputs"]
+        if output["output_type"] == "execute_result"
     ]
 
 
@@ -48,7 +50,8 @@ class Jupyter(WithServer):
                 self.assertEqual(found["first"]["execution_count"], 1)
                 second = found["second"]
                 self.assertEqual(
-                    [output["output_type"] for output in second["outputs"]], ["display_data", "execute_result"]
+                    [output["output_type"] for output in second["outputs"]],
+                    ["display_data", "execute_result"],
                 )
                 self.assertEqual(results_of(second), ["42"])
                 self.assertEqual(second["execution_count"], 2)
@@ -56,7 +59,6 @@ class Jupyter(WithServer):
                 self.assertEqual((error["ename"], found["error"]["status"]), ("ZeroDivisionError", "error"))
                 self.assertIn("1 / 0", "\n".join(error["traceback"]))
                 self.assertEqual(results_of(found["after"]), ["41"])
-                self.assertIn("x", found["variables"])
         self.assertEqual(self.server.get("/sessions")[1]["count"], 0)
 
     def test_there_are_kernels_of_the_other_languages(self):
@@ -99,7 +101,7 @@ class Jupyter(WithServer):
         self.assertEqual(found["invalid_cell"]["status"], "invalid")
         self.assertEqual(found["history"]["history"], [])
         self.assertEqual(found["comms"]["comms"], {})
-        self.assertNotIn("rlcompleter", found["unchanged"])
+        self.assertEqual(results_of(found["unchanged"]), ["False"])
 
     def test_cells_behind_a_failed_one_are_aborted(self):
         self.assertEqual(run_case("queue", self.server), ["error", "aborted", "aborted"])
