@@ -42,7 +42,12 @@ def error_of(reply):
 class Jupyter(WithServer):
     """Jupyter's kernel gateway."""
 
-    def test_cells_go_on_from_each_other_in_both_forms_of_messages(self):
+    def test_messages_may_have_the_newer_form(self):
+        is_chosen, found = run_case("v1", self.server)
+        self.assertTrue(is_chosen)
+        self.assertEqual(found, ["busy", "execute_input", "42\n", "execute_reply", "idle"])
+
+    def test_cells_go_on_from_each_other(self):
         for form, found in run_case("cells", self.server).items():
             with self.subTest(form):
                 self.assertEqual(found["info"], "python")
