@@ -64,7 +64,7 @@ def v1():
     connection.send_binary(serialize_msg_to_ws_v1(parts, "shell"))
     found = []
     while "idle" not in found:
-        channel, parts = deserialize_msg_from_ws_v1(connection.recv())
+        _, parts = deserialize_msg_from_ws_v1(connection.recv())
         header, parent, _, content = map(json.loads, parts)
         assert parent["msg_id"] == "1"
         found.append(content.get("text") or content.get("execution_state") or header["msg_type"])
