@@ -179,7 +179,7 @@ def several():
 
 
 def open_webui():
-    """The file of Open WebUI that runs code in Jupyter; of Open WebUI's settings there are those that it reads."""
+    """Open WebUI's file that runs code in Jupyter; of its settings there are those that the file reads."""
     package = types.ModuleType("open_webui")
     environment = types.ModuleType("open_webui.env")
     environment.AIOHTTP_CLIENT_ALLOW_REDIRECTS = False
