@@ -325,6 +325,21 @@ const NOT_RUN: [(&str, &str, &str); 27] = [
         "tests/doors does the same with this client",
     ),
     (
+        "docs/jupyter.md",
+        "jupyter lab --gateway-url",
+        "tests/doors starts a Jupyter server so",
+    ),
+    (
+        "docs/jupyter.md",
+        "CODE_INTERPRETER_ENGINE",
+        "tests/doors calls as Open WebUI does",
+    ),
+    (
+        "docs/jupyter.md",
+        "from jupyter_kernel_client",
+        "tests/doors does the same with this client",
+    ),
+    (
         "README.md",
         "apt-get install ./",
         "tests/dist.py installs what it names, as root",

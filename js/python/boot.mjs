@@ -178,6 +178,7 @@ const { make_way: makeWay, refresh } = pyodide.pyimport("_faas_fresh");
 const reportStop = pyodide.pyimport("_faas_report").report_stop;
 const { settle, settle_early: settleEarly } = pyodide.pyimport("_faas_settle");
 const check = pyodide.pyimport("_faas_check").check;
+const { assist } = pyodide.pyimport("_faas_assist");
 const { variables } = pyodide.pyimport("_faas_variables");
 const { deleteFile, handBackFiles, listFiles, makeDirectory, readFile } = createOutputFiles(
   FS,
@@ -418,6 +419,10 @@ globalThis.__faasEngine = {
         return deleteFile(file) ? DONE : undefined;
       case "make":
         return makeDirectory(file) ? DONE : undefined;
+      case "complete":
+      case "inspect":
+      case "is_complete":
+        return assist(what, file);
       default: {
         const files = host.inputFiles();
         for (const { name, contents } of files) placeFile(name, contents);

@@ -52,12 +52,17 @@ pub fn is_token(sent: &[u8], caller: &Caller, state: &AppState) -> bool {
     true
 }
 
-/// The token of `Authorization: Bearer <token>`; the scheme in any case (RFC 9110, 11.1).
+/// The token of `Authorization: Bearer <token>`.
 fn sent_token(headers: &HeaderMap) -> Option<&[u8]> {
+    token_of_scheme(headers, b"bearer ")
+}
+
+/// The token of `Authorization: <scheme> <token>`; the scheme, which is given with its blank, in any case (RFC 9110,
+/// 11.1).
+pub fn token_of_scheme<'a>(headers: &'a HeaderMap, scheme: &[u8]) -> Option<&'a [u8]> {
     let value = headers.get(header::AUTHORIZATION)?.as_bytes();
-    let (scheme, token) = value.split_at_checked(b"bearer ".len())?;
-    scheme
-        .eq_ignore_ascii_case(b"bearer ")
+    let (sent, token) = value.split_at_checked(scheme.len())?;
+    sent.eq_ignore_ascii_case(scheme)
         .then(|| token.trim_ascii())
 }
 

@@ -22,6 +22,7 @@ use rustix::event::PollFlags;
 use rustix::event::Timespec;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +51,8 @@ pub struct Client {
     pub is_flushed: AtomicBool,
     /// Its side has ended.
     has_ended: CancellationToken,
+    /// Its place among all connections, also when it is one for WebSocket.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// How far its last request is.
@@ -88,7 +91,7 @@ pub async fn note_wait(request: Request, next: Next) -> Response {
 }
 
 impl Client {
-    pub fn new(stream: TcpStream) -> Arc<Self> {
+    pub fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>) -> Arc<Self> {
         Arc::new(Self {
             stream,
             waits: AtomicUsize::new(0),
@@ -97,6 +100,7 @@ impl Client {
             stage: Mutex::new(Stage::Answered),
             is_flushed: AtomicBool::new(true),
             has_ended: CancellationToken::new(),
+            _place: place,
         })
     }
 

@@ -153,6 +153,16 @@ impl ApiError {
         format!("{}: {}", self.body.error, self.body.details)
     }
 
+    /// What went wrong.
+    pub fn title(&self) -> &str {
+        &self.body.error
+    }
+
+    /// What to do about it.
+    pub fn details(&self) -> &str {
+        &self.body.details
+    }
+
     /// The body, for a line of an answer of several.
     pub fn into_body(self) -> ErrorBody {
         self.body

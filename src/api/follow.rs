@@ -195,6 +195,11 @@ impl Following {
         self.share = answer;
     }
 
+    /// What its output holds of FAAS_ANSWER_BYTES, for one who still has some of it.
+    pub fn into_share(self) -> Share {
+        self.share
+    }
+
     pub fn state(&self) -> &Arc<AppState> {
         &self.state
     }

@@ -251,6 +251,15 @@ fn body(state: &AppState, caller: &Caller) -> Health {
     }
 }
 
+/// The version of Python that programs run in; empty while it has not booted.
+pub fn python_version(state: &AppState) -> String {
+    let zygotes = state.pool.zygotes();
+    let booted = zygotes.get(&Runtime::Python).and_then(ZygoteState::booted);
+    booted
+        .and_then(|booted| booted.version.language.clone())
+        .unwrap_or_default()
+}
+
 impl PoolStatus {
     fn of(state: &AppState) -> Self {
         let stats = state.pool.stats();

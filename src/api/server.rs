@@ -79,18 +79,22 @@ pub async fn serve(
         let Some((stream, place)) = places.seat(stream, peer) else {
             continue;
         };
-        let (client, connection) = places.service.connect(&http, stream, peer);
+        let (client, connection) = places.service.connect(&http, stream, peer, Some(place));
         let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            until_over(connection, &client).await;
-            drop(place);
-        });
+        tokio::spawn(async move { until_over(connection, &client).await });
     }
     drop(listener);
     state.draining.cancel();
     let grace = state.settings.shutdown_grace;
     tracing::info!(grace_ms = grace.as_millis(), "draining");
-    let mut drained = pin!(connections.shutdown());
+    let all_places = places.service.room.free.clone();
+    let mut drained = pin!(async {
+        connections.shutdown().await;
+        // Those for WebSocket, which end by themselves when nothing runs.
+        let _ = all_places
+            .acquire_many(state.settings.max_connections)
+            .await;
+    });
     if tokio::time::timeout(grace, &mut drained).await.is_err() {
         tracing::warn!("executions were cut off at the end of the grace period");
         state.cut_off.cancel();
@@ -127,8 +131,9 @@ impl Service {
         http: &Builder<TokioExecutor>,
         stream: TcpStream,
         peer: SocketAddr,
+        place: Option<OwnedSemaphorePermit>,
     ) -> (Arc<Client>, impl GracefulConnection + Send + use<>) {
-        let client = Client::new(stream);
+        let client = Client::new(stream, place);
         let of_client = client.clone();
         let router = self.router.clone();
         let with_peer = router.map_request(move |mut request: Request<_>| {
@@ -139,7 +144,7 @@ impl Service {
         });
         let handler = TowerToHyperService::new(with_peer);
         let connection = Connection::new(client.clone(), self.client_timeout, self.room.clone());
-        let connection = http.serve_connection(TokioIo::new(connection), handler);
+        let connection = http.serve_connection_with_upgrades(TokioIo::new(connection), handler);
         (client, connection.into_owned())
     }
 }
@@ -201,7 +206,8 @@ impl Places {
         let (state, service) = (self.state.clone(), self.service.clone());
         tokio::spawn(async move {
             if is_probe(&stream).await {
-                let (client, connection) = service.connect(&service.http(false), stream, peer);
+                let (client, connection) =
+                    service.connect(&service.http(false), stream, peer, None);
                 let answered = until_over(connection, &client);
                 let _ = tokio::time::timeout(PROBE_ANSWERED_WITHIN, answered).await;
             } else {

@@ -21,6 +21,7 @@ use faas_pool::PoolError;
 use faas_pool::Report;
 use faas_pool::SessionId;
 use faas_pool::SessionInfo;
+use faas_pool::SessionRequest;
 use faas_pool::Start;
 use faas_protocol::FileEntry;
 use faas_protocol::FileList;
@@ -30,6 +31,7 @@ use faas_protocol::Limit;
 use faas_protocol::Status;
 use faas_protocol::Task;
 use faas_protocol::Tending;
+use faas_protocol::Unfinished;
 use faas_protocol::Variable;
 use faas_protocol::VariableList;
 use faas_protocol::is_file_name;
@@ -226,13 +228,19 @@ pub async fn open(
     state.refuse_if_draining()?;
     let body = request::read_body(request, &state).await?;
     let (session, _share) = request::parse_new_session(body, &caller, &state.settings)?;
-    match state.pool.open_session(session).await? {
-        Ok(opened) => Ok((StatusCode::CREATED, Json(opened.into()))),
-        Err(report) => Err(ApiError::refused(
-            "The session could not begin",
-            report.stderr.trim_end(),
-        )),
-    }
+    let opened = open_one(session, &state).await?;
+    Ok((StatusCode::CREATED, Json(opened.into())))
+}
+
+/// Opens a session that was asked for.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_one(session: SessionRequest, state: &AppState) -> Result<SessionInfo, ApiError> {
+    let opened = state.pool.open_session(session).await?;
+    opened.map_err(|report: Box<Report>| {
+        ApiError::refused("The session could not begin", report.stderr.trim_end())
+    })
 }
 
 /// Lists the caller's sessions; with `name`, the one of that name.
@@ -619,6 +627,23 @@ fn no_file(name: &str) -> ApiError {
     )
 }
 
+/// Asks about code that is being written in a session, in a fork that is thrown away. The answer comes from a sandbox.
+///
+/// # Errors
+/// As [`get`]; 422 if that fails.
+pub async fn ask<T: DeserializeOwned>(
+    state: &AppState,
+    caller: &Caller,
+    id: &SessionId,
+    tending: Tending,
+    about: &Unfinished,
+) -> Result<T, ApiError> {
+    let about =
+        serde_json::to_string(about).map_err(|error| ApiError::failed(error.to_string()))?;
+    let report = tend(state, caller, id, tending, &about, Vec::new()).await?;
+    parsed(&report, "That cannot be told")
+}
+
 /// Looks into a session, or changes it other than by a cell.
 async fn tend(
     state: &AppState,
@@ -688,25 +713,32 @@ impl From<NoSession> for ApiError {
             NoSession::Elsewhere(replica) => return Self::elsewhere("session", &replica),
             NoSession::Gone(end) => end,
         };
-        let why = match end {
-            SessionEnd::Deleted => "it was deleted",
-            SessionEnd::Expired => {
-                "nobody used it for too long (FAAS_SESSION_TIMEOUT, or its idle_timeout)"
-            }
-            SessionEnd::TooOld => {
-                "it lived for as long as it may (FAAS_SESSION_LIFETIME, or its lifetime)"
-            }
-            SessionEnd::MadeRoom => {
-                "it made room for another caller's, who had fewer (FAAS_SESSIONS, FAAS_SESSIONS_MEMORY)"
-            }
-            SessionEnd::MemoryShort => "the memory of the machine or of the container was short",
-            SessionEnd::Broken => "its process ended",
-            SessionEnd::Stopped => "the service ended",
-        };
         Self::gone(
             "The session is gone",
-            format!("It is gone because {why}; POST /sessions opens another"),
+            format!(
+                "It is gone because {}; POST /sessions opens another",
+                why_gone(end)
+            ),
         )
+    }
+}
+
+/// Why a session ended, as the end of a sentence.
+pub fn why_gone(end: SessionEnd) -> &'static str {
+    match end {
+        SessionEnd::Deleted => "it was deleted",
+        SessionEnd::Expired => {
+            "nobody used it for too long (FAAS_SESSION_TIMEOUT, or its idle_timeout)"
+        }
+        SessionEnd::TooOld => {
+            "it lived for as long as it may (FAAS_SESSION_LIFETIME, or its lifetime)"
+        }
+        SessionEnd::MadeRoom => {
+            "it made room for another caller's, who had fewer (FAAS_SESSIONS, FAAS_SESSIONS_MEMORY)"
+        }
+        SessionEnd::MemoryShort => "the memory of the machine or of the container was short",
+        SessionEnd::Broken => "its process ended",
+        SessionEnd::Stopped => "the service ended",
     }
 }
 

@@ -1,6 +1,8 @@
 //! Doors: other protocols, each in a module of its own, over the one way of executing ([`crate::api::execute`]).
 
+mod cell_error;
 mod e2b;
+mod jupyter;
 mod langfuse;
 pub mod mcp;
 mod ours;
@@ -44,6 +46,7 @@ pub fn routes(state: &Arc<AppState>) -> Doors {
             Door::SandboxFusion => (&mut *behind_token, sandbox_fusion::routes()),
             Door::Piston => (&mut *behind_token, piston::routes()),
             Door::E2b => (&mut *with_own_check, e2b::routes(sandboxes.clone())),
+            Door::Jupyter => (&mut *with_own_check, jupyter::routes(state)),
         };
         *routes = std::mem::take(routes).merge(more);
     }

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use faas_pool::Report;
+use faas_pool::SessionInfo;
+use faas_pool::SessionRequest;
+use faas_pool::Start;
+use faas_protocol::Job;
 use faas_protocol::Language;
 use serde::Serialize;
 use serde_json::Number;
@@ -16,10 +20,17 @@ use crate::api::AppState;
 use crate::api::Share;
 use crate::api::bounded;
 use crate::api::bounded::Kind;
+use crate::api::bounded::Members;
 use crate::api::caller::Caller;
 use crate::api::execute;
 use crate::api::request;
 use crate::api::request::RunRequest;
+use crate::api::sessions;
+
+/// Most members of an object of texts.
+pub const MOST_MEMBERS: usize = 64;
+/// Longest of their names and values together, in bytes.
+const LONGEST_MEMBERS: usize = 16 * 1024;
 
 /// A program as `POST /run_code` takes it. Texts stay the JSON that they came as.
 #[derive(Debug, Default, Serialize)]
@@ -107,6 +118,25 @@ impl Ours<'_> {
 pub async fn read(request: Request, state: &AppState) -> Result<(Vec<u8>, Share), ApiError> {
     state.refuse_if_draining()?;
     Ok(request::read_body(request, state).await?.into_parts())
+}
+
+/// Opens a session, with the longest life that there is.
+///
+/// # Errors
+/// As `POST /sessions`.
+pub async fn open_session(
+    language: Language,
+    caller: &Caller,
+    state: &AppState,
+) -> Result<SessionInfo, ApiError> {
+    let settings = &state.settings;
+    let job = Job::run(language, "", settings.limits(settings.timeout()));
+    let session = SessionRequest {
+        name: None,
+        lifetime: settings.session_settings().lifetime,
+        set_up: request::plain(job, Start::Fresh, caller),
+    };
+    sessions::open_one(session, state).await
 }
 
 /// Answers a request that brings a program: `parse` checks its body, and makes of it what is run and how what became
@@ -214,6 +244,59 @@ pub fn milliseconds(seconds: f64) -> u64 {
 /// 500 if it cannot be written.
 pub fn in_python(value: &(impl Serialize + ?Sized)) -> Result<String, ApiError> {
     serde_json::to_string(value).map_err(|error| ApiError::failed(error.to_string()))
+}
+
+/// Variables of an environment.
+///
+/// # Errors
+/// 400 for anything but an object of texts, or what cannot be in an environment.
+pub fn parse_environment(
+    name: &str,
+    field: Option<&RawValue>,
+) -> Result<Vec<(String, String)>, ApiError> {
+    let variables = texts(name, field)?;
+    let is_sane = |(name, value): &(String, String)| {
+        !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
+    };
+    if !variables.iter().all(is_sane) {
+        return Err(must_be(
+            name,
+            "an object of names without = and texts without U+0000",
+        ));
+    }
+    Ok(variables)
+}
+
+/// The members of an object of texts.
+///
+/// # Errors
+/// 400 for anything else, and for too many.
+pub fn texts(name: &str, field: Option<&RawValue>) -> Result<Vec<(String, String)>, ApiError> {
+    let Some(raw) = field else {
+        return Ok(Vec::new());
+    };
+    let refused = || {
+        must_be(
+            name,
+            &format!(
+                "an object of at most {MOST_MEMBERS} texts, of {LONGEST_MEMBERS} bytes together with their names"
+            ),
+        )
+    };
+    let members = bounded::parse::<Members<{ MOST_MEMBERS + 1 }>>(raw, Kind::Object)?;
+    let Members(members) = members.ok_or_else(refused)?;
+    let length: usize = members
+        .iter()
+        .map(|(name, raw)| name.len() + raw.get().len())
+        .sum();
+    if members.len() > MOST_MEMBERS || length > LONGEST_MEMBERS {
+        return Err(refused());
+    }
+    let texts = members.into_iter().map(|(name, raw)| {
+        let text = bounded::parse::<String>(raw, Kind::String)?;
+        text.map(|text| (name, text)).ok_or_else(refused)
+    });
+    texts.collect()
 }
 
 /// 400: a field is not what it must be.

@@ -13,15 +13,18 @@ pub enum Door {
     Piston,
     /// E2B's code interpreter.
     E2b,
+    /// Jupyter's kernel gateway at `/api/kernels`.
+    Jupyter,
 }
 
 impl Door {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Mcp,
         Self::Langfuse,
         Self::SandboxFusion,
         Self::Piston,
         Self::E2b,
+        Self::Jupyter,
     ];
 
     const fn name(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Door {
             Self::SandboxFusion => "sandbox-fusion",
             Self::Piston => "piston",
             Self::E2b => "e2b",
+            Self::Jupyter => "jupyter",
         }
     }
 
@@ -42,6 +46,8 @@ impl Door {
             Self::SandboxFusion => &["/sandbox-fusion/run_code", "/sandbox-fusion/run_jupyter"],
             Self::Piston => &["/api/v2/execute"],
             Self::E2b => &["/execute", "/process.Process/Start"],
+            // They come as messages of a WebSocket.
+            Self::Jupyter => &[],
         }
     }
 }

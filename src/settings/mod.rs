@@ -501,9 +501,10 @@ pub struct Settings {
 
     /// Other protocols that programs may come by, separated by commas: mcp (Model Context Protocol, at /mcp),
     /// langfuse (its code evaluators, at /2015-03-31/functions), sandbox-fusion (at /sandbox-fusion),
-    /// piston (at /api/v2), e2b (its code interpreter, at /sandboxes and /execute); off for none
+    /// piston (at /api/v2), e2b (its code interpreter, at /sandboxes and /execute), jupyter (its kernel gateway, at
+    /// /api/kernels); off for none
     #[arg(long, env = "FAAS_DOORS", value_name = "FAAS_DOORS",
-          default_value = "mcp,langfuse,sandbox-fusion,piston,e2b", value_parser = parse_doors)]
+          default_value = "mcp,langfuse,sandbox-fusion,piston,e2b,jupyter", value_parser = parse_doors)]
     pub doors: Doors,
 
     /// Key pair that requests of Langfuse must be signed with, as ACCESS_KEY_ID:SECRET_ACCESS_KEY; without it, and

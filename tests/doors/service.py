@@ -67,6 +67,11 @@ class Server:
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
 
+    def end_session(self, session):
+        request = urllib.request.Request(f"{self.address}/sessions/{session}", method="DELETE")
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert answer.status == 204
+
     def executions(self):
         """The history, newest first."""
         return self.get("/executions")[1]["executions"]

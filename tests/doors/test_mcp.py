@@ -120,6 +120,70 @@ Picture()
                 self.assertTrue(result.is_error)
                 self.assertIn(said, text_of(result))
 
+    def test_a_session_is_begun_by_a_call_and_gone_on_in_by_its_handle(self):
+        for tool, begin, go_on, printed in [
+            ("run_python", "import math\nx = 41", "print(x + int(math.cos(0)))", "42\n"),
+            ("run_javascript", "let x = 41; const f = () => x + 1;", "console.log(f())", "42\n"),
+        ]:
+            with self.subTest(tool):
+                begun = self.call(tool, {"code": begin, "session": "new"})
+                self.assertFalse(begun.is_error, text_of(begun))
+                handle = begun.structured_content["session"]
+                self.assertEqual(text_of(begun), f"[session] {handle}")
+                went_on = self.call(tool, {"code": go_on, "session": handle})
+                self.assertEqual(went_on.structured_content["stdout"], printed)
+                self.assertEqual(went_on.structured_content["session"], handle)
+                # Without a session, in whatever way a model leaves it out, there is nothing of it.
+                for absent in ({}, {"session": ""}, {"session": None}):
+                    apart = self.call(tool, {"code": go_on, **absent})
+                    self.assertTrue(apart.is_error)
+                    self.assertNotIn("session", apart.structured_content)
+                self.server.end_session(handle)
+
+    def test_a_typescript_cell_goes_on_in_a_session_of_javascript(self):
+        code = "const a: number = 20;"
+        begun = self.call("run_javascript", {"code": code, "language": "typescript", "session": "new"})
+        handle = begun.structured_content["session"]
+        script = {"code": "console.log(a + 1)", "session": handle}
+        self.assertEqual(self.call("run_javascript", script).structured_content["stdout"], "21\n")
+        self.server.end_session(handle)
+
+    def test_a_killed_cell_leaves_its_session_as_it_was_and_the_answer_says_so(self):
+        handle = self.call("run_python", {"code": "x = 1", "session": "new"}).structured_content["session"]
+        slow = self.call("run_python", {"code": "x = 2\nwhile True: pass", "session": handle, "timeout": 300})
+        self.assertTrue(slow.is_error)
+        self.assertIn("time", slow.structured_content["session_unchanged"])
+        self.assertIn(f"[session] {handle} was not changed by this call", text_of(slow))
+        after = self.call("run_python", {"code": "print(x)", "session": handle})
+        self.assertEqual(after.structured_content["stdout"], "1\n")
+        self.assertNotIn("session_unchanged", after.structured_content)
+        self.server.end_session(handle)
+
+    def test_a_lost_session_and_a_wrong_handle_are_told_with_what_to_do(self):
+        handle = self.call("run_python", {"code": "x = 1", "session": "new"}).structured_content["session"]
+        for tool, arguments, said in [
+            ("run_javascript", {"session": handle}, "Its calls are those of run_python"),
+            ("run_python", {"session": handle, "packages": ["six"]}, "%pip install NAME"),
+            ("run_python", {"session": "mine"}, 'Send "new" to begin a session'),
+            ("run_python", {"session": 7}, 'Send "new" to begin a session'),
+            ("run_python", {"session": "sess-" + "0" * 8}, '"new"'),
+            ("check_code", {"session": handle, "language": "python"}, "Unknown argument 'session'"),
+        ]:
+            with self.subTest(arguments):
+                result = self.call(tool, {"code": "1", **arguments})
+                self.assertTrue(result.is_error)
+                self.assertIn(said, text_of(result))
+        self.server.end_session(handle)
+        lost = self.call("run_python", {"code": "x", "session": handle})
+        self.assertTrue(lost.is_error)
+        self.assertIn('Send "new" as `session` to begin another', text_of(lost))
+        self.assertNotIn("POST", text_of(lost))
+
+    def test_a_session_whose_first_call_never_ran_is_not_left_behind(self):
+        result = self.call("run_python", {"code": 1, "session": "new"})
+        self.assertTrue(result.is_error)
+        self.assertEqual(self.server.get("/sessions")[1]["count"], 0)
+
     def test_progress_is_told_while_the_program_prints(self):
         told = []
 
@@ -205,6 +269,7 @@ Picture()
     def test_langchain_gets_the_tools_and_calls_one(self):
         script = f"""
 import asyncio
+import re
 from langchain_mcp_adapters.client import MultiServerMCPClient
 
 async def main():
@@ -212,6 +277,10 @@ async def main():
     tools = await MultiServerMCPClient({{"faas": address}}).get_tools()
     [tool] = [tool for tool in tools if tool.name == "run_python"]
     print(await tool.ainvoke({{"code": "print('from a chain')"}}))
+    # As an agent does: the handle is in what its model reads.
+    answer = str(await tool.ainvoke({{"code": "x = 'kept for a chain'", "session": "new"}}))
+    handle = re.search(r"sess-[0-9a-z-]+", answer)[0]
+    print(await tool.ainvoke({{"code": "print(x)", "session": handle}}))
 
 asyncio.run(main())
 """
@@ -219,6 +288,7 @@ asyncio.run(main())
         command = [CLIENTS / "langchain/bin/python", "-c", script]
         run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         self.assertIn("from a chain", run.stdout, run.stderr)
+        self.assertIn("kept for a chain", run.stdout, run.stderr)
 
     def test_the_sdk_for_javascript_runs_a_program(self):
         script = f"""
@@ -228,10 +298,14 @@ const client = new Client({{ name: "test", version: "1" }});
 await client.connect(new StreamableHTTPClientTransport(new URL("{self.server.address}/mcp")));
 const {{ tools }} = await client.listTools();
 const result = await client.callTool({{ name: "run_python", arguments: {{ code: "print(1 + 1)" }} }});
-console.log(JSON.stringify([tools.length, result.structuredContent.stdout]));
+const run = async (code, session) =>
+  (await client.callTool({{ name: "run_javascript", arguments: {{ code, session }} }})).structuredContent;
+const {{ session }} = await run("let x = 20;", "new");
+const wentOn = await run("console.log(x + 1)", session);
+console.log(JSON.stringify([tools.length, result.structuredContent.stdout, wentOn.stdout]));
 await client.close();
 """
-        self.assertEqual(run_node(script), [3, "2\n"])
+        self.assertEqual(run_node(script), [3, "2\n", "21\n"])
 
 
 class Closed(unittest.TestCase):
@@ -250,6 +324,16 @@ class Closed(unittest.TestCase):
         closed = Server(FAAS_LANGUAGE="javascript", FAAS_DOORS="off")
         self.addCleanup(closed.stop)
         self.assertEqual(closed.post("/mcp", ping)[0], 404)
+
+    def test_a_model_that_can_begin_no_more_sessions_is_told_what_it_can_do(self):
+        server = Server(FAAS_LANGUAGE="javascript", FAAS_SESSIONS="1")
+        self.addCleanup(server.stop)
+        call = {"name": "run_javascript", "arguments": {"code": "let x = 1", "session": "new"}}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+        self.assertFalse(server.post("/mcp", json.dumps(message))[1]["result"]["isError"])
+        result = server.post("/mcp", json.dumps(message))[1]["result"]
+        self.assertTrue(result["isError"])
+        self.assertIn("Go on in one that you have", result["content"][0]["text"])
 
     def test_a_message_of_nearly_all_bytes_of_the_queue_is_counted_once(self):
         server = Server(FAAS_LANGUAGE="javascript", FAAS_QUEUE_BYTES="200000")
@@ -288,7 +372,10 @@ class Stdio(unittest.TestCase):
             async with Client(stdio_client(parameters)) as client:
                 first = await client.call_tool("run_python", {"code": "print('over a pipe')"})
                 second = await client.call_tool("run_javascript", {"code": "console.log(2)"})
-                return first.structured_content["stdout"], second.structured_content["stdout"]
+                begun = await client.call_tool("run_python", {"code": "x = 3", "session": "new"})
+                cell = {"code": "print(x)", "session": begun.structured_content["session"]}
+                third = await client.call_tool("run_python", cell)
+                return [result.structured_content["stdout"] for result in (first, second, third)]
 
         with tempfile.TemporaryDirectory() as scratch:
-            self.assertEqual(asyncio.run(run(scratch + "/w")), ("over a pipe\n", "2\n"))
+            self.assertEqual(asyncio.run(run(scratch + "/w")), ["over a pipe\n", "2\n", "3\n"])

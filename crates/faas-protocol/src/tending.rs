@@ -16,6 +16,13 @@ pub enum Tending {
     PutFiles,
     DeleteFile,
     MakeDirectory,
+    /// What a name that is being written may go on as; the return value is a [`Completions`] as JSON. Of Python only,
+    /// as are the next two; the job's code is an [`Unfinished`] as JSON.
+    Complete,
+    /// What a name stands for; the return value is a text as JSON, or null.
+    Inspect,
+    /// Whether a cell is complete; the return value is a [`Completeness`] as JSON.
+    IsComplete,
 }
 
 impl Tending {
@@ -31,6 +38,9 @@ impl Tending {
             Self::PutFiles => "put",
             Self::DeleteFile => "delete",
             Self::MakeDirectory => "make",
+            Self::Complete => "complete",
+            Self::Inspect => "inspect",
+            Self::IsComplete => "is_complete",
         }
     }
 
@@ -41,6 +51,34 @@ impl Tending {
             Self::PutFiles | Self::DeleteFile | Self::MakeDirectory
         )
     }
+}
+
+/// Code that is being written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    pub code: String,
+    /// Where its writer is, in characters.
+    pub cursor: usize,
+    /// Whether an answer is to have what there is, such as source text.
+    pub is_detailed: bool,
+}
+
+/// What the name before the cursor may go on as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completions {
+    pub matches: Vec<String>,
+    /// Where what they replace begins, in characters; it ends at the cursor.
+    pub start: usize,
+}
+
+/// Whether a cell is complete, in the words of Jupyter's messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completeness {
+    /// `complete`, `incomplete`, `invalid` or `unknown`.
+    pub status: String,
+    /// What the next line of an incomplete one begins with.
+    #[serde(default)]
+    pub indent: String,
 }
 
 /// The variables of a program, as a sandbox tells of them.

@@ -18,8 +18,6 @@ use serde_json::value::RawValue;
 use super::access::Entered;
 use super::contexts;
 use super::contexts::no_context;
-use super::control::parse_environment;
-use super::lines::ErrorFields;
 use super::lines::Line;
 use super::lines::ResultFields;
 use super::sandboxes::Context;
@@ -34,6 +32,7 @@ use crate::api::follow::follow;
 use crate::api::request;
 use crate::api::request::RunRequest;
 use crate::api::stream::X_ACCEL_BUFFERING;
+use crate::doors::cell_error::CellError;
 use crate::doors::ours;
 use crate::doors::ours::Ours;
 use crate::doors::ours::Text;
@@ -86,7 +85,7 @@ async fn parse(
     state: &AppState,
 ) -> Result<RunRequest, ApiError> {
     let raw: Execute = request::parse_body(body)?;
-    let environment = parse_environment("env_vars", raw.env_vars)?;
+    let environment = ours::parse_environment("env_vars", raw.env_vars)?;
     let language = contexts::language(raw.language, state)?;
     let context = ours::text("context_id", raw.context_id)?;
     let (context, language) = match (context, language) {
@@ -156,7 +155,7 @@ impl Lines {
     async fn next(&mut self) -> Option<String> {
         let mut line = match self.following.next().await? {
             Told::Output(stream, text) => Line::output(stream, &text).to_json(),
-            Told::Shown(result) => match ErrorFields::shown(&result) {
+            Told::Shown(result) => match CellError::shown(&result) {
                 Some(error) if !self.has_error => {
                     self.has_error = true;
                     Line::Error(error).to_json()
@@ -168,10 +167,10 @@ impl Lines {
                 let (error, number) = match &ending {
                     Ok(finished) => {
                         let report = &finished.report;
-                        let error = ErrorFields::of_report(report).filter(|_| !self.has_error);
+                        let error = CellError::of_report(report).filter(|_| !self.has_error);
                         (error, report.cell.as_ref().map(|cell| cell.number))
                     }
-                    Err(error) => (Some(ErrorFields::of_service(error)), None),
+                    Err(error) => (Some(CellError::of_service(error)), None),
                 };
                 let number =
                     number.map(|execution_count| Line::NumberOfExecutions { execution_count });

@@ -7,11 +7,6 @@ use axum::Json;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::StatusCode;
-use faas_pool::Report;
-use faas_pool::SessionInfo;
-use faas_pool::SessionRequest;
-use faas_pool::Start;
-use faas_protocol::Job;
 use faas_protocol::Language;
 use serde::Deserialize;
 use serde::Serialize;
@@ -25,7 +20,6 @@ use super::sandboxes::Sandbox;
 use super::words::Refusal;
 use crate::api::ApiError;
 use crate::api::AppState;
-use crate::api::caller::Caller;
 use crate::api::request;
 use crate::doors::ours;
 
@@ -80,39 +74,17 @@ pub fn language(field: Option<&RawValue>, state: &AppState) -> Result<Option<Lan
     })
 }
 
-/// Opens a session, with the longest life that there is.
-///
-/// # Errors
-/// As `POST /sessions`.
-pub async fn open_session(
-    language: Language,
-    caller: &Caller,
-    state: &AppState,
-) -> Result<SessionInfo, ApiError> {
-    let settings = &state.settings;
-    let job = Job::run(language, "", settings.limits(settings.timeout()));
-    let session = SessionRequest {
-        name: None,
-        lifetime: settings.session_settings().lifetime,
-        set_up: request::plain(job, Start::Fresh, caller),
-    };
-    let opened = state.pool.open_session(session).await?;
-    opened.map_err(|report: Box<Report>| {
-        ApiError::refused("The context could not begin", report.stderr.trim_end())
-    })
-}
-
 /// Opens one more context of a sandbox, which ends when the sandbox does.
 ///
 /// # Errors
-/// As [`open_session`].
+/// As [`ours::open_session`].
 async fn open(
     language: Language,
     is_default: bool,
     Entered { sandbox, caller }: &Entered,
     state: &AppState,
 ) -> Result<Context, ApiError> {
-    let session = open_session(language, caller, state).await?;
+    let session = ours::open_session(language, caller, state).await?;
     let context = Context {
         session: session.id,
         language,
@@ -145,7 +117,7 @@ async fn open(
 /// The context in which cells of a language run that name none; it is opened if there is none yet.
 ///
 /// # Errors
-/// As [`open_session`].
+/// As [`ours::open_session`].
 pub async fn default_context(
     language: Language,
     entered: &Entered,

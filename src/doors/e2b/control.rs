@@ -32,9 +32,9 @@ use crate::api::ApiError;
 use crate::api::AppState;
 use crate::api::bounded;
 use crate::api::bounded::Kind;
-use crate::api::bounded::Members;
 use crate::api::request;
 use crate::doors::ours;
+use crate::doors::ours::MOST_MEMBERS;
 use crate::doors::ours::must_be;
 
 /// What clients go by to know what a sandbox can do: with this one, files come as they are, and may be streams.
@@ -43,10 +43,6 @@ const ENVD_VERSION: &str = "0.5.7";
 const TIMEOUT: Duration = Duration::from_mins(5);
 /// A timeout that is longer is this; sessions do not live so long.
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(24 * 366);
-/// Most members of `metadata` and of `envVars`.
-const MOST_MEMBERS: usize = 64;
-/// Longest of their names and values together, in bytes.
-const LONGEST_MEMBERS: usize = 16 * 1024;
 /// Most forks of one request, as its clients have it.
 const MOST_FORKS: u64 = 100;
 /// Most sandboxes of a page.
@@ -180,8 +176,8 @@ pub async fn create(
     let timeout = parse_timeout(raw.timeout)?.unwrap_or(TIMEOUT);
     let wanted = Wanted {
         template: parse_template(raw.template)?,
-        metadata: texts("metadata", raw.metadata)?.into_iter().collect(),
-        environment: parse_environment("envVars", raw.env_vars)?,
+        metadata: ours::texts("metadata", raw.metadata)?.into_iter().collect(),
+        environment: ours::parse_environment("envVars", raw.env_vars)?,
     };
     for (name, field) in [
         ("autoPause", raw.auto_pause),
@@ -199,7 +195,7 @@ pub async fn create(
         }
     }
     let language = contexts::default_language(&client.state);
-    let session = contexts::open_session(language, &client.caller, &client.state).await?;
+    let session = ours::open_session(language, &client.caller, &client.state).await?;
     let context = Context {
         session: session.id,
         language,
@@ -510,54 +506,4 @@ fn parse_template(field: Option<&RawValue>) -> Result<String, ApiError> {
         return Err(must_be("templateID", "a name of 1 to 128 bytes"));
     }
     Ok(template)
-}
-
-/// Variables of an environment.
-///
-/// # Errors
-/// 400 for anything but an object of texts, or what cannot be in an environment.
-pub fn parse_environment(
-    name: &str,
-    field: Option<&RawValue>,
-) -> Result<Vec<(String, String)>, ApiError> {
-    let variables = texts(name, field)?;
-    let is_sane = |(name, value): &(String, String)| {
-        !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
-    };
-    if !variables.iter().all(is_sane) {
-        return Err(must_be(
-            name,
-            "an object of names without = and texts without U+0000",
-        ));
-    }
-    Ok(variables)
-}
-
-/// The members of an object of texts.
-fn texts(name: &str, field: Option<&RawValue>) -> Result<Vec<(String, String)>, ApiError> {
-    let Some(raw) = field else {
-        return Ok(Vec::new());
-    };
-    let refused = || {
-        must_be(
-            name,
-            &format!(
-                "an object of at most {MOST_MEMBERS} texts, of {LONGEST_MEMBERS} bytes together with their names"
-            ),
-        )
-    };
-    let members = bounded::parse::<Members<{ MOST_MEMBERS + 1 }>>(raw, Kind::Object)?;
-    let Members(members) = members.ok_or_else(refused)?;
-    let length: usize = members
-        .iter()
-        .map(|(name, raw)| name.len() + raw.get().len())
-        .sum();
-    if members.len() > MOST_MEMBERS || length > LONGEST_MEMBERS {
-        return Err(refused());
-    }
-    let texts = members.into_iter().map(|(name, raw)| {
-        let text = bounded::parse::<String>(raw, Kind::String)?;
-        text.map(|text| (name, text)).ok_or_else(refused)
-    });
-    texts.collect()
 }

@@ -7,11 +7,7 @@ use std::time::UNIX_EPOCH;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use faas_pool::Content;
-use faas_pool::Report;
 use faas_pool::ShownResult;
-use faas_protocol::Limit;
-use faas_protocol::SHOWN_ERROR;
-use faas_protocol::Status;
 use faas_protocol::Stream;
 use serde::Deserialize;
 use serde::Serialize;
@@ -19,8 +15,8 @@ use serde::Serializer;
 use serde::ser::SerializeMap;
 use serde_json::value::RawValue;
 
-use crate::api::ApiError;
 use crate::api::bounded::AtMost;
+use crate::doors::cell_error::CellError;
 
 /// A line of the answer to `/execute`.
 #[derive(Debug, Serialize)]
@@ -36,7 +32,7 @@ pub enum Line<'a> {
         timestamp: u64,
     },
     Result(ResultFields<'a>),
-    Error(ErrorFields),
+    Error(CellError),
     NumberOfExecutions {
         execution_count: u64,
     },
@@ -58,58 +54,6 @@ impl<'a> Line<'a> {
     pub fn to_json(&self) -> String {
         // It has no maps with keys other than strings, the one thing that JSON cannot express.
         serde_json::to_string(self).unwrap_or_default()
-    }
-}
-
-/// An error that ended a cell.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct ErrorFields {
-    pub name: String,
-    pub value: String,
-    pub traceback: String,
-}
-
-impl ErrorFields {
-    /// The error that a result shows, if it does.
-    pub fn shown(result: &ShownResult) -> Option<Self> {
-        match result.content(SHOWN_ERROR)? {
-            Content::Json(json) => serde_json::from_str(json.get()).ok(),
-            Content::Text(_) | Content::Bytes(_) => None,
-        }
-    }
-
-    /// Why a cell ended that showed no error; `None` if it ended well.
-    pub fn of_report(report: &Report) -> Option<Self> {
-        let name = match report.status {
-            Status::Success => return None,
-            // Packages were not installed, or a program ended with an exit code.
-            Status::Error if report.exit_code == 1 => "Error",
-            Status::Error => "SystemExit",
-            Status::Exceeded(Limit::WallTime | Limit::CpuTime) => "TimeoutError",
-            Status::Exceeded(Limit::Memory) => "MemoryError",
-            Status::Exceeded(_) | Status::Killed | Status::Violation => "ExecutionError",
-        };
-        let mut value = match name {
-            "SystemExit" => report.exit_code.to_string(),
-            _ => report.last_line_of_stderr().to_owned(),
-        };
-        if let Some(Err(reason)) = report.cell.as_ref().map(|cell| &cell.kept) {
-            value = format!("{value} ({reason})");
-        }
-        Some(Self {
-            name: name.to_owned(),
-            value,
-            traceback: report.stderr.clone(),
-        })
-    }
-
-    /// A cell that was not run to its end by the service's fault.
-    pub fn of_service(error: &ApiError) -> Self {
-        Self {
-            name: "ExecutionError".to_owned(),
-            value: error.sentence(),
-            traceback: String::new(),
-        }
     }
 }
 
@@ -249,17 +193,5 @@ mod tests {
             "data":[{"index":0,"a":1.5},{"index":1,"a":null}]}"#;
         assert!(line(&shown(TABLE, json(table))).contains(r#""data":{"a":[1.5,null]}"#));
         assert!(!line(&shown(TABLE, json("[]"))).contains(r#""data":"#));
-    }
-
-    #[test]
-    fn only_an_error_with_all_its_fields_is_one() {
-        let error = ErrorFields::shown(&shown(
-            SHOWN_ERROR,
-            json(r#"{"name":"ValueError","value":"x","traceback":"…"}"#),
-        ));
-        assert_eq!(error.unwrap().name, "ValueError");
-        for wrong in [json("{}"), json("1"), Content::Text("{}".to_owned())] {
-            assert!(ErrorFields::shown(&shown(SHOWN_ERROR, wrong)).is_none());
-        }
     }
 }

@@ -23,7 +23,6 @@ use super::access::Entered;
 use super::cell;
 use super::connect;
 use super::contexts;
-use super::lines::ErrorFields;
 use crate::api::ApiError;
 use crate::api::AppState;
 use crate::api::Share;
@@ -36,6 +35,7 @@ use crate::api::follow::Told;
 use crate::api::follow::follow;
 use crate::api::request;
 use crate::api::stream::X_ACCEL_BUFFERING;
+use crate::doors::cell_error::CellError;
 use crate::doors::ours;
 use crate::doors::ours::Text;
 use crate::doors::ours::must_be;
@@ -194,7 +194,7 @@ enum Pieces {
     Given(Vec<Bytes>),
     /// It runs; nothing was sent yet.
     Begun(Box<Following>),
-    Runs(Box<Following>, Option<ErrorFields>),
+    Runs(Box<Following>, Option<CellError>),
 }
 
 impl Pieces {
@@ -216,18 +216,18 @@ impl Pieces {
     async fn go_on(
         &mut self,
         mut following: Box<Following>,
-        mut error: Option<ErrorFields>,
+        mut error: Option<CellError>,
     ) -> Option<Bytes> {
         let piece = match following.next().await? {
             Told::Output(stream, text) => output(stream, &text),
             Told::Shown(result) => {
-                error = error.or_else(|| ErrorFields::shown(&result));
+                error = error.or_else(|| CellError::shown(&result));
                 keepalive()
             }
             Told::Installing(_) | Told::Calls(_) | Told::Nothing => keepalive(),
             Told::Ended(Err(error)) => connect::end(Some(&error)),
             Told::Ended(Ok(finished)) => {
-                let error = error.or_else(|| ErrorFields::of_report(&finished.report));
+                let error = error.or_else(|| CellError::of_report(&finished.report));
                 let error = error.map(|error| format!("ERROR: {}", error.value));
                 let said = error
                     .as_ref()

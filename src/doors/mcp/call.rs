@@ -18,6 +18,7 @@ use tracing::Instrument;
 
 use super::content;
 use super::progress;
+use super::session::Session;
 use super::tools::Kind;
 use super::within::Within;
 use crate::api::ApiError;
@@ -67,16 +68,23 @@ async fn answer(
     state: &Arc<AppState>,
     caller: &Caller,
     kind: Kind,
-    arguments: JsonObject,
+    mut arguments: JsonObject,
     within: &Within,
     context: RequestContext<RoleServer>,
 ) -> Result<CallToolResult, ApiError> {
+    let mut session =
+        Session::of(&mut arguments, kind, state.requests.share(), caller, state).await?;
     let body = request::Body::of(body_of(kind, arguments)?, within.message(state), state)?;
     let result = if kind == Kind::CheckCode {
         let checked = check_code::check(state, caller, body).await?;
         structured(serde_json::to_value(checked))?
     } else {
-        let mut request = request::parse(body, caller, state)?;
+        let parsed = request::parse(body, caller, state);
+        let in_words = |error| match &session {
+            Some(session) => session.error(error),
+            None => error,
+        };
+        let mut request = parsed.map_err(in_words)?;
         let token = context.meta.get_progress_token();
         let telling = token.map(|token| {
             let (live, events) = mpsc::unbounded_channel();
@@ -85,12 +93,16 @@ async fn answer(
         });
         let running = execute::run(state, caller, request);
         let finished = match telling {
-            Some(telling) => tokio::join!(running, telling).0?,
-            None => running.await?,
+            Some(telling) => tokio::join!(running, telling).0,
+            None => running.await,
         };
+        let finished = finished.map_err(in_words)?;
         content::of_report(&finished.task_id, finished.report)
     };
     within.hold_answer(&result, state)?;
+    if let Some(session) = &mut session {
+        session.told();
+    }
     Ok(result)
 }
 

@@ -20,7 +20,7 @@ pub fn of_report(task_id: &str, report: Report) -> CallToolResult {
         .iter()
         .map(|file| json!({ "name": file.name, "size": file.contents.len() }))
         .collect();
-    let structured = json!({
+    let mut structured = json!({
         "status": report.status.name(),
         "exit_code": report.exit_code,
         "stdout": report.stdout,
@@ -31,6 +31,12 @@ pub fn of_report(task_id: &str, report: Report) -> CallToolResult {
         "duration_ms": report.usage.wall.as_millis() as u64,
         "task_id": task_id,
     });
+    if let Some(cell) = &report.cell {
+        structured["session"] = cell.session.id.as_str().into();
+        if let Err(reason) = &cell.kept {
+            structured["session_unchanged"] = reason.as_str().into();
+        }
+    }
     let mut content = vec![ContentBlock::text(text(&report))];
     let representations = report
         .results
@@ -88,6 +94,13 @@ fn text(report: &Report) -> String {
             &format!("[status] {status}, exit code {}", report.exit_code),
             "",
         );
+    }
+    if let Some(cell) = &report.cell {
+        let mut said = cell.session.id.to_string();
+        if let Err(reason) = &cell.kept {
+            said = format!("{said} was not changed by this call: {reason}");
+        }
+        add("[session] ", &said);
     }
     if text.is_empty() {
         "(no output)".clone_into(&mut text);

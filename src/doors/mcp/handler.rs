@@ -21,9 +21,10 @@ use super::tools;
 use crate::api::AppState;
 
 /// What a model is told of the service as a whole.
-const INSTRUCTIONS: &str = "Runs untrusted code in a sandbox that exists for one call: nothing is kept between calls. \
-     There is no network, no access to other files or processes, and no shell. Python has most of its standard \
-     library, and numpy, pandas, matplotlib and others where they are imported.";
+const INSTRUCTIONS: &str = "Runs untrusted code in a sandbox that exists for one call. To keep variables and files for \
+     later calls, begin a session (`session`: \"new\") and name it in them by the handle that its answer has. There is \
+     no network, no access to other files or processes, and no shell. Python has most of its standard library, and \
+     numpy, pandas, matplotlib and others where they are imported.";
 
 /// The tools, for one client.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ mod content;
 mod handler;
 mod http;
 mod progress;
+mod session;
 mod size;
 mod tools;
 mod within;

@@ -10,6 +10,9 @@ use serde_json::json;
 
 use crate::settings::Settings;
 
+/// What a model sends in place of a handle to begin a session.
+pub const BEGIN: &str = "new";
+
 /// What a tool does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -68,14 +71,17 @@ impl Kind {
                  figures of matplotlib as pictures, and the files that it wrote to the working directory if `collect` \
                  asks for them. numpy, pandas, matplotlib and other packages of Pyodide work by importing them; name \
                  others in `packages` (pure Python only). There is no network (no requests, no urllib to other hosts), \
-                 no shell, no subprocess, no threads. Nothing is kept between calls: send everything that the program \
-                 needs. Errors come as a traceback in stderr."
+                 no shell, no subprocess, no threads. Without `session` nothing is kept between calls: send everything \
+                 that the program needs. To keep variables, functions, imports and files for later calls, send \
+                 `session`: \"new\", and in those calls the handle that its answer has. Errors come as a traceback in stderr."
             }
             Self::RunJavaScript => {
                 "Run a JavaScript or TypeScript program in a fresh sandbox and get what it printed with console.log and \
                  what it passed to return_val(value). Top-level await works. It has the usual globals of the web \
                  (URL, TextEncoder, crypto, structuredClone, timers), but no network (no fetch), no Node.js modules \
-                 (no require, no fs), no DOM and no npm packages. Nothing is kept between calls."
+                 (no require, no fs), no DOM and no npm packages. Without `session` nothing is kept between calls; to keep \
+                 variables and functions for later calls, send `session`: \"new\", and in those calls the handle that \
+                 its answer has."
             }
             Self::CheckCode => {
                 "Look at a program without running it: whether it compiles (with line and column of the error), what it \
@@ -112,8 +118,16 @@ impl Kind {
                 },
             },
         });
+        let session = json!({
+            "type": "string",
+            "description": format!(
+                "\"{BEGIN}\" begins a session, in which this program is run; the answer has its handle (sess-…). A handle \
+                 goes on in its session, with all that the calls before left. Leave it out for a sandbox of its own"
+            ),
+        });
         match self {
             Self::RunPython => json!({
+                "session": session,
                 "packages": {
                     "type": "array", "items": { "type": "string" }, "maxItems": MAX_PACKAGES,
                     "description": "Packages to install first, such as pydantic or msgpack==1.2.4",
@@ -126,6 +140,7 @@ impl Kind {
                 "stdin": stdin, "args": arguments, "timeout": timeout,
             }),
             Self::RunJavaScript => json!({
+                "session": session,
                 "language": {
                     "type": "string", "enum": ["javascript", "typescript"],
                     "description": "javascript if absent",
@@ -187,6 +202,10 @@ impl Kind {
                     "truncated": { "type": "boolean", "description": "Whether it printed more than is kept" },
                     "duration_ms": number("How long it ran"),
                     "task_id": text("Its name in the service's history"),
+                    "session": text("The handle of its session, for the next call; only if it ran in one"),
+                    "session_unchanged": text(
+                        "Why the session is as it was before this call, without what it did; only then"
+                    ),
                 },
                 "required": [
                     "status", "exit_code", "stdout", "stderr", "result", "files", "truncated", "duration_ms", "task_id"
@@ -196,7 +215,7 @@ impl Kind {
     }
 
     fn tool(self) -> Tool {
-        // A program has no effects: what it does is gone with its sandbox.
+        // A program has no effects: what it does is gone with its sandbox, or its session.
         let annotations = ToolAnnotations::with_title(self.title())
             .read_only(true)
             .destructive(false)

@@ -124,7 +124,7 @@ pub fn stack_kib(limit: Option<u64>) -> u64 {
 
 const BOOT: &str = include_str!("../../../../js/python/boot.mjs");
 /// Our Python modules, in the order in which they are loaded.
-const MODULES: [(&str, &str); 23] = [
+const MODULES: [(&str, &str); 24] = [
     (
         "_faas_network",
         include_str!("../../../../js/python/network.py"),
@@ -189,6 +189,10 @@ const MODULES: [(&str, &str); 23] = [
     (
         "_faas_magics",
         include_str!("../../../../js/python/magics.py"),
+    ),
+    (
+        "_faas_assist",
+        include_str!("../../../../js/python/assist.py"),
     ),
     (
         "_faas_variables",
