@@ -129,7 +129,7 @@ async def main():
         return await tools.half(n=n)
     direct = await asyncio.gather(*(tools.half(n) for n in (2, 4)), one(6))
     later = [tools.half(n) for n in (8, 10)]
-    return direct, [await call for call in later]
+    return [direct, [await call for call in later]]
 await main()";
     let (answer, rounds) = run("python", code);
     assert_eq!(answer.ret_val(), "[[1, 2, 3], [4, 5]]", "{answer:?}");
@@ -169,7 +169,7 @@ fn an_error_of_a_tool_is_an_exception_that_a_program_can_catch() {
 try:
     tools.half(3)
 except tools.ToolError as error:
-    caught = str(error), error.tool, type(error).__name__
+    caught = [str(error), error.tool, type(error).__name__]
 caught",
     );
     assert_eq!(
@@ -181,7 +181,7 @@ caught",
         "javascript",
         "
 try { await tools.half({ n: 3 }); } catch (error) {
-  return [error.message, error.tool, error.name, error instanceof tools.ToolError, /code.js:3/.test(error.stack)];
+  return [error.message, error.tool, error.name, error instanceof tools.ToolError, /<code>:2/.test(error.stack)];
 }",
     );
     assert_eq!(
@@ -250,7 +250,7 @@ def missing():
             true,
             "there is no tool 'serch'; there are: half, web_search",
             "web_search",
-            "(q: str, limit: int = 3, **others: Any) -> Any",
+            "(q: str, limit: int = 3) -> Any",
         ])
     );
     let answer = begin(shared(), "python", "help(tools.half)");
@@ -290,7 +290,7 @@ fn results_come_in_any_order_and_in_several_rounds() {
 import asyncio
 done = []
 async def one(n):
-    done.append((n, await tools.half(n)))
+    done.append([n, await tools.half(n)])
     print('got', n)
 await asyncio.gather(one(2), one(4), one(6))
 done";
@@ -366,7 +366,8 @@ fn a_continuation_is_good_once_and_for_its_caller() {
     let continuation = first.body["continuation"].as_str().unwrap();
     assert!(continuation.starts_with("cont-here-"), "{continuation}");
     let body = json!({"continuation": continuation, "results": [{"id": "call-1", "result": 1}]});
-    let send = |token, body| server.send_as(token, "POST", "/run_code/continue", body);
+    let send =
+        |token: &str, body: &Value| server.send_as(token, "POST", "/run_code/continue", body);
     assert_eq!(send("token-b", &body).status, 404);
     assert_eq!(send("token-a", &body).ret_val(), "1");
     let again = send("token-a", &body);
@@ -384,10 +385,8 @@ fn a_continuation_is_good_once_and_for_its_caller() {
         ),
         ("x", "None of your programs"),
     ] {
-        let answer = send(
-            "token-a",
-            &json!({"continuation": unknown, "results": [{"id": "call-1"}]}),
-        );
+        let body = json!({"continuation": unknown, "results": [{"id": "call-1"}]});
+        let answer = send("token-a", &body);
         assert_eq!(answer.status, 404);
         let details = answer.body["details"].as_str().unwrap();
         assert!(details.contains(part), "{answer:?}");
@@ -619,6 +618,8 @@ fn two_hundred_programs_wait_at_once() {
         ("FAAS_MAX_INSTANCES", "250"),
         ("FAAS_WORKER_COUNT", "4"),
         ("FAAS_TOOL_PROGRAMS", "200"),
+        // Each may write as much as FAAS_MAX_OUTPUT_BYTES says.
+        ("FAAS_ANSWER_BYTES", "1073741824"),
     ]);
     let waiting: Vec<_> = (0..200)
         .map(|n| begin(&server, "python", &format!("tools.half({}) + {n}", 2 * n)))
@@ -678,7 +679,14 @@ fn a_stream_has_the_calls_as_events_and_stays_open() {
     }
     assert_eq!(
         seen,
-        ["stdout", "tool_calls", "stdout", "tool_calls", "result"]
+        [
+            "stdout",
+            "tool_calls",
+            "stdout",
+            "tool_calls",
+            "display",
+            "result"
+        ]
     );
 }
 
@@ -756,9 +764,11 @@ fn tools_that_no_program_could_have_are_refused() {
     assert_eq!(refused.error(), "A batch has no tools", "{refused:?}");
     // A program without any has no such name.
     let answer = shared().python("tools");
-    assert_eq!(
-        answer.last_stderr_line(),
-        "NameError: name 'tools' is not defined"
+    assert!(
+        answer
+            .last_stderr_line()
+            .starts_with("NameError: name 'tools'"),
+        "{answer:?}"
     );
 }
 

@@ -48,6 +48,8 @@ class Call:
     """A call that was made where an event loop runs: `await` it, or use it as its result."""
 
     __module__ = "tools"
+    # asyncio.gather looks for each in a dictionary, which must not wait for it.
+    __hash__ = object.__hash__
     __slots__ = ("_tool", "_error", "_value", "_is_settled", "_waiting")
 
     def __init__(self, tool):
@@ -79,7 +81,7 @@ def _delegate(name):
 
 for _name in (
     "__str__ __repr__ __format__ __bool__ __len__ __iter__ __getitem__ __contains__ __reversed__ __eq__ __ne__ "
-    "__lt__ __le__ __gt__ __ge__ __hash__ __int__ __float__ __index__ __add__ __radd__ __sub__ __rsub__ __mul__ "
+    "__lt__ __le__ __gt__ __ge__ __int__ __float__ __index__ __add__ __radd__ __sub__ __rsub__ __mul__ "
     "__rmul__ __truediv__ __rtruediv__ __floordiv__ __rfloordiv__ __mod__ __rmod__ __pow__ __rpow__ __neg__ __abs__ "
     "__round__ __setitem__ __delitem__ __or__ __ror__ __and__"
 ).split():

@@ -6,6 +6,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use faas_pool::CallMade;
+use faas_pool::CallsMade;
 use faas_protocol::ToolAnswer;
 use faas_protocol::ToolOutcome;
 use faas_tools::ToolSet;
@@ -42,7 +43,14 @@ pub fn number_of(id: &str) -> Option<u32> {
 pub struct Exchange {
     tools: ToolSet,
     answers: UnboundedSender<Vec<ToolAnswer>>,
-    open: Mutex<BTreeMap<u32, CallMade>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: BTreeMap<u32, CallMade>,
+    /// How many times results were handed on.
+    answered: u64,
 }
 
 impl Exchange {
@@ -50,24 +58,27 @@ impl Exchange {
         Self {
             tools,
             answers,
-            open: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<u32, CallMade>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes calls that the program made.
-    pub fn add(&self, calls: Vec<CallMade>) {
-        let calls = calls.into_iter().map(|call| (call.number, call));
-        self.open().extend(calls);
+    /// Takes calls that the program made. Returns whether it waits for results now: it may not have heard of the last
+    /// ones when it made them.
+    pub fn add(&self, made: CallsMade) -> bool {
+        let mut state = self.lock();
+        let calls = made.calls.into_iter().map(|call| (call.number, call));
+        state.open.extend(calls);
+        made.answered == state.answered
     }
 
     /// The calls that are open, in their order.
     pub fn calls(&self) -> Vec<CallBody> {
-        let open = self.open();
-        let bodies = open.values().filter_map(|call| {
+        let state = self.lock();
+        let bodies = state.open.values().filter_map(|call| {
             Some(CallBody {
                 id: format!("{PREFIX}{}", call.number),
                 name: call.tool.clone(),
@@ -83,11 +94,11 @@ impl Exchange {
     /// # Errors
     /// 400 with the one that does not.
     pub fn check(&self, results: &[(u32, ToolOutcome)]) -> Result<(), ApiError> {
-        let open = self.open();
+        let state = self.lock();
         let mut seen = Vec::with_capacity(results.len());
         for (number, outcome) in results {
             let name = format!("Invalid result of \"{PREFIX}{number}\"");
-            let Some(call) = open.get(number).filter(|_| !seen.contains(number)) else {
+            let Some(call) = state.open.get(number).filter(|_| !seen.contains(number)) else {
                 return Err(ApiError::bad_request(
                     name,
                     "No call of this id is open: send a result once, for one of the `tool_calls` of the last answer",
@@ -112,9 +123,10 @@ impl Exchange {
 
     /// Hands results on; `false` if the program is over.
     pub fn answer(&self, results: Vec<(u32, ToolOutcome)>) -> bool {
-        let mut open = self.open();
+        let mut state = self.lock();
+        state.answered += 1;
         let answers = results.into_iter().map(|(number, outcome)| {
-            open.remove(&number);
+            state.open.remove(&number);
             ToolAnswer { number, outcome }
         });
         self.answers.send(answers.collect()).is_ok()

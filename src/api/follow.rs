@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use faas_pool::CallsMade;
 use faas_pool::InstallProgress;
 use faas_pool::InstallStage;
 use faas_pool::LiveEvent;
@@ -43,8 +42,8 @@ pub enum Told {
     Installing(InstallProgress),
     /// A result that it showed.
     Shown(Arc<ShownResult>),
-    /// It waits for results of its caller's tools, of which these calls are new.
-    Calls(CallsMade),
+    /// It waits for results of its caller's tools, in this sandbox.
+    Calls { sandbox: String },
     /// Nothing, but the client is to be sent something: if it is gone, that makes its system say so.
     Nothing,
     /// How it ended; the last.
@@ -204,6 +203,16 @@ impl Following {
         &self.state
     }
 
+    /// What has come already, without waiting; not the end.
+    pub fn next_of_those_here(&mut self) -> Option<Told> {
+        loop {
+            let event = self.events.try_recv().ok()?;
+            if let Some(told) = self.told(event) {
+                return Some(told);
+            }
+        }
+    }
+
     /// What comes next, `None` after the last.
     pub async fn next(&mut self) -> Option<Told> {
         loop {
@@ -258,11 +267,13 @@ impl Following {
                 (!text.is_empty()).then_some(Told::Output(stream, text))
             }
             LiveEvent::Result(shown) => Some(Told::Shown(shown)),
-            LiveEvent::Calls(mut made) => {
-                if let Some(exchange) = &self.exchange {
-                    exchange.add(std::mem::take(&mut made.calls));
-                }
-                Some(Told::Calls(made))
+            LiveEvent::Calls(made) => {
+                let sandbox = made.sandbox.clone();
+                let waits = self
+                    .exchange
+                    .as_ref()
+                    .is_some_and(|exchange| exchange.add(made));
+                waits.then_some(Told::Calls { sandbox })
             }
             LiveEvent::Installing(progress) => {
                 self.progress = Some(progress.clone());

@@ -112,7 +112,7 @@ impl Events {
             }
             Told::Shown(shown) => self.event("display", &ResultBody::from(shown)),
             Told::Installing(progress) => self.event("progress", &progress),
-            Told::Calls(_) => match self.ask() {
+            Told::Calls { .. } => match self.ask() {
                 Ok(asked) => self.event("tool_calls", &asked),
                 Err(error) => self.event("error", error.body()),
             },

@@ -61,6 +61,8 @@ pub struct CallsMade {
     pub calls: Vec<CallMade>,
     /// The sandbox.
     pub sandbox: String,
+    /// How many times answers had come until then.
+    pub answered: u64,
 }
 
 /// A call.

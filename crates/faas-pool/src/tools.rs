@@ -90,6 +90,8 @@ pub struct Calls<'a> {
     refused: Vec<ToolAnswer>,
     /// Whether answers came since it was told last that the program waits.
     has_answers: bool,
+    /// How many times answers have come.
+    answered: u64,
     count: u32,
     bytes: u64,
     waited: Duration,
@@ -136,6 +138,7 @@ impl<'a> Calls<'a> {
             made: Vec::new(),
             refused: Vec::new(),
             has_answers: false,
+            answered: 0,
             count: 0,
             bytes: 0,
             waited: Duration::ZERO,
@@ -238,7 +241,11 @@ impl<'a> Calls<'a> {
         let mut is_interrupted = false;
         let answers = tokio::select! {
             biased;
-            answers = self.line.answers.recv() => answers.ok_or(WaitEnd::Abandoned)?,
+            answers = self.line.answers.recv() => {
+                self.answered += 1;
+                self.has_answers = true;
+                answers.ok_or(WaitEnd::Abandoned)?
+            }
             () = notified(interrupt) => {
                 is_interrupted = true;
                 Vec::new()
@@ -280,6 +287,7 @@ impl<'a> Calls<'a> {
             let made = CallsMade {
                 calls,
                 sandbox: sandbox.to_owned(),
+                answered: self.answered,
             };
             // Nobody listens any more: the execution is about to be dropped.
             let _ = live.send(LiveEvent::Calls(made));
@@ -312,7 +320,6 @@ impl<'a> Calls<'a> {
             self.record(call.tool, (call.input_bytes, bytes), wait, end);
             accepted.push(answer);
         }
-        self.has_answers |= !accepted.is_empty();
         accepted
     }
 

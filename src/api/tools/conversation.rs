@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use faas_pool::CallsMade;
 use faas_protocol::Language;
 use faas_protocol::Owner;
 use faas_protocol::Stream;
@@ -82,12 +81,12 @@ impl Conversation {
     /// Answers one request after the other, until the program or its caller is gone.
     async fn hold(mut self, mut reply: Reply) {
         loop {
-            let made = tokio::select! {
+            let sandbox = tokio::select! {
                 biased;
                 // The caller hung up.
                 () = reply.closed() => return,
                 round = self.round() => match round {
-                    Ok(made) => made,
+                    Ok(sandbox) => sandbox,
                     Err(end) => {
                         let _ = reply.send(end);
                         return;
@@ -104,7 +103,7 @@ impl Conversation {
                     return;
                 }
             };
-            if reply.send(self.ask(made, &continuation)).is_err() {
+            if reply.send(self.ask(sandbox, &continuation)).is_err() {
                 continuations.forget(&continuation);
                 return;
             }
@@ -117,35 +116,54 @@ impl Conversation {
         }
     }
 
-    /// Follows the program until it waits for results.
+    /// Follows the program until it waits for results; returns its sandbox.
     ///
     /// # Errors
     /// Its last answer, once it has ended.
-    async fn round(&mut self) -> Result<CallsMade, Result<String, ApiError>> {
-        while let Some(told) = self.following.next().await {
-            match told {
-                Told::Output(Stream::Stdout, text) => self.stdout.push_str(&text),
-                Told::Output(Stream::Stderr, text) => self.stderr.push_str(&text),
-                // What it showed is in its last answer.
-                Told::Installing(_) | Told::Shown(_) | Told::Nothing => {}
-                Told::Calls(made) => return Ok(made),
-                Told::Ended(ending) => {
+    async fn round(&mut self) -> Result<String, Result<String, ApiError>> {
+        let mut waits = None;
+        loop {
+            // It may have gone on since it called, on a timer.
+            let told = match waits {
+                None => self.following.next().await,
+                Some(_) => self.following.next_of_those_here(),
+            };
+            match (told, waits.take()) {
+                (Some(Told::Calls { sandbox }), _) => waits = Some(sandbox),
+                (Some(Told::Ended(ending)), _) => {
                     return Err(ending.and_then(|finished| {
                         let (response, _request) = finished.answer();
                         json_of(&response)
                     }));
                 }
+                (Some(told), before) => {
+                    self.note(told);
+                    waits = before;
+                }
+                (None, Some(sandbox)) => return Ok(sandbox),
+                (None, None) => {
+                    let error = ApiError::failed("The program ended without an answer");
+                    return Err(Err(error));
+                }
             }
         }
-        Err(Err(ApiError::failed("The program ended without an answer")))
+    }
+
+    /// Keeps what the program wrote; what it showed is in its last answer.
+    fn note(&mut self, told: Told) {
+        match told {
+            Told::Output(Stream::Stdout, text) => self.stdout.push_str(&text),
+            Told::Output(Stream::Stderr, text) => self.stderr.push_str(&text),
+            _ => {}
+        }
     }
 
     /// The answer that asks the caller for results.
-    fn ask(&self, made: CallsMade, continuation: &str) -> Result<String, ApiError> {
+    fn ask(&self, sandbox: String, continuation: &str) -> Result<String, ApiError> {
         let waits = Waits {
             task_id: self.task_id.clone(),
             language: self.language,
-            sandbox: made.sandbox,
+            sandbox,
             stdout: self.stdout.clone(),
             stderr: self.stderr.clone(),
             calls: self.exchange.calls(),

@@ -162,7 +162,7 @@ impl Lines {
                 }
                 _ => Line::Result(ResultFields(&result)).to_json(),
             },
-            Told::Installing(_) | Told::Calls(_) | Told::Nothing => Line::Keepalive.to_json(),
+            Told::Installing(_) | Told::Calls { .. } | Told::Nothing => Line::Keepalive.to_json(),
             Told::Ended(ending) => {
                 let (error, number) = match &ending {
                     Ok(finished) => {

@@ -224,7 +224,7 @@ impl Pieces {
                 error = error.or_else(|| CellError::shown(&result));
                 keepalive()
             }
-            Told::Installing(_) | Told::Calls(_) | Told::Nothing => keepalive(),
+            Told::Installing(_) | Told::Calls { .. } | Told::Nothing => keepalive(),
             Told::Ended(Err(error)) => connect::end(Some(&error)),
             Told::Ended(Ok(finished)) => {
                 let error = error.or_else(|| CellError::of_report(&finished.report));

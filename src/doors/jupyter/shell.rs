@@ -278,7 +278,7 @@ impl Shell {
                     _ if is_silent && result.is_main => {}
                     _ => self.show(result, count, parent).await,
                 },
-                Told::Installing(_) | Told::Calls(_) | Told::Nothing => {}
+                Told::Installing(_) | Told::Calls { .. } | Told::Nothing => {}
                 Told::Ended(ending) => {
                     let finished = ending?;
                     let mut error = shown_error.take();
