@@ -97,6 +97,7 @@ pub use kept::SnapshotId;
 pub use kept::SnapshotInfo;
 pub use kept::SnapshotSettings;
 pub use kept::SnapshotsStats;
+pub use kept::Traced;
 pub use live::InstallProgress;
 pub use live::InstallStage;
 pub use live::Live;

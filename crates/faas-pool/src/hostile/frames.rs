@@ -1,6 +1,7 @@
 //! What a lying sandbox may send: frames of the protocol, whole, damaged, cut, and noise.
 
 use faas_protocol as protocol;
+use faas_protocol::ForkGuard;
 use faas_protocol::Layer;
 use faas_protocol::Limit;
 use faas_protocol::PackageRequest;
@@ -37,7 +38,7 @@ pub enum Event {
     Representation(String, u8, Vec<u8>),
     Result(bool, Option<String>),
     Finished(i32, Option<String>, Option<Limit>, Stages, bool),
-    Kept(bool),
+    Kept(Option<bool>),
 }
 
 impl Event {
@@ -91,7 +92,10 @@ impl Event {
                 stages: *stages,
                 goes_on: *goes_on,
             },
-            Self::Kept(stays) => SandboxEvent::Kept(*stays),
+            Self::Kept(stays) => SandboxEvent::Kept(stays.map(|is_traced| match is_traced {
+                true => ForkGuard::Tracer,
+                false => ForkGuard::Listener,
+            })),
         };
         protocol::encode_frame(&event).unwrap()
     }
@@ -154,7 +158,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => Just(Event::Ready),
         1 => Just(Event::Started),
-        1 => any::<bool>().prop_map(Event::Kept),
+        1 => any::<Option<bool>>().prop_map(Event::Kept),
         1 => any::<i32>().prop_map(|errno| Event::Failed(Stage::Layer(Layer::Seccomp), errno)),
         6 => (any::<bool>(), bytes(60_000)).prop_map(|(out, bytes)| Event::Output(out, bytes)),
         2 => (any::<u8>(), name(), name()).prop_map(|(kind, a, b)| Event::Package(kind, a, b)),
