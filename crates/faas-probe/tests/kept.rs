@@ -25,12 +25,18 @@ use faas_pool::Traced;
 use faas_protocol::ForkGuard;
 use faas_protocol::ForkTicket;
 use faas_telemetry::Metrics;
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
 use rustix::net::RecvAncillaryBuffer;
 use rustix::net::RecvAncillaryMessage;
 use rustix::net::RecvFlags;
 use rustix::net::SendAncillaryBuffer;
 use rustix::net::SendAncillaryMessage;
 use rustix::net::SendFlags;
+use rustix::process::Pid;
+use rustix::process::PidfdFlags;
+use rustix::process::WaitId;
+use rustix::process::WaitIdOptions;
 use serde_json::Value;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
@@ -279,11 +285,17 @@ impl Kept {
     async fn signal(&self) -> i32 {
         let pid = self.pid;
         let waited = tokio::task::spawn_blocking(move || {
-            let mut status = 0;
-            // SAFETY: the kernel writes one int to a live local; the child is ours and not reaped.
-            assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
-            assert!(libc::WIFSIGNALED(status), "it exited");
-            libc::WTERMSIG(status)
+            // What is traced shows whoever waits its stops, too, and those are the gate's.
+            let pid = Pid::from_raw(pid).unwrap();
+            let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap();
+            let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];
+            rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, None)).unwrap();
+            let id = WaitId::Pid(pid);
+            let waited = rustix::io::retry_on_intr(|| {
+                rustix::process::waitid(id.clone(), WaitIdOptions::EXITED)
+            });
+            let signal = waited.unwrap().unwrap().terminating_signal();
+            signal.expect("it exited")
         });
         tokio::time::timeout(PATIENCE, waited)
             .await
@@ -318,8 +330,12 @@ fn receive_descriptor(socket: &UnixStream) -> Option<OwnedFd> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
-    let slices = &mut [IoSliceMut::new(&mut byte)];
-    rustix::net::recvmsg(socket, slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC).unwrap();
+    // A stop that comes meanwhile interrupts it.
+    let received = rustix::io::retry_on_intr(|| {
+        let slices = &mut [IoSliceMut::new(&mut byte)];
+        rustix::net::recvmsg(socket, slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+    });
+    received.unwrap();
     let descriptors = ancillary.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
         _ => None,
