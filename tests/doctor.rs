@@ -10,6 +10,8 @@ use std::process::Output;
 use common::NO_SOURCES;
 use common::PROGRAM;
 use common::Server;
+use common::missing_calls::listened_to;
+use common::missing_calls::without;
 use common::shared;
 
 fn doctor(environment: &[(&str, &str)]) -> Command {
@@ -51,6 +53,7 @@ fn doctor_runs_programs_and_succeeds_where_the_service_would_work() {
         "port",
         "workspace",
         "boot",
+        "snapshots",
         "Python",
         "JavaScript",
     ] {
@@ -132,4 +135,14 @@ fn doctor_the_log_and_health_say_the_same_sentence() {
     let (printed, _) = examined(with_small_stack(command));
     line(&printed, "warning", "stack");
     assert!(printed.contains(sentence), "{printed}");
+}
+
+#[test]
+fn doctor_warns_where_no_program_can_be_kept() {
+    let mut command = doctor(&[("FAAS_PORT", "0"), ("FAAS_LANGUAGE", "javascript")]);
+    without(&mut command, &[libc::SYS_ptrace]);
+    listened_to(&mut command);
+    let (printed, code) = examined(command);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(line(&printed, "warning", "snapshots").contains("a listener of its own"));
 }

@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 use std::time::Instant;
@@ -11,12 +10,10 @@ use serde_json::Value;
 use serde_json::json;
 
 use common::Answer;
-use common::PROGRAM;
 use common::Server;
 use common::eventually;
 use common::is_alive;
 use common::memory_group::memory_group;
-use common::missing_calls::listened_to;
 use common::named_tokens::table;
 use common::public_copy::unprivileged_server;
 use common::scratch::Scratch;
@@ -656,31 +653,6 @@ fn a_request_that_asks_for_a_snapshot_wrongly_is_told_what_to_send() {
         assert_eq!((answer.status, answer.error()), (status, error), "{fields}");
     }
     assert_eq!(SERVER.get("/snapshots/snap-1").status, 404);
-}
-
-#[test]
-fn where_somebody_else_listens_to_system_calls_nothing_is_kept_and_health_says_why() {
-    let mut command = Command::new(PROGRAM);
-    command.env("FAAS_LANGUAGE", "javascript");
-    listened_to(&mut command);
-    let server = Server::start_command(command).until_ready();
-    let request = json!({ "language": "javascript", "code": "console.log(1)", "keep": true });
-    let answer = server.run(request);
-    assert_eq!(answer.status, 501, "{}", answer.body);
-    let reason = "a filter of system calls above the service";
-    assert!(
-        answer.body["details"].as_str().unwrap().contains(reason),
-        "{}",
-        answer.body
-    );
-    let snapshots = &server.get("/health").body["snapshots"];
-    assert_eq!(snapshots["enabled"], false);
-    assert!(
-        snapshots["reason"].as_str().unwrap().contains(reason),
-        "{snapshots}"
-    );
-    let answer = server.run(json!({ "language": "javascript", "code": "console.log(1)" }));
-    assert_eq!(answer.stdout(), "1\n", "all else goes on");
 }
 
 #[test]

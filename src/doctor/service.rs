@@ -232,6 +232,15 @@ async fn run_programs(settings: &Settings) -> Vec<Finding> {
             Some(reason) => Finding::warning("code cache", code_cache::MISSING, reason),
         });
     }
+    let mut runtimes = settings.runtimes();
+    findings.push(match runtimes.find_map(|runtime| pool.cannot_fork_kept(runtime)) {
+        None => Finding::holds("snapshots", "programs can be kept"),
+        Some(reason) => Finding::warning(
+            "snapshots",
+            "programs cannot be kept, so there are neither snapshots nor sessions; allow ptrace to the service",
+            reason,
+        ),
+    });
     for runtime in settings.runtimes() {
         findings.push(run(&pool, settings, runtime).await);
     }

@@ -168,6 +168,10 @@ impl Server {
                 command.env(name, value);
             }
         }
+        // For all of that file; a module of it has these in a module of its own.
+        if module_path!().starts_with("below_a_listener::") {
+            missing_calls::listened_to(&mut command);
+        }
         command
             .env_remove("FAAS_PORT")
             .env_remove("FAAS_HOST")

@@ -7,6 +7,7 @@ mod huge_pages;
 mod proc_status;
 mod socket_pair;
 mod stack_limit;
+pub mod trace;
 mod workspace;
 
 pub use cgroup::Cgroup;

@@ -26,6 +26,7 @@ pub use filter::KILLING;
 #[cfg(target_arch = "x86_64")]
 pub use filter::X32;
 pub use filter::sandbox_calls;
+pub use gate::Gate;
 pub use lockdown::Lockdown;
 pub use lockdown::LockdownError;
 pub use lockdown::arm_cpu_timer;

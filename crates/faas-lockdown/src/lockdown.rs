@@ -8,6 +8,7 @@ use std::time::Duration;
 use faas_linux::MOST_STACK;
 use faas_linux::ProcessStatus;
 use faas_protocol::ByteSize;
+use faas_protocol::ForkGuard;
 use faas_protocol::JOB_SOCKET;
 use faas_protocol::Layer;
 use faas_protocol::Layers;
@@ -33,6 +34,7 @@ use seccompiler::BpfProgram;
 
 use super::filter;
 use super::gate;
+use super::gate::Gate;
 
 /// Addresses that a job may use over those of the zygote. Far more than its memory, since V8 reserves
 /// 8 GiB and more for each WebAssembly memory; but not without end: memory that is only read counts
@@ -100,26 +102,37 @@ pub struct Lockdown {
     /// Most addresses of a fork: what RLIMIT_AS counts.
     most_addresses: ByteSize,
     layers: Layers,
+    guard: ForkGuard,
 }
 
 impl Lockdown {
     /// Compiles the filter and probes what this machine offers. `own` is what the zygote has after the last
-    /// change to its memory: a fork may have `memory` more.
+    /// change to its memory: a fork may have `memory` more. `guard` is asked about forks of those that are kept.
     ///
     /// # Errors
     /// When the architecture has no filter.
-    pub fn prepare(own: &ProcessStatus, memory: ByteSize) -> std::io::Result<Self> {
+    pub fn prepare(
+        own: &ProcessStatus,
+        memory: ByteSize,
+        guard: ForkGuard,
+    ) -> std::io::Result<Self> {
         Ok(Self {
-            filter: filter::for_sandbox(JOB_SOCKET).map_err(std::io::Error::other)?,
+            filter: filter::for_sandbox(JOB_SOCKET, guard).map_err(std::io::Error::other)?,
             most_data: ByteSize::bytes(own.data_bytes).saturating_add(memory),
             most_addresses: ByteSize::bytes(own.address_bytes).saturating_add(ADDRESS_SPACE),
             layers: probe_layers(),
+            guard,
         })
     }
 
     /// The layers in force.
     pub fn layers(&self) -> &Layers {
         &self.layers
+    }
+
+    /// Who is asked about forks of those that are kept.
+    pub fn guard(&self) -> ForkGuard {
+        self.guard
     }
 
     /// Locks this process down for good. Its job socket must be at [`JOB_SOCKET`], and no other
@@ -178,11 +191,11 @@ impl Lockdown {
 
 /// Takes away what a booted zygote no longer needs: privileges, writing files, reading any outside
 /// `/proc`, executing programs, making sockets. It can still fork, and its forks can lock themselves
-/// down. Returns the listener for the forks of sandboxes that are kept, or why none can be kept.
+/// down. Returns how forks of sandboxes that are kept are decided about. This process must have one thread.
 ///
 /// # Errors
 /// When a layer that this machine offers cannot be applied.
-pub fn narrow_zygote(layers: &Layers) -> Result<Result<OwnedFd, String>, LockdownError> {
+pub fn narrow_zygote(layers: &Layers) -> Result<Gate, LockdownError> {
     limit(Resource::Core, 0).at(Stage::Layer(Layer::Rlimits))?;
     rustix::thread::set_no_new_privs(true).at(Stage::Layer(Layer::NoNewPrivs))?;
     drop_capabilities().at(Stage::Layer(Layer::Capabilities))?;
@@ -192,11 +205,11 @@ pub fn narrow_zygote(layers: &Layers) -> Result<Result<OwnedFd, String>, Lockdow
         restrict(Some("/proc")).at(Stage::Layer(Layer::Landlock))?;
     }
     if !layers.have(Layer::Seccomp) {
-        return Ok(Err("the kernel filters no system calls".to_owned()));
+        return Ok(Gate::Closed(
+            "the kernel filters no system calls".to_owned(),
+        ));
     }
-    let filter = filter::for_zygote().map_err(std::io::Error::other);
-    let applied = filter.and_then(|filter| gate::apply_with_listener(&filter));
-    applied.at(Stage::Layer(Layer::Seccomp))
+    gate::filter_zygote().at(Stage::Layer(Layer::Seccomp))
 }
 
 /// Makes a fork of a narrowed zygote a stranger to all others, before it runs packages' code: a domain of

@@ -1,5 +1,8 @@
 //! The supervisor's end of a job socket: frames to and from a sandbox.
 
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 
 use bytes::Buf;
@@ -10,8 +13,12 @@ use faas_protocol::ByteSize;
 use faas_protocol::FRAME_SLACK_BYTES;
 use faas_protocol::MAX_OUTPUT_FRAME_BYTES;
 use futures_util::StreamExt;
+use rustix::net::SendAncillaryBuffer;
+use rustix::net::SendAncillaryMessage;
+use rustix::net::SendFlags;
 use serde::Serialize;
 use tokio::io::AsyncWriteExt;
+use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::unix::OwnedWriteHalf;
@@ -52,6 +59,37 @@ impl JobSocket {
         let frame = protocol::encode_frame(message).map_err(|_| SandboxError::Protocol)?;
         let sent = self.writer.write_all(&frame).await;
         sent.map_err(SandboxError::Socket)
+    }
+
+    /// Sends a short message, and a descriptor with its first byte.
+    ///
+    /// # Errors
+    /// When the other side is gone.
+    pub async fn send_with<T: Serialize>(
+        &mut self,
+        message: &T,
+        descriptor: &OwnedFd,
+    ) -> Result<(), SandboxError> {
+        let frame = protocol::encode_frame(message).map_err(|_| SandboxError::Protocol)?;
+        let socket: &UnixStream = self.writer.as_ref();
+        let send = || {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            let descriptors = [descriptor.as_fd()];
+            ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+            let slices = [IoSlice::new(&frame)];
+            let flags = SendFlags::NOSIGNAL;
+            Ok(rustix::net::sendmsg(
+                socket,
+                &slices,
+                &mut ancillary,
+                flags,
+            )?)
+        };
+        let sent = socket.async_io(Interest::WRITABLE, send).await;
+        let sent = sent.map_err(SandboxError::Socket)?;
+        let rest = self.writer.write_all(&frame[sent..]).await;
+        rest.map_err(SandboxError::Socket)
     }
 
     /// Sends [`faas_protocol::PackageAnswer::Contents`] without copying the contents.

@@ -20,12 +20,13 @@ use tokio::sync::oneshot;
 use super::process::ChildProcess;
 use super::process::ZygoteProcess;
 
-type Reply = oneshot::Sender<std::io::Result<Launched>>;
+/// Something to be done on the launching thread.
+type Work = Box<dyn FnOnce() + Send>;
 
 /// Handle on the launching thread.
 #[derive(Debug)]
 pub struct Launcher {
-    orders: mpsc::Sender<(Vec<OsString>, Reply)>,
+    orders: mpsc::Sender<Work>,
     thread: Pid,
 }
 
@@ -45,7 +46,7 @@ impl Launcher {
     pub fn start() -> std::io::Result<Self> {
         // Zygotes inherit it.
         faas_linux::let_stack_grow_to(faas_linux::MOST_STACK)?;
-        let (orders, inbox) = mpsc::channel::<(Vec<OsString>, Reply)>();
+        let (orders, inbox) = mpsc::channel::<Work>();
         let (started, thread) = mpsc::channel();
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new()
@@ -53,8 +54,8 @@ impl Launcher {
             .spawn(move || {
                 let _runtime = runtime.enter();
                 let _ = started.send(rustix::thread::gettid());
-                for (arguments, reply) in inbox {
-                    let _ = reply.send(launch(&arguments));
+                for work in inbox {
+                    work();
                 }
             })?;
         let thread = thread.recv().map_err(std::io::Error::other)?;
@@ -71,10 +72,19 @@ impl Launcher {
     /// # Errors
     /// The system's, when the program cannot be run.
     pub async fn launch(&self, arguments: Vec<OsString>) -> std::io::Result<Launched> {
-        let gone = || std::io::Error::other("the launcher thread is gone");
+        let launched = self.run(move || launch(&arguments)).await;
+        launched.ok_or_else(|| std::io::Error::other("the launcher thread is gone"))?
+    }
+
+    /// Does something on the thread, as what only a parent may; `None` if the thread is gone.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         let (reply, answer) = oneshot::channel();
-        self.orders.send((arguments, reply)).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        let work = Box::new(move || drop(reply.send(work())));
+        self.orders.send(work).ok()?;
+        answer.await.ok()
     }
 }
 

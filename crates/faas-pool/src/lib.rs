@@ -99,6 +99,7 @@ pub use kept::SnapshotId;
 pub use kept::SnapshotInfo;
 pub use kept::SnapshotSettings;
 pub use kept::SnapshotsStats;
+pub use kept::Traced;
 pub use live::CallMade;
 pub use live::CallsMade;
 pub use live::InstallProgress;

@@ -98,6 +98,11 @@ struct Pidfd(AsyncFd<OwnedFd>);
 impl Pidfd {
     async fn reap(&self) -> ExitStatus {
         loop {
+            // Only its end: of a child that is traced, waitid(2) shows and takes stops, too, whatever it is asked for. One
+            // that had itself traced unasked would count as ended.
+            let Ok(mut ready) = self.0.readable().await else {
+                return ExitStatus::Unknown;
+            };
             let waited = rustix::process::waitid(
                 WaitId::PidFd(self.0.as_fd()),
                 WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
@@ -110,10 +115,7 @@ impl Pidfd {
                         _ => ExitStatus::Unknown,
                     };
                 }
-                Ok(None) => match self.0.readable().await {
-                    Ok(mut ready) => ready.clear_ready(),
-                    Err(_) => return ExitStatus::Unknown,
-                },
+                Ok(None) => ready.clear_ready(),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => return ExitStatus::Unknown,
             }
@@ -174,7 +176,11 @@ impl<K: Send + 'static> ChildProcess<K> {
             WaitId::PidFd(pidfd.0.as_fd()),
             WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT,
         );
-        !matches!(waited, Ok(None))
+        match waited {
+            Ok(None) => false,
+            Ok(Some(status)) => !(status.trapped() || status.stopped()),
+            Err(_) => true,
+        }
     }
 
     /// Waits for its end and reaps it. May be given up and called again.

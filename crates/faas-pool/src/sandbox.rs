@@ -6,6 +6,7 @@ use std::time::Duration;
 use faas_linux::ProcessStatus;
 use faas_protocol as protocol;
 use faas_protocol::ByteSize;
+use faas_protocol::ForkGuard;
 use faas_protocol::Limits;
 use faas_protocol::SandboxEvent;
 use rustix::process::Resource;
@@ -31,6 +32,8 @@ pub struct Sandbox {
     process: ChildProcess<OwnedSemaphorePermit>,
     /// Whether it is of a line: other processes are to be forked from it, or it was forked from a kept one.
     pub is_of_line: bool,
+    /// Who is asked about its forks, by its own word; one that lies has none.
+    guard: ForkGuard,
     /// Its memory before the job.
     before: ProcessStatus,
 }
@@ -53,6 +56,7 @@ impl Sandbox {
             socket,
             process,
             is_of_line: false,
+            guard: ForkGuard::default(),
             before: ProcessStatus::default(),
         };
         sandbox.expect(&SandboxEvent::Ready).await?;
@@ -98,7 +102,17 @@ impl Sandbox {
             }
         };
         let rests = tokio::time::timeout(REST_WITHIN, rest).await;
-        rests.ok().flatten().unwrap_or(false)
+        match rests.ok().flatten().flatten() {
+            Some(guard) => {
+                self.guard = guard;
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub fn guard(&self) -> ForkGuard {
+        self.guard
     }
 
     /// Name of this sandbox in answers and logs.

@@ -80,7 +80,7 @@ impl Pool {
     }
 
     /// Why no sandbox of a runtime can stay to be forked; `None` if they can.
-    pub(super) fn cannot_fork_kept(&self, runtime: Runtime) -> Option<String> {
+    pub fn cannot_fork_kept(&self, runtime: Runtime) -> Option<String> {
         let state = self.bases.get(&runtime)?.status.get();
         state.booted()?.cannot_keep.clone()
     }

@@ -10,7 +10,9 @@ use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 
 use faas_linux::ProcessStatus;
+use faas_lockdown::Gate;
 use faas_lockdown::Lockdown;
+use faas_protocol::ForkGuard;
 use faas_protocol::ForkTicket;
 use faas_protocol::JOB_SOCKET;
 use faas_protocol::KEPT_FORK_MARK;
@@ -32,10 +34,18 @@ use crate::child::write_all;
 const FORK: u8 = b'f';
 /// Forks as it was allowed to, but what is forked shows no ticket.
 const FORK_AND_HIDE: u8 = b'h';
+/// Forks as it was allowed to, twice at once.
+const FORK_TWICE: u8 = b'2';
+/// Forks as it was allowed to, and what is forked does so before it shows its ticket; it tells how that went.
+const FORK_ON: u8 = b'g';
 /// Forks with the mark, and lets signals come.
 const FORK_OPENLY: u8 = b'o';
 /// Forks without the mark.
 const FORK_UNMARKED: u8 = b'u';
+/// Takes the descriptor that comes with the order.
+const RECEIVE: u8 = b'r';
+/// Asks to be traced.
+const ASK_TO_BE_TRACED: u8 = b'm';
 /// Shows a ticket.
 const SHOW: u8 = b's';
 /// Tries all that a process survives, and reports.
@@ -48,12 +58,19 @@ const TRY: u8 = b't';
 pub fn be_zygote() -> Result<(), Error> {
     let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), JOB_SOCKET + 1)?;
     let supervisor = std::os::unix::process::parent_id() as i32;
-    let lockdown = Lockdown::prepare(&ProcessStatus::own()?, MEMORY)?;
     let tries = attempts::all(supervisor);
-    match faas_lockdown::narrow_zygote(lockdown.layers())? {
-        Ok(listener) => send_descriptor(&control, &listener)?,
-        Err(reason) => return Err(reason.into()),
-    }
+    let guard = match faas_lockdown::narrow_zygote(&faas_lockdown::probe_layers())? {
+        Gate::Listener(listener) => {
+            send_descriptor(&control, &listener)?;
+            ForkGuard::Listener
+        }
+        Gate::Tracer => {
+            write_all(&control, b"!")?;
+            ForkGuard::Tracer
+        }
+        Gate::Closed(reason) => return Err(reason.into()),
+    };
+    let lockdown = Lockdown::prepare(&ProcessStatus::own()?, MEMORY, guard)?;
     while let Some(socket) = receive_descriptor(&control)? {
         // SAFETY: without CLONE_VM the child goes on here on a copy of everything; one thread.
         let pid = unsafe {
@@ -85,23 +102,47 @@ fn be_kept(
     // SAFETY: what had that number is a descriptor of the zygote's, not used in this process.
     let socket = unsafe { faas_lockdown::move_to_job_socket(socket) }?;
     lockdown.apply(supervisor)?;
+    // The job socket of its fork, where that is handed over.
+    let mut handed_over = None;
     loop {
         let mut order = [0];
-        if rustix::io::read(&socket, &mut order)? == 0 {
+        let received = match lockdown.guard() {
+            ForkGuard::Listener => (rustix::io::read(&socket, &mut order)?, None),
+            ForkGuard::Tracer => receive(&socket, &mut order)?,
+        };
+        let (1, descriptor) = received else {
             return Ok(());
-        }
+        };
+        handed_over = descriptor.or(handed_over);
         match order[0] {
-            FORK | FORK_AND_HIDE => {
+            RECEIVE => {}
+            ASK_TO_BE_TRACED => {
+                let asked = match faas_linux::trace::trace_me() {
+                    Ok(()) => 0,
+                    Err(error) => -error.raw_os_error().unwrap_or(1),
+                };
+                write_all(&socket, &asked.to_le_bytes())?;
+            }
+            how @ (FORK | FORK_AND_HIDE | FORK_TWICE | FORK_ON) => {
                 let ticket = read_ticket(&socket)?;
                 let signals = block_signals();
-                let pid = fork(KEPT_FORK_MARK);
-                if pid == 0 && order[0] == FORK {
-                    let shown = show(ticket);
+                let mut pid = fork(KEPT_FORK_MARK);
+                if pid > 0 && how == FORK_TWICE {
+                    pid = fork(KEPT_FORK_MARK);
+                }
+                let told = match (pid, how) {
+                    (0, FORK_AND_HIDE) => None,
+                    (0, FORK_ON) => Some(fork(KEPT_FORK_MARK)),
+                    (0, _) => Some(show(ticket)),
+                    _ => Some(pid),
+                };
+                if let (0, true, Some(own)) = (pid, told.is_some(), handed_over.take()) {
+                    // SAFETY: it takes the place of the parent's, which `socket` stands for from now on.
+                    std::mem::forget(unsafe { faas_lockdown::move_to_job_socket(own) }?);
+                }
+                if let Some(told) = told {
                     allow_signals(&signals);
-                    write_all(&socket, &shown.to_le_bytes())?;
-                } else if pid != 0 {
-                    allow_signals(&signals);
-                    write_all(&socket, &pid.to_le_bytes())?;
+                    write_all(&socket, &told.to_le_bytes())?;
                 }
             }
             FORK_OPENLY => write_all(&socket, &fork(KEPT_FORK_MARK).to_le_bytes())?,
@@ -200,17 +241,23 @@ fn send_descriptor(socket: &OwnedFd, descriptor: &OwnedFd) -> Result<(), Error> 
 }
 
 fn receive_descriptor(socket: &OwnedFd) -> Result<Option<OwnedFd>, Error> {
+    match receive(socket, &mut [0])? {
+        (0, _) => Ok(None),
+        (_, Some(descriptor)) => Ok(Some(descriptor)),
+        (_, None) => Err("no socket came".into()),
+    }
+}
+
+/// Reads a byte, unless the other side is gone, and the descriptor that comes with it, if one does.
+fn receive(socket: &OwnedFd, byte: &mut [u8; 1]) -> rustix::io::Result<(usize, Option<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    let slices = &mut [IoSliceMut::new(&mut byte)];
+    let slices = &mut [IoSliceMut::new(byte)];
     let received = rustix::net::recvmsg(socket, slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
-    if received.bytes == 0 {
-        return Ok(None);
-    }
-    let mut messages = ancillary.drain();
-    match messages.next() {
-        Some(RecvAncillaryMessage::ScmRights(mut descriptors)) => Ok(descriptors.next()),
-        _ => Err("no socket came".into()),
-    }
+    let descriptors = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    let descriptor = descriptors.last();
+    Ok((received.bytes, descriptor))
 }

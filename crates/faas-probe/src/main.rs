@@ -15,6 +15,7 @@ use std::os::unix::net::UnixStream;
 
 use faas_linux::ProcessStatus;
 use faas_lockdown::Lockdown;
+use faas_protocol::ForkGuard;
 use faas_protocol::Layer;
 use serde_json::Value;
 use serde_json::json;
@@ -138,7 +139,7 @@ fn fork_and_ask(kind: Kind, task: Task<'_>) -> Result<Value, Error> {
 
 /// The child's part. Ends when the parent closes its end of the socket.
 fn probe(kind: Kind, task: Task<'_>, parent: i32, socket: OwnedFd) -> Result<(), Error> {
-    let lockdown = Lockdown::prepare(&ProcessStatus::own()?, MEMORY)?;
+    let lockdown = Lockdown::prepare(&ProcessStatus::own()?, MEMORY, ForkGuard::default())?;
     let attempts = attempts::all(parent);
     let sweep = attempts::sweep(SWEEP);
     drop(faas_lockdown::narrow_zygote(lockdown.layers())?);

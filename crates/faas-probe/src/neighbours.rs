@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use faas_linux::ProcessStatus;
 use faas_lockdown::Lockdown;
+use faas_protocol::ForkGuard;
 use serde_json::Value;
 use serde_json::json;
 
@@ -61,7 +62,7 @@ pub fn meet(has_filter: bool) -> Result<Value, Error> {
         *socket = Some(OwnedFd::from(their_end));
     }
     let fork = Fork {
-        lockdown: Lockdown::prepare(&ProcessStatus::own()?, MEMORY)?,
+        lockdown: Lockdown::prepare(&ProcessStatus::own()?, MEMORY, ForkGuard::default())?,
         supervisor: std::process::id() as i32,
         has_filter,
         sockets,

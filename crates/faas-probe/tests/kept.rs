@@ -1,4 +1,5 @@
-//! Native code in a kept process, tried against the supervisor's own gate of forks: as root and as nobody.
+//! Native code in a kept process, tried against the supervisor's own gate of forks: as root and as nobody, with a
+//! listener, and below another one, where processes are traced.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
@@ -20,16 +21,31 @@ use std::time::Duration;
 
 use faas_pool::ForkGate;
 use faas_pool::Permission;
+use faas_pool::Traced;
+use faas_protocol::ForkGuard;
 use faas_protocol::ForkTicket;
 use faas_telemetry::Metrics;
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
 use rustix::net::RecvAncillaryBuffer;
 use rustix::net::RecvAncillaryMessage;
 use rustix::net::RecvFlags;
 use rustix::net::SendAncillaryBuffer;
 use rustix::net::SendAncillaryMessage;
 use rustix::net::SendFlags;
+use rustix::process::Pid;
+use rustix::process::PidfdFlags;
+use rustix::process::WaitId;
+use rustix::process::WaitIdOptions;
 use serde_json::Value;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
 use tokio_util::sync::CancellationToken;
+
+#[path = "../../../tests/common/missing_calls.rs"]
+mod missing_calls;
+
+use missing_calls::listened_to;
 
 const PROBE: &str = env!("CARGO_BIN_EXE_sandbox-probe");
 /// The user and the group called nobody.
@@ -41,6 +57,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Line {
     zygote: Child,
     control: UnixStream,
+    guard: ForkGuard,
     gate: Arc<ForkGate>,
     metrics: Arc<Metrics>,
 }
@@ -49,25 +66,29 @@ struct Line {
 struct Kept {
     socket: UnixStream,
     pid: i32,
+    /// Before the process is reaped, that is.
+    traced: Option<Traced>,
 }
 
 /// Where the probe is, for a test that was started as nobody.
 const COPY: &str = "PROBE_COPY";
 
-/// Runs a test as this user and, if that is root, once more as an ordinary user: another process, since the
-/// gate has to be of the user whose processes it decides about.
+/// Runs a test with each guard, as this user and, if that is root, once more as an ordinary user: another process, since
+/// the gate has to be of the user whose processes it decides about.
 fn with_each_user(test: impl AsyncFn(&mut Line)) {
-    // One thread: a child's death signal comes when the thread ends that made it.
+    // One thread: a child's death signal comes when the thread ends that made it, and a child is traced by that thread.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(async {
-        let mut line = Line::start();
-        test(&mut line).await;
-        drop(line.control);
-        line.zygote.wait().unwrap();
-    });
+    for guard in [ForkGuard::Listener, ForkGuard::Tracer] {
+        runtime.block_on(async {
+            let mut line = Line::start(guard);
+            test(&mut line).await;
+            drop(line.control);
+            line.zygote.wait().unwrap();
+        });
+    }
     // SAFETY: the call takes nothing and cannot fail.
     if unsafe { libc::geteuid() } == 0 {
         let name = std::thread::current().name().unwrap().to_owned();
@@ -108,39 +129,93 @@ fn spawn(command: &mut Command) -> Child {
 }
 
 impl Line {
-    fn start() -> Self {
+    fn start(guard: ForkGuard) -> Self {
         let (control, theirs) = UnixStream::pair().unwrap();
         let program = std::env::var_os(COPY).unwrap_or_else(|| PROBE.into());
         let mut command = Command::new(program);
         command.arg("kept").stdin(OwnedFd::from(theirs));
+        if guard == ForkGuard::Tracer {
+            listened_to(&mut command);
+        }
+        // Before there is a child that could stop.
+        let mut stops = signal(SignalKind::child()).unwrap();
         let zygote = spawn(&mut command);
         drop(command);
         control.set_read_timeout(Some(PATIENCE)).unwrap();
         let listener = receive_descriptor(&control);
         let metrics = Arc::new(Metrics::new([], []));
         let gate = Arc::new(ForkGate::new(metrics.clone()));
-        tokio::spawn(gate.clone().answer(listener, CancellationToken::new()));
+        match (guard, listener) {
+            (ForkGuard::Listener, Some(listener)) => {
+                tokio::spawn(gate.clone().answer(listener, CancellationToken::new()));
+            }
+            (ForkGuard::Tracer, None) => {
+                let gate = gate.clone();
+                tokio::spawn(async move {
+                    while stops.recv().await.is_some() {
+                        gate.look();
+                    }
+                });
+            }
+            (guard, listener) => panic!("{guard:?} with {listener:?}"),
+        }
         Self {
             zygote,
             control,
+            guard,
             gate,
             metrics,
         }
     }
 
-    /// A sandbox, which is the first of a line.
+    /// A sandbox, which is the first of a line. Where it has to be, it is traced.
     fn sandbox(&mut self) -> Kept {
+        let mut sandbox = self.untraced_sandbox();
+        self.trace(&mut sandbox);
+        sandbox
+    }
+
+    /// Traces a process that has asked for it as soon as it began, as if it had come to rest.
+    fn trace(&self, process: &mut Kept) {
+        if self.guard == ForkGuard::Tracer {
+            process.order(b'm', None);
+            let mut asked = [0; 4];
+            (&process.socket).read_exact(&mut asked).unwrap();
+            assert_eq!(i32::from_le_bytes(asked), 0);
+            process.traced = Some(self.gate.trace(process.pid));
+            send_signal(process.pid, libc::SIGSTOP);
+        }
+    }
+
+    /// One that nobody traces.
+    fn untraced_sandbox(&mut self) -> Kept {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        send_descriptor(&self.control, &theirs.into());
+        send_descriptor(&self.control, b"!", &theirs.into());
         let mut pid = [0; 4];
         self.control.read_exact(&mut pid).unwrap();
         Kept::new(ours, i32::from_le_bytes(pid))
     }
 
-    /// Allows one fork of a process; returns the fork's socket, too.
+    /// Allows one fork of a process; returns the fork's socket, too, and what has to be handed over with the order.
     fn allow(&self, parent: &Kept) -> (Permission, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        (self.gate.allow(parent.pid, theirs.into()).unwrap(), ours)
+        let theirs = OwnedFd::from(theirs);
+        let given = match self.guard {
+            ForkGuard::Listener => Some(theirs),
+            ForkGuard::Tracer => {
+                parent.hand_over(&theirs);
+                None
+            }
+        };
+        (self.gate.allow(parent.pid, given).unwrap(), ours)
+    }
+
+    /// The signal by which a process is ended that lets signals come.
+    fn ends_by(&self) -> i32 {
+        match self.guard {
+            ForkGuard::Listener => libc::SIGSYS,
+            ForkGuard::Tracer => libc::SIGKILL,
+        }
     }
 
     /// Has a process fork, as it should be.
@@ -151,13 +226,14 @@ impl Line {
             .await
             .unwrap()
             .unwrap();
-        let child = Kept::new(socket, pid);
+        let mut child = Kept::new(socket, pid);
         assert_eq!(child.answer().await, 0, "it showed its ticket");
         assert_eq!(
             parent.answer().await,
             pid,
             "the kernel named the process that was forked"
         );
+        self.trace(&mut child);
         child
     }
 
@@ -169,7 +245,16 @@ impl Line {
 impl Kept {
     fn new(socket: UnixStream, pid: i32) -> Self {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { socket, pid }
+        Self {
+            socket,
+            pid,
+            traced: None,
+        }
+    }
+
+    /// Has it take a socket for its fork.
+    fn hand_over(&self, socket: &OwnedFd) {
+        send_descriptor(&self.socket, b"r", socket);
     }
 
     fn order(&self, order: u8, ticket: Option<ForkTicket>) {
@@ -200,11 +285,17 @@ impl Kept {
     async fn signal(&self) -> i32 {
         let pid = self.pid;
         let waited = tokio::task::spawn_blocking(move || {
-            let mut status = 0;
-            // SAFETY: the kernel writes one int to a live local; the child is ours and not reaped.
-            assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
-            assert!(libc::WIFSIGNALED(status), "it exited");
-            libc::WTERMSIG(status)
+            // What is traced shows whoever waits its stops, too, and those are the gate's.
+            let pid = Pid::from_raw(pid).unwrap();
+            let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap();
+            let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];
+            rustix::io::retry_on_intr(|| rustix::event::poll(&mut ended, None)).unwrap();
+            let id = WaitId::Pid(pid);
+            let waited = rustix::io::retry_on_intr(|| {
+                rustix::process::waitid(id.clone(), WaitIdOptions::EXITED)
+            });
+            let signal = waited.unwrap().unwrap().terminating_signal();
+            signal.expect("it exited")
         });
         tokio::time::timeout(PATIENCE, waited)
             .await
@@ -221,31 +312,51 @@ impl Kept {
     }
 }
 
-fn send_descriptor(socket: &UnixStream, descriptor: &OwnedFd) {
+fn send_descriptor(socket: &UnixStream, bytes: &[u8], descriptor: &OwnedFd) {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let descriptors = [descriptor.as_fd()];
     ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
     rustix::net::sendmsg(
         socket,
-        &[IoSlice::new(b"!")],
+        &[IoSlice::new(bytes)],
         &mut ancillary,
         SendFlags::NOSIGNAL,
     )
     .unwrap();
 }
 
-fn receive_descriptor(socket: &UnixStream) -> OwnedFd {
+fn receive_descriptor(socket: &UnixStream) -> Option<OwnedFd> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
-    let slices = &mut [IoSliceMut::new(&mut byte)];
-    rustix::net::recvmsg(socket, slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC).unwrap();
+    // A stop that comes meanwhile interrupts it.
+    let received = rustix::io::retry_on_intr(|| {
+        let slices = &mut [IoSliceMut::new(&mut byte)];
+        rustix::net::recvmsg(socket, slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+    });
+    received.unwrap();
     let descriptors = ancillary.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
         _ => None,
     });
-    descriptors.last().unwrap()
+    descriptors.last()
+}
+
+/// All children of this thread that were not reaped.
+fn children() -> Vec<i32> {
+    let list = format!(
+        "/proc/self/task/{}/children",
+        rustix::thread::gettid().as_raw_nonzero()
+    );
+    let list = std::fs::read_to_string(list).unwrap();
+    let pids = list.split_ascii_whitespace();
+    pids.map(|pid| pid.parse().unwrap()).collect()
+}
+
+fn send_signal(pid: i32, signal: i32) {
+    // SAFETY: it only sends a signal, to a child that is not reaped.
+    unsafe { libc::kill(pid, signal) };
 }
 
 #[test]
@@ -271,7 +382,7 @@ fn a_fork_that_nobody_asked_for_ends_the_process() {
         let fork = line.fork(&first).await;
         for process in [line.sandbox(), first, fork] {
             process.order(b'o', None);
-            assert_eq!(process.signal().await, libc::SIGSYS);
+            assert_eq!(process.signal().await, line.ends_by());
         }
         // Nor does it help to keep signals back.
         let process = line.sandbox();
@@ -302,17 +413,39 @@ fn a_second_fork_for_one_permission_ends_the_process() {
         let pid = (&mut permission.forked).await.unwrap();
         let fork = Kept::new(socket, pid);
         assert_eq!((fork.answer().await, first.answer().await), (0, pid));
+        // Of a fork that may not fork itself.
+        if line.guard == ForkGuard::Tracer {
+            fork.order(b'o', None);
+            assert_eq!(fork.answer().await, -libc::ENOSYS);
+        }
         first.order(b'o', None);
-        assert_eq!(first.signal().await, libc::SIGSYS);
-        // The ticket is used up, too.
-        fork.order(b's', Some(permission.ticket));
-        assert_eq!(fork.signal().await, libc::SIGSYS);
+        assert_eq!(first.signal().await, line.ends_by());
+        // The ticket is used up, too. A tracer has no use for any.
+        if line.guard == ForkGuard::Listener {
+            fork.order(b's', Some(permission.ticket));
+            assert_eq!(fork.signal().await, libc::SIGSYS);
+        }
     });
 }
 
 #[test]
 fn a_process_cannot_take_the_place_of_its_fork_nor_that_of_another_line() {
     with_each_user(async |line| {
+        if line.guard == ForkGuard::Tracer {
+            // The kernel names the fork, whoever shows its ticket.
+            let (victim, attacker) = (line.sandbox(), line.sandbox());
+            let (mut permission, socket) = line.allow(&victim);
+            for process in [&attacker, &victim] {
+                process.order(b's', Some(permission.ticket));
+                assert_eq!(process.answer().await, 0);
+            }
+            victim.order(b'f', Some(permission.ticket));
+            let fork = Kept::new(socket, (&mut permission.forked).await.unwrap());
+            assert_eq!(fork.answer().await, 0);
+            assert_eq!(victim.answer().await, fork.pid);
+            assert!(![attacker.pid, victim.pid].contains(&fork.pid));
+            return;
+        }
         // It shows the ticket that it was given for a fork, before there is one, and after.
         let first = line.sandbox();
         let (permission, _socket) = line.allow(&first);
@@ -349,7 +482,75 @@ fn a_ticket_that_was_not_shown_in_time_is_worth_nothing() {
         let (permission, _socket) = line.allow(&first);
         drop(permission);
         first.order(b'o', None);
-        assert_eq!(first.signal().await, libc::SIGSYS);
+        assert_eq!(first.signal().await, line.ends_by());
+    });
+}
+
+#[test]
+fn two_forks_at_once_for_one_permission_bring_one_and_the_end() {
+    with_each_user(async |line| {
+        for _ in 0..20 {
+            let first = line.sandbox();
+            let (mut permission, socket) = line.allow(&first);
+            first.order(b'2', Some(permission.ticket));
+            assert_eq!(first.signal().await, libc::SIGKILL);
+            let forked = tokio::time::timeout(PATIENCE, &mut permission.forked).await;
+            let fork = Kept::new(socket, forked.unwrap().unwrap());
+            assert_eq!(fork.answer().await, 0, "it showed its ticket");
+            let zygote = i32::try_from(line.zygote.id()).unwrap();
+            assert_eq!(children(), [zygote, fork.pid], "there is no other");
+            send_signal(fork.pid, libc::SIGKILL);
+            assert_eq!(fork.signal().await, libc::SIGKILL);
+        }
+        assert_eq!(line.refused(), 20);
+    });
+}
+
+#[test]
+fn a_fork_cannot_fork_before_it_has_shown_itself() {
+    with_each_user(async |line| {
+        let first = line.sandbox();
+        let (mut permission, socket) = line.allow(&first);
+        first.order(b'g', Some(permission.ticket));
+        match line.guard {
+            ForkGuard::Listener => {
+                // It is ended, and never shows up; its parent is told of a fork.
+                assert!(first.answer().await > 0);
+                let waited = Duration::from_millis(100);
+                let forked = tokio::time::timeout(waited, &mut permission.forked).await;
+                assert!(forked.is_err());
+                assert_eq!(line.refused(), 1);
+            }
+            ForkGuard::Tracer => {
+                let pid = (&mut permission.forked).await.unwrap();
+                let fork = Kept::new(socket, pid);
+                assert_eq!(fork.answer().await, -libc::ENOSYS);
+                assert_eq!(first.answer().await, pid);
+            }
+        }
+    });
+}
+
+#[test]
+fn who_is_not_traced_or_says_so_without_being_cannot_fork() {
+    with_each_user(async |line| {
+        if line.guard == ForkGuard::Listener {
+            return;
+        }
+        // Nobody traces it, then it has asked, and nobody has told what it is to stand still in.
+        let sandbox = line.untraced_sandbox();
+        sandbox.order(b'o', None);
+        assert_eq!(sandbox.answer().await, -libc::ENOSYS);
+        sandbox.order(b'm', None);
+        assert_eq!(sandbox.answer().await, 0);
+        sandbox.order(b'o', None);
+        assert_eq!(sandbox.answer().await, -libc::ENOSYS);
+        // It says that it is traced, and is not: it stops for nobody, and that ends it.
+        let mut liar = line.untraced_sandbox();
+        liar.traced = Some(line.gate.trace(liar.pid));
+        send_signal(liar.pid, libc::SIGSTOP);
+        assert_eq!(liar.signal().await, libc::SIGKILL);
+        assert_eq!(line.refused(), 1);
     });
 }
 
@@ -362,8 +563,7 @@ fn signals_around_a_fork_bring_neither_a_second_one_nor_an_end() {
         let storm = std::thread::spawn(move || {
             while !stopped.is_cancelled() {
                 // Ignored by default, and interrupts what waits.
-                // SAFETY: it only sends a signal, to a child that is not reaped.
-                unsafe { libc::kill(pid, libc::SIGWINCH) };
+                send_signal(pid, libc::SIGWINCH);
                 std::thread::sleep(Duration::from_micros(50));
             }
         });

@@ -55,6 +55,8 @@ pub enum ZygoteEvent {
 pub enum KeptForks {
     /// By the listener of the zygote's filter of system calls, which this packet carries.
     Listener,
+    /// By tracing each of them.
+    Tracer,
     /// Where it is asked about those of the zygote that this one was forked from.
     Inherited,
     /// Nowhere, so that none can be kept, for this reason.

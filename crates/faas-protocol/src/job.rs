@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::ForkGuard;
 use crate::Language;
 use crate::Limit;
 use crate::Limits;
@@ -202,8 +203,8 @@ pub enum SandboxEvent<'a> {
         /// Whether the process goes on with the next of the job's inputs.
         goes_on: bool,
     },
-    /// Whether the process stays to be forked. Comes once a program has ended that was to be kept.
-    Kept(bool),
+    /// Whether the process stays to be forked, and who is asked then. Comes once a program has ended that was to be kept.
+    Kept(Option<ForkGuard>),
 }
 
 #[cfg(test)]

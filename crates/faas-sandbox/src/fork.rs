@@ -39,8 +39,8 @@ pub unsafe fn fork_sibling() -> Result<Side, i32> {
 }
 
 /// Forks as [`fork_sibling`] does, as a kept process that was told to: the kernel asks the supervisor first. The
-/// child shows its ticket, upon which the kernel tells the supervisor its process id, and it finds its job
-/// socket in the place of its parent's. It dies with the supervisor.
+/// child shows its ticket and dies with the supervisor. A listener learns its process id by that, and puts its job socket
+/// in the place of its parent's; a tracer knows it already.
 ///
 /// The thread id that glibc keeps stays that of the first process of the line. All that uses it here are
 /// locks, in one process and by one thread.
@@ -49,11 +49,8 @@ pub unsafe fn fork_sibling() -> Result<Side, i32> {
 /// The system's error number.
 ///
 /// # Safety
-/// The calling process must have only one thread.
+/// The calling process must have only one thread, and its signals blocked ([`BlockedSignals`]).
 pub unsafe fn fork_kept(ticket: ForkTicket) -> Result<Side, i32> {
-    // A handler would run in the middle of it in both processes, and a signal restarts a call that the
-    // supervisor was asked about, so that it is asked twice.
-    let signals = Blocked::all();
     // SAFETY: one thread (the caller's promise); no tid address is used.
     let side = unsafe {
         clone(
@@ -81,7 +78,6 @@ pub unsafe fn fork_kept(ticket: ForkTicket) -> Result<Side, i32> {
             unsafe { libc::_exit(libc::EXIT_FAILURE) };
         }
     }
-    drop(signals);
     Ok(side)
 }
 
@@ -113,11 +109,13 @@ unsafe fn clone(flags: libc::c_ulong, tid: *mut libc::pid_t, mark: u64) -> Resul
     }
 }
 
-/// Signals kept back until this is dropped.
-struct Blocked(libc::sigset_t);
+/// Signals kept back until this is dropped. Around a fork a handler would run in the middle of it in both processes, and
+/// a signal restarts a call that a listener was asked about, so that it is asked twice; a traced process stands still
+/// for each.
+pub struct BlockedSignals(libc::sigset_t);
 
-impl Blocked {
-    fn all() -> Self {
+impl BlockedSignals {
+    pub fn all() -> Self {
         // SAFETY: all-zero is a valid set; `sigfillset` and the kernel write to live locals. The calls do
         // not fail for a set and a way that exist.
         unsafe {
@@ -129,7 +127,7 @@ impl Blocked {
     }
 }
 
-impl Drop for Blocked {
+impl Drop for BlockedSignals {
     fn drop(&mut self) {
         // SAFETY: the set lives; the last pointer may be null.
         unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };

@@ -7,6 +7,8 @@
 mod killing;
 mod program;
 
+use faas_protocol::ForkGuard;
+use faas_protocol::HANDED_OVER;
 use faas_protocol::KEPT_FORK_MARK;
 use seccompiler::BpfProgram;
 use seccompiler::SeccompCmpArgLen;
@@ -32,19 +34,22 @@ const CLONE_MARK: u8 = 3;
 /// Which argument of prctl(2).
 const PRCTL_MARK: u8 = 2;
 
-/// What the supervisor decides about.
-const HANDED_ON: [Marked; 2] = [
-    Marked {
-        call: libc::SYS_clone,
-        argument: CLONE_MARK,
+/// What the supervisor decides about: forks, and of a listener, which does not name what was forked, its first call.
+fn handed_on(guard: ForkGuard) -> Vec<Marked> {
+    let asked = |call, argument, action| Marked {
+        call,
+        argument,
         mark: KEPT_FORK_MARK,
-    },
-    Marked {
-        call: libc::SYS_prctl,
-        argument: PRCTL_MARK,
-        mark: KEPT_FORK_MARK,
-    },
-];
+        action,
+    };
+    match guard {
+        ForkGuard::Listener => vec![
+            asked(libc::SYS_clone, CLONE_MARK, libc::SECCOMP_RET_USER_NOTIF),
+            asked(libc::SYS_prctl, PRCTL_MARK, libc::SECCOMP_RET_USER_NOTIF),
+        ],
+        ForkGuard::Tracer => vec![asked(libc::SYS_clone, CLONE_MARK, libc::SECCOMP_RET_TRACE)],
+    }
+}
 
 /// Whether the kernel filters system calls with the actions that we use.
 pub fn is_available() -> bool {
@@ -68,13 +73,40 @@ pub fn is_available() -> bool {
 ///
 /// # Errors
 /// When the architecture has no filter.
-pub fn for_sandbox(job_socket: i32) -> Result<BpfProgram, Error> {
-    compile(sandbox_rules(job_socket)?, &[])
+pub fn for_sandbox(job_socket: i32, guard: ForkGuard) -> Result<BpfProgram, Error> {
+    let mut rules = sandbox_rules(job_socket)?;
+    if guard == ForkGuard::Tracer {
+        rules.extend(rules_of_a_traced_sandbox(job_socket)?);
+    }
+    compile(rules, &[])
 }
 
 /// Numbers of the calls that a sandbox may make at all, for the probe.
 pub fn sandbox_calls() -> Vec<i64> {
     sandbox_rules(0).unwrap_or_default().into_keys().collect()
+}
+
+/// What a kept process and its fork need more where it is traced: to ask for that, and to put a job socket that
+/// comes over its own in the place of that one.
+fn rules_of_a_traced_sandbox(job_socket: i32) -> Result<Rules, Error> {
+    let handed_over = || equal(0, HANDED_OVER as u64);
+    let to_be_traced = rule([exactly(0, u64::from(libc::PTRACE_TRACEME))?])?;
+    let receive = rule([
+        equal(0, job_socket as u64)?,
+        equal(2, libc::MSG_CMSG_CLOEXEC as u64)?,
+    ])?;
+    let replace = rule([
+        handed_over()?,
+        equal(1, job_socket as u64)?,
+        equal(2, libc::O_CLOEXEC as u64)?,
+    ])?;
+    Ok([
+        (libc::SYS_ptrace, vec![to_be_traced]),
+        (libc::SYS_recvmsg, vec![receive]),
+        (libc::SYS_dup3, vec![replace]),
+        (libc::SYS_close, vec![rule([handed_over()?])?]),
+    ]
+    .into())
 }
 
 fn sandbox_rules(job_socket: i32) -> Result<Rules, Error> {
@@ -132,7 +164,7 @@ fn sandbox_rules(job_socket: i32) -> Result<Rules, Error> {
 ///
 /// # Errors
 /// When the architecture has no filter.
-pub fn for_zygote() -> Result<BpfProgram, Error> {
+pub fn for_zygote(guard: ForkGuard) -> Result<BpfProgram, Error> {
     let mut rules = common()?;
     allow(
         &mut rules,
@@ -188,14 +220,22 @@ pub fn for_zygote() -> Result<BpfProgram, Error> {
     // Never dumpable again.
     let to_zero = exactly(1, 0)?;
     operations.push(rule([equal(0, libc::PR_SET_DUMPABLE as u64)?, to_zero])?);
-    operations.push(rule([
-        equal(0, libc::PR_SET_PDEATHSIG as u64)?,
-        unmarked(PRCTL_MARK)?,
-    ])?);
+    let death_signal = equal(0, libc::PR_SET_PDEATHSIG as u64)?;
+    operations.push(match guard {
+        ForkGuard::Listener => rule([death_signal, unmarked(PRCTL_MARK)?])?,
+        ForkGuard::Tracer => rule([death_signal])?,
+    });
     rules.insert(libc::SYS_prctl, operations);
     // On the process itself; without CAP_SYS_RESOURCE limits only go down.
     rules.insert(libc::SYS_prlimit64, vec![rule([equal(0, 0)?])?]);
-    compile(rules, &HANDED_ON)
+    if guard == ForkGuard::Tracer {
+        // For its sandboxes; nobody looks at a zygote that asks for it.
+        rules.insert(
+            libc::SYS_ptrace,
+            vec![rule([exactly(0, u64::from(libc::PTRACE_TRACEME))?])?],
+        );
+    }
+    compile(rules, &handed_on(guard))
 }
 
 /// Calls that both need.
@@ -340,9 +380,13 @@ mod tests {
     use super::program::verdict_on;
     use super::*;
 
+    fn filters(guard: ForkGuard) -> (BpfProgram, BpfProgram) {
+        (for_sandbox(3, guard).unwrap(), for_zygote(guard).unwrap())
+    }
+
     #[test]
     fn a_filter_allows_what_its_rules_say_kills_for_what_only_attacks_do_and_refuses_the_rest() {
-        let (sandbox, zygote) = (for_sandbox(3).unwrap(), for_zygote().unwrap());
+        let (sandbox, zygote) = filters(ForkGuard::Listener);
         let allow = libc::SECCOMP_RET_ALLOW;
         let kill = libc::SECCOMP_RET_KILL_PROCESS;
         let fail = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
@@ -371,7 +415,7 @@ mod tests {
 
     #[test]
     fn the_supervisor_is_asked_about_marked_calls_and_no_others() {
-        let (sandbox, zygote) = (for_sandbox(3).unwrap(), for_zygote().unwrap());
+        let (sandbox, zygote) = filters(ForkGuard::Listener);
         let allow = libc::SECCOMP_RET_ALLOW;
         let fail = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
         let ask = libc::SECCOMP_RET_USER_NOTIF;
@@ -413,6 +457,66 @@ mod tests {
             let judge = |program| verdict_on(program, call as u32, arguments);
             assert_eq!(judge(&sandbox), of_sandbox, "{call} {arguments:x?}");
             assert_eq!(judge(&zygote), of_zygote, "{call} {arguments:x?}");
+        }
+    }
+
+    #[test]
+    fn where_forks_are_traced_a_sandbox_may_do_what_that_takes_and_no_more() {
+        let (sandbox, zygote) = filters(ForkGuard::Tracer);
+        let (untraced, _) = filters(ForkGuard::Listener);
+        let allow = libc::SECCOMP_RET_ALLOW;
+        let fail = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        let kill = libc::SECCOMP_RET_KILL_PROCESS;
+        let trace = libc::SECCOMP_RET_TRACE;
+        let fork = |flags: u64, mark: u64| {
+            let mut arguments = [flags, 0, 0, 0, 0, 0];
+            arguments[usize::from(CLONE_MARK)] = mark;
+            (libc::SYS_clone, arguments)
+        };
+        let three = |first: u64, second: u64, third: i32| [first, second, third as u64, 0, 0, 0];
+        let sibling = libc::CLONE_PARENT as u64;
+        let (dies, mark) = (libc::PR_SET_PDEATHSIG as u64, KEPT_FORK_MARK);
+        let shown = [dies, libc::SIGKILL as u64, mark, 1, 2, 0];
+        let flags = libc::MSG_CMSG_CLOEXEC;
+        for ((call, arguments), of_sandbox, of_zygote) in [
+            (fork(sibling, mark), allow, trace),
+            (
+                fork(sibling | libc::CLONE_UNTRACED as u64, mark),
+                fail,
+                trace,
+            ),
+            (fork(sibling, 0), fail, allow),
+            ((libc::SYS_prctl, shown), allow, allow),
+            ((libc::SYS_ptrace, three(0, 0, 0)), allow, allow),
+            (
+                (libc::SYS_ptrace, three(libc::PTRACE_ATTACH.into(), 1, 0)),
+                kill,
+                kill,
+            ),
+            (
+                (libc::SYS_ptrace, three(libc::PTRACE_SEIZE.into(), 1, 0)),
+                kill,
+                kill,
+            ),
+            ((libc::SYS_ptrace, three(1 << 32, 1, 0)), kill, kill),
+            ((libc::SYS_recvmsg, three(3, 4096, flags)), allow, allow),
+            ((libc::SYS_recvmsg, three(0, 4096, flags)), fail, allow),
+            (
+                (libc::SYS_recvmsg, three(3, 4096, libc::MSG_PEEK)),
+                fail,
+                allow,
+            ),
+            ((libc::SYS_dup3, three(0, 3, libc::O_CLOEXEC)), allow, allow),
+            ((libc::SYS_dup3, three(3, 0, libc::O_CLOEXEC)), fail, allow),
+            ((libc::SYS_close, three(0, 0, 0)), allow, allow),
+            ((libc::SYS_close, three(3, 0, 0)), fail, allow),
+        ] {
+            let judge = |program| verdict_on(program, call as u32, arguments);
+            assert_eq!(judge(&sandbox), of_sandbox, "{call} {arguments:x?}");
+            assert_eq!(judge(&zygote), of_zygote, "{call} {arguments:x?}");
+            if ![libc::SYS_clone, libc::SYS_prctl].contains(&call) {
+                assert_ne!(judge(&untraced), allow, "{call} {arguments:x?}");
+            }
         }
     }
 

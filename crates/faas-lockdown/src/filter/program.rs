@@ -19,11 +19,13 @@ pub type Error = seccompiler::BackendError;
 /// rules holds.
 pub type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// A call that is handed to the supervisor when an argument has this value.
+/// A call that the supervisor is asked about when an argument has this value.
 pub struct Marked {
     pub call: i64,
     pub argument: u8,
     pub mark: u64,
+    /// How it is asked: what the filter returns.
+    pub action: u32,
 }
 
 /// The program of a filter that allows what the rules say, and of what they do not allow hands some calls on.
@@ -54,8 +56,6 @@ fn judge_refused(program: &mut BpfProgram, handed_on: &[Marked]) {
     let fail = instruction(RETURN, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0, 0);
     let kill = instruction(RETURN, libc::SECCOMP_RET_KILL_PROCESS, 0, 0);
 
-    let ask = instruction(RETURN, libc::SECCOMP_RET_USER_NOTIF, 0, 0);
-
     let table = program.len();
     for (index, refused) in program.iter_mut().enumerate() {
         if *refused == fail {
@@ -73,7 +73,7 @@ fn judge_refused(program: &mut BpfProgram, handed_on: &[Marked]) {
             instruction(JUMP_IF_EQUAL, marked.mark as u32, 0, 3),
             instruction(LOAD, low + 4, 0, 0),
             instruction(JUMP_IF_EQUAL, (marked.mark >> 32) as u32, 0, 1),
-            ask.clone(),
+            instruction(RETURN, marked.action, 0, 0),
             instruction(LOAD, 0, 0, 0),
         ]);
     }

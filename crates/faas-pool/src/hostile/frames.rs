@@ -1,6 +1,7 @@
 //! What a lying sandbox may send: frames of the protocol, whole, damaged, cut, and noise.
 
 use faas_protocol as protocol;
+use faas_protocol::ForkGuard;
 use faas_protocol::Layer;
 use faas_protocol::Limit;
 use faas_protocol::PackageRequest;
@@ -41,7 +42,7 @@ pub enum Event {
     Representation(String, u8, Vec<u8>),
     Result(bool, Option<String>),
     Finished(i32, Option<String>, Option<Limit>, Stages, bool),
-    Kept(bool),
+    Kept(Option<bool>),
     CallTool(u32, String, String),
     AwaitTools(Option<u64>),
 }
@@ -97,7 +98,10 @@ impl Event {
                 stages: *stages,
                 goes_on: *goes_on,
             },
-            Self::Kept(stays) => SandboxEvent::Kept(*stays),
+            Self::Kept(stays) => SandboxEvent::Kept(stays.map(|is_traced| match is_traced {
+                true => ForkGuard::Tracer,
+                false => ForkGuard::Listener,
+            })),
             Self::CallTool(number, tool, input) => SandboxEvent::CallTool(ToolCall {
                 number: *number,
                 tool,
@@ -168,7 +172,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => Just(Event::Ready),
         1 => Just(Event::Started),
-        1 => any::<bool>().prop_map(Event::Kept),
+        1 => any::<Option<bool>>().prop_map(Event::Kept),
         2 => (0_u32..4, prop_oneof![Just(TOOL.to_owned()), name()], prop_oneof![Just("{}".to_owned()), name()])
             .prop_map(|(number, tool, input)| Event::CallTool(number, tool, input)),
         2 => proptest::option::of(prop_oneof![0_u64..50_000, any::<u64>()]).prop_map(Event::AwaitTools),

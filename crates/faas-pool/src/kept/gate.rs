@@ -4,15 +4,24 @@
 //! kernel's word. What was forked stands still in its first call, in which it shows a ticket: so it is known which
 //! fork it is, and it gets the job socket that was made for that one. A fork that nobody asked for, a second
 //! one, and a ticket that is not known end the process.
+//!
+//! Where no listener can be had, this process traces those that are to fork (ptrace(2)). The kernel then names what was
+//! forked, which stands still before its first instruction, so its ticket says nothing more; the job socket
+//! goes to the parent with the command.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
+use faas_linux::trace;
+use faas_linux::trace::Stop;
 use faas_protocol::ForkTicket;
 use faas_protocol::JOB_SOCKET;
 use faas_telemetry::Metrics;
@@ -25,9 +34,13 @@ use rustix::process::Resource;
 use rustix::process::Signal;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::launcher::Launcher;
+use crate::process::ChildProcess;
 use crate::process::is_claimed;
 use crate::process::set_soft_limit;
 
@@ -35,6 +48,10 @@ use crate::process::set_soft_limit;
 #[derive(Debug)]
 pub struct ForkGate {
     open: Mutex<HashMap<ForkTicket, Expected>>,
+    /// The processes that are traced. None of them is reaped while it is here.
+    traced: Mutex<HashSet<i32>>,
+    /// Whether [`Self::follow_traced`] was called.
+    follows: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
@@ -43,8 +60,8 @@ pub struct ForkGate {
 struct Expected {
     parent: i32,
     step: Step,
-    /// The fork's end of its job socket.
-    socket: OwnedFd,
+    /// The fork's end of its job socket; a parent that is traced has it.
+    socket: Option<OwnedFd>,
     /// Takes the fork's process id.
     reply: oneshot::Sender<i32>,
 }
@@ -55,6 +72,8 @@ enum Step {
     Allowed,
     /// It did; a process with this ticket will show up.
     Made,
+    /// That is this process, as the kernel told of a parent that is traced. It stands still.
+    Named(i32),
 }
 
 /// Permission for one fork. It ends when this is dropped.
@@ -68,7 +87,27 @@ pub struct Permission {
 
 impl Drop for Permission {
     fn drop(&mut self) {
-        self.gate.lock().remove(&self.ticket);
+        let given_up = self.gate.lock().remove(&self.ticket);
+        if let Some(Expected {
+            step: Step::Named(fork),
+            ..
+        }) = given_up
+        {
+            end_unclaimed(fork);
+        }
+    }
+}
+
+/// A process that is traced until this is dropped, which has to be before it is reaped.
+#[derive(Debug)]
+pub struct Traced {
+    pid: i32,
+    gate: Arc<ForkGate>,
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        self.gate.traced().remove(&self.pid);
     }
 }
 
@@ -83,15 +122,22 @@ impl ForkGate {
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self {
             open: Mutex::default(),
+            traced: Mutex::default(),
+            follows: AtomicBool::new(false),
             metrics,
         }
     }
 
-    /// Allows a process to fork once; the fork finds `socket` as its job socket.
+    /// Allows a process to fork once; the fork finds `socket` as its job socket, unless its parent is traced and has that
+    /// already.
     ///
     /// # Errors
     /// When the system has no random numbers.
-    pub fn allow(self: &Arc<Self>, parent: i32, socket: OwnedFd) -> std::io::Result<Permission> {
+    pub fn allow(
+        self: &Arc<Self>,
+        parent: i32,
+        socket: Option<OwnedFd>,
+    ) -> std::io::Result<Permission> {
         let random = || getrandom::u64().map_err(std::io::Error::other);
         let ticket = ForkTicket([random()?, random()?]);
         let (reply, forked) = oneshot::channel();
@@ -107,6 +153,124 @@ impl ForkGate {
             forked,
             gate: self.clone(),
         })
+    }
+
+    /// Traces a child of the thread that calls [`Self::look`], which has asked for that. It gets a SIGSTOP next, so
+    /// that it stands still before it takes another command, and is told then in what else it is to.
+    pub fn trace(self: &Arc<Self>, pid: i32) -> Traced {
+        self.traced().insert(pid);
+        Traced {
+            pid,
+            gate: self.clone(),
+        }
+    }
+
+    /// Has `launcher`'s thread, the parent of all that are traced, look at them whenever one stops. The first call does
+    /// it for all.
+    pub fn follow_traced(self: &Arc<Self>, launcher: Arc<Launcher>, stop: CancellationToken) {
+        if self.follows.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let gate = self.clone();
+        tokio::spawn(async move {
+            let mut stops = match signal(SignalKind::child()) {
+                Ok(stops) => stops,
+                Err(error) => {
+                    tracing::error!(%error, "no sandbox can be kept: its forks cannot be watched");
+                    return;
+                }
+            };
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = stops.recv() => {}
+                }
+                let gate = gate.clone();
+                launcher.run(move || gate.look()).await;
+            }
+        });
+    }
+
+    /// Decides about all that traced processes stand still in. To be called on the thread that is their parent, after
+    /// each SIGCHLD.
+    pub fn look(&self) {
+        // Nobody reaps one of them as long as this is held.
+        let traced = self.traced();
+        for &pid in traced.iter() {
+            if let Some(stop) = trace::stop_of(pid)
+                && let Err(error) = self.about_a_stop(pid, stop)
+            {
+                // It was killed meanwhile.
+                tracing::debug!(pid, %error, "a traced process is gone");
+            }
+        }
+        drop(traced);
+        self.let_forks_go();
+    }
+
+    fn about_a_stop(&self, pid: i32, stop: Stop) -> std::io::Result<()> {
+        let decision = match stop {
+            Stop::Signal(libc::SIGSTOP) => {
+                trace::watch_forks(pid)?;
+                return trace::go_on(pid, 0);
+            }
+            Stop::Signal(signal) => return trace::go_on(pid, signal),
+            Stop::Call => self.about_a_fork(pid),
+            Stop::Forked => self.about_a_traced_fork(pid, trace::forked(pid)?),
+            Stop::Other => Decision::End,
+        };
+        match decision {
+            Decision::GoOn => trace::go_on(pid, 0),
+            Decision::End => {
+                // The call is not made: SIGKILL ends what stands still, too.
+                if let Some(pid) = Pid::from_raw(pid) {
+                    let _ = rustix::process::kill_process(pid, Signal::KILL);
+                }
+                self.count_attack(pid);
+                Ok(())
+            }
+        }
+    }
+
+    /// The kernel says what a traced process has forked.
+    fn about_a_traced_fork(&self, parent: i32, fork: i32) -> Decision {
+        let _ = set_soft_limit(parent, Resource::Nproc, 0);
+        let mut open = self.lock();
+        let mut expected = open.values_mut();
+        match expected.find(|fork| fork.parent == parent && fork.step == Step::Made) {
+            Some(expected) => {
+                expected.step = Step::Named(fork);
+                Decision::GoOn
+            }
+            // Who wanted it has given it up meanwhile.
+            None => {
+                end_unclaimed(fork);
+                Decision::GoOn
+            }
+        }
+    }
+
+    /// Lets those go that were forked from traced processes. They are not traced any more.
+    fn let_forks_go(&self) {
+        let mut open = self.lock();
+        let named = open.iter().filter_map(|(&ticket, fork)| match fork.step {
+            Step::Named(pid) => Some((ticket, pid)),
+            Step::Allowed | Step::Made => None,
+        });
+        for (ticket, pid) in named.collect::<Vec<_>>() {
+            let Some(stop) = trace::stop_of(pid) else {
+                continue;
+            };
+            let _ = set_soft_limit(pid, Resource::Nproc, 0);
+            let is_at_its_start = stop == Stop::Signal(libc::SIGSTOP);
+            if is_at_its_start
+                && trace::let_go(pid).is_ok()
+                && let Some(fork) = open.remove(&ticket)
+            {
+                // If nobody waits for it any more, it finds its socket closed and ends.
+                let _ = fork.reply.send(pid);
+            }
+        }
     }
 
     /// Answers what a zygote's listener reports, until no process is left that it could report of.
@@ -146,10 +310,14 @@ impl ForkGate {
             Decision::GoOn => listener.let_go_on(asked),
             Decision::End => {
                 listener.end(asked);
-                self.metrics.forks_refused.inc();
-                tracing::error!(pid = asked.pid, "ended a process that forked unasked");
+                self.count_attack(asked.pid);
             }
         }
+    }
+
+    fn count_attack(&self, pid: i32) {
+        self.metrics.forks_refused.inc();
+        tracing::error!(pid, "ended a process that forked unasked");
     }
 
     /// A process makes the marked call to fork.
@@ -178,7 +346,7 @@ impl ForkGate {
         });
         let Some(Expected {
             parent,
-            socket,
+            socket: Some(socket),
             reply,
             ..
         }) = fork
@@ -200,6 +368,16 @@ impl ForkGate {
     fn lock(&self) -> MutexGuard<'_, HashMap<ForkTicket, Expected>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn traced(&self) -> MutexGuard<'_, HashSet<i32>> {
+        self.traced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends a child that nobody has charge of.
+fn end_unclaimed(child: i32) {
+    // Held for a moment, it dies. If it cannot be held, who looks for hidden processes finds it.
+    drop(ChildProcess::adopt(child, ()));
 }
 
 /// A call that a process stands still in (`struct seccomp_notif`).

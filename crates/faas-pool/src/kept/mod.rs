@@ -10,6 +10,7 @@ mod store;
 
 pub use gate::ForkGate;
 pub use gate::Permission;
+pub use gate::Traced;
 pub use gone::Gone;
 pub use memory::own_memory;
 pub use shortage::missing_memory;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::Weak;
 use std::sync::atomic::AtomicUsize;
@@ -14,15 +15,18 @@ use std::time::SystemTime;
 use faas_linux::socket_pair;
 use faas_protocol as protocol;
 use faas_protocol::ByteSize;
+use faas_protocol::ForkGuard;
 use faas_protocol::KeptCommand;
 use faas_protocol::Language;
 use faas_protocol::Owner;
 use faas_protocol::SandboxEvent;
 use faas_telemetry::Meter;
 use rustix::net::SocketType;
+use rustix::process::Signal;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::gate::ForkGate;
+use super::gate::Traced;
 use crate::memory_watch::held_by;
 use crate::package_set::PackageSet;
 use crate::random_id;
@@ -92,6 +96,8 @@ pub struct Snapshot {
     pid: i32,
     /// Who needs it for longer than a use.
     holds: AtomicUsize,
+    /// Where its forks are watched by tracing it. Before `process`: it may not be reaped until this is dropped.
+    traced: OnceLock<Traced>,
     /// One fork at a time.
     process: tokio::sync::Mutex<Sandbox>,
 }
@@ -170,6 +176,7 @@ impl Snapshot {
             }),
             pid,
             holds: AtomicUsize::new(0),
+            traced: OnceLock::new(),
             process: tokio::sync::Mutex::new(sandbox),
         }
     }
@@ -296,10 +303,26 @@ impl Snapshot {
         gate: &Arc<ForkGate>,
     ) -> Result<(i32, std::os::fd::OwnedFd), SandboxError> {
         let (ours, theirs) = socket_pair(SocketType::STREAM).map_err(SandboxError::Socket)?;
-        let allowed = gate.allow(self.pid, theirs);
+        let guard = process.guard();
+        let (given, handed_over) = match guard {
+            ForkGuard::Listener => (Some(theirs), None),
+            ForkGuard::Tracer => (None, Some(theirs)),
+        };
+        let allowed = gate.allow(self.pid, given);
         let mut permission = allowed.map_err(SandboxError::Socket)?;
         let ticket = permission.ticket;
-        process.socket.send(&KeptCommand::Fork { ticket }).await?;
+        let command = KeptCommand::Fork { ticket };
+        match handed_over {
+            None => process.socket.send(&command).await?,
+            Some(socket) => {
+                self.traced.get_or_init(|| {
+                    let traced = gate.trace(self.pid);
+                    process.signal(Signal::STOP);
+                    traced
+                });
+                process.socket.send_with(&command, &socket).await?;
+            }
+        }
         let pid = tokio::select! {
             biased;
             pid = &mut permission.forked => pid.map_err(|_| SandboxError::Protocol)?,

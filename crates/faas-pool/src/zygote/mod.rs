@@ -8,7 +8,6 @@ mod source;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -42,6 +41,7 @@ use down::how_it_ended;
 use fork_failures::ForkFailures;
 use fork_failures::pause_after;
 use source::Started;
+use source::Watch;
 
 pub use control::ForkRequest;
 pub use down::ANSWERS_WITHIN;
@@ -235,17 +235,23 @@ impl Keeper {
     }
 
     /// Has the forks of sandboxes that are kept decided about; returns why none can be kept.
-    fn watch_kept_forks(&self, listener: Result<Option<OwnedFd>, String>) -> Option<String> {
-        let listener = match listener {
-            Ok(listener) => listener?,
+    fn watch_kept_forks(&self, watch: Result<Watch, String>) -> Option<String> {
+        match watch {
+            Ok(Watch::Listener(listener)) => {
+                tokio::spawn(self.gate.clone().answer(listener, self.stop.clone()));
+            }
+            Ok(Watch::Tracer(launcher)) => {
+                let zygote = self.status.name();
+                tracing::info!(zygote, "forks of its kept sandboxes are traced");
+                self.gate.follow_traced(launcher, self.stop.clone());
+            }
+            Ok(Watch::Inherited) => {}
             Err(reason) => {
                 let zygote = self.status.name();
                 tracing::warn!(zygote, reason, "its sandboxes cannot be kept as snapshots");
                 return Some(reason);
             }
-        };
-        let answer = self.gate.clone().answer(listener, self.stop.clone());
-        tokio::spawn(answer);
+        }
         None
     }
 

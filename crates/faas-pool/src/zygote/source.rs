@@ -116,9 +116,8 @@ pub struct Started {
     pub layers: Layers,
     /// Why it booted without machine code; `None` if it had it, or has no use for it.
     pub no_code_cache: Option<String>,
-    /// The listener for forks of sandboxes that are kept, unless it is that of the zygote that this one was
-    /// forked from; or why none can be kept.
-    pub kept_forks: Result<Option<OwnedFd>, String>,
+    /// How forks of sandboxes that are kept are watched, or why none can be kept.
+    pub kept_forks: Result<Watch, String>,
     /// The watch over one that ran code of packages.
     pub watch: Option<MemoryWatch>,
     /// Memory that it shared with the zygote it was forked from.
@@ -127,6 +126,16 @@ pub struct Started {
     pub took: Duration,
     /// The wheels that it unpacked itself.
     pub wheels: Vec<Wheel>,
+}
+
+/// How forks of a zygote's kept sandboxes are watched.
+pub enum Watch {
+    /// By this listener.
+    Listener(OwnedFd),
+    /// By tracing them, on this thread.
+    Tracer(Arc<Launcher>),
+    /// As those of the zygote that it was forked from.
+    Inherited,
 }
 
 impl ZygoteSource {
@@ -305,8 +314,13 @@ impl ZygoteSource {
             };
             // Only a zygote that booted a runtime is trusted to bring one: no other code ran in it.
             let kept_forks = match (self, kept_forks, descriptor) {
-                (Self::Boot { .. }, KeptForks::Listener, Some(listener)) => Ok(Some(listener)),
-                (Self::Fork { .. }, KeptForks::Inherited, None) => Ok(None),
+                (Self::Boot { .. }, KeptForks::Listener, Some(listener)) => {
+                    Ok(Watch::Listener(listener))
+                }
+                (Self::Boot { launcher, .. }, KeptForks::Tracer, None) => {
+                    Ok(Watch::Tracer(launcher.clone()))
+                }
+                (Self::Fork { .. }, KeptForks::Inherited, None) => Ok(Watch::Inherited),
                 (Self::Boot { .. }, KeptForks::Nowhere(reason), None) => Err(reason),
                 _ => return Err(Down::Protocol),
             };

@@ -25,6 +25,7 @@ use faas_lockdown::Lockdown;
 use faas_lockdown::LockdownError;
 use faas_protocol as protocol;
 use faas_protocol::ByteSize;
+use faas_protocol::ForkGuard;
 use faas_protocol::Invocation;
 use faas_protocol::Job;
 use faas_protocol::Language;
@@ -47,6 +48,7 @@ use faas_protocol::ToolCall;
 use crate::allocator;
 use crate::ending::end;
 use crate::footprint::Footprint;
+use kept::Resting;
 
 pub use overflow::handle_stack_overflow;
 pub use signals::cpu_limit_reached;
@@ -228,8 +230,8 @@ fn live(
     engine.set_host(Rc::new(SocketHost));
     let mut origin = Origin::Zygote;
     // A kept process goes on behind its job in each of its forks.
-    while let Then::Stay = do_a_job(engine, origin)? {
-        kept::wait_to_be_forked()?;
+    while let Then::Stay(resting) = do_a_job(engine, origin, lockdown.guard())? {
+        resting.wait_to_be_forked()?;
         // As far as it is there: a job may have given memory back.
         footprint.write();
         forget_the_last_job(engine);
@@ -251,11 +253,15 @@ enum Origin {
 enum Then {
     End,
     /// Wait to be forked.
-    Stay,
+    Stay(Resting),
 }
 
 /// Says that this process is ready, takes a job and does it.
-fn do_a_job(engine: &mut dyn Engine, origin: Origin) -> Result<Then, SandboxExit> {
+fn do_a_job(
+    engine: &mut dyn Engine,
+    origin: Origin,
+    guard: ForkGuard,
+) -> Result<Then, SandboxExit> {
     output::send(&SandboxEvent::Ready).map_err(|_| SandboxExit::NoJob)?;
 
     // The limits of its job are in force once the job begins to arrive, so it may be too large to read.
@@ -281,8 +287,10 @@ fn do_a_job(engine: &mut dyn Engine, origin: Origin) -> Result<Then, SandboxExit
     drop(job);
     let stays = can_stay && engine.rest().is_ok() && faas_lockdown::disarm_cpu_timer().is_ok();
     timer::set_alarm(Duration::ZERO, Duration::ZERO);
-    output::send(&SandboxEvent::Kept(stays)).map_err(|_| SandboxExit::NoJob)?;
-    Ok(if stays { Then::Stay } else { Then::End })
+    let resting = stays.then(|| Resting::begin(guard).ok()).flatten();
+    let kept = SandboxEvent::Kept(resting.as_ref().map(|_| guard));
+    output::send(&kept).map_err(|_| SandboxExit::NoJob)?;
+    Ok(resting.map_or(Then::End, Then::Stay))
 }
 
 /// Takes back what is left of a job in the state of the process. A fork has all of it but timers.

@@ -5,6 +5,9 @@
 //! doing. So what a program printed is kept even if the next thing that happens is SIGKILL.
 
 use std::cell::UnsafeCell;
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 use std::os::fd::FromRawFd;
 use std::os::fd::IntoRawFd;
 use std::os::fd::OwnedFd;
@@ -24,6 +27,9 @@ use faas_protocol::SandboxEvent;
 use faas_protocol::Stages;
 use faas_protocol::Stream;
 use faas_protocol::encode_frame_into;
+use rustix::net::RecvAncillaryBuffer;
+use rustix::net::RecvAncillaryMessage;
+use rustix::net::RecvFlags;
 
 use super::timer;
 
@@ -214,6 +220,30 @@ pub fn receive_length() -> Result<u32, SocketClosed> {
     let mut header = [0; HEADER_BYTES];
     read_exact(&mut header)?;
     Ok(u32::from_le_bytes(header))
+}
+
+/// As [`receive_length`], with the descriptor that comes with the message, if one does.
+pub fn receive_length_and_socket() -> Result<(u32, Option<OwnedFd>), SocketClosed> {
+    let mut header = [0; HEADER_BYTES];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    // SAFETY: the job socket is open for as long as this process takes messages.
+    let socket = unsafe { BorrowedFd::borrow_raw(socket()) };
+    let received = rustix::io::retry_on_intr(|| {
+        let slices = &mut [IoSliceMut::new(&mut header)];
+        rustix::net::recvmsg(socket, slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+    });
+    let bytes = received.map_err(|_| SocketClosed)?.bytes;
+    if bytes == 0 {
+        return Err(SocketClosed);
+    }
+    let sockets = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    let socket = sockets.last();
+    read_exact(&mut header[bytes..])?;
+    Ok((u32::from_le_bytes(header), socket))
 }
 
 /// Waits for the message of that length.

@@ -16,9 +16,11 @@ use faas_engine::Engine;
 use faas_engine::EngineError;
 use faas_engine::EngineSpec;
 use faas_engine::PythonEngine;
+use faas_lockdown::Gate;
 use faas_lockdown::Lockdown;
 use faas_lockdown::LockdownError;
 use faas_protocol::ByteSize;
+use faas_protocol::ForkGuard;
 use faas_protocol::KeptForks;
 use faas_protocol::Runtime;
 use faas_protocol::SandboxExit;
@@ -135,14 +137,14 @@ impl<'a> Zygote<'a> {
             }
         }
         let own = OwnProc::open()?;
-        let lockdown = prepare(&own, memory)?;
+        let lockdown = prepare(&own, memory, ForkGuard::default())?;
         assert_one_thread(&own)?;
         let program = || drop(sandbox::rehearse(engine, smallest));
         // SAFETY: this process has one thread, as was just seen.
         let footprint = unsafe { Footprint::learn(program) }?;
         // Zygotes with packages, which run code of others, are forks of this one and inherit it.
-        let listener = faas_lockdown::narrow_zygote(lockdown.layers())?;
-        let zygote = Self {
+        let gate = faas_lockdown::narrow_zygote(lockdown.layers())?;
+        let mut zygote = Self {
             engine,
             spec,
             control,
@@ -152,9 +154,13 @@ impl<'a> Zygote<'a> {
             memory,
             supervisor,
         };
-        let (kept_forks, listener) = match listener {
-            Ok(listener) => (KeptForks::Listener, Some(listener)),
-            Err(reason) => (KeptForks::Nowhere(reason), None),
+        let (kept_forks, listener) = match gate {
+            Gate::Listener(listener) => (KeptForks::Listener, Some(listener)),
+            Gate::Tracer => {
+                zygote.refit(&own, ForkGuard::Tracer)?;
+                (KeptForks::Tracer, None)
+            }
+            Gate::Closed(reason) => (KeptForks::Nowhere(reason), None),
         };
         zygote.announce(kept_forks, listener)?;
         Ok(zygote)
@@ -249,7 +255,7 @@ impl<'a> Zygote<'a> {
         }
         // With other memory that is not all of it, and a narrowed zygote may not fork to learn the rest.
         self.writes_footprint = false;
-        self.refit(&own)?;
+        self.refit(&own, self.lockdown.guard())?;
         assert_one_thread(&own)?;
         // A program waits for the packages, so all that can wait comes after its fork.
         self.announce(KeptForks::Inherited, None)?;
@@ -260,8 +266,8 @@ impl<'a> Zygote<'a> {
     }
 
     /// Has the next fork's limits go by this process's memory as it is now.
-    fn refit(&mut self, own: &OwnProc) -> std::io::Result<()> {
-        self.lockdown = Lockdown::prepare(&own.status()?, self.memory)?;
+    fn refit(&mut self, own: &OwnProc, guard: ForkGuard) -> std::io::Result<()> {
+        self.lockdown = Lockdown::prepare(&own.status()?, self.memory, guard)?;
         Ok(())
     }
 }
@@ -292,9 +298,9 @@ fn exit_of(error: &(dyn std::error::Error + 'static)) -> SandboxExit {
 }
 
 /// Makes this process's memory cheap to fork and works out its forks' lock-down.
-fn prepare(own: &OwnProc, memory: ByteSize) -> std::io::Result<Lockdown> {
+fn prepare(own: &OwnProc, memory: ByteSize, guard: ForkGuard) -> std::io::Result<Lockdown> {
     own.collapse()?;
-    Lockdown::prepare(&own.status()?, memory)
+    Lockdown::prepare(&own.status()?, memory, guard)
 }
 
 /// Whether only this user can have written to a directory of the workspace.

@@ -53,7 +53,7 @@ impl Zygote<'_> {
                     check_cpu_time()?;
                     match self.control.poll()? {
                         Polled::Command(received) => {
-                            self.refit(own)?;
+                            self.refit(own, self.lockdown.guard())?;
                             break Some(received);
                         }
                         Polled::Closed => break None,
@@ -81,7 +81,7 @@ impl Zygote<'_> {
     fn settle(&mut self, own: &OwnProc) -> Result<(), Error> {
         self.engine.collect_garbage()?;
         check_cpu_time()?;
-        self.lockdown = prepare(own, self.memory)?;
+        self.lockdown = prepare(own, self.memory, self.lockdown.guard())?;
         assert_one_thread(own)?;
         self.control.send(&ZygoteEvent::WarmedUp)?;
         Ok(())
