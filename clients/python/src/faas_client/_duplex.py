@@ -220,7 +220,9 @@ class _AsyncExchange(httpx.AsyncByteStream):
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)
-        self._writer.close()
+        self._writer.transport.abort()
+        # It is closed when others had their turn.
+        await asyncio.sleep(0)
 
     async def _transfer(self) -> None:
         """Waits until something can be read. An exception of the body's source is raised here."""

@@ -146,12 +146,13 @@ class Shapes:
             required = [name for name in hints if name in kind.__required_keys__]
             hints = {name: _without_qualifier(hint) for name, hint in hints.items()}
         shapes = {name: self.of(hint) for name, hint in hints.items()}
-        schema = {
+        schema: dict[str, Any] = {
             "type": "object",
             "properties": {name: shape.schema for name, shape in shapes.items()},
             "required": required,
-            "additionalProperties": False,
         }
+        if not self._of_results:
+            schema["additionalProperties"] = False
 
         def convert(found: Mapping[str, Any]) -> Any:
             return kind(**{name: shapes[name].convert(value) for name, value in found.items()})
