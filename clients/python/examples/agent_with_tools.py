@@ -3,6 +3,7 @@
 The model is scripted here, so that the example runs by itself: a call of a real one takes its place.
 """
 
+from collections.abc import Callable
 from typing import TypedDict
 
 from faas_client import Faas
@@ -39,19 +40,18 @@ def rate(currency: str) -> float:
     return RATES[currency]
 
 
-TOOLS = [customers, orders, rate]
+TOOLS: "list[Callable[..., object]]" = [customers, orders, rate]
 
 
 def model(prompt: str) -> str:
     assert "def orders(customer: str)" in prompt, prompt
     return """
-import asyncio
-
 names = await tools.customers()
-*all_orders, dollars = await asyncio.gather(*(tools.orders(name) for name in names), tools.rate("USD"))
-totals = {name: sum(order["amount"] for order in found) for name, found in zip(names, all_orders)}
+# Made at once: they come to us together.
+dollars, calls = tools.rate("USD"), {name: tools.orders(name) for name in names}
+totals = {name: sum(order["amount"] for order in await call) for name, call in calls.items()}
 best = max(totals, key=totals.get)
-f"{best} spent {totals[best] * dollars:.2f} USD"
+f"{best} spent {totals[best] * await dollars:.2f} USD"
 """
 
 
