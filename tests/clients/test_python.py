@@ -608,9 +608,13 @@ class Tools(Both):
             return float("nan")
 
         code = """
-import asyncio
-calls = [tools.half(4), tools.wrong(), tools.nothing_of_json(), tools.no_number()]
-[str(found) for found in await asyncio.gather(*calls, return_exceptions=True)]"""
+found = []
+for call in (tools.half(4), tools.wrong(), tools.nothing_of_json(), tools.no_number()):
+    try:
+        found.append(str(await call))
+    except tools.ToolError as error:
+        found.append(str(error))
+found"""
         for faas in self.clients():
             tools = [half, wrong, nothing_of_json, no_number]
             good, misfit, strange, nan = faas.run(code, tools=tools).raise_for_error().value
@@ -955,14 +959,18 @@ class Package(Both):
             ("agent_with_tools", "ANSWER: Ada spent 72.05 USD\n"),
             (
                 "evaluate_table",
-                "row 0: {'score': 1.0, 'calls': 1}\nrow 1: {'score': 0.0, 'calls': 1}\n"
-                "row 2: ValueError: not an answer: nine\n2 of 3 were scored\n",
+                (
+                    "row 0: {'score': 1.0, 'calls': 1}\nrow 1: {'score': 0.0, 'calls': 1}\n"
+                    "row 2: ValueError: not an answer: nine\n2 of 3 were scored\n"
+                ),
             ),
             (
                 "notebook",
-                "[1] 2\n[2] ZeroDivisionError: division by zero\n"
-                "[2] Execution stopped: time limit of 1000 ms reached\n[3] 25.0\n"
-                "fork: 100.0\nnames: ['prices']\n",
+                (
+                    "[1] 2\n[2] ZeroDivisionError: division by zero\n"
+                    "[2] Execution stopped: time limit of 1000 ms reached\n[3] 25.0\n"
+                    "fork: 100.0\nnames: ['prices']\n"
+                ),
             ),
         ]:
             self.assert_prints(end, (CLIENT / f"examples/{name}.py").read_text())
