@@ -243,7 +243,8 @@ async function* throwing() { yield 1; throw new RangeError("no more"); }
 const thrown = await caught(faas.runBatch({ program: "1", inputs: throwing() }).summary());
 const failed = await caught(faas.runBatch({ program: "1", inputs: [1] }, { setup: "1 / 0" }).summary());
 const source = [1, 2].values();
-const wrong = await caught(faas.runBatch({ program: "1", inputs: source }, { isolation: "none" }).summary());
+const none = { isolation: "none" };
+const wrong = await caught(faas.runBatch({ program: "1", inputs: source }, none).summary());
 show([values, rows[2].error.name, summary.succeeded, batch.setup.ok, refused, taken < 1000, thrown.message,
   failed.message, wrong.name, source.next().value]);
 """)
@@ -445,7 +446,8 @@ await faas.run("1", { tools: [half] });
 // @ts-expect-error A tool has a name.
 await faas.run("1", { tools: [{ run: () => 1 }] });
 const session: Session = await faas.sessions.open({ language: "python" });
-for await (const row of faas.runBatch({ program: "1", inputs: [1].values() })) console.log(row.index.toFixed());
+const rows = faas.runBatch({ program: "1", inputs: [1].values() });
+for await (const row of rows) console.log(row.index.toFixed());
 // @ts-expect-error A batch has inputs or programs.
 faas.runBatch({ program: "1", inputs: [1], programs: ["1"] });
 console.log(session.info.cells, snapshot?.expires_at.length, status, value, (x: GoneError) => x.reason);

@@ -145,21 +145,24 @@ export class Batch implements AsyncIterable<BatchRow> {
   }
 }
 
+/** @internal A body that goes on when the batch was accepted, and ends with its request. */
+export type StreamedBody = (
+  accepted: Promise<void>,
+  request: AbortSignal,
+) => ReadableStream<Uint8Array>;
+
 /** @internal What a source of rows threw: it is told as it is, and not as what it made of the connection. */
 export interface Failure {
   cause?: unknown;
 }
 
 /** @internal An array of rows is sent at once, anything else as a stream. */
-export function rowsBody(
-  head: object,
-  rows: Rows,
-  failure: Failure,
-): string | ((accepted: Promise<void>) => ReadableStream<Uint8Array>) {
+export function rowsBody(head: object, rows: Rows, failure: Failure): string | StreamedBody {
   const [name, source] = rows.programs ? ["programs", rows.programs] : ["inputs", rows.inputs];
   if (!source) throw new TypeError("a batch has a program and inputs, or it has programs");
   if (Array.isArray(source)) return JSON.stringify({ ...head, [name as string]: source });
-  return (accepted) => linesOf(head, source as RowSource<unknown>, accepted, failure);
+  return (accepted, request) =>
+    linesOf(head, source as RowSource<unknown>, accepted, request, failure);
 }
 
 /** No row is taken before the batch was accepted: one that was refused may be sent again. */
@@ -167,6 +170,7 @@ function linesOf(
   head: object,
   rows: RowSource<unknown>,
   accepted: Promise<void>,
+  request: AbortSignal,
   failure: Failure,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
@@ -180,6 +184,10 @@ function linesOf(
       if (Date.now() - since > LONGEST_PULL) {
         await new Promise((resolve) => setTimeout(resolve));
         since = Date.now();
+      }
+      if (request.aborted) {
+        await iterator?.return?.();
+        return controller.close();
       }
       iterator ??=
         Symbol.asyncIterator in rows ? rows[Symbol.asyncIterator]() : rows[Symbol.iterator]();

@@ -1,6 +1,6 @@
 /** The client. */
 
-import { Batch, rowsBody, type BatchOptions, type Rows } from "./batch.js";
+import { Batch, rowsBody, type BatchOptions, type Rows, type StreamedBody } from "./batch.js";
 import {
   ConflictError,
   FaasConnectionError,
@@ -101,8 +101,7 @@ export interface Call {
   method: "GET" | "POST" | "PUT" | "DELETE";
   path: string;
   /** A stream is made anew for each try, and reads the answer's beginning before it goes on. */
-  body?:
-    string | Uint8Array<ArrayBuffer> | ((accepted: Promise<void>) => ReadableStream<Uint8Array>);
+  body?: string | Uint8Array<ArrayBuffer> | StreamedBody;
   contentType?: string;
   headers?: Record<string, string>;
   /** How long the program may run, in ms: the answer comes so much later. */
@@ -382,7 +381,8 @@ export class Faas {
     if (call.body !== undefined) headers["Content-Type"] = call.contentType ?? "application/json";
     let accept = () => {};
     const accepted = new Promise<void>((resolve) => (accept = resolve));
-    const streamed = typeof call.body === "function" ? call.body(accepted) : undefined;
+    const streamed =
+      typeof call.body === "function" ? call.body(accepted, exchange.signal) : undefined;
     const response = await exchange.part(
       this.#fetch(`${this.url}/${call.path}`, {
         method: call.method,
