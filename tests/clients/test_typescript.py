@@ -255,7 +255,8 @@ show([values, rows[2].error.name, summary.succeeded, batch.setup.ok, refused, ta
     def test_a_program_calls_tools_of_its_caller(self):
         shown = self.show("""
 const inputSchema = { type: "object", properties: { n: { type: "integer" } }, required: ["n"] };
-const half = client.tool({ name: "half", description: "Halves.", inputSchema, outputSchema: { type: "integer" },
+const half = client.tool({ name: "half", description: "Halves.", inputSchema,
+  outputSchema: { type: "integer" },
   run: ({ n }) => { if (n % 2) throw new RangeError(`${n} is odd`); return n / 2; } });
 const waiting = [];
 const meet = { name: "meet", inputSchema, run: ({ n }) => new Promise((resolve) => {
