@@ -12,7 +12,7 @@ export {
 } from "./client.js";
 export { Batch, type BatchOptions, type BatchRow, type Rows } from "./batch.js";
 export * from "./errors.js";
-export { OutputFile, RunResult, ShownResult } from "./results.js";
+export { OutputFile, RunResult, ShownResult, type Status } from "./results.js";
 export { FilesOfSession, Session, type SessionOptions } from "./session.js";
 export { tool, type Round, type Tool, type ToolCall } from "./tools.js";
 export { RunStream, type FaasEvent, type Progress } from "./stream.js";
@@ -34,7 +34,6 @@ export type {
   Session as SessionInfo,
   Snapshot,
   SnapshotList,
-  Status,
   Timings,
   Usage,
   Variable,
