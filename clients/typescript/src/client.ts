@@ -100,7 +100,7 @@ export interface ExecutionQuery {
 export interface Call {
   method: "GET" | "POST" | "PUT" | "DELETE";
   path: string;
-  /** A stream is made anew for each try, and reads the answer's beginning before it goes on. */
+  /** A stream is made again for each try, and reads the answer's beginning before it goes on. */
   body?: string | Uint8Array<ArrayBuffer> | StreamedBody;
   contentType?: string;
   headers?: Record<string, string>;
