@@ -197,6 +197,22 @@ try { await tools.half({ n: 3 }); } catch (error) {
 }
 
 #[test]
+fn calls_that_are_gathered_may_have_any_result_or_none() {
+    let code = "
+import asyncio
+found = await asyncio.gather(
+    tools.web_search('a'), tools.half(3), tools.web_search('b'), tools.half(4), return_exceptions=True)
+[found[0][0]['title'], str(found[1]), found[2][0]['title'], found[3]]";
+    let (answer, rounds) = run("python", code);
+    assert_eq!(
+        answer.ret_val(),
+        r#"["About a", "3 is odd", "About b", 2]"#,
+        "{answer:?}"
+    );
+    assert_eq!(rounds, 1);
+}
+
+#[test]
 fn arguments_that_do_not_fit_are_an_exception_and_never_reach_the_caller() {
     let code = "
 def message(call):

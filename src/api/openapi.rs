@@ -728,7 +728,8 @@ mod tests {
         let document = serde_json::to_value(document()).unwrap();
         let schemas = &document["components"]["schemas"];
         let statuses = Status::ALL.map(Status::name);
-        assert_eq!(schemas["Status"]["enum"], json!(statuses));
+        let of_answers = [&statuses[..], &["tool_calls"]].concat();
+        assert_eq!(schemas["AnswerStatus"]["enum"], json!(of_answers));
         let outcomes = [&statuses[..], &["cancelled", "cut_off"]].concat();
         assert_eq!(schemas["Outcome"]["enum"], json!(outcomes));
     }

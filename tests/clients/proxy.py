@@ -39,7 +39,8 @@ class Losing:
         self.listener.close()
 
     def hand_on(self, connection, request):
-        connection.sendall(self.answer_to(request))
+        for part in self.parts_of_answer(request):
+            connection.sendall(part)
 
     def lose_the_answer(self, connection, request):
         """The program has run by then."""
@@ -59,12 +60,13 @@ class Losing:
         return lambda connection, request: connection.sendall(text.replace("\n", "\r\n").encode())
 
     def answer_to(self, request):
+        return b"".join(self.parts_of_answer(request))
+
+    def parts_of_answer(self, request):
         with socket.create_connection(self.server) as upstream:
             upstream.sendall(request)
-            answer = b""
             while part := upstream.recv(65536):
-                answer += part
-            return answer
+                yield part
 
 
 def read_request(connection):

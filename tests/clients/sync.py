@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import inspect
 
-from faas_client import AsyncFaas
+from faas_client import AsyncFaas, AsyncSession
 
 
 class OnLoop:
@@ -16,13 +16,23 @@ class OnLoop:
     def __getattr__(self, name):
         part = getattr(self.thing, name)
         if not callable(part):
-            return OnLoop(part, self.loop)
-        if name == "stream":
+            return OnLoop(part, self.loop) if type(part).__name__.startswith("Async") else part
+        if name in ("stream", "run_batch"):
             return lambda *arguments, **options: self.in_block(part(*arguments, **options))
         return lambda *arguments, **options: self.wait(part(*arguments, **options))
 
     def wait(self, awaitable):
-        return self.loop.run_until_complete(awaitable) if inspect.isawaitable(awaitable) else awaitable
+        value = self.loop.run_until_complete(awaitable) if inspect.isawaitable(awaitable) else awaitable
+        if isinstance(value, list):
+            return [self.wait(part) for part in value]
+        return OnLoop(value, self.loop) if isinstance(value, AsyncSession) else value
+
+    def __enter__(self):
+        self.wait(self.thing.__aenter__())
+        return self
+
+    def __exit__(self, *error):
+        self.wait(self.thing.__aexit__(*error))
 
     @contextlib.contextmanager
     def in_block(self, manager):
@@ -45,9 +55,8 @@ class Stream:
     def until_done(self):
         return self.loop.run_until_complete(self.stream.until_done())
 
-    @property
-    def result(self):
-        return self.stream.result
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
 
 
 class WaitingFaas(OnLoop):

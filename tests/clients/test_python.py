@@ -3,7 +3,9 @@
 import asyncio
 import dataclasses
 import datetime
+import enum
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -12,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import types
 import typing
 import unittest
@@ -276,20 +279,464 @@ class Snapshots(Both):
             with self.assertRaises(faas_client.NotFoundError):
                 faas.snapshots.get("../health")
 
-    def test_a_cell_says_what_became_of_its_session(self):
-        session = httpx.post(f"{self.server.address}/sessions", json={}).json()["id"]
-        with Faas(self.server.address) as faas:
-            first = faas.run("x = 20", session=session)
-            self.assertEqual((first.session.cell, first.session.state), (1, "kept"))
-            killed = faas.run("x = 0\nwhile True: pass", session=session, timeout=0.3)
-            self.assertEqual((killed.session.cell, killed.session.state), (1, "unchanged"))
-            self.assertIn("its time was over", killed.session.reason)
-            self.assertEqual(faas.run("x + 1", session=session).value, 21)
-
     def test_what_was_not_kept_says_why(self):
         for faas in self.clients():
             result = faas.run("while True: pass", keep=True, timeout=0.3)
             self.assertEqual((result.snapshot, bool(result.not_kept)), (None, True))
+
+
+class Sessions(Both):
+    def test_cells_go_on_from_each_other_until_the_block_is_left(self):
+        for faas in self.clients():
+            with faas.sessions.open(language="python", files={"a.txt": "one"}, idle_timeout=60) as session:
+                first = session.run("x = 20\nopen('a.txt').read()")
+                self.assertEqual((first.value, first.session.cell, first.session.state), ("one", 1, "kept"))
+                killed = session.run("x = 0\nwhile True: pass", timeout=0.3)
+                self.assertEqual((killed.session.cell, killed.session.state), (1, "unchanged"))
+                self.assertIn("its time was over", killed.session.reason)
+                self.assertEqual(faas.run("x + 1", session=session.id).value, 21)
+                with session.stream("print(x)") as stream:
+                    self.assertEqual(next(iter(stream)), Stdout("20\n"))
+                    stream.until_done()
+                self.assertEqual(session.refresh().cells, 3)
+                self.assertEqual(session.info.cells, 3)
+            with self.assertRaisesRegex(faas_client.GoneError, "deleted"):
+                session.run("1")
+            with session:
+                pass  # What is gone already is no error.
+
+    def test_a_session_is_forked_undone_restarted_and_looked_at(self):
+        for number, faas in enumerate(self.clients()):
+            session = faas.sessions.open(name=f"name-{number}")
+            for code in ("x = 1", "x = 2", "x = 3"):
+                session.run(code)
+            forks = session.fork(2)
+            self.assertEqual(session.undo(2).cells, 1)
+            self.assertEqual([each.run("x").value for each in (*forks, session)], [3, 3, 1])
+            [variable] = session.variables().variables
+            self.assertEqual((variable.name, variable.type, variable.repr), ("x", "int", "1"))
+            self.assertEqual([each.id for each in faas.sessions.list(f"name-{number}")], [session.id])
+            self.assertGreater(len(faas.sessions.list()), 2)
+            self.assertEqual(faas.sessions.get(session.id).info.name, f"name-{number}")
+            self.assertIs(session.interrupt(), False)
+            self.assertEqual(session.restart().cells, 0)
+            with self.assertRaises(faas_client.ConflictError):
+                session.undo(100)
+            with self.assertRaises(faas_client.ConflictError):
+                faas.sessions.open(name=f"name-{number}")
+            for each in (*forks, session):
+                each.delete()
+            with self.assertRaises(faas_client.GoneError):
+                faas.sessions.get(session.id)
+
+    def test_files_of_a_session_are_bytes_and_steps(self):
+        for faas in self.clients():
+            with faas.sessions.open() as session:
+                name = "d/é b%.bin"
+                session.files.put(name, b"\x00\xff")
+                self.assertEqual(session.files.get(name), b"\x00\xff")
+                self.assertEqual(session.run(f"open({name!r}, 'rb').read()[1]").value, 255)
+                session.files.put("text", "é")
+                files = {file.name: file.size for file in session.files.list().files}
+                self.assertEqual(files, {name: 2, "text": 2})
+                self.assertGreater(session.files.delete(name).undo_steps, 0)
+                with self.assertRaises(faas_client.NotFoundError):
+                    session.files.get(name)
+                session.undo()
+                self.assertEqual(session.files.get(name), b"\x00\xff")
+
+    def test_a_session_begins_with_a_snapshot(self):
+        for faas in self.clients():
+            snapshot = faas.run("y = 5", keep=True).snapshot
+            with faas.sessions.open(from_snapshot=snapshot, lifetime=60) as session:
+                self.assertEqual(session.run("y").value, 5)
+
+    def test_requests_of_a_session_name_it_for_balancers_and_are_not_repeated(self):
+        proxy = self.losing()
+        for faas in self.clients(proxy.address):
+            with faas.sessions.open() as session:
+                proxy.treatments = [proxy.lose_the_answer]
+                with self.assertRaises(faas_client.FaasConnectionError):
+                    session.files.put("a", b"")
+                self.assertEqual(session.refresh().undo_steps, 1)
+                session.variables()
+            requests = [request for request in proxy.seen if session.id.encode() in request.split(b"\r\n")[0]]
+            self.assertEqual(len(requests), 4)
+            for request in requests:
+                self.assertIn(f"x-session: {session.id}".encode(), request.lower())
+
+
+class Batches(Both):
+    def test_one_program_runs_over_a_list(self):
+        for faas in self.clients():
+            inputs = [1, {"a": None}, "é"]
+            with faas.run_batch("input_data", inputs, setup="import json", timeout=5) as batch:
+                rows = sorted(batch, key=lambda row: row.index)
+            self.assertEqual([row.value for row in rows], inputs)
+            self.assertTrue(all(row.ok and row.error is None for row in rows))
+            self.assertTrue(batch.setup.ok)
+            self.assertEqual((batch.summary.succeeded, batch.summary.stopped), (3, None))
+
+    def test_rows_that_fail_or_are_refused_say_so(self):
+        for faas in self.clients():
+            programs = ["1", {"code": "print(input())", "stdin": "3"}, "1 / 0", False]
+            with faas.run_batch(programs=programs, priority="urgent") as batch:
+                one, typed, failed, refused = sorted(batch, key=lambda row: row.index)
+            self.assertEqual((one.value, typed.result.stdout), (1, "3\n"))
+            self.assertEqual(failed.error.message, "ZeroDivisionError: division by zero")
+            self.assertIsInstance(refused.error, faas_client.StatusError)
+            self.assertEqual((refused.ok, refused.value, refused.result), (False, None, None))
+            self.assertEqual(batch.summary.by_status, {"success": 2, "error": 1, "refused": 1})
+
+    def test_a_row_may_end_the_batch(self):
+        for faas in self.clients():
+            with faas.run_batch("1 / input_data", [0] * 50, stop_on="failure", concurrency=1) as batch:
+                summary = batch.until_done()
+            self.assertEqual((summary.rows, summary.stopped.reason), (1, "stop_on"))
+
+    def test_rows_of_an_iterator_are_sent_while_answers_are_read(self):
+        for faas in self.clients():
+            taken = 0
+
+            def rows():
+                nonlocal taken
+                while True:
+                    taken += 1
+                    yield "x" * 100_000
+
+            options = {"isolation": "shared", "timeout": 30, "priority": "urgent"}
+            with faas.run_batch("len(input_data)", rows(), **options) as batch:
+                read = [row.value for row in itertools.islice(iter(batch), 20)]
+            self.assertEqual(read, [100_000] * 20)
+            # What the buffers between have room for.
+            self.assertLess(taken, 1000)
+
+    def test_leaving_a_batch_ends_it(self):
+        for faas in self.clients():
+            with faas.run_batch("input_data", itertools.count(), isolation="shared") as batch:
+                next(iter(batch))
+                with self.assertRaisesRegex(faas_client.FaasError, "not been read"):
+                    _ = batch.summary
+            options = {"language": "javascript", "timeout": 60}
+            with faas.run_batch("console.log(1);" + BUSY, [1], **options):
+                while not faas.health().pool["activeInstances"]:
+                    pass
+            while faas.health().pool["activeInstances"]:
+                pass
+
+    def test_what_a_source_of_rows_raises_is_raised(self):
+        def rows():
+            yield 1
+            raise LookupError("no more")
+
+        async def later():
+            yield 1
+            raise LookupError("no more")
+
+        for faas in self.clients():
+            source = rows() if isinstance(faas, Faas) else later()
+            with self.assertRaisesRegex(LookupError, "no more"), faas.run_batch("1", source) as batch:
+                batch.until_done()
+        faas = next(iter(self.clients()))
+        with self.assertRaisesRegex(TypeError, "AsyncFaas"), faas.run_batch("1", later()):
+            self.fail("it began")
+
+    def test_a_set_up_that_fails_is_raised(self):
+        for faas in self.clients():
+            for inputs in ([1], iter([1])):
+                failed = self.assertRaisesRegex(faas_client.ProgramError, "ZeroDivisionError")
+                with failed, faas.run_batch("1", inputs, setup="1 / 0") as batch:
+                    batch.until_done()
+                self.assertEqual(batch.summary.stopped.reason, "setup")
+
+    def test_nothing_is_taken_from_an_iterator_before_the_batch_was_accepted(self):
+        proxy = self.losing()
+        refusal = (
+            "HTTP/1.1 503 Service Unavailable\nRetry-After: 0\nContent-Length: 2\nConnection: close\n\n{}"
+        )
+        for faas in self.clients(proxy.address):
+            rows = iter(range(3))
+            proxy.treatments = [proxy.answer(refusal)] * 3
+            with self.assertRaises(faas_client.UnavailableError), faas.run_batch("input_data", rows):
+                self.fail("it began")
+            self.assertEqual(next(rows), 0)
+        for faas in self.clients():
+            rows = iter(range(3))
+            refused = self.assertRaisesRegex(faas_client.InvalidRequestError, "isolation")
+            with refused, faas.run_batch("input_data", rows, isolation="none"):
+                self.fail("it began")
+            self.assertEqual(next(rows), 0)
+            with faas.run_batch("input_data", rows) as batch:
+                self.assertEqual(sorted(row.value for row in batch), [1, 2])
+        for faas in self.clients("http://127.0.0.1:9", max_retries=0):
+            unreached = self.assertRaises(faas_client.FaasConnectionError)
+            with unreached, faas.run_batch("1", iter([1])):
+                self.fail("it began")
+
+    def test_a_batch_has_rows_of_one_kind(self):
+        for faas in self.clients():
+            for arguments in ({}, {"program": "1"}, {"inputs": [1]}, {"inputs": [1], "programs": ["1"]}):
+                batch = faas.run_batch(**arguments)
+                with self.assertRaisesRegex(TypeError, "has programs"), batch:
+                    self.fail("it began")
+
+
+def half(n: int) -> int:
+    """Halves an even number.
+
+    Args:
+        n: an even number
+    """
+    if n % 2:
+        raise ValueError(f"{n} is odd")
+    return n // 2
+
+
+class Size(enum.Enum):
+    SMALL = "small"
+    LARGE = "large"
+
+
+@dataclasses.dataclass
+class Parcel:
+    size: Size
+    tags: "list[str]" = dataclasses.field(default_factory=list)
+    weight: "float | None" = None
+
+
+class Options(typing.TypedDict, total=False):
+    fast: typing.Required[bool]
+    note: str
+
+
+class Tools(Both):
+    def test_a_program_calls_functions_of_its_caller(self):
+        for faas in self.clients():
+            result = faas.run("print('a')\ntools.half(84) + tools.half(n=2)", tools=[half])
+            self.assertEqual((result.raise_for_error().value, result.stdout), (43, "a\n"))
+            result = faas.run("return await tools.half({ n: 84 })", language="typescript", tools=[half])
+            self.assertEqual(result.raise_for_error().value, 42)
+            self.assertEqual(faas.run("1", tools=[half]).value, 1)
+            self.assertEqual(faas.run("1", tools=[]).value, 1)
+
+    def test_an_exception_of_a_tool_is_one_of_the_program_without_a_traceback(self):
+        code = "try: tools.half(3)\nexcept tools.ToolError as error: text = str(error)\ntext"
+        for faas in self.clients():
+            self.assertEqual(faas.run(code, tools=[half]).value, "ValueError: 3 is odd")
+            failed = faas.run("tools.half(3)", tools=[half])
+            self.assertEqual(failed.error.message, "tools.ToolError: ValueError: 3 is odd")
+
+    def test_arguments_that_do_not_fit_never_reach_the_function(self):
+        called = mock.Mock()
+
+        def never(n: int) -> None:
+            called(n)
+
+        for faas in self.clients():
+            for call in ("never('x')", "never()", "never(m=1)"):
+                self.assertIn("InvalidInput", faas.run(f"tools.{call}", tools=[never]).error.message)
+        called.assert_not_called()
+
+    def test_calls_of_a_round_run_at_the_same_time(self):
+        code = "import asyncio\nawait asyncio.gather(*(tools.meet(n) for n in range(3)))"
+        for faas in self.clients():
+            barrier = threading.Barrier(3)
+
+            def meet(n: int, barrier=barrier) -> int:
+                barrier.wait(30)
+                return n
+
+            tool = faas_client.Tool(meet, input_schema={"type": "object", "properties": {"n": {}}})
+            self.assertEqual(faas.run(code, tools=[tool]).raise_for_error().value, [0, 1, 2])
+
+    def test_async_functions_are_tools_of_the_client_for_asyncio(self):
+        async def main():
+            event = asyncio.Event()
+
+            async def first() -> str:
+                await event.wait()
+                return "first"
+
+            async def second() -> None:
+                event.set()
+
+            async with AsyncFaas(self.server.address, max_connections=1) as faas:
+                code = "import asyncio\nawait asyncio.gather(tools.first(), tools.second(), tools.half(4))"
+                result = await faas.run(code, tools=[first, second, half])
+                async with faas.stream("tools.first()", tools=[first]) as stream:
+                    return result.value, (await stream.until_done()).value, first
+
+        value, streamed, first = asyncio.run(main())
+        self.assertEqual((value, streamed), (["first", None, 2], "first"))
+        faas = next(iter(self.clients()))
+        with self.assertRaisesRegex(TypeError, "first is async: use AsyncFaas"):
+            faas.run("tools.first()", tools=[first])
+
+    def test_a_stream_tells_of_calls_and_goes_on(self):
+        for faas in self.clients(max_connections=1):
+            with faas.stream("print(1)\nx = tools.half(4)\nprint(x)", tools=[half]) as stream:
+                events = list(stream)
+            kinds = [Stdout, faas_client.ToolCalls, Stdout, Done]
+            self.assertEqual([type(event) for event in events], kinds)
+            [call] = events[1].tool_calls
+            self.assertEqual((call.name, call.input, events[2].text), ("half", {"n": 4}, "2\n"))
+
+    def test_values_have_their_types_on_both_sides(self):
+        seen = []
+
+        def send(parcel: Parcel, options: Options, /, sizes: "set[Size]" = frozenset()) -> list[Parcel]:
+            seen.append((parcel, options, sizes))
+            return [parcel, Parcel(Size.LARGE)]
+
+        code = "tools.send({'size': 'small', 'tags': ['a']}, {'fast': True}, ['small', 'large'])"
+        for faas in self.clients():
+            value = faas.run(code, tools=[send]).raise_for_error().value
+            large = {"size": "large", "tags": [], "weight": None}
+            self.assertEqual(value, [{"size": "small", "tags": ["a"], "weight": None}, large])
+            self.assertEqual(seen.pop(), (Parcel(Size.SMALL, ["a"]), {"fast": True}, set(Size)))
+            failed = faas.run("tools.send({'size': 'huge'}, {'fast': True})", tools=[send])
+            self.assertIn("InvalidInput", failed.error.message)
+
+    def test_results_that_json_or_the_declaration_does_not_have_are_errors_of_their_call(self):
+        def wrong() -> str:
+            return 5
+
+        def nothing_of_json():
+            return object()
+
+        def no_number():
+            return float("nan")
+
+        code = """
+found = []
+for call in (tools.half(4), tools.wrong(), tools.nothing_of_json(), tools.no_number()):
+    try:
+        found.append(str(await call))
+    except tools.ToolError as error:
+        found.append(str(error))
+found"""
+        for faas in self.clients():
+            tools = [half, wrong, nothing_of_json, no_number]
+            good, misfit, strange, nan = faas.run(code, tools=tools).raise_for_error().value
+            self.assertEqual((good, strange), ("2", "TypeError: JSON has no object"))
+            self.assertIn("does not fit the output_schema", misfit)
+            self.assertIn("ValueError", nan)
+
+    def test_results_whose_answer_was_lost_are_sent_again_and_the_tool_is_not_called_again(self):
+        for kind in (Faas, WaitingFaas):
+            called = []
+
+            def count(called=called):
+                called.append(1)
+                return len(called)
+
+            proxy = self.losing("hand_on", "lose_the_answer", "hand_on", "lose_the_request")
+            faas = kind(proxy.address)
+            self.addCleanup(faas.close)
+            tool = faas_client.Tool(count, input_schema={"type": "object"})
+            self.assertEqual(faas.run("[tools.count(), tools.count()]", tools=[tool]).value, [1, 2])
+            keys = re.findall(r"(?i)idempotency-key: (\S+)", b"".join(proxy.seen).decode())
+            self.assertEqual((len(proxy.seen), len(keys), len(set(keys))), (5, 5, 3))
+            self.assertIn(b"x-session: cont-", proxy.seen[1].lower())
+
+    def test_results_of_a_stream_whose_answer_was_lost_have_come(self):
+        for kind in (Faas, WaitingFaas):
+            proxy = self.losing("hand_on", "lose_the_answer")
+            faas = kind(proxy.address)
+            self.addCleanup(faas.close)
+            with faas.stream("tools.half(4)", tools=[half]) as stream:
+                self.assertEqual(stream.until_done().value, 2)
+
+    def test_a_continuation_that_is_gone_says_so(self):
+        for faas in self.clients():
+            running = []
+
+            def late(running=running) -> None:
+                """Answers itself, behind the back of the client."""
+                found = next(iter(running))
+                found["results"] = [{"id": "call-1", "result": None}]
+                httpx.post(f"{self.server.address}/run_code/continue", json=found)
+
+            original = _requests.round_of
+
+            def noted(body, running=running, original=original):
+                found = original(body)
+                if found is not None:
+                    running.append({"continuation": found.continuation})
+                return found
+
+            module = sys.modules[type(faas.thing if isinstance(faas, WaitingFaas) else faas).__module__]
+            with (
+                mock.patch.object(module, "round_of", noted),
+                self.assertRaises(faas_client.GoneError) as gone,
+            ):
+                faas.run("tools.late()", tools=[late])
+            self.assertEqual(gone.exception.error, "The continuation was used")
+
+    def test_cells_of_a_session_have_tools(self):
+        for faas in self.clients():
+            with faas.sessions.open() as session:
+                session.run("x = tools.half(4)", tools=[half]).raise_for_error()
+                self.assertEqual(session.run("x + tools.half(2)", tools=[half]).value, 3)
+
+    def test_tools_are_described_for_a_prompt(self):
+        for faas in self.clients():
+            described = faas.describe_tools([half])
+            self.assertIn("def half(n: int) -> int:", described.python)
+            self.assertIn("an even number", described.python)
+            self.assertIn("half(input: {", described.typescript)
+
+    def test_a_declaration_is_made_of_what_the_function_says(self):
+        def numpy(a, b: "int | None" = None, /, *, c: typing.Literal["x", 1] = "x", **others):
+            """Adds
+            them.
+
+            Parameters
+            ----------
+            a : int
+                the first
+            b
+                the second,
+                or none
+            """
+
+        def sphinx(a: dict[str, list[int]], b: tuple[int, str] = (1, "")) -> typing.Any:
+            """
+            Does it.
+
+            :param dict a: the a
+                goes on
+            :param b: the b
+            """
+
+        declared = faas_client.Tool(numpy).declaration
+        self.assertEqual((declared["name"], declared["description"]), ("numpy", "Adds them."))
+        schema = declared["input_schema"]
+        self.assertEqual((schema["required"], schema["additionalProperties"]), (["a"], True))
+        self.assertEqual(schema["properties"]["a"], {"description": "the first"})
+        nullable = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+        described = {"description": "the second, or none", "default": None}
+        self.assertEqual(schema["properties"]["b"], {**nullable, **described})
+        self.assertEqual(schema["properties"]["c"], {"enum": ["x", 1], "default": "x"})
+        declared = faas_client.Tool(sphinx, name="other", output_schema={"type": "null"}).declaration
+        properties = declared["input_schema"]["properties"]
+        self.assertEqual((declared["name"], declared["output_schema"]), ("other", {"type": "null"}))
+        self.assertEqual(properties["a"]["description"], "the a goes on")
+        lists = {"type": "array", "items": {"type": "integer"}}
+        self.assertEqual(properties["a"]["additionalProperties"], lists)
+        self.assertEqual(properties["b"]["default"], [1, ""])
+
+    def test_what_cannot_be_declared_says_what_to_do(self):
+        def bytes_of(content: bytes) -> None: ...
+
+        def unknown(x: "Nowhere") -> None: ...  # noqa: F821
+
+        def many(*arguments) -> None: ...
+
+        for function, text in ((bytes_of, "no words for bytes"), (unknown, "Nowhere"), (many, "has none")):
+            with self.assertRaisesRegex(TypeError, text):
+                faas_client.Tool(function)
+        self.assertEqual(faas_client.Tool(unknown, input_schema={}).declaration["input_schema"], {})
 
 
 class TheService(Both):
@@ -508,9 +955,25 @@ class Package(Both):
         catches = "try: result.raise_for_error()\nexcept ValueError: pass\nexcept Exception as e: print(e)"
         self.assert_prints("division by zero\n0\n1\n2\n", program.replace(raises, catches))
         self.assert_prints("ANSWER: The total is 120.\n", (CLIENT / "examples/agent.py").read_text())
-        scores = "2 + 2: {'score': 1.0, 'calls': 1}\ncapital of France: {'score': 0.0, 'calls': 1}\n"
-        error = "3 * 3: ValueError: not an answer: nine\n"
-        self.assert_prints(scores + error, (CLIENT / "examples/evaluate_table.py").read_text())
+        for name, end in [
+            ("agent_with_tools", "ANSWER: Ada spent 72.05 USD\n"),
+            (
+                "evaluate_table",
+                (
+                    "row 0: {'score': 1.0, 'calls': 1}\nrow 1: {'score': 0.0, 'calls': 1}\n"
+                    "row 2: ValueError: not an answer: nine\n2 of 3 were scored\n"
+                ),
+            ),
+            (
+                "notebook",
+                (
+                    "[1] 2\n[2] ZeroDivisionError: division by zero\n"
+                    "[2] Execution stopped: time limit of 1000 ms reached\n[3] 25.0\n"
+                    "fork: 100.0\nnames: ['prices']\n"
+                ),
+            ),
+        ]:
+            self.assert_prints(end, (CLIENT / f"examples/{name}.py").read_text())
 
     def assert_prints(self, end, program):
         """With the newest httpx, and with the oldest that may be installed."""
@@ -573,7 +1036,11 @@ class Schema(unittest.TestCase):
     """The classes are those of docs/openapi.json."""
 
     # Those whose names are taken in Python, and parts that are handed on as they are.
-    names: typing.ClassVar = {"CheckResponse": "CheckResult", "SyntaxError": "CodeError"}
+    names: typing.ClassVar = {
+        "CheckResponse": "CheckResult",
+        "Session": "SessionInfo",
+        "SyntaxError": "CodeError",
+    }
     schemas = json.loads((ROOT / "docs/openapi.json").read_text())["components"]["schemas"]
     # In an answer, and here.
     renamed: typing.ClassVar = {"ret_val": "text", "artifacts": "figures", "duration": "duration_ms"}
@@ -625,9 +1092,11 @@ class Schema(unittest.TestCase):
         self.assertEqual(
             faas_client.Limits.__annotations__.keys(), self.schemas["Limits"]["properties"].keys()
         )
-        for name in ("Status", "Language", "Priority", "CellState"):
+        waits = {"tool_calls"}
+        for name in ("Status", "Language", "Priority", "CellState", "BatchStopReason"):
             values = set(typing.get_args(getattr(faas_client, name)))
-            self.assertEqual(values, set(self.schemas[name]["enum"]))
+            answers = self.schemas["AnswerStatus" if name == "Status" else name]["enum"]
+            self.assertEqual(values, set(answers) - waits)
 
 
 if __name__ == "__main__":

@@ -193,6 +193,115 @@ show([sums, forks, listed, reason, unknown.name, unknown.status_code, not_kept.l
         self.assertEqual((shown[3][0], "deleted" in shown[3][1]), ("GoneError", True))
         self.assertEqual(shown[4:], ["NotFoundError", 404, True])
 
+    def test_sessions_are_used_forked_undone_and_ended(self):
+        shown = self.show("""
+const session = await faas.sessions.open({ name: "js", files: { "a.txt": "one" }, idle_timeout: 60_000 });
+const first = await session.run("x = 20\\nopen('a.txt').read()");
+const plus = await faas.run("x + 1", { session: session.id });
+const events = [];
+for await (const event of session.stream("print(x)")) events.push(event.type);
+await session.files.put("d/é.bin", new Uint8Array([0, 255]));
+const bytes = [...(await session.files.get("d/é.bin"))];
+const names = (await session.files.list()).files.map(({ name }) => name).sort();
+const [fork] = await session.fork();
+await session.run("x = 3");
+await session.undo();
+await session.files.delete("a.txt");
+const variable = (await session.variables()).variables[0].repr;
+const found = (await faas.sessions.list({ name: "js" })).map(({ id }) => id === session.id);
+const same = (await faas.sessions.get(session.id)).info.name;
+const states = [await session.interrupt(), (await session.refresh()).cells, (await session.restart()).cells];
+const forked = (await fork.run("x")).value;
+await fork.delete();
+await session[Symbol.asyncDispose]();
+await session[Symbol.asyncDispose]();
+const gone = await caught(session.run("1"));
+show([first.value, first.session.state, plus.value, events, bytes, names, variable, found, same, states[0],
+  states[2], forked, gone.name]);
+""")
+        kept = ["one", "kept", 21, ["stdout", "result"], [0, 255], ["a.txt", "d/é.bin"], "20", [True]]
+        self.assertEqual(shown, [*kept, "js", False, 0, 20, "GoneError"])
+
+    def test_batches_run_over_arrays_and_over_what_is_made_row_by_row(self):
+        shown = self.show("""
+const batch = faas.runBatch({ program: "2 * input_data", inputs: [1, 2, null] }, { setup: "y = 1" });
+const rows = [];
+for await (const row of batch) rows.push(row);
+rows.sort((a, b) => a.index - b.index);
+const values = rows.map(({ value }) => value ?? null);
+const summary = await batch.summary();
+const programs = faas.runBatch({ programs: new Set(["1", { code: "input_data", input: 2 }, false]) });
+const refused = [];
+for await (const row of programs) if (!row.ok) refused.push(row.index, row.error.name);
+let taken = 0;
+function* endless() { for (;;) { taken += 1; yield "x".repeat(100_000); } }
+let read = 0;
+const shared = { isolation: "shared", timeout: 30_000, priority: "urgent" };
+for await (const row of faas.runBatch({ program: "len(input_data)", inputs: endless() }, shared))
+  if ((read += 1) === 20) break;
+async function* throwing() { yield 1; throw new RangeError("no more"); }
+const thrown = await caught(faas.runBatch({ program: "1", inputs: throwing() }).summary());
+const failed = await caught(faas.runBatch({ program: "1", inputs: [1] }, { setup: "1 / 0" }).summary());
+const source = [1, 2].values();
+const none = { isolation: "none" };
+const wrong = await caught(faas.runBatch({ program: "1", inputs: source }, none).summary());
+show([values, rows[2].error.name, summary.succeeded, batch.setup.ok, refused, taken < 1000, thrown.message,
+  failed.message, wrong.name, source.next().value]);
+""")
+        error = "ZeroDivisionError: division by zero"
+        self.assertEqual(shown[:5], [[2, 4, None], "ProgramError", 2, True, [2, "StatusError"]])
+        self.assertEqual(shown[5:], [True, "no more", error, "InvalidRequestError", 1])
+
+    def test_a_program_calls_tools_of_its_caller(self):
+        shown = self.show("""
+const inputSchema = { type: "object", properties: { n: { type: "integer" } }, required: ["n"] };
+const half = client.tool({ name: "half", description: "Halves.", inputSchema,
+  outputSchema: { type: "integer" },
+  run: ({ n }) => { if (n % 2) throw new RangeError(`${n} is odd`); return n / 2; } });
+const waiting = [];
+const meet = { name: "meet", inputSchema, run: ({ n }) => new Promise((resolve) => {
+  waiting.push(() => resolve(n));
+  if (waiting.length === 3) waiting.forEach((go) => go());
+}) };
+const wrong = { name: "wrong", outputSchema: { type: "string" }, run: async () => 5 };
+const strange = { name: "strange", run: () => 5n };
+const tools = [half, meet, wrong, strange];
+const few = new Faas({ maxConnections: 1 });
+const run = async (code, options) => (await few.run(code, { tools, ...options }));
+const stream = few.stream("print(1)\\nx = tools.half(4)\\nx", { tools });
+const events = [];
+for await (const event of stream) events.push(event.type);
+const session = await faas.sessions.open();
+await session.run("x = tools.half(8)", { tools });
+show([(await run("tools.half(84)")).value,
+  (await run("return await tools.half({ n: 4 })", { language: "typescript" })).value,
+  (await run("tools.half(3)")).error.message,
+  (await run("tools.half('x')")).error.message.includes("InvalidInput"),
+  (await run("return await Promise.all([1, 2, 3].map((n) => tools.meet({ n })))", { language: "js" })).value,
+  (await run("tools.wrong()")).error.message.includes("does not fit the output_schema"),
+  (await run("tools.strange()")).error.message.includes("TypeError"),
+  events, (await stream.result()).value, (await session.run("x", { tools })).value,
+  (await faas.describeTools([half])).typescript.includes("half(input: { n: number }): Promise<number>")]);
+""")
+        self.assertEqual(shown[:5], [42, 2, "tools.ToolError: RangeError: 3 is odd", True, [1, 2, 3]])
+        events = ["stdout", "tool_calls", "display", "result"]
+        self.assertEqual(shown[5:], [True, True, events, 2, 4, True])
+
+    def test_results_whose_answer_was_lost_are_sent_again_and_the_tool_is_not_called_again(self):
+        proxy = self.losing("hand_on", "lose_the_answer", "hand_on", "hand_on", "lose_the_answer")
+        shown = self.show(
+            """
+let called = 0;
+const count = { name: "count", run: () => (called += 1) };
+const { value } = await faas.run("tools.count()", { tools: [count] });
+const streamed = await faas.stream("tools.count()", { tools: [count] }).result();
+show([value, streamed.value, called]);
+""",
+            FAAS_URL=proxy.address,
+        )
+        self.assertEqual(shown, [1, 2, 2])
+        self.assertIn(b"x-session: cont-", proxy.seen[1].lower())
+
     def test_the_history_health_and_checks_are_told(self):
         shown = self.show("""
 const first = await faas.run("print('first')");
@@ -318,7 +427,7 @@ show([results.every(({ value }, number) => value === 2 * number), most, names]);
         """A program of a user is checked with what is installed."""
         with tempfile.NamedTemporaryFile("w", suffix=".mts", dir=INSTALLED) as file:
             file.write("""
-import { Faas, GoneError, type RunOptions, type Snapshot } from "faas-server-client";
+import { Faas, GoneError, tool, type RunOptions, type Session, type Snapshot } from "faas-server-client";
 const faas = new Faas({ requestTimeout: 1000 });
 const options: RunOptions = { language: "python", timeout: 5, files: { a: new Uint8Array() } };
 const result = await faas.run("1", options);
@@ -333,7 +442,16 @@ for await (const event of faas.stream("1", { keep: true })) {
 await faas.run("1", { language: "cobol" });
 // @ts-expect-error A stream has no key.
 faas.stream("1", { idempotencyKey: "x" });
-console.log(snapshot?.expires_at.length, status, value, (x: GoneError) => x.reason);
+const half = tool({ name: "half", run: ({ n }: { n: number }) => n / 2 });
+await faas.run("1", { tools: [half] });
+// @ts-expect-error A tool has a name.
+await faas.run("1", { tools: [{ run: () => 1 }] });
+const session: Session = await faas.sessions.open({ language: "python" });
+const rows = faas.runBatch({ program: "1", inputs: [1].values() });
+for await (const row of rows) console.log(row.index.toFixed());
+// @ts-expect-error A batch has inputs or programs.
+faas.runBatch({ program: "1", inputs: [1], programs: ["1"] });
+console.log(session.info.cells, snapshot?.expires_at.length, status, value, (x: GoneError) => x.reason);
 """)
             file.flush()
             tsc = ["tsc", "--noEmit", "--strict", "--target", "ES2022", "--module", "NodeNext", file.name]

@@ -16,6 +16,7 @@ import { readEvents } from "./sse.ts";
 export type {
   Health,
   Language,
+  AnswerStatus,
   Outcome,
   OutputFile,
   Priority,

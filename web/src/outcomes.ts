@@ -1,11 +1,11 @@
 // How programs end, in words.
 
-import type { Outcome } from "./api.ts";
+import type { AnswerStatus, Outcome } from "./api.ts";
 
 export type Tone = "idle" | "busy" | "good" | "bad" | "warn";
 
 /** How each way to end is shown. The compiler misses one that the service knows and the page does not. */
-export const outcomes: Record<Outcome, { text: string; tone: Tone }> = {
+export const outcomes: Record<Outcome | AnswerStatus, { text: string; tone: Tone }> = {
   success: { text: "Success", tone: "good" },
   error: { text: "Program failed", tone: "bad" },
   timeout: { text: "Timed out", tone: "warn" },
@@ -18,4 +18,6 @@ export const outcomes: Record<Outcome, { text: string; tone: Tone }> = {
   killed: { text: "Killed", tone: "bad" },
   cancelled: { text: "Stopped", tone: "warn" },
   cut_off: { text: "Ended with the service", tone: "warn" },
+  // Programs of the page have no tools.
+  tool_calls: { text: "Waits for results of tools", tone: "warn" },
 };

@@ -2,7 +2,7 @@
 
 import { json } from "@codemirror/lang-json";
 import { classHighlighter, highlightCode } from "@lezer/highlight";
-import type { Outcome, Progress, RunResponse, ShownResult } from "./api.ts";
+import type { AnswerStatus, Outcome, Progress, RunResponse, ShownResult } from "./api.ts";
 import { figuresOf } from "./artifacts.ts";
 import { byId, make } from "./dom.ts";
 import { formatBytes, formatMs } from "./format.ts";
@@ -59,7 +59,7 @@ export class ResultView {
   }
 
   /** How a program ended. */
-  setOutcome(outcome: Outcome): void {
+  setOutcome(outcome: Outcome | AnswerStatus): void {
     const { text, tone } = outcomes[outcome];
     this.setStatus(text, tone);
   }

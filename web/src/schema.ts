@@ -24,6 +24,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/run_code/continue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bring a program the results of its calls of tools
+         * @description Answers as `POST /run_code`, once the program waits again, or ends.
+         */
+        post: operations["continueProgram"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tools/describe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say what tools look like to programs */
+        post: operations["describeTools"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/run_batch": {
         parameters: {
             query?: never;
@@ -383,6 +420,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description How a program ended, `tool_calls` if it waits for results of its caller's tools
+         * @enum {string}
+         */
+        AnswerStatus: "success" | "error" | "violation" | "timeout" | "cpu_limit" | "memory_limit" | "output_limit" | "return_limit" | "storage_limit" | "killed" | "tool_calls";
         /** @description The last line. */
         BatchEnd: {
             summary: components["schemas"]["BatchSummary"];
@@ -554,6 +596,25 @@ export interface components {
             /** @description The top level first, as `<module>`. */
             functions: components["schemas"]["FunctionFigures"][];
             loops: components["schemas"]["Loops"];
+        };
+        /** @description Results of calls. Unknown fields are ignored. */
+        ContinueRequest: {
+            /** @description As the answer had it that asked for them. */
+            continuation: string;
+            /** @description Of one or more of its calls; the others stay open. */
+            results: components["schemas"]["ToolResult"][];
+        };
+        /** @description Tools to describe. Unknown fields are ignored. */
+        DescribeRequest: {
+            /** @description Tools of yours that the program may call, as `tools.NAME(…)`; the answer then asks you for what they give */
+            tools?: {
+                name: string;
+                description?: string;
+                /** @description JSON Schema of its input, an object */
+                input_schema?: Record<string, never> | null;
+                /** @description JSON Schema of its result */
+                output_schema?: Record<string, never> | null;
+            }[] | null;
         };
         /** @description What went wrong. */
         Error: {
@@ -737,7 +798,7 @@ export interface components {
              * @description Wall time in ms.
              */
             duration: number;
-            status: components["schemas"]["Status"];
+            status: components["schemas"]["AnswerStatus"];
             /** Format: int32 */
             exit_code: number;
             /** @description Whether the status is `timeout`. */
@@ -921,6 +982,11 @@ export interface components {
             };
             queue: components["schemas"]["Queue"];
         };
+        /** @description The answer to results of a program whose output is streamed: what comes of them is in the stream. */
+        ResultsAccepted: {
+            /** @description How many results the program got. */
+            accepted: number;
+        };
         RunRequest: {
             /** @description The program's language, in any case; absent means python, or javascript if only that is served (FAAS_LANGUAGE) */
             language?: string | null;
@@ -982,6 +1048,15 @@ export interface components {
              * @enum {string}
              */
             random?: "continue" | "fresh";
+            /** @description Tools of yours that the program may call, as `tools.NAME(…)`; the answer then asks you for what they give */
+            tools?: {
+                name: string;
+                description?: string;
+                /** @description JSON Schema of its input, an object */
+                input_schema?: Record<string, never> | null;
+                /** @description JSON Schema of its result */
+                output_schema?: Record<string, never> | null;
+            }[] | null;
             /** @description Whether `metadata.timings` is to say where the time went, in µs. */
             timings?: boolean | null;
         } & ({
@@ -996,6 +1071,10 @@ export interface components {
             output: components["schemas"]["Output"];
             workload_info: components["schemas"]["WorkloadInfo"];
             metadata: components["schemas"]["Metadata"];
+            /** @description What the program wants to know, if it waits for results (`status` is `tool_calls`): all calls that are open. */
+            tool_calls?: components["schemas"]["ToolCall"][];
+            /** @description Goes to `POST /run_code/continue`, with the results. */
+            continuation?: string;
         };
         /**
          * @description What runs programs of a language
@@ -1216,11 +1295,6 @@ export interface components {
              */
             memory_bytes: number;
         };
-        /**
-         * @description How a program ended
-         * @enum {string}
-         */
-        Status: "success" | "error" | "violation" | "timeout" | "cpu_limit" | "memory_limit" | "output_limit" | "return_limit" | "storage_limit" | "killed";
         /** @description A syntax error. */
         SyntaxError: {
             /**
@@ -1254,6 +1328,31 @@ export interface components {
             run: number;
             /** Format: int64 */
             collect: number;
+        };
+        /** @description A call of a tool. */
+        ToolCall: {
+            /** @description For its result. */
+            id: string;
+            /** @description The tool's. */
+            name: string;
+            /** @description Fits the tool's `input_schema`. */
+            input: unknown;
+        };
+        /** @description The result of a call, or why there is none. */
+        ToolResult: {
+            /** @description As the call had it. */
+            id: string;
+            /** @description Any JSON. */
+            result?: unknown;
+            /** @description A sentence, which the program gets as an exception. */
+            error?: string | null;
+        };
+        /** @description Tools as programs see them. */
+        ToolsDescribed: {
+            /** @description Functions of the module `tools`, without bodies. */
+            python: string;
+            /** @description Declarations, as in a `.d.ts` file; for JavaScript, too. */
+            typescript: string;
         };
         /** @description How far to go back. */
         UndoRequest: {
@@ -1351,6 +1450,7 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AnswerStatus = components['schemas']['AnswerStatus'];
 export type BatchEnd = components['schemas']['BatchEnd'];
 export type BatchLine = components['schemas']['BatchLine'];
 export type BatchRefused = components['schemas']['BatchRefused'];
@@ -1364,6 +1464,8 @@ export type CellState = components['schemas']['CellState'];
 export type CheckRequest = components['schemas']['CheckRequest'];
 export type CheckResponse = components['schemas']['CheckResponse'];
 export type Complexity = components['schemas']['Complexity'];
+export type ContinueRequest = components['schemas']['ContinueRequest'];
+export type DescribeRequest = components['schemas']['DescribeRequest'];
 export type Error = components['schemas']['Error'];
 export type Execution = components['schemas']['Execution'];
 export type ExecutionList = components['schemas']['ExecutionList'];
@@ -1395,6 +1497,7 @@ export type Pyodide = components['schemas']['Pyodide'];
 export type Queue = components['schemas']['Queue'];
 export type Readiness = components['schemas']['Readiness'];
 export type Ready = components['schemas']['Ready'];
+export type ResultsAccepted = components['schemas']['ResultsAccepted'];
 export type RunRequest = components['schemas']['RunRequest'];
 export type RunResponse = components['schemas']['RunResponse'];
 export type Runtime = components['schemas']['Runtime'];
@@ -1412,9 +1515,11 @@ export type ShownResult = components['schemas']['ShownResult'];
 export type Snapshot = components['schemas']['Snapshot'];
 export type SnapshotList = components['schemas']['SnapshotList'];
 export type Snapshots = components['schemas']['Snapshots'];
-export type Status = components['schemas']['Status'];
 export type SyntaxError = components['schemas']['SyntaxError'];
 export type Timings = components['schemas']['Timings'];
+export type ToolCall = components['schemas']['ToolCall'];
+export type ToolResult = components['schemas']['ToolResult'];
+export type ToolsDescribed = components['schemas']['ToolsDescribed'];
 export type UndoRequest = components['schemas']['UndoRequest'];
 export type Usage = components['schemas']['Usage'];
 export type Variable = components['schemas']['Variable'];
@@ -1472,6 +1577,108 @@ export interface operations {
             500: components["responses"]["Error"];
             501: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
+        };
+    };
+    continueProgram: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new one for each request, such as a UUID. A request that is sent again with it and the same body gets the answer of the first, for ten minutes, and its program does not run again */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "continuation": "cont-0123456789abcdef0123456789abcdef",
+                 *       "results": [
+                 *         {
+                 *           "id": "call-1",
+                 *           "result": 42
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["ContinueRequest"];
+            };
+        };
+        responses: {
+            /** @description The program went on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunResponse"];
+                };
+            };
+            /** @description The program has the results; what comes of them is in its stream */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResultsAccepted"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            408: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    describeTools: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "tools": [
+                 *         {
+                 *           "name": "half",
+                 *           "description": "Halves a number."
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["DescribeRequest"];
+            };
+        };
+        responses: {
+            /** @description For prompts of models */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolsDescribed"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            408: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
         };
     };
     runBatch: {

@@ -1,13 +1,13 @@
 """Scores the rows of a table with an evaluator that somebody else wrote, many rows at once.
 
-The evaluator is set up once and kept; each row is scored in a fork of it, which no other row can change.
+The evaluator is set up once; each row is scored in a fork of it, which no other row can change. Rows are sent
+as they are read, and scores come as they are made: the table may have any length.
 """
 
-import asyncio
 import csv
 import io
 
-from faas_client import AsyncFaas, RunResult
+from faas_client import Faas
 
 TABLE = """question,answer,expected
 2 + 2,4,4
@@ -30,22 +30,14 @@ def score(row):
 """
 
 
-async def main() -> None:
-    rows = list(csv.DictReader(io.StringIO(TABLE)))
-    async with AsyncFaas() as faas:
-        prepared = (await faas.run(EVALUATOR, keep=True)).raise_for_error()
-        if prepared.snapshot is None:
-            raise SystemExit(f"the evaluator was not kept: {prepared.not_kept}")
-        base = prepared.snapshot
-
-        async def score(row: "dict[str, str]") -> RunResult:
-            return await faas.run("score(input_data)", input=row, from_snapshot=base, timeout=5)
-
-        results = await asyncio.gather(*map(score, rows))
-        await faas.snapshots.delete(base)
-    for row, result in zip(rows, results):
-        print(f"{row['question']}: {result.error or result.value}")
+def main() -> None:
+    rows = csv.DictReader(io.StringIO(TABLE))
+    with Faas() as faas, faas.run_batch("score(input_data)", rows, setup=EVALUATOR, timeout=5) as batch:
+        # In the order of the table: they come in the order in which they end.
+        for row in sorted(batch, key=lambda row: row.index):
+            print(f"row {row.index}: {row.error or row.value}")
+        print(f"{batch.summary.succeeded} of {batch.summary.rows} were scored")
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -1,16 +1,21 @@
 /** The client. */
 
+import { Batch, rowsBody, type BatchOptions, type Rows, type StreamedBody } from "./batch.js";
 import {
   ConflictError,
   FaasConnectionError,
   FaasTimeoutError,
+  GoneError,
   InvalidAnswerError,
+  InvalidRequestError,
   refusal,
   type StatusError,
 } from "./errors.js";
 import { RunResult, toBase64 } from "./results.js";
 import type * as wire from "./schema.js";
+import { Session, type SessionOptions } from "./session.js";
 import { RunStream, type Opened } from "./stream.js";
+import { Toolbox, declarations, type Round, type Tool } from "./tools.js";
 
 const DEFAULT_URL = "http://localhost:8000";
 /** FAAS_MAX_EXECUTION_TIME of a service of default settings, in ms: no program may take longer. */
@@ -52,7 +57,10 @@ export type FileContent = string | Uint8Array;
 export interface StreamOptions
   extends
     RequestOptions,
-    Omit<wire.RunRequest, "code" | "files" | "from" | "language" | "priority" | "entry_point"> {
+    Omit<
+      wire.RunRequest,
+      "code" | "files" | "from" | "language" | "priority" | "entry_point" | "tools"
+    > {
   /** Python if absent. */
   language?: wire.Language;
   /** Who runs first when all workers are busy. */
@@ -63,6 +71,8 @@ export interface StreamOptions
   entry_point?: string;
   /** What the program starts from. */
   from?: wire.Snapshot | string;
+  /** Functions of the caller that the program may call: `tools.NAME(…)`. */
+  tools?: Tool[];
 }
 
 /** Those of a program whose output does not come as a stream. */
@@ -87,10 +97,12 @@ export interface ExecutionQuery {
 }
 
 /** One request, as often as it is sent. */
-interface Call {
-  method: "GET" | "POST" | "DELETE";
+export interface Call {
+  method: "GET" | "POST" | "PUT" | "DELETE";
   path: string;
-  body?: string;
+  /** A stream is made again for each try, and reads the answer's beginning before it goes on. */
+  body?: string | Uint8Array<ArrayBuffer> | StreamedBody;
+  contentType?: string;
   headers?: Record<string, string>;
   /** How long the program may run, in ms: the answer comes so much later. */
   runsFor?: number;
@@ -99,6 +111,16 @@ interface Call {
   /** Statuses that are answers and no refusals. */
   expected?: number[];
   signal?: AbortSignal | undefined;
+  /** Whether it is one more of those on their way: that of a stream's tools, whose stream has a place. */
+  beside?: boolean;
+}
+
+/** What sends requests. */
+export interface Sender {
+  json<T>(call: Call): Promise<T>;
+  bytes(call: Call): Promise<Uint8Array>;
+  run(code: string | undefined, options: RunOptions): Promise<RunResult>;
+  stream(code: string | undefined, options: StreamOptions): RunStream;
 }
 
 /** A client of a faas-server. */
@@ -129,6 +151,36 @@ export class Faas {
         ...options,
       });
     },
+  };
+
+  /** States that programs go on from, one after the other: those of the caller's token. */
+  readonly sessions = {
+    /** Opens one. */
+    open: async (options: SessionOptions & RequestOptions = {}): Promise<Session> =>
+      new Session(this.#sender, await this.#json(openSession(options))),
+    /** Throws a GoneError, with the reason, if it was there, and a NotFoundError if it was not. */
+    get: async (id: string, options?: RequestOptions): Promise<Session> => {
+      const path = `sessions/${encodeURIComponent(id)}`;
+      const headers = { "X-Session": id };
+      return new Session(
+        this.#sender,
+        await this.#json({ method: "GET", path, headers, ...options }),
+      );
+    },
+    /** All of them, the oldest first, or the one of this name. */
+    list: async (query: { name?: string } & RequestOptions = {}): Promise<Session[]> => {
+      const name = query.name === undefined ? "" : `?${new URLSearchParams({ name: query.name })}`;
+      const call: Call = { method: "GET", path: `sessions${name}`, signal: query.signal };
+      const { sessions } = await this.#json<wire.SessionList>(call);
+      return sessions.map((info) => new Session(this.#sender, info));
+    },
+  };
+
+  readonly #sender: Sender = {
+    json: (call) => this.#json(call),
+    bytes: async (call) => (await this.#bytes(call)).bytes,
+    run: (code, options) => this.run(code, options),
+    stream: (code, options) => this.stream(code, options),
   };
 
   /** What ran lately, if the service keeps a history. */
@@ -167,15 +219,23 @@ export class Faas {
 
   /**
    * Runs a program and waits for its end. A program that fails has a result, too. Throws a FaasError if the program
-   * could not be run. Without code, `entry_point` names the one of `files` that is the program.
+   * could not be run. Without code, `entry_point` names the one of `files` that is the program. Its tools are called
+   * here; the results of calls that it made at the same time go to it together.
    */
   async run(code: string | undefined, options: RunOptions = {}): Promise<RunResult> {
     const { idempotencyKey = newKey(), ...rest } = options;
     // So that a request whose connection broke can be sent again without running its program again.
     const call = program(code, rest);
     const headers = { ...call.headers, "Idempotency-Key": idempotencyKey };
-    const { text, response } = await this.#text({ ...call, headers });
-    return new RunResult(parsed(text), response.headers.get("X-Request-Id") ?? undefined);
+    let { text, response } = await this.#text({ ...call, headers });
+    const tools = new Toolbox(options.tools ?? []);
+    for (;;) {
+      const answer = parsed<wire.RunResponse & Partial<Round>>(text);
+      if (!answer.tool_calls) {
+        return new RunResult(answer, response.headers.get("X-Request-Id") ?? undefined);
+      }
+      ({ text, response } = await this.#continue(tools, answer as Round, call));
+    }
   }
 
   /** Runs a program whose output comes while it runs. */
@@ -183,7 +243,48 @@ export class Faas {
     const sent = program(code, options);
     const headers = { ...sent.headers, Accept: "text/event-stream" };
     const call: Call = { ...sent, headers, repeatable: false };
-    return new RunStream(() => this.#retrying(call, () => this.#open(call)));
+    const tools = new Toolbox(options.tools ?? []);
+    const answer = async (round: Round) => {
+      try {
+        await this.#continue(tools, round, { ...sent, beside: true });
+      } catch (error) {
+        // Of one that is gone the stream tells: the results had come, or the program was over.
+        if (!(error instanceof GoneError)) throw error;
+      }
+    };
+    return new RunStream(() => this.#retrying(call, () => this.#open(call)), answer);
+  }
+
+  /**
+   * Runs one program over many inputs, or many programs. It starts when it is read; to stop reading ends it.
+   *
+   * An array of rows is sent at once. Anything else is sent row by row, as rows run and as their answers are read: it may
+   * have any number. Browsers do not send so.
+   */
+  runBatch(rows: Rows, options: BatchOptions & RequestOptions = {}): Batch {
+    const { signal, files, from, ...rest } = options;
+    const head = { ...rest, ...parts({ files, from }), program: rows.program };
+    const failure = {};
+    const body = rowsBody(head, rows, failure);
+    const call: Call = {
+      method: "POST",
+      path: "run_batch",
+      body,
+      contentType: typeof body === "string" ? "application/json" : "application/x-ndjson",
+      headers: { Accept: "application/x-ndjson", ...route(parts({ from })) },
+      runsFor: LONGEST_PROGRAM + (options.timeout ?? LONGEST_PROGRAM),
+      signal,
+    };
+    return new Batch(() => this.#retrying(call, () => this.#open(call)), failure);
+  }
+
+  /** Tools as a prompt tells a model of them. */
+  describeTools(
+    tools: Omit<Tool, "run">[],
+    options?: RequestOptions,
+  ): Promise<{ python: string; typescript: string }> {
+    const body = JSON.stringify({ tools: declarations(tools) });
+    return this.#json({ method: "POST", path: "tools/describe", body, ...options });
   }
 
   /** Looks at a program without running it. */
@@ -224,11 +325,34 @@ export class Faas {
     return parsed(text);
   }
 
+  /** Does what the program asks for, and hands on the results. */
+  async #continue(tools: Toolbox, round: Round, begun: Call) {
+    let results = await tools.call(round.tool_calls);
+    for (;;) {
+      const { runsFor, signal, beside } = begun;
+      const headers = { "X-Session": round.continuation, "Idempotency-Key": newKey() };
+      const body = JSON.stringify({ continuation: round.continuation, results });
+      const call = { method: "POST", path: "run_code/continue", body, headers } as const;
+      try {
+        const limits = { expected: [200, 202], runsFor: runsFor ?? 0, beside: beside ?? false };
+        return await this.#text({ ...call, ...limits, signal });
+      } catch (error) {
+        if (!(error instanceof InvalidRequestError)) throw error;
+        results = tools.without(results, error);
+      }
+    }
+  }
+
   /** The whole body of an answer. */
-  #text(call: Call): Promise<{ text: string; response: Response }> {
+  async #text(call: Call): Promise<{ text: string; response: Response }> {
+    const { bytes, response } = await this.#bytes(call);
+    return { text: new TextDecoder().decode(bytes), response };
+  }
+
+  #bytes(call: Call): Promise<{ bytes: Uint8Array; response: Response }> {
     return this.#retrying(call, async () => {
       const opened = await this.#open(call);
-      return { text: await textOf(opened), response: opened.response };
+      return { bytes: await bytesOf(opened), response: opened.response };
     });
   }
 
@@ -247,26 +371,35 @@ export class Faas {
 
   /** An answer whose body is not read yet. */
   async #open(call: Call): Promise<Opened> {
-    await this.#places.take();
+    if (!call.beside) await this.#places.take();
     // Also between the parts of a stream: its program may be silent for as long as it may run.
     const patience = this.#requestTimeout + (call.runsFor ?? 0);
-    const exchange = new Exchange(patience, call.signal, () => this.#places.give());
+    const ended = () => call.beside || this.#places.give();
+    const exchange = new Exchange(patience, call.signal, ended);
     const headers: Record<string, string> = { Accept: "application/json", ...call.headers };
     if (this.#token) headers["Authorization"] = `Bearer ${this.#token}`;
-    if (call.body !== undefined) headers["Content-Type"] = "application/json";
+    if (call.body !== undefined) headers["Content-Type"] = call.contentType ?? "application/json";
+    let accept = () => {};
+    const accepted = new Promise<void>((resolve) => (accept = resolve));
+    const streamed =
+      typeof call.body === "function" ? call.body(accepted, exchange.signal) : undefined;
     const response = await exchange.part(
       this.#fetch(`${this.url}/${call.path}`, {
         method: call.method,
         headers,
-        body: call.body ?? null,
+        body: streamed ?? (call.body as string | Uint8Array<ArrayBuffer> | undefined) ?? null,
+        ...(streamed && { duplex: "half" }),
         // The token is for this service only.
         redirect: "manual",
         signal: exchange.signal,
       }),
     );
     const opened = exchange.opened(response);
-    if ((call.expected ?? [200]).includes(response.status)) return opened;
-    throw refusal(response, await textOf(opened));
+    if ((call.expected ?? [200]).includes(response.status)) {
+      accept();
+      return opened;
+    }
+    throw refusal(response, new TextDecoder().decode(await bytesOf(opened)));
   }
 }
 
@@ -386,18 +519,54 @@ class Attempts {
 }
 
 function program(code: string | undefined, options: StreamOptions): Call {
-  const { signal, files, from, ...rest } = options;
+  const { signal, files, from, tools, ...rest } = options;
   const body = {
     ...rest,
     code,
+    ...parts({ files, from }),
+    tools: tools && declarations(tools),
+  };
+  const runsFor = options.timeout ?? LONGEST_PROGRAM;
+  const headers = route(body);
+  return { method: "POST", path: "run_code", headers, body: JSON.stringify(body), runsFor, signal };
+}
+
+function openSession(options: SessionOptions & RequestOptions): Call {
+  const { signal, files, from, ...rest } = options;
+  const body = { ...rest, ...parts({ files, from }) };
+  // What it begins with is made at once. One whose answer was lost would be left over.
+  const waits = { runsFor: LONGEST_PROGRAM, repeatable: false, expected: [201] };
+  const headers = route(body);
+  return {
+    method: "POST",
+    path: "sessions",
+    body: JSON.stringify(body),
+    headers,
+    signal,
+    ...waits,
+  };
+}
+
+/** Parts of a request as the service names them. */
+function parts({ files, from }: StartingPoint) {
+  return {
     from: typeof from === "object" ? from.id : from,
     files: files && Object.entries(files).map(([name, content]) => file(name, content)),
   };
-  const runsFor = options.timeout ?? LONGEST_PROGRAM;
-  // For balancers, which do not all read bodies: the one server that has it.
+}
+
+interface StartingPoint {
+  files?: Record<string, FileContent> | undefined;
+  from?: wire.Snapshot | string | undefined;
+}
+
+/** For balancers, which do not all read bodies: the one server that has it. */
+function route(body: {
+  session?: string | null;
+  from?: string | undefined;
+}): Record<string, string> {
   const kept = body.session ?? body.from;
-  const headers: Record<string, string> = kept === undefined ? {} : { "X-Session": kept };
-  return { method: "POST", path: "run_code", headers, body: JSON.stringify(body), runsFor, signal };
+  return kept === undefined ? {} : { "X-Session": kept };
 }
 
 function file(name: string, content: FileContent): object {
@@ -405,17 +574,24 @@ function file(name: string, content: FileContent): object {
   return { name, content_base64: toBase64(content) };
 }
 
-async function textOf(opened: Opened): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
+async function bytesOf(opened: Opened): Promise<Uint8Array> {
+  const parts = [];
   try {
-    for (let part = await opened.read(); part; part = await opened.read()) {
-      text += decoder.decode(part, { stream: true });
-    }
-    return text + decoder.decode();
+    for (let part = await opened.read(); part; part = await opened.read()) parts.push(part);
   } finally {
     opened.close();
   }
+  return joined(parts);
+}
+
+function joined(parts: Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 /** JSON of the service, which docs/openapi.json describes. */

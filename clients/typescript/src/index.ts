@@ -10,22 +10,32 @@ export {
   type RunOptions,
   type StreamOptions,
 } from "./client.js";
+export { Batch, type BatchOptions, type BatchRow, type Rows } from "./batch.js";
 export * from "./errors.js";
-export { OutputFile, RunResult, ShownResult } from "./results.js";
+export { OutputFile, RunResult, ShownResult, type Status } from "./results.js";
+export { FilesOfSession, Session, type SessionOptions } from "./session.js";
+export { tool, type Round, type Tool, type ToolCall } from "./tools.js";
 export { RunStream, type FaasEvent, type Progress } from "./stream.js";
 export type {
+  BatchStopReason,
+  BatchStopped,
+  BatchSummary,
   Execution,
   ExecutionList,
+  FileOfSession,
   Health,
   Language,
   Limits,
   Outcome,
   Priority,
   Ready,
+  SessionFiles,
   SessionOfCell,
+  Session as SessionInfo,
   Snapshot,
   SnapshotList,
-  Status,
   Timings,
   Usage,
+  Variable,
+  Variables,
 } from "./schema.js";

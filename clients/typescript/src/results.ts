@@ -3,6 +3,9 @@
 import { InvalidAnswerError, ProgramError } from "./errors.js";
 import type * as wire from "./schema.js";
 
+/** How a program ended. */
+export type Status = Exclude<wire.AnswerStatus, "tool_calls">;
+
 /** A file that a program handed back. */
 export class OutputFile {
   /** As the program chose it, which is not to be trusted: it may have directories. */
@@ -94,7 +97,7 @@ export class ShownResult {
 
 /** How a program ended, and what it left. A program that failed has one, too. */
 export class RunResult {
-  readonly status: wire.Status;
+  readonly status: Status;
   readonly exit_code: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -132,7 +135,8 @@ export class RunResult {
   constructor(answer: wire.RunResponse, request_id?: string | undefined) {
     const { output, metadata } = answer;
     if (!output || !metadata) throw new InvalidAnswerError("the answer is not one of faas-server");
-    this.status = metadata.status;
+    // Answers of programs that wait become no results.
+    this.status = metadata.status as Status;
     this.exit_code = metadata.exit_code;
     this.stdout = output.stdout;
     this.stderr = output.stderr;

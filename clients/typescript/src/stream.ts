@@ -2,6 +2,7 @@
 
 import { FaasConnectionError, FaasError, InvalidAnswerError, ServerError } from "./errors.js";
 import { RunResult, ShownResult } from "./results.js";
+import type { Round } from "./tools.js";
 
 /** How far the packages are that a program waits for. */
 export interface Progress {
@@ -19,6 +20,8 @@ export type FaasEvent =
   | { type: "stderr"; text: string }
   | { type: "display"; result: ShownResult }
   | ({ type: "progress" } & Progress)
+  /** What the program wants to know: its tools are called when the next event is asked for. */
+  | ({ type: "tool_calls" } & Round)
   | { type: "result"; result: RunResult };
 
 /** An answer whose body is read bit by bit. */
@@ -32,10 +35,12 @@ export interface Opened {
 /** What a program prints and displays, as it does. It starts when it is read; to stop reading ends it. */
 export class RunStream implements AsyncIterable<FaasEvent> {
   readonly #events: AsyncGenerator<FaasEvent, void, undefined>;
+  readonly #answer: (round: Round) => Promise<void>;
   #result: RunResult | undefined;
 
   /** @internal */
-  constructor(open: () => Promise<Opened>) {
+  constructor(open: () => Promise<Opened>, answer: (round: Round) => Promise<void>) {
+    this.#answer = answer;
     this.#events = this.#read(open);
   }
 
@@ -58,6 +63,7 @@ export class RunStream implements AsyncIterable<FaasEvent> {
         for (const event of parser.feed(chunk)) {
           if (event.type === "result") this.#result = event.result;
           yield event;
+          if (event.type === "tool_calls") await this.#answer(event);
         }
       }
     } finally {
@@ -104,8 +110,9 @@ class EventParser {
         return { type: this.#name, text: body.text };
       case "display":
         return { type: "display", result: new ShownResult(body) };
+      case "tool_calls":
       case "progress":
-        return { type: "progress", ...body };
+        return { type: this.#name, ...body };
       case "result":
         return { type: "result", result: new RunResult(body, this.#request_id) };
       case "error":

@@ -6,8 +6,9 @@
 42
 """
 
-from ._async_client import AsyncFaas, AsyncRunStream
-from ._client import Faas, RunStream
+from ._async_client import AsyncBatch, AsyncFaas, AsyncRunStream, AsyncSession
+from ._batches import BatchRow
+from ._client import Batch, Faas, RunStream, Session
 from ._errors import (
     ConflictError,
     FaasConnectionError,
@@ -25,22 +26,33 @@ from ._errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from ._events import Display, Done, Event, Progress, Stderr, Stdout
+from ._events import Display, Done, Event, Progress, Stderr, Stdout, ToolCalls
 from ._models import (
+    BatchStopped,
+    BatchSummary,
     CheckResult,
     Execution,
     ExecutionList,
+    FileOfSession,
     Health,
     OutputFile,
     Ready,
     RunResult,
+    SessionFiles,
+    SessionInfo,
     SessionOfCell,
     ShownResult,
     Snapshot,
     Timings,
+    ToolCall,
+    ToolsDescribed,
     Usage,
+    Variable,
+    Variables,
 )
 from ._options import (
+    BatchOptions,
+    BatchStopReason,
     CellState,
     FileContent,
     Language,
@@ -48,13 +60,23 @@ from ._options import (
     Outcome,
     Priority,
     RunOptions,
+    SessionOptions,
     Status,
     StreamOptions,
 )
+from ._tools import Tool
 
 __all__ = [
+    "AsyncBatch",
     "AsyncFaas",
     "AsyncRunStream",
+    "AsyncSession",
+    "Batch",
+    "BatchOptions",
+    "BatchRow",
+    "BatchStopReason",
+    "BatchStopped",
+    "BatchSummary",
     "CellState",
     "CheckResult",
     "ConflictError",
@@ -68,6 +90,7 @@ __all__ = [
     "FaasError",
     "FaasTimeoutError",
     "FileContent",
+    "FileOfSession",
     "ForbiddenError",
     "GoneError",
     "Health",
@@ -86,7 +109,11 @@ __all__ = [
     "RunResult",
     "RunStream",
     "ServerError",
+    "Session",
+    "SessionFiles",
+    "SessionInfo",
     "SessionOfCell",
+    "SessionOptions",
     "ShownResult",
     "Snapshot",
     "Status",
@@ -96,7 +123,13 @@ __all__ = [
     "StreamOptions",
     "Timings",
     "TooBusyError",
+    "Tool",
+    "ToolCall",
+    "ToolCalls",
+    "ToolsDescribed",
     "UnauthorizedError",
     "UnavailableError",
     "Usage",
+    "Variable",
+    "Variables",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Optional, Union
 
 from ._errors import InvalidAnswerError, ServerError
-from ._models import RunResult, ShownResult, decode, run_result
+from ._models import RunResult, ShownResult, ToolCall, decode, run_result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +44,21 @@ class Progress:
 
 
 @dataclasses.dataclass(frozen=True)
+class ToolCalls:
+    """What the program wants to know: its tools are called when the next event is asked for."""
+
+    tool_calls: list[ToolCall]
+    continuation: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Done:
     """How the program ended: the last event."""
 
     result: RunResult
 
 
-Event = Union[Stdout, Stderr, Display, Progress, Done]
+Event = Union[Stdout, Stderr, Display, Progress, ToolCalls, Done]
 
 
 class EventParser:
@@ -97,6 +105,8 @@ class EventParser:
             return decode(Stdout, body)
         if self._name == "stderr":
             return decode(Stderr, body)
+        if self._name == "tool_calls":
+            return decode(ToolCalls, body)
         if self._name == "progress":
             return decode(Progress, body)
         # An event of a newer service.

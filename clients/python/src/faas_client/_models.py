@@ -14,7 +14,7 @@ from os import PathLike
 from typing import Any, Optional, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from ._errors import InvalidAnswerError, ProgramError
-from ._options import CellState, Language, Outcome, Priority, Status
+from ._options import BatchStopReason, CellState, Language, Outcome, Priority, Status
 
 T = TypeVar("T")
 
@@ -73,6 +73,131 @@ class SessionOfCell:
     ends_at: datetime
     #: Why it is as it was before the cell; only then.
     reason: Optional[str] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class SessionInfo:
+    """A session, as the service told of it."""
+
+    id: str
+    language: Language
+    packages: list[str]
+    created_at: datetime
+    #: When it ends unless it is used before.
+    expires_at: datetime
+    #: When it ends in any case.
+    ends_at: datetime
+    #: How many cells its state is made of.
+    cells: int
+    #: How many of them can be undone.
+    undo_steps: int
+    #: What it takes, at most, over what others share with it.
+    memory_bytes: int
+    #: Whether a cell runs.
+    running: bool
+    #: Cells that wait for their turn.
+    waiting: int
+    name: Optional[str] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class SessionList:
+    """The caller's sessions, the oldest first."""
+
+    sessions: list[SessionInfo]
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Interrupted:
+    """Whether a cell was interrupted."""
+
+    interrupted: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Variable:
+    """A variable of a session."""
+
+    name: str
+    #: Of its value.
+    type: str
+    #: In bytes, without what it refers to; None if the language does not tell.
+    size: Optional[int]
+    #: A short text for it.
+    repr: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Variables:
+    """The variables of a session."""
+
+    variables: list[Variable]
+    #: How many more there are.
+    more: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FileOfSession:
+    """A file in the working directory of a session."""
+
+    name: str
+    #: In bytes.
+    size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SessionFiles:
+    """The files of a session."""
+
+    files: list[FileOfSession]
+    #: How many more there are.
+    more: int
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchStopped:
+    """Why a batch stopped before its last row was answered."""
+
+    reason: BatchStopReason
+    #: A sentence, with what to do about it.
+    details: str
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchSummary:
+    """How a batch ended."""
+
+    #: Rows that were answered.
+    rows: int
+    #: Those with the status success.
+    succeeded: int
+    #: How many rows ended how: a status, or "refused" for those that were not executed.
+    by_status: dict[str, int]
+    duration_ms: int
+    #: Why rows are left; None if all were answered.
+    stopped: Optional[BatchStopped] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ToolCall:
+    """What a program wants to know of a tool."""
+
+    id: str
+    #: Of the tool.
+    name: str
+    #: Fits the input schema of the tool.
+    input: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class ToolsDescribed:
+    """Tools as a prompt tells a model of them."""
+
+    #: Functions of the module `tools`, without bodies.
+    python: str
+    #: Declarations, as in a .d.ts file; for JavaScript, too.
+    typescript: str
 
 
 @dataclasses.dataclass(frozen=True)

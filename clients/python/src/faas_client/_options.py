@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Callable, Literal, TypedDict, Union
 
 if TYPE_CHECKING:
     from ._models import Snapshot
+    from ._tools import Tool
 
 Language = Literal["python", "javascript", "typescript"]
 Priority = Literal["urgent", "high", "normal", "low"]
@@ -28,6 +29,8 @@ Status = Literal[
 Outcome = Union[Status, Literal["cancelled", "cut_off"]]
 #: Whether a session has what its cell left.
 CellState = Literal["kept", "unchanged"]
+#: Why a batch stopped before its last row was answered.
+BatchStopReason = Literal["setup", "stop_on", "total_timeout", "input", "shutting_down"]
 #: A text, bytes, or the path of a file of this machine that is read.
 FileContent = Union[str, bytes, "os.PathLike[str]"]
 
@@ -75,6 +78,8 @@ class StreamOptions(TypedDict, total=False):
     session: str
     #: Random numbers of a program that starts from a snapshot.
     random: Literal["continue", "fresh"]
+    #: Functions of the caller that the program may call: `tools.NAME(…)`.
+    tools: Sequence[Callable[..., Any] | Tool]
     #: Whether RunResult.timings says where the time went.
     timings: bool
     #: For the caller's own use.
@@ -86,3 +91,54 @@ class RunOptions(StreamOptions, total=False):
 
     #: Sent again with the same options, a key gets the first answer. A new one is made if this is absent.
     idempotency_key: str
+
+
+class SessionOptions(TypedDict, total=False):
+    """What a session begins with. All of it is optional."""
+
+    #: Python if absent.
+    language: Language
+    #: Python packages to install first.
+    packages: Sequence[str]
+    #: Files for its working directory, by name.
+    files: Mapping[str, FileContent]
+    #: What it begins with, instead of packages.
+    from_snapshot: Snapshot | str
+    #: By which Sessions.list finds it; no other of the caller's sessions may have it.
+    name: str
+    #: Seconds that it lives while nobody uses it. The service has a limit.
+    idle_timeout: float
+    #: Seconds that it lives in any case.
+    lifetime: float
+
+
+class BatchOptions(TypedDict, total=False):
+    """How the rows of a batch are run. What StreamOptions has, too, is for each row."""
+
+    #: A program that runs once, before the rows: each starts from what it left. packages and files are its.
+    setup: str
+    #: Instead of setup.
+    from_snapshot: Snapshot | str
+    #: "shared": many rows run one after the other in one process, with no wall between them.
+    isolation: Literal["process", "shared"]
+    #: Most rows that run at once.
+    concurrency: int
+    #: Which row ends the batch: one with the status "error", or any but "success".
+    stop_on: Literal["error", "failure"]
+    #: Limit on the time of the whole batch, in seconds.
+    total_timeout: float
+    #: "fresh" if absent.
+    random: Literal["continue", "fresh"]
+    #: "low" if absent: single requests go first.
+    priority: Priority
+    language: Language
+    #: Limit on the wall time of a row, in seconds.
+    timeout: float
+    limits: Limits
+    packages: Sequence[str]
+    files: Mapping[str, FileContent]
+    stdin: str
+    args: Sequence[str]
+    collect: Sequence[str]
+    timings: bool
+    ext: Mapping[str, str]

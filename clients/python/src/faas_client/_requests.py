@@ -8,9 +8,9 @@ import json
 import os
 import random
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Union, cast
+from typing import TYPE_CHECKING, Any, Union, cast
 from urllib.parse import quote
 
 import httpx
@@ -20,11 +20,16 @@ from ._errors import (
     FaasConnectionError,
     FaasTimeoutError,
     InvalidAnswerError,
+    InvalidRequestError,
     StatusError,
     refusal,
 )
-from ._models import Snapshot
-from ._options import FileContent, RunOptions, StreamOptions
+from ._models import Snapshot, ToolCall, decode
+from ._options import BatchOptions, FileContent, RunOptions, SessionOptions, StreamOptions
+from ._tools import CallResult, Tool, Toolbox, as_json, failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEFAULT_URL = "http://localhost:8000"
 #: FAAS_MAX_EXECUTION_TIME of a service of default settings, in seconds: no program may take longer.
@@ -37,12 +42,37 @@ TRY_LATER = (408, 429, 503)
 
 
 @dataclasses.dataclass(frozen=True)
+class Rows:
+    """A body that is made while its answer is read. No row is taken before the batch was accepted."""
+
+    head: Mapping[str, Any]
+    rows: Iterable[Any] | AsyncIterable[Any]
+
+    def lines(self) -> Iterator[bytes]:
+        if not isinstance(self.rows, Iterable):
+            raise TypeError("rows that are made by an async iterator want AsyncFaas")
+        yield _line(self.head)
+        for row in self.rows:
+            yield _line(row)
+
+    async def async_lines(self) -> AsyncIterator[bytes]:
+        yield _line(self.head)
+        if isinstance(self.rows, AsyncIterable):
+            async for row in self.rows:
+                yield _line(row)
+        else:
+            for row in self.rows:
+                yield _line(row)
+
+
+@dataclasses.dataclass(frozen=True)
 class Call:
     """One request, as often as it is sent."""
 
     method: str
     path: str
-    content: bytes | None = None
+    content: bytes | Rows | None = None
+    content_type: str = "application/json"
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     query: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
     #: How long the program may run, in seconds: the answer comes so much later.
@@ -70,14 +100,20 @@ class Service:
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         if call.content is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = call.content_type
         # A client of the caller's may have few connections: to wait for one has no limit.
         timeout = httpx.Timeout(self.request_timeout, connect=CONNECT_TIMEOUT, pool=None)
         timeout.read = self.request_timeout + call.runs_for
+        content: bytes | Iterator[bytes] | AsyncIterator[bytes] | None
+        if isinstance(call.content, Rows):
+            is_async = isinstance(http, httpx.AsyncClient)
+            content = call.content.async_lines() if is_async else call.content.lines()
+        else:
+            content = call.content
         return http.build_request(
             call.method,
             f"{self.url}/{call.path}",
-            content=call.content,
+            content=content,
             headers=headers,
             params=dict(call.query) or None,
             timeout=timeout,
@@ -175,6 +211,131 @@ def stream_call(code: str | None, options: StreamOptions) -> Call:
     )
 
 
+def toolbox_of(options: Mapping[str, Any]) -> Toolbox | None:
+    tools = options.get("tools")
+    return None if tools is None else Toolbox(tools)
+
+
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """What a program that waits wants to know."""
+
+    tool_calls: list[ToolCall]
+    continuation: str
+
+    def results_call(self, results: Sequence[CallResult], runs_for: float) -> Call:
+        """Hands on the results, as often as it is sent."""
+        content = f'{{"continuation": {json.dumps(self.continuation)}, "results": [' + ", ".join(
+            result.json for result in results
+        )
+        headers = {"X-Session": self.continuation, "Idempotency-Key": str(uuid.uuid4())}
+        return Call(
+            "POST",
+            "run_code/continue",
+            f"{content}]}}".encode(),
+            headers=headers,
+            runs_for=runs_for,
+            expected=(200, 202),
+        )
+
+    def without(self, results: Sequence[CallResult], refused: InvalidRequestError) -> list[CallResult]:
+        """The results as errors, or the one of them that was refused. Raises if the errors were refused."""
+        if all(result.failed for result in results):
+            raise refused
+        calls = {call.id: call for call in self.tool_calls}
+        named = [result.id for result in results if f'"{result.id}"' in refused.error]
+        return [
+            failed(calls[result.id], refused) if not named or result.id in named else result
+            for result in results
+        ]
+
+
+def round_of(body: Any) -> Round | None:
+    """What the program wants to know; None if it is over."""
+    if isinstance(body, dict) and "tool_calls" in body:
+        return decode(Round, body)
+    return None
+
+
+def describe_call(tools: Sequence[Callable[..., Any] | Tool]) -> Call:
+    return Call("POST", "tools/describe", _json({"tools": Toolbox(tools).declarations}))
+
+
+def open_session_call(options: SessionOptions) -> Call:
+    _check_names(options, SessionOptions)
+    body = _body(options)
+    # What it begins with is made at once. One whose answer was lost would be left over.
+    return Call(
+        "POST",
+        "sessions",
+        _json(body),
+        headers=_route(body),
+        runs_for=LONGEST_PROGRAM,
+        repeatable=False,
+        expected=(201,),
+    )
+
+
+def list_sessions_call(name: str | None) -> Call:
+    return Call("GET", "sessions", query=_present(name=name))
+
+
+def session_call(
+    method: str,
+    session: str,
+    path: str = "",
+    *,
+    body: Any = None,
+    content: bytes | None = None,
+    expected: int = 200,
+    repeatable: bool = False,
+) -> Call:
+    """A request about one session. It may have to wait for the session's cells."""
+    return Call(
+        method,
+        f"sessions/{quote(session, safe='')}{path}",
+        _json(body) if body is not None else content,
+        content_type="application/json" if body is not None else "application/octet-stream",
+        headers={"X-Session": session, "Accept": "*/*"},
+        runs_for=LONGEST_PROGRAM,
+        repeatable=repeatable or method == "GET",
+        expected=(expected,),
+    )
+
+
+def session_file_call(method: str, session: str, path: str, content: FileContent | None = None) -> Call:
+    data = None if content is None else _bytes(content)
+    return session_call(method, session, f"/files/{quote(path)}", content=data)
+
+
+def batch_call(
+    program: str | None,
+    inputs: Iterable[Any] | AsyncIterable[Any] | None,
+    programs: Iterable[Any] | AsyncIterable[Any] | None,
+    options: BatchOptions,
+) -> Call:
+    """A list of rows is sent at once; other rows are sent as they are made, and as the service takes them."""
+    _check_names(options, BatchOptions)
+    name, rows = ("inputs", inputs) if programs is None else ("programs", programs)
+    if rows is None or (name == "inputs") != (program is not None) or None not in (inputs, programs):
+        raise TypeError("a batch has a program and inputs, or it has programs")
+    body = {**_present(program=program), **_body(options)}
+    # Rows have no effects outside of their sandboxes.
+    call = Call(
+        "POST",
+        "run_batch",
+        headers={"Accept": "application/x-ndjson", **_route(body)},
+        runs_for=LONGEST_PROGRAM + body.get("timeout", 1000 * LONGEST_PROGRAM) / 1000,
+    )
+    if isinstance(rows, (list, tuple)):
+        return dataclasses.replace(call, content=_json({**body, name: rows}))
+    return dataclasses.replace(call, content=Rows(body, rows), content_type="application/x-ndjson")
+
+
+def _line(row: Any) -> bytes:
+    return as_json(row).encode() + b"\n"
+
+
 def check_call(code: str, language: str | None) -> Call:
     return Call("POST", "check_code", _json(_present(code=code, language=language)))
 
@@ -219,21 +380,29 @@ def _check_names(options: Mapping[str, Any], kind: Any) -> None:
 
 
 def _program(code: str | None, options: Mapping[str, Any]) -> Call:
+    body = _body(options)
+    if code is not None:
+        body["code"] = code
+    if "tools" in body:
+        body["tools"] = Toolbox(body["tools"]).declarations
+    runs_for = body.get("timeout", 1000 * LONGEST_PROGRAM) / 1000
+    return Call("POST", "run_code", _json(body), runs_for=runs_for, headers=_route(body))
+
+
+def _body(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as the service names them."""
     # None is a value of input, and no value of the others.
     body = {name: value for name, value in options.items() if value is not None or name == "input"}
     body.pop("idempotency_key", None)
-    if code is not None:
-        body["code"] = code
-    timeout = body.get("timeout")
-    if timeout is not None:
-        body["timeout"] = max(1, round(timeout * 1000))
+    for name in ("timeout", "total_timeout", "idle_timeout", "lifetime"):
+        if name in body:
+            body[name] = max(1, round(body[name] * 1000))
     if "files" in body:
         body["files"] = [_file(name, content) for name, content in body["files"].items()]
     start = body.pop("from_snapshot", None)
     if start is not None:
         body["from"] = start.id if isinstance(start, Snapshot) else start
-    runs_for = LONGEST_PROGRAM if timeout is None else timeout
-    return Call("POST", "run_code", _json(body), runs_for=runs_for, headers=_route(body))
+    return body
 
 
 def _route(body: Mapping[str, Any]) -> dict[str, str]:
@@ -245,11 +414,17 @@ def _route(body: Mapping[str, Any]) -> dict[str, str]:
 def _file(name: str, content: FileContent) -> dict[str, str]:
     if isinstance(content, str):
         return {"name": name, "content": content}
+    return {"name": name, "content_base64": base64.b64encode(_bytes(content)).decode()}
+
+
+def _bytes(content: FileContent) -> bytes:
+    if isinstance(content, str):
+        return content.encode()
     if isinstance(content, os.PathLike):
         with open(content, "rb") as file:
-            content = file.read()
-    return {"name": name, "content_base64": base64.b64encode(content).decode()}
+            return file.read()
+    return content
 
 
 def _json(body: Any) -> bytes:
-    return json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
+    return as_json(body).encode()
