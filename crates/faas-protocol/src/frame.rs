@@ -218,6 +218,7 @@ mod tests {
                     entry_point: None,
                     collect: vec!["*.csv".to_owned()],
                     environment: vec![("NAME".to_owned(), String::new())],
+                    tools: Some("[]".to_owned()),
                     shows_errors: cpu % 2 == 0,
                 },
                 auto_install: false,

@@ -546,7 +546,7 @@ fn finished(events: &[Event], job: &Job, packages: &Packages, attached: Attached
         let execution = Execution::start(prepared.await.unwrap(), job)
             .await
             .unwrap();
-        execution.finish(packages, attached).await
+        execution.finish(packages, attached, None).await
     })
 }
 
