@@ -213,6 +213,133 @@ found = await asyncio.gather(
 }
 
 #[test]
+fn a_call_that_is_not_awaited_is_as_good_as_its_result() {
+    let code = "
+import asyncio
+async def nested(n):
+    return tools.half(2 * n) + 0
+async def main():
+    half, title = tools.half, lambda: tools.web_search('x')[0]['title']
+    task = asyncio.create_task(half(2))
+    async with asyncio.TaskGroup() as group:
+        other = group.create_task(half(4))
+    try:
+        await asyncio.gather(*(nested(n) for n in range(200)))
+    except RuntimeError as error:
+        deep = str(error)[:22]
+    return [half(6) == 3, half(6) == half(6), half(6) + half(8), 1 + half(6), half(6) < half(8), 'T: ' + title(),
+            half(half(8)), await task, other.result(), f'{half(2)}', deep]
+await main()";
+    let (answer, _) = run("python", code);
+    assert_eq!(
+        answer.ret_val(),
+        r#"[true, true, 7, 4, true, "T: About x", 2, 1, 2, "1", "too many calls of tool"]"#,
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn a_call_that_the_program_gave_up_does_not_keep_it() {
+    let code = "
+import asyncio
+try:
+    await asyncio.wait_for(tools.half(2), 0.05)
+except TimeoutError:
+    found = 'fallback'
+found";
+    let first = begin(shared(), "python", code);
+    let last = go_on(shared(), &first, &[json!({"id": "call-1", "result": 1})]);
+    assert_eq!(last.ret_val(), "fallback", "{last:?}");
+    // An error that nobody looked at is not lost.
+    let answer = begin(
+        shared(),
+        "python",
+        "import asyncio\nawait asyncio.sleep(0)\ntools.half('x')\nNone",
+    );
+    assert_eq!(answer.outcome(), "error", "{answer:?}");
+    // A loop that was closed costs no other call its answer.
+    let code = "
+import asyncio
+async def main():
+    await asyncio.sleep(0)
+loop = asyncio.new_event_loop()
+task = loop.create_task(tools.half(2) if False else main())
+loop.run_until_complete(task)
+loop.close()
+tools.half(4)";
+    assert_eq!(run("python", code).0.ret_val(), "2");
+}
+
+#[test]
+fn a_check_that_takes_too_long_is_not_made() {
+    let slow = json!([{"name": "t", "input_schema": {"properties": {"x": {"pattern": "[ab]*a[ab]{8000}[c-z]"}}}}]);
+    let refused = shared().run(json!({"language": "python", "code": "1", "tools": slow}));
+    assert_eq!(refused.status, 400, "{refused:?}");
+    let branches = vec![json!({"items": {"type": "string"}}); 10];
+    let wide = json!([{"name": "t", "input_schema": {"properties": {"x": {"anyOf": branches}}}}]);
+    let code = "
+try:
+    tools.t(x=[1] * 300000)
+except TypeError as error:
+    message = str(error)
+message";
+    let answer = shared().run(json!({"language": "python", "code": code, "tools": wide}));
+    assert!(
+        answer.ret_val().contains("too much to be checked"),
+        "{answer:?}"
+    );
+    let code = code.replace("300000", "30000");
+    let answer = shared().run(json!({"language": "python", "code": code, "tools": wide}));
+    assert!(
+        answer.ret_val().contains("too long to say where"),
+        "{answer:?}"
+    );
+    let mut definitions = serde_json::Map::new();
+    definitions.insert("d0".to_owned(), json!({}));
+    for level in 1..13 {
+        let below = json!({"$ref": format!("#/$defs/d{}", level - 1)});
+        definitions.insert(format!("d{level}"), json!({"allOf": [below, below]}));
+    }
+    let schema = json!({"$ref": "#/$defs/d12", "$defs": definitions});
+    let many: Vec<_> = (0..8)
+        .map(|n| json!({"name": format!("t{n}"), "input_schema": schema}))
+        .collect();
+    let refused = shared().post("/tools/describe", json!({"tools": many}).to_string());
+    assert_eq!(refused.status, 400, "{refused:?}");
+}
+
+#[test]
+fn names_of_tools_that_there_are_not_take_no_memory_of_the_service() {
+    let server = Server::start_python(&[]);
+    let code = "
+host = tools.half.__globals__['_faas_host']
+for number in range(1, 41):
+    host.call_tool(number, 'x' * 4_000_000, '{}')";
+    let before = common::figures::peak_memory(server.pid());
+    let answer = begin(&server, "python", code);
+    let grown = common::figures::peak_memory(server.pid()) - before;
+    assert_eq!(answer.outcome(), "killed", "{answer:?}");
+    assert!(grown < 60 << 20, "{grown} bytes");
+}
+
+#[test]
+fn a_function_that_an_earlier_cell_kept_says_that_there_is_no_such_tool() {
+    let opened = shared().post("/sessions", r#"{"language": "javascript"}"#);
+    let session = opened.body["id"].clone();
+    let first = shared().run(
+        json!({"session": session, "tools": tools(), "code": "globalThis.half = tools.half; 1"}),
+    );
+    assert_eq!(first.outcome(), "success", "{first:?}");
+    let code = "try { await half({ n: 4 }); } catch (error) { return error.message; }";
+    let second = shared().run(json!({"session": session, "code": code}));
+    assert_eq!(
+        second.ret_val(),
+        "this program was given no tool \"half\"",
+        "{second:?}"
+    );
+}
+
+#[test]
 fn arguments_that_do_not_fit_are_an_exception_and_never_reach_the_caller() {
     let code = "
 def message(call):
@@ -488,8 +615,8 @@ return await tools.half({ n: 4 });",
 fn calls_that_nobody_answers_end_their_program() {
     let server = Server::start_python(&[("FAAS_TOOL_TIMEOUT", "400")]);
     let first = begin(&server, "python", "print('so far')\ntools.half(2)");
-    let sandbox_ends = || server.metric("faas_programs_with_tools") == 0.0;
-    eventually("the program ends", sandbox_ends);
+    let unanswered = || server.metric(r#"faas_tool_calls_total{outcome="unanswered"}"#);
+    eventually("the program ends", || unanswered() == 1.0);
     // Its caller hears how it ended.
     let late = go_on(&server, &first, &[json!({"id": "call-1", "result": 1})]);
     assert_eq!(late.outcome(), "timeout", "{late:?}");
@@ -687,7 +814,7 @@ fn a_stream_has_the_calls_as_events_and_stays_open() {
                 (202, &json!({"accepted": 1}))
             );
             let again = shared().post("/run_code/continue", body.to_string());
-            assert_eq!(again.status, 410, "{again:?}");
+            assert!([202, 410].contains(&again.status), "{again:?}");
         } else if name == "result" {
             assert_eq!(data["output"]["ret_val"], "2");
             assert_eq!(data["output"]["stdout"], "a\nb 1\n");

@@ -11,7 +11,9 @@ const {
   ObjectDefineProperty,
   ObjectFreeze,
   Promise,
+  PromiseReject,
   SafeMap,
+  SafeSet,
 } = primordials;
 
 class ToolError extends Error {
@@ -37,14 +39,15 @@ ObjectDefineProperty(ToolError.prototype, "name", {
 /** @type {Map<number, Call>} */
 const calls = new SafeMap();
 let last = 0;
-let hasOffered = false;
+/** @type {Set<string>} */
+const offered = new SafeSet();
 
 // What the program calls its tools by. `specs` is JSON text (faas_tools::ToolSet::for_runner); undefined if nothing is
 // to change.
 /** @type {(specs: string | null) => object | undefined} */
 export function offerTools(specs) {
-  if (specs === null && !hasOffered) return undefined;
-  hasOffered = specs !== null;
+  if (specs === null && offered.size === 0) return undefined;
+  offered.clear();
   // Of the program before, that did not wait for them.
   calls.clear();
   last = 0;
@@ -53,6 +56,7 @@ export function offerTools(specs) {
   const all = specs === null ? [] : JSONParse(specs);
   for (let i = 0; i < all.length; i++) {
     const { name, identifier } = all[i];
+    offered.add(name);
     /** @param {unknown} input */
     const tool = (input) => call(name, input);
     ObjectDefineProperty(tool, "name", { __proto__: null, value: identifier });
@@ -68,6 +72,10 @@ function call(tool, input) {
   // Its stack is that of the call, not of the answer.
   const error = new ToolError("", tool);
   ErrorCaptureStackTrace(error, call);
+  if (!offered.has(tool)) {
+    error.message = `this program was given no tool "${tool}"`;
+    return PromiseReject(error);
+  }
   return new Promise((resolve, reject) => {
     const text = JSONStringify(input === undefined ? {} : input);
     last++;

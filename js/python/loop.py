@@ -46,6 +46,8 @@ class SandboxLoop(asyncio.base_events.BaseEventLoop):
 
     def create_task(self, coro, *, name=None, **options):
         """A task, whose number counts from the start of the program, not of the zygote."""
+        if Call is not None and isinstance(coro, Call):
+            coro = awaited(coro)
         SandboxLoop.tasks += 1
         return super().create_task(coro, name=name or f"Task-{SandboxLoop.tasks}", **options)
 
@@ -209,8 +211,8 @@ def sleep(seconds):
         seconds = max(0, end - time.monotonic())
 
 
-# Calls of tools that are not answered, by their numbers, and how to wait for answers (tools.py).
-calls, receive = {}, None
+# Calls of tools that are not answered, by their numbers; how to wait for answers, and what calls are (tools.py).
+calls, receive, awaited, Call = {}, None, None, None
 _top_level = None
 _run = asyncio.run
 _run_in_runner = asyncio.Runner.run

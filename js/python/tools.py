@@ -9,6 +9,7 @@ import inspect
 import json
 import keyword
 import math
+import operator
 import signal
 import sys
 import types
@@ -50,19 +51,23 @@ class Call:
     __module__ = "tools"
     # asyncio.gather looks for each in a dictionary, which must not wait for it.
     __hash__ = object.__hash__
-    __slots__ = ("_tool", "_error", "_value", "_is_settled", "_waiting")
+    __slots__ = ("_tool", "_error", "_value", "_is_settled", "_was_looked_at", "_waiting")
 
     def __init__(self, tool):
         self._tool = tool
         self._error = self._value = None
-        self._is_settled = False
+        self._is_settled = self._was_looked_at = False
         self._waiting = []
 
     def __await__(self):
         if not self._is_settled:
             future = asyncio.get_running_loop().create_future()
             self._waiting.append(future)
-            yield from future
+            try:
+                yield from future
+            except asyncio.CancelledError:
+                _give_up(self, future)
+                raise
         return _result_of(self)
 
     def __getattr__(self, name):
@@ -70,55 +75,92 @@ class Call:
             raise AttributeError(name)
         return getattr(_value_of(self), name)
 
+    def __repr__(self):
+        return repr(self._value) if self._is_settled and self._error is None else f"<call of {self._tool}>"
 
-def _delegate(name):
+
+def _plain(value):
+    return _value_of(value) if isinstance(value, Call) else value
+
+
+def _delegate(name, function):
     def method(self, *arguments):
-        return getattr(_value_of(self), name)(*arguments)
+        return function(_value_of(self), *map(_plain, arguments))
 
-    method.__name__ = name
-    return method
+    def reflected(self, other):
+        return function(_plain(other), _value_of(self))
+
+    setattr(Call, f"__{name}__", method)
+    if name in REFLECTED:
+        setattr(Call, f"__r{name}__", reflected)
 
 
+REFLECTED = frozenset("add sub mul truediv floordiv mod pow and or xor lshift rshift matmul".split())
 for _name in (
-    "__str__ __repr__ __format__ __bool__ __len__ __iter__ __getitem__ __contains__ __reversed__ __eq__ __ne__ "
-    "__lt__ __le__ __gt__ __ge__ __int__ __float__ __index__ __add__ __radd__ __sub__ __rsub__ __mul__ "
-    "__rmul__ __truediv__ __rtruediv__ __floordiv__ __rfloordiv__ __mod__ __rmod__ __pow__ __rpow__ __neg__ __abs__ "
-    "__round__ __setitem__ __delitem__ __or__ __ror__ __and__"
+    "eq ne lt le gt ge add sub mul truediv floordiv mod pow and or xor lshift rshift matmul neg pos abs invert "
+    "getitem setitem delitem contains index"
 ).split():
-    setattr(Call, _name, _delegate(_name))
+    _delegate(_name, getattr(operator, f"__{_name}__"))
+for _function in (str, format, bool, len, iter, reversed, int, float, round):
+    _delegate(_function.__name__, _function)
 
 
 def _value_of(call):
     """The result of a call that is used without being awaited."""
     if not call._is_settled:
-        wait_for(call)
+        block_until_settled(call)
     return _result_of(call)
 
 
 def _result_of(call):
+    call._was_looked_at = True
     if call._error is not None:
         raise call._error
     return call._value
 
 
+def _give_up(call, future):
+    """Nobody waits for this call any more, as after a time limit: the program does not either."""
+    call._waiting.remove(future)
+    if not call._waiting:
+        call._was_looked_at = True
+        for number in [number for number, open in _open.items() if open is call]:
+            del _open[number]
+
+
 def _settle(call, outcome, text):
-    if outcome == "result":
-        call._value = json.loads(text)
-    elif outcome == "invalid":
-        call._error = InvalidInput(f"{call._tool}(): {text}", call._tool)
-    else:
-        call._error = ToolError(text, call._tool)
+    try:
+        if outcome == "result":
+            call._value = json.loads(text)
+        elif outcome == "invalid":
+            call._error = InvalidInput(f"{call._tool}(): {text}", call._tool)
+        else:
+            call._error = ToolError(text, call._tool)
+    except BaseException as error:
+        call._error = error
     call._is_settled = True
+    if call._error is not None:
+        _failed.append(call)
     for future in call._waiting:
-        if not future.done():
-            future.set_result(None)
+        try:
+            if not future.done():
+                future.set_result(None)
+        except RuntimeError:
+            pass  # Its loop was closed.
 
 
-def wait_for(call):
+def block_until_settled(call):
     """Wait for the answer to a call, whatever else the program has begun."""
+    global _nested
     loop = asyncio.events._get_running_loop()
     if loop is not None:
-        loop.run_until_complete(_settled(call))
+        if _nested >= MOST_NESTED:
+            raise RuntimeError(f"too many calls of tools are used within each other: await that of {call._tool}")
+        _nested += 1
+        try:
+            loop.run_until_complete(_settled(call))
+        finally:
+            _nested -= 1
         return
     while not call._is_settled:
         receive(math.inf)
@@ -130,17 +172,31 @@ def wait_for(call):
 
 async def _settled(call):
     try:
-        await call
+        return await call
     except ToolError:
         pass
 
 
+async def _awaited(call):
+    return await call
+
+
 def receive(limit):
     """Take answers, once there are some; wait for so many ms at most."""
+    global _empty
+    settled = []
     for number, outcome, text in json.loads(_faas_host.await_tools(limit)):
         call = _open.pop(number, None)
         if call is not None:
-            _settle(call, outcome, text)
+            settled.append((call, outcome, text))
+    for answer in settled:
+        _settle(*answer)
+    _empty = 0 if settled or limit < math.inf else _empty + 1
+    if _empty > MOST_EMPTY:
+        # The supervisor has answered them; what it said was lost on the way.
+        for call in [*_open.values()]:
+            _settle(call, "failed", "the answer was lost")
+        _open.clear()
 
 
 def call(tool, arguments):
@@ -148,6 +204,7 @@ def call(tool, arguments):
     global _last
     if tool not in _offered:
         raise ToolError(f"this program was given no tool {tool!r}", tool)
+    arguments = {name: _plain(value) for name, value in arguments.items()}
     try:
         text = dumps(arguments)
     except (TypeError, ValueError):
@@ -158,7 +215,7 @@ def call(tool, arguments):
     _open[_last] = made
     if asyncio.events._get_running_loop() is not None:
         return made
-    wait_for(made)
+    block_until_settled(made)
     return _result_of(made)
 
 
@@ -203,6 +260,7 @@ def offer(specs):
     global _offered, _last
     _offered = {}
     _open.clear()
+    _failed.clear()
     _last = 0
     module = types.ModuleType("tools", "Tools of the caller of this program.")
     module.ToolError, module.InvalidInput = ToolError, InvalidInput
@@ -234,9 +292,18 @@ def end():
         receive(math.inf)
         if _faas_host.take_interrupt():
             raise KeyboardInterrupt
+    for call in _failed:
+        if not call._was_looked_at:
+            raise call._error
 
 
+# How many calls that are not awaited may be used within each other: each takes a part of the stack.
+MOST_NESTED = 50
+# How many times in a row there may be nothing to take, as when the program is interrupted.
+MOST_EMPTY = 100
 _offered = {}
 _open = _faas_loop.calls
-_last = 0
-_faas_loop.receive = receive
+# Those that failed.
+_failed = []
+_last = _nested = _empty = 0
+_faas_loop.receive, _faas_loop.awaited, _faas_loop.Call = receive, _awaited, Call

@@ -71,6 +71,10 @@ impl Paused {
         }
     }
 
+    fn is_streamed(&self) -> bool {
+        self.resume.is_none()
+    }
+
     /// Hands results on.
     pub fn resume(self, results: Vec<(u32, ToolOutcome)>) -> Resumed {
         match self.resume {
@@ -139,7 +143,12 @@ impl Continuations {
         let id = new_id(PREFIX, self.replica.as_ref());
         let id = id.map_err(|error| ApiError::failed(error.to_string()))?;
         let (all, of) = (self.clone(), id.clone());
+        let lasts = paused.is_streamed();
         let expiry = tokio::spawn(async move {
+            // A stream forgets its own.
+            if lasts {
+                return;
+            }
             tokio::time::sleep(all.lifetime).await;
             drop(all.end(&of, Over::Expired));
         });
@@ -165,7 +174,8 @@ impl Continuations {
         Some(entry)
     }
 
-    /// Takes the program that goes on with this id, if `check` finds that it can; else it stays.
+    /// Takes the program that goes on with this id, if `check` finds that it can, which is told whether it is streamed;
+    /// else it stays. A stream's continuation stays in any case.
     ///
     /// # Errors
     /// 404, 410 with the reason, or what `check` says.
@@ -173,16 +183,27 @@ impl Continuations {
         &self,
         text: &str,
         owner: &Owner,
-        check: impl FnOnce(&Exchange) -> Result<(), ApiError>,
+        check: impl FnOnce(&Exchange, bool) -> Result<(), ApiError>,
     ) -> Result<Paused, ApiError> {
         let Some(id) = parse_id(PREFIX, text) else {
             return Err(unknown());
         };
+        let found = {
+            let state = self.lock();
+            let entry = state.open.get(&id).filter(|entry| entry.owner == *owner);
+            entry.map(|entry| (entry.paused.exchange.clone(), entry.paused.is_streamed()))
+        };
+        if let Some((exchange, is_streamed)) = found {
+            // Others must not wait for it.
+            check(&exchange, is_streamed)?;
+            if is_streamed {
+                return Ok(Paused::streamed(exchange));
+            }
+        }
         let mut state = self.lock();
         if let hash_map::Entry::Occupied(entry) = state.open.entry(id.clone())
             && entry.get().owner == *owner
         {
-            check(&entry.get().paused.exchange)?;
             let Entry { owner, paused, .. } = entry.remove();
             state.over.remember(id, owner, Over::Used);
             return Ok(paused);

@@ -1,6 +1,7 @@
 //! What goes between a program and its caller: the calls that are open, and where their results go.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -49,6 +50,8 @@ pub struct Exchange {
 #[derive(Debug, Default)]
 struct State {
     open: BTreeMap<u32, CallMade>,
+    /// The number of the last call that was made.
+    last: u32,
     /// How many times results were handed on.
     answered: u64,
 }
@@ -70,15 +73,28 @@ impl Exchange {
     /// ones when it made them.
     pub fn add(&self, made: CallsMade) -> bool {
         let mut state = self.lock();
-        let calls = made.calls.into_iter().map(|call| (call.number, call));
-        state.open.extend(calls);
+        for call in made.calls {
+            state.last = state.last.max(call.number);
+            state.open.insert(call.number, call);
+        }
         made.answered == state.answered
     }
 
     /// The calls that are open, in their order.
     pub fn calls(&self) -> Vec<CallBody> {
+        self.calls_after(0)
+    }
+
+    /// The number of the last call that was made; 0 if none was.
+    pub fn last(&self) -> u32 {
+        self.lock().last
+    }
+
+    /// Those of them with higher numbers than this.
+    pub fn calls_after(&self, number: u32) -> Vec<CallBody> {
         let state = self.lock();
-        let bodies = state.open.values().filter_map(|call| {
+        let newer = state.open.range(number.saturating_add(1)..);
+        let bodies = newer.filter_map(|(_, call)| {
             Some(CallBody {
                 id: format!("{PREFIX}{}", call.number),
                 name: call.tool.clone(),
@@ -89,31 +105,36 @@ impl Exchange {
         bodies.collect()
     }
 
-    /// Looks whether these are results of open calls, each once, that fit their tools.
+    /// Looks whether these are results of open calls, each once, that fit their tools. With `sent_again` calls that were
+    /// answered before will do: their results are dropped.
     ///
     /// # Errors
     /// 400 with the one that does not.
-    pub fn check(&self, results: &[(u32, ToolOutcome)]) -> Result<(), ApiError> {
-        let state = self.lock();
-        let mut seen = Vec::with_capacity(results.len());
+    pub fn check(&self, results: &[(u32, ToolOutcome)], sent_again: bool) -> Result<(), ApiError> {
+        let mut seen = BTreeSet::new();
         for (number, outcome) in results {
             let name = format!("Invalid result of \"{PREFIX}{number}\"");
-            let Some(call) = state.open.get(number).filter(|_| !seen.contains(number)) else {
-                return Err(ApiError::bad_request(
-                    name,
-                    "No call of this id is open: send a result once, for one of the `tool_calls` of the last answer",
-                ));
+            let (tool, was_made) = {
+                let state = self.lock();
+                let open = state.open.get(number).map(|call| call.tool.clone());
+                (open, *number <= state.last)
             };
-            seen.push(*number);
+            let tool = match tool.filter(|_| seen.insert(*number)) {
+                Some(tool) => tool,
+                None if sent_again && was_made => continue,
+                None => {
+                    return Err(ApiError::bad_request(
+                        name,
+                        "No call of this id is open: send a result once, for one of the `tool_calls` of the last answer",
+                    ));
+                }
+            };
             if let ToolOutcome::Result(json) = outcome {
-                let checked = self.tools.check_output(&call.tool, json);
+                let checked = self.tools.check_output(&tool, json);
                 checked.map_err(|misfit| {
                     ApiError::bad_request(
                         name,
-                        format!(
-                            "It does not fit the output_schema of \"{}\": {misfit}",
-                            call.tool
-                        ),
+                        format!("It does not fit the output_schema of \"{tool}\": {misfit}"),
                     )
                 })?;
             }

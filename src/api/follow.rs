@@ -42,8 +42,9 @@ pub enum Told {
     Installing(InstallProgress),
     /// A result that it showed.
     Shown(Arc<ShownResult>),
-    /// It waits for results of its caller's tools, in this sandbox.
-    Calls { sandbox: String },
+    /// It waits for results of its caller's tools, in this sandbox. It may not have heard of the last results when it
+    /// began to wait.
+    Calls { sandbox: String, knows_all: bool },
     /// Nothing, but the client is to be sent something: if it is gone, that makes its system say so.
     Nothing,
     /// How it ended; the last.
@@ -78,6 +79,8 @@ pub struct Following {
     has_ended: bool,
     /// The calls of tools of its caller, if it has any.
     exchange: Option<Arc<Exchange>>,
+    /// Its place, until its caller has its last answer.
+    _place: Option<WithTools>,
 }
 
 /// Starts an execution; returns once its program starts, or waits for packages that are installed. `client` is who
@@ -104,10 +107,7 @@ pub async fn follow(
     let most_output = request.execution.job.limits.output.get();
     let execution = {
         let state = state.clone();
-        async move {
-            let _place = place;
-            execute::run(&state, &caller, request).await
-        }
+        async move { execute::run(&state, &caller, request).await }
     };
     let mut following = Following {
         execution: AbortOnDropHandle::new(tokio::spawn(execution.in_current_span())),
@@ -124,6 +124,7 @@ pub async fn follow(
         client: client.map(|client| (client.clone(), client.wait())),
         has_ended: false,
         exchange,
+        _place: place,
     };
     tokio::select! {
         biased;
@@ -137,6 +138,7 @@ pub async fn follow(
 }
 
 /// A place among the programs with tools, until this is dropped.
+#[derive(Debug)]
 struct WithTools {
     metrics: Arc<Metrics>,
     _place: OwnedSemaphorePermit,
@@ -192,11 +194,6 @@ impl Following {
     /// client has read it.
     pub fn hold(&mut self, answer: Share) {
         self.share = answer;
-    }
-
-    /// What its output holds of FAAS_ANSWER_BYTES, for one who still has some of it.
-    pub fn into_share(self) -> Share {
-        self.share
     }
 
     pub fn state(&self) -> &Arc<AppState> {
@@ -269,11 +266,9 @@ impl Following {
             LiveEvent::Result(shown) => Some(Told::Shown(shown)),
             LiveEvent::Calls(made) => {
                 let sandbox = made.sandbox.clone();
-                let waits = self
-                    .exchange
-                    .as_ref()
-                    .is_some_and(|exchange| exchange.add(made));
-                waits.then_some(Told::Calls { sandbox })
+                let exchange = self.exchange.as_ref();
+                let knows_all = exchange.is_some_and(|exchange| exchange.add(made));
+                Some(Told::Calls { sandbox, knows_all })
             }
             LiveEvent::Installing(progress) => {
                 self.progress = Some(progress.clone());

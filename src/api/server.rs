@@ -9,12 +9,9 @@ use std::time::Instant;
 use axum::Router;
 use axum::http::Request;
 use axum::http::StatusCode;
-use hyper_util::rt::TokioExecutor;
+use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulConnection;
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
@@ -60,7 +57,6 @@ pub async fn serve(
     state: Arc<AppState>,
     stop: CancellationToken,
 ) {
-    let connections = GracefulShutdown::new();
     let mut places = Places::new(&state, router);
     let http = places.service.http(true);
     loop {
@@ -80,7 +76,6 @@ pub async fn serve(
             continue;
         };
         let (client, connection) = places.service.connect(&http, stream, peer, Some(place));
-        let connection = connections.watch(connection);
         tokio::spawn(async move { until_over(connection, &client).await });
     }
     drop(listener);
@@ -88,13 +83,8 @@ pub async fn serve(
     let grace = state.settings.shutdown_grace;
     tracing::info!(grace_ms = grace.as_millis(), "draining");
     let all_places = places.service.room.free.clone();
-    let mut drained = pin!(async {
-        connections.shutdown().await;
-        // Those for WebSocket, which end by themselves when nothing runs.
-        let _ = all_places
-            .acquire_many(state.settings.max_connections)
-            .await;
-    });
+    // Connections end once their request is answered, those for WebSocket by themselves when nothing runs.
+    let mut drained = pin!(all_places.acquire_many(state.settings.max_connections));
     if tokio::time::timeout(grace, &mut drained).await.is_err() {
         tracing::warn!("executions were cut off at the end of the grace period");
         state.cut_off.cancel();
@@ -108,15 +98,15 @@ struct Service {
     client_timeout: Duration,
     keep_alive: Duration,
     room: Arc<Room>,
+    draining: CancellationToken,
 }
 
 impl Service {
     /// The protocol, for connections that may be kept after a request, or not.
-    fn http(&self, is_kept: bool) -> Builder<TokioExecutor> {
+    fn http(&self, is_kept: bool) -> http1::Builder {
         // Not HTTP/2: telling the two apart waits for the first bytes, for which there is no timeout.
-        let mut http = Builder::new(TokioExecutor::new()).http1_only();
-        http.http1()
-            .timer(TokioTimer::new())
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
             .keep_alive(is_kept)
             // While nothing comes. `Connection` sees to it that what has begun comes to its end sooner.
             .header_read_timeout(self.keep_alive)
@@ -128,11 +118,11 @@ impl Service {
 
     fn connect(
         &self,
-        http: &Builder<TokioExecutor>,
+        http: &http1::Builder,
         stream: TcpStream,
         peer: SocketAddr,
         place: Option<OwnedSemaphorePermit>,
-    ) -> (Arc<Client>, impl GracefulConnection + Send + use<>) {
+    ) -> (Arc<Client>, impl Future<Output = ()> + Send + use<>) {
         let client = Client::new(stream, place);
         let of_client = client.clone();
         let router = self.router.clone();
@@ -144,15 +134,25 @@ impl Service {
         });
         let handler = TowerToHyperService::new(with_peer);
         let connection = Connection::new(client.clone(), self.client_timeout, self.room.clone());
-        let connection = http.serve_connection_with_upgrades(TokioIo::new(connection), handler);
-        (client, connection.into_owned())
+        let connection = http.serve_connection(TokioIo::new(connection), handler);
+        let connection = connection.with_upgrades();
+        let draining = self.draining.clone();
+        let served = async move {
+            let mut connection = pin!(connection);
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                () = draining.cancelled() => connection.as_mut().graceful_shutdown(),
+            }
+            // A client that breaks the connection is not an error of the service.
+            let _ = connection.await;
+        };
+        (client, served)
     }
 }
 
-/// A client that breaks the connection is not an error of the service.
-async fn until_over<T>(connection: impl Future<Output = T>, client: &Client) {
+async fn until_over(connection: impl Future<Output = ()>, client: &Client) {
     tokio::select! {
-        _ = connection => {}
+        () = connection => {}
         () = client.until_gone() => {}
     }
 }
@@ -179,6 +179,7 @@ impl Places {
                 client_timeout: settings.client_timeout,
                 keep_alive: settings.keep_alive,
                 room: Arc::new(Room { free, all }),
+                draining: state.draining.clone(),
             }),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
             told: None,

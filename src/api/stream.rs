@@ -59,6 +59,7 @@ pub async fn run(
     let events = Events {
         owner,
         continuation: None,
+        last_told: 0,
         following: follow(state, caller, Some(client), request).await?,
         number: 0,
     };
@@ -83,8 +84,10 @@ struct Asked {
 struct Events {
     following: Following,
     owner: Owner,
-    /// With which results come now, if the program waits for some.
+    /// With which results come, once the program called a tool.
     continuation: Option<Arc<str>>,
+    /// The number of the last call that was told.
+    last_told: u32,
     /// Number of the last event.
     number: u64,
 }
@@ -113,7 +116,9 @@ impl Events {
             Told::Shown(shown) => self.event("display", &ResultBody::from(shown)),
             Told::Installing(progress) => self.event("progress", &progress),
             Told::Calls { .. } => match self.ask() {
-                Ok(asked) => self.event("tool_calls", &asked),
+                Ok(Some(asked)) => self.event("tool_calls", &asked),
+                // It waits for results of calls that were told before.
+                Ok(None) => return Some(Event::default().comment("")),
                 Err(error) => self.event("error", error.body()),
             },
             Told::Ended(ending) => match ending.and_then(|finished| self.answer(*finished)) {
@@ -128,21 +133,28 @@ impl Events {
         Some(event)
     }
 
-    /// Asks the caller for results; the last time is over with that.
-    fn ask(&mut self) -> Result<Asked, ApiError> {
-        let continuations = &self.following.state().continuations;
-        if let Some(last) = self.continuation.take() {
-            continuations.forget(&last);
-        }
+    /// Asks the caller for results of the calls that it does not know yet.
+    fn ask(&mut self) -> Result<Option<Asked>, ApiError> {
         let exchange = self.following.exchange();
         let exchange =
             exchange.ok_or_else(|| ApiError::failed("A program without tools called one"))?;
-        let continuation = continuations.keep(&self.owner, Paused::streamed(exchange.clone()))?;
+        let tool_calls = exchange.calls_after(self.last_told);
+        self.last_told = exchange.last();
+        if tool_calls.is_empty() {
+            return Ok(None);
+        }
+        let continuation = match &self.continuation {
+            Some(continuation) => continuation.clone(),
+            None => {
+                let continuations = &self.following.state().continuations;
+                continuations.keep(&self.owner, Paused::streamed(exchange.clone()))?
+            }
+        };
         self.continuation = Some(continuation.clone());
-        Ok(Asked {
-            tool_calls: exchange.calls(),
+        Ok(Some(Asked {
+            tool_calls,
             continuation: continuation.to_string(),
-        })
+        }))
     }
 
     fn answer(&self, finished: Finished) -> Result<Answer, ApiError> {

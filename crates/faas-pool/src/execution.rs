@@ -435,8 +435,11 @@ async fn follow(
                         if wait.is_interrupted {
                             sandbox.signal(Signal::USR2);
                         }
-                        if sandbox.socket.send(&wait.answers).await.is_err() {
-                            return Followed::Ended(None, stop);
+                        let sent = sandbox.socket.send(&wait.answers);
+                        match tokio::time::timeout_at(limit.due, sent).await {
+                            Ok(Ok(())) => {}
+                            Ok(Err(_)) => return Followed::Ended(None, stop),
+                            Err(_) => return Followed::Ended(None, Some(Stop::WallTime)),
                         }
                     }
                     Err(WaitEnd::TooLong) => return Followed::Ended(None, Some(Stop::Unanswered)),

@@ -31,6 +31,12 @@ use super::report::Stop;
 
 /// How many calls more than it may make a program can try, each of which fails, before it is ended.
 const MORE_CALLS: u32 = 1000;
+/// How many times the bytes that its calls may have a program can send, until it is ended.
+const MORE_BYTES: u64 = 4;
+/// How a tool is recorded that there is not.
+const UNKNOWN: &str = "(unknown)";
+/// Inputs that are longer are checked while others run on this thread's behalf, in bytes.
+const LONG_CHECK: usize = 4096;
 
 /// What a program may do with tools.
 #[derive(Clone, Copy, Debug)]
@@ -156,6 +162,10 @@ impl<'a> Calls<'a> {
             return Err(Stop::Calls);
         }
         let bytes = (call.tool.len() + call.input.len()) as u64;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes / MORE_BYTES > limits.bytes.get() {
+            return Err(Stop::Calls);
+        }
         let refusal = if self.count > limits.calls {
             Some(ToolOutcome::Failed(format!(
                 "the program has made {} calls of tools and may make no more (FAAS_TOOL_CALLS)",
@@ -165,10 +175,11 @@ impl<'a> Calls<'a> {
             Some(ToolOutcome::Failed(
                 "there is a call of that number".to_owned(),
             ))
-        } else if self.bytes.saturating_add(bytes) > limits.bytes.get() {
+        } else if self.bytes > limits.bytes.get() {
             Some(ToolOutcome::Failed(self.too_large()))
         } else {
-            match self.line.tools.check_input(call.tool, call.input) {
+            let check = || self.line.tools.check_input(call.tool, call.input);
+            match in_place(call.input, check) {
                 Some(Ok(())) => None,
                 Some(Err(misfit)) => Some(ToolOutcome::InvalidInput(misfit.to_string())),
                 None => Some(ToolOutcome::InvalidInput(
@@ -182,19 +193,23 @@ impl<'a> Calls<'a> {
                     ToolOutcome::InvalidInput(_) => ToolCallEnd::Invalid,
                     _ => ToolCallEnd::Refused,
                 };
-                self.record(call.tool.to_owned(), (bytes, 0), Duration::ZERO, end);
+                // The program chose another name itself, however long.
+                let tool = match self.line.tools.has(call.tool) {
+                    true => call.tool,
+                    false => UNKNOWN,
+                };
+                self.record(tool.to_owned(), (bytes, 0), Duration::ZERO, end);
                 self.refused.push(ToolAnswer {
                     number: call.number,
                     outcome,
                 });
             }
-            None => self.make(call, bytes),
+            None => self.make(call),
         }
         Ok(())
     }
 
-    fn make(&mut self, call: ToolCall<'_>, bytes: u64) {
-        self.bytes += bytes;
+    fn make(&mut self, call: ToolCall<'_>) {
         let open = OpenCall {
             tool: call.tool.to_owned(),
             input_bytes: call.input.len() as u64,
@@ -250,11 +265,11 @@ impl<'a> Calls<'a> {
                 is_interrupted = true;
                 Vec::new()
             }
-            () = until(within.map(|within| began + within)) => Vec::new(),
             () = tokio::time::sleep_until(given_up_at) => {
                 self.give_up();
                 return Err(WaitEnd::TooLong);
             }
+            () = until(within.and_then(|within| began.checked_add(within))) => Vec::new(),
         };
         let answers = self.accept(answers);
         // Who resumes goes ahead of those who have not begun.
@@ -353,6 +368,14 @@ impl Drop for Calls<'_> {
     /// The program is over, or nobody waits for it any more.
     fn drop(&mut self) {
         self.give_up();
+    }
+}
+
+/// Does a check, which takes as long as the text that it is of.
+fn in_place<T>(text: &str, check: impl FnOnce() -> T) -> T {
+    match text.len() > LONG_CHECK {
+        true => tokio::task::block_in_place(check),
+        false => check(),
     }
 }
 

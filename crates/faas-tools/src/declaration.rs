@@ -31,6 +31,8 @@ pub struct Declaration {
 pub enum Invalid {
     #[error("there are {0} tools, more than {MAX_TOOLS}")]
     TooMany(usize),
+    #[error("the schemas of all tools together are too large; leave out what programs do not need")]
+    TooLarge,
     #[error(
         "\"{0}\" is no name for a tool: send 1 to {MAX_NAME_BYTES} letters, digits, underscores, dashes and dots"
     )]

@@ -6,6 +6,8 @@ use serde_json::Value;
 
 /// Most values in an expanded schema.
 pub const MAX_NODES: usize = 10_000;
+/// For how many values a regular expression counts: it is compiled.
+const PATTERN_COUNTS: usize = 1000;
 /// Deepest nesting of an expanded schema.
 const MAX_DEPTH: usize = 100;
 
@@ -130,6 +132,9 @@ impl<'a> Expansion<'a> {
     ) -> Result<Value, InvalidSchema> {
         match value {
             Value::Object(schemas) if MAP.contains(&keyword) => {
+                if keyword == "patternProperties" {
+                    self.count(schemas.len().saturating_mul(PATTERN_COUNTS))?;
+                }
                 let mut expanded = Map::new();
                 for (name, schema) in schemas {
                     expanded.insert(name.clone(), self.schema(schema, depth)?);
@@ -142,7 +147,12 @@ impl<'a> Expansion<'a> {
             }
             Value::Object(_) if SCHEMA.contains(&keyword) => self.schema(value, depth),
             data => {
-                self.count(size_of(data))?;
+                let patterns = if keyword == "pattern" {
+                    PATTERN_COUNTS
+                } else {
+                    0
+                };
+                self.count(size_of(data) + patterns)?;
                 Ok(data.clone())
             }
         }

@@ -29,6 +29,9 @@ pub use schema::Misfit;
 
 use tool::Tool;
 
+/// Most values in the schemas of all tools of a program, with references in their places.
+pub(crate) const MAX_NODES: usize = 20_000;
+
 /// The tools that one program may call.
 #[derive(Clone, Debug)]
 pub struct ToolSet(Arc<Tools>);
@@ -50,8 +53,13 @@ impl ToolSet {
         }
         let mut all: Vec<Tool> = Vec::with_capacity(declarations.len());
         let mut by_name = HashMap::new();
+        let mut nodes = 0;
         for declaration in declarations {
             let tool = Tool::of(declaration)?;
+            nodes += tool.nodes();
+            if nodes > MAX_NODES {
+                return Err(Invalid::TooLarge);
+            }
             let is_taken = |other: &Tool| other.identifier == tool.identifier;
             if let Some(other) = all.iter().find(|other| is_taken(other)) {
                 return Err(Invalid::SameName(other.name.clone(), tool.name));
@@ -79,6 +87,8 @@ impl ToolSet {
     /// Whether a tool may answer this, which is JSON text; anything, if it does not say.
     pub fn check_output(&self, name: &str, output: &str) -> Result<(), Misfit> {
         let schema = self.find(name).and_then(|tool| tool.output.as_ref());
+        // One that is too long is its caller's own affair.
+        let schema = schema.filter(|schema| schema.can_check(output));
         schema.map_or(Ok(()), |schema| schema.check(output))
     }
 

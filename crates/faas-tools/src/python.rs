@@ -131,7 +131,11 @@ fn written(parameter: &Parameter) -> String {
 
 /// What may stand between three quotes.
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"")
+    let text = text.replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
+    match text.strip_suffix('"') {
+        Some(before) if !before.ends_with('\\') => format!("{before}\\\""),
+        _ => text,
+    }
 }
 
 fn indented(text: &str) -> String {

@@ -10,9 +10,13 @@ use super::expanded::expand;
 use super::shape::Shape;
 
 /// Most memory of a compiled regular expression, in bytes.
-const MAX_PATTERN_BYTES: usize = 1 << 20;
+const MAX_PATTERN_BYTES: usize = 64 << 10;
 /// Most work of one check: the values in the schema times the bytes of the value.
-const MAX_WORK: usize = 200_000_000;
+const MAX_WORK: usize = 20_000_000;
+/// Longest text that is checked, in bytes: parsed, it takes many times as much.
+const MAX_CHECKED_BYTES: usize = 1 << 20;
+/// Longest text of which it is said why it does not fit, in bytes: that takes memory for each branch of the schema.
+const MAX_EXPLAINED_BYTES: usize = 8 << 10;
 /// Longest text of a reason, in characters: it may repeat the value.
 const LONGEST_REASON: usize = 400;
 
@@ -26,7 +30,7 @@ pub struct Misfit(String);
 pub struct Schema {
     validator: Validator,
     /// How many values it has.
-    nodes: usize,
+    pub nodes: usize,
     pub shape: Shape,
 }
 
@@ -62,13 +66,19 @@ impl Schema {
         })
     }
 
+    /// Whether a text is short enough to be checked.
+    pub fn can_check(&self, text: &str) -> bool {
+        let bytes = text.len();
+        bytes <= MAX_CHECKED_BYTES && self.nodes.saturating_mul(bytes) <= MAX_WORK
+    }
+
     /// Whether a value, as JSON text, fits.
     ///
     /// # Errors
     /// The first reason why it does not.
     pub fn check(&self, text: &str) -> Result<(), Misfit> {
-        if self.nodes.saturating_mul(text.len()) > MAX_WORK {
-            let bytes = text.len();
+        let bytes = text.len();
+        if !self.can_check(text) {
             return Err(Misfit(format!(
                 "{bytes} bytes are too much to be checked against a schema of {} values",
                 self.nodes
@@ -76,6 +86,14 @@ impl Schema {
         }
         let value: Value = serde_json::from_str(text)
             .map_err(|error| Misfit(format!("it is not JSON: {error}")))?;
+        if self.validator.is_valid(&value) {
+            return Ok(());
+        }
+        if bytes > MAX_EXPLAINED_BYTES {
+            return Err(Misfit(
+                "it does not fit the schema, and is too long to say where".to_owned(),
+            ));
+        }
         let checked = self.validator.validate(&value);
         checked.map_err(|error| {
             let path = error.instance_path().to_string();

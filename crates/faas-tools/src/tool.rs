@@ -23,6 +23,11 @@ pub struct Tool {
 }
 
 impl Tool {
+    /// How many values its schemas have.
+    pub fn nodes(&self) -> usize {
+        self.input.nodes + self.output.as_ref().map_or(0, |schema| schema.nodes)
+    }
+
     /// Checks a declaration.
     ///
     /// # Errors

@@ -62,7 +62,7 @@ pub async fn answered(
 ) -> Result<Answer, ApiError> {
     let answer = answer.await;
     let json = answer.map_err(|_| ApiError::failed("The program ended without an answer"))?;
-    Answer::of_json(json?, state)
+    Ok(Answer::when_there_is_room(json?, state).await)
 }
 
 /// A program. Dropping it ends it.
@@ -107,8 +107,14 @@ impl Conversation {
                 continuations.forget(&continuation);
                 return;
             }
-            // Nobody answered in time, if this fails.
-            let Ok(results) = resumed.await else {
+            let draining = &self.following.state().draining;
+            let results = tokio::select! {
+                results = resumed => results,
+                // Nobody can send results any more.
+                () = draining.cancelled() => return,
+            };
+            // Nobody did in time, if this fails.
+            let Ok(results) = results else {
                 return;
             };
             self.exchange.answer(results.results);
@@ -129,7 +135,9 @@ impl Conversation {
                 Some(_) => self.following.next_of_those_here(),
             };
             match (told, waits.take()) {
-                (Some(Told::Calls { sandbox }), _) => waits = Some(sandbox),
+                (Some(Told::Calls { sandbox, knows_all }), before) => {
+                    waits = if knows_all { Some(sandbox) } else { before };
+                }
                 (Some(Told::Ended(ending)), _) => {
                     return Err(ending.and_then(|finished| {
                         let (response, _request) = finished.answer();

@@ -57,8 +57,8 @@ pub async fn go_on(
     let results = body::results_of(&raw)?;
     let taken = state
         .continuations
-        .take(&continuation, caller.owner(), |exchange| {
-            exchange.check(&results)
+        .take(&continuation, caller.owner(), |exchange, is_streamed| {
+            tokio::task::block_in_place(|| exchange.check(&results, is_streamed))
         });
     let accepted = results.len();
     match taken?.resume(results) {

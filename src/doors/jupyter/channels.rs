@@ -14,6 +14,7 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::response::Response;
 use futures_util::SinkExt;
 use futures_util::StreamExt;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -23,11 +24,12 @@ use super::control::Named;
 use super::kernels::Connection;
 use super::kernels::Doing;
 use super::kernels::Kernel;
+use super::kernels::MOST_UNREAD;
+use super::kernels::Unread;
 use super::message::Channel;
 use super::message::Form;
 use super::message::Incoming;
 use super::message::V1;
-use super::outgoing::Outgoing;
 use super::shell::Asked;
 use super::shell::Shell;
 use super::words::Refusal;
@@ -38,7 +40,7 @@ use crate::api::client::Client;
 use crate::api::client::Waiting;
 
 /// Most messages that wait for a client to read them.
-const MOST_UNREAD: usize = 1024;
+const MOST_MESSAGES: usize = 1024;
 /// Most requests that wait for their answers: cells of a notebook that is run as a whole.
 const MOST_ASKED: usize = 1024;
 /// What is around the text of the longest program, in bytes.
@@ -97,9 +99,10 @@ async fn serve(
     state: Arc<AppState>,
     _waiting: Waiting,
 ) {
-    let (messages, unread) = mpsc::channel(MOST_UNREAD);
+    let (messages, unread) = mpsc::channel(MOST_MESSAGES);
     let connection = Connection {
         messages,
+        room: Arc::new(Semaphore::new(MOST_UNREAD as usize)),
         end: CancellationToken::new(),
     };
     kernel.connect(connection.clone());
@@ -126,7 +129,7 @@ async fn serve(
 async fn write(
     mut sink: impl futures_util::Sink<Frame, Error = axum::Error> + Unpin,
     form: Form,
-    mut unread: mpsc::Receiver<Arc<Outgoing>>,
+    mut unread: mpsc::Receiver<Unread>,
     mut frames: mpsc::Receiver<Frame>,
     end: &CancellationToken,
 ) -> &'static str {
@@ -136,7 +139,7 @@ async fn write(
             Some(frame) = frames.recv() => frame,
             Some(message) = unread.recv() => {
                 // The message's part of FAAS_ANSWER_BYTES is given back when it is written.
-                let frame = message.frame(form);
+                let frame = message.message.frame(form);
                 if sink.send(frame).await.is_err() {
                     return "it could not be written to";
                 }

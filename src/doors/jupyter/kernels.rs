@@ -14,6 +14,8 @@ use faas_protocol::Owner;
 use faas_telemetry::rfc3339;
 use serde_json::Value;
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -44,9 +46,44 @@ struct State {
 /// The way to a client that is connected.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    pub messages: mpsc::Sender<Arc<Outgoing>>,
+    pub messages: mpsc::Sender<Unread>,
+    /// How much it may leave unread, in units of [`UNIT`].
+    pub room: Arc<Semaphore>,
     /// Cancelled when it has to end: it does not read, or its kernel is gone.
     pub end: CancellationToken,
+}
+
+/// A message that a client has not read, and its place among those.
+pub struct Unread {
+    pub message: Arc<Outgoing>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// In what unread messages are counted, in bytes.
+const UNIT: usize = 1024;
+/// Most that one client may leave unread, in units; a longer message is left alone.
+pub const MOST_UNREAD: u32 = 4096;
+
+impl Connection {
+    /// Sends a message when there is room for it.
+    pub async fn send(&self, message: Arc<Outgoing>) {
+        let place = self.room.clone().acquire_many_owned(units(&message)).await;
+        if let Ok(_place) = place {
+            // The client may be gone.
+            let _ = self.messages.send(Unread { message, _place }).await;
+        }
+    }
+
+    /// Sends a message if there is room for it now.
+    fn try_send(&self, message: Arc<Outgoing>) -> bool {
+        let place = self.room.clone().try_acquire_many_owned(units(&message));
+        place.is_ok_and(|_place| self.messages.try_send(Unread { message, _place }).is_ok())
+    }
+}
+
+fn units(message: &Outgoing) -> u32 {
+    let units = message.bytes().div_ceil(UNIT);
+    u32::try_from(units).map_or(MOST_UNREAD, |units| units.min(MOST_UNREAD))
 }
 
 /// Whether a kernel does something.
@@ -142,13 +179,12 @@ impl Kernel {
         let is_own =
             |one: &Connection| own.is_some_and(|own| one.messages.same_channel(&own.messages));
         for other in all.iter().filter(|one| !is_own(one)) {
-            if other.messages.try_send(message.clone()).is_err() {
+            if !other.try_send(message.clone()) {
                 other.end.cancel();
             }
         }
         if let Some(own) = own {
-            // It may be gone: then nobody waits for it.
-            let _ = own.messages.send(message).await;
+            own.send(message).await;
         }
     }
 

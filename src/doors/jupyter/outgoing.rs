@@ -29,8 +29,8 @@ pub struct Outgoing {
     /// The header of the message that it answers, as that came; an empty object if it answers none.
     parent: Arc<str>,
     content: String,
-    /// What it and the messages before it hold of FAAS_ANSWER_BYTES, until all who get it have read it.
-    pub share: Option<Share>,
+    /// What it holds of FAAS_ANSWER_BYTES, until all who get it have read it.
+    share: Option<Share>,
 }
 
 impl Outgoing {
@@ -61,6 +61,18 @@ impl Outgoing {
             content: serde_json::to_string(content).unwrap_or_default(),
             share: None,
         }
+    }
+
+    /// How long it is, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.header.len() + self.parent.len() + self.content.len()
+    }
+
+    /// Takes room for it, once others have read enough.
+    pub async fn hold(mut self, mut share: Share) -> Self {
+        share.wait_to_grow_to(self.bytes() as u64).await;
+        self.share = Some(share);
+        self
     }
 
     /// As a frame of a WebSocket.

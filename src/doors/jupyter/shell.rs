@@ -31,7 +31,6 @@ use crate::api::Share;
 use crate::api::bounded;
 use crate::api::bounded::Kind;
 use crate::api::caller::Caller;
-use crate::api::follow::Following;
 use crate::api::follow::Told;
 use crate::api::follow::follow;
 use crate::api::health::python_version;
@@ -90,8 +89,6 @@ struct Reply {
     content: Value,
     /// Whether cells that wait are not to run.
     stops_others: bool,
-    /// What the last message holds of FAAS_ANSWER_BYTES.
-    share: Option<Share>,
 }
 
 impl From<Value> for Reply {
@@ -99,7 +96,6 @@ impl From<Value> for Reply {
         Self {
             content,
             stops_others: false,
-            share: None,
         }
     }
 }
@@ -133,7 +129,14 @@ impl Shell {
     /// does not run. Returns whether cells that wait are not to run.
     pub async fn answer(&self, Asked { message, share }: Asked, is_aborted: bool) -> bool {
         let parent = &message.header;
-        self.tell_doing(Doing::Busy, parent, None).await;
+        let is_good =
+            !self.state.settings.needs_token() || self.state.tokens.know(&self.kernel.owner);
+        if !is_good {
+            // Its token was taken away meanwhile.
+            self.connection.end.cancel();
+            return true;
+        }
+        self.tell_doing(Doing::Busy, parent).await;
         let reply = if is_aborted {
             json!({ "status": "aborted", "execution_count": self.next_count() }).into()
         } else {
@@ -144,10 +147,10 @@ impl Shell {
             let session = self.kernel.session.as_str();
             let channel = message.channel;
             let told = Outgoing::new(channel, kind, session, parent.clone(), &reply.content);
-            // The client may be gone.
-            let _ = self.connection.messages.send(Arc::new(told)).await;
+            let told = told.hold(self.state.answers.share()).await;
+            self.connection.send(Arc::new(told)).await;
         }
-        self.tell_doing(Doing::Idle, parent, reply.share).await;
+        self.tell_doing(Doing::Idle, parent).await;
         if message.kind == "shutdown_request" && reply.content["restart"] == false {
             self.kernel.disconnect_all();
         }
@@ -203,12 +206,12 @@ impl Shell {
             Ok(request) => self.run(request, is_silent, count, parent).await,
             Err(error) => Err(error),
         };
-        let (error, share) = match ran {
-            Ok((error, share)) => (error, Some(share)),
+        let error = match ran {
+            Ok(error) => error,
             Err(error) => {
                 let error = CellError::of_service(&error);
                 self.tell("error", &ErrorContent::of(&error), parent).await;
-                (Some(error), None)
+                Some(error)
             }
         };
         let is_error = error.is_some();
@@ -221,7 +224,6 @@ impl Shell {
         Ok(Reply {
             content,
             stops_others: is_error && stops,
-            share,
         })
     }
 
@@ -248,14 +250,14 @@ impl Shell {
         Ok(request)
     }
 
-    /// Why the cell ended, if not well, and what its output holds of FAAS_ANSWER_BYTES.
+    /// Why the cell ended, if not well.
     async fn run(
         &self,
         request: RunRequest,
         is_silent: bool,
         count: u64,
         parent: &Arc<str>,
-    ) -> Result<(Option<CellError>, Share), ApiError> {
+    ) -> Result<Option<CellError>, ApiError> {
         let caller = self.caller.of_one_program();
         let mut following = follow(self.state.clone(), caller, None, request).await?;
         let mut shown_error = None;
@@ -288,7 +290,7 @@ impl Shell {
                         self.tell("error", &ErrorContent::of(&ended), parent).await;
                         error = Some(ended);
                     }
-                    return Ok((error, Following::into_share(following)));
+                    return Ok(error);
                 }
             }
         }
@@ -436,28 +438,18 @@ impl Shell {
         session.map_or(0, |session| session.cells) + 1
     }
 
-    async fn tell_doing(&self, doing: Doing, parent: &Arc<str>, share: Option<Share>) {
+    async fn tell_doing(&self, doing: Doing, parent: &Arc<str>) {
         self.kernel.note(doing);
         let content = json!({ "execution_state": doing.name() });
-        let mut message = self.about_cell("status", &content, parent);
-        message.share = share;
-        self.kernel.tell_all(message, Some(&self.connection)).await;
+        self.tell("status", &content, parent).await;
     }
 
     /// Tells all that are connected something about what a message asked for.
     async fn tell(&self, kind: &'static str, content: &impl Serialize, parent: &Arc<str>) {
-        let message = self.about_cell(kind, content, parent);
-        self.kernel.tell_all(message, Some(&self.connection)).await;
-    }
-
-    fn about_cell(
-        &self,
-        kind: &'static str,
-        content: &impl Serialize,
-        parent: &Arc<str>,
-    ) -> Outgoing {
         let session = self.kernel.session.as_str();
-        Outgoing::new(Channel::Iopub, kind, session, parent.clone(), content)
+        let message = Outgoing::new(Channel::Iopub, kind, session, parent.clone(), content);
+        let message = message.hold(self.state.answers.share()).await;
+        self.kernel.tell_all(message, Some(&self.connection)).await;
     }
 }
 
