@@ -211,7 +211,7 @@ def sleep(seconds):
         seconds = max(0, end - time.monotonic())
 
 
-# Calls of tools that are not answered, by their numbers; how to wait for answers, and what calls are (tools.py).
+# Calls of tools that are not answered, by their numbers; how to wait for answers, what calls are (tools.py).
 calls, receive, awaited, Call = {}, None, None, None
 _top_level = None
 _run = asyncio.run

@@ -1,7 +1,7 @@
 """Tools of the program's caller: functions that ask for a call and give its answer.
 
-Where no event loop runs, a call waits for its answer and returns it. Where one runs it is made at once, and can be
-awaited, several at once; one that is not awaited waits for its answer when it is used.
+Where no event loop runs, a call waits for its answer and returns it. Where one runs it is made at once,
+and can be awaited, several at once; one that is not awaited waits for its answer when it is used.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class ToolError(Exception):
         self.tool = tool
 
 
-class InvalidInput(ToolError, TypeError):
+class InvalidInput(ToolError, TypeError):  # noqa: N818
     """The arguments of a call do not fit the tool."""
 
     __module__ = "tools"
@@ -51,7 +51,7 @@ class Call:
     __module__ = "tools"
     # asyncio.gather looks for each in a dictionary, which must not wait for it.
     __hash__ = object.__hash__
-    __slots__ = ("_tool", "_error", "_value", "_is_settled", "_was_looked_at", "_waiting")
+    __slots__ = ("_error", "_is_settled", "_tool", "_value", "_waiting", "_was_looked_at")
 
     def __init__(self, tool):
         self._tool = tool
@@ -95,11 +95,12 @@ def _delegate(name, function):
         setattr(Call, f"__r{name}__", reflected)
 
 
-REFLECTED = frozenset("add sub mul truediv floordiv mod pow and or xor lshift rshift matmul".split())
-for _name in (
-    "eq ne lt le gt ge add sub mul truediv floordiv mod pow and or xor lshift rshift matmul neg pos abs invert "
-    "getitem setitem delitem contains index"
-).split():
+# With their arguments the other way round, too.
+REFLECTED = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"]
+REFLECTED += ["lshift", "rshift", "matmul"]
+OTHERS = ["eq", "ne", "lt", "le", "gt", "ge", "neg", "pos", "abs", "invert", "getitem", "setitem"]
+OTHERS += ["delitem", "contains", "index"]
+for _name in [*REFLECTED, *OTHERS]:
     _delegate(_name, getattr(operator, f"__{_name}__"))
 for _function in (str, format, bool, len, iter, reversed, int, float, round):
     _delegate(_function.__name__, _function)
@@ -124,7 +125,7 @@ def _give_up(call, future):
     call._waiting.remove(future)
     if not call._waiting:
         call._was_looked_at = True
-        for number in [number for number, open in _open.items() if open is call]:
+        for number in [number for number, made in _open.items() if made is call]:
             del _open[number]
 
 
@@ -155,7 +156,9 @@ def block_until_settled(call):
     loop = asyncio.events._get_running_loop()
     if loop is not None:
         if _nested >= MOST_NESTED:
-            raise RuntimeError(f"too many calls of tools are used within each other: await that of {call._tool}")
+            raise RuntimeError(
+                f"too many calls of tools are used within each other: await that of {call._tool}"
+            )
         _nested += 1
         try:
             loop.run_until_complete(_settled(call))

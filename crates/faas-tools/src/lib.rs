@@ -85,6 +85,9 @@ impl ToolSet {
     }
 
     /// Whether a tool may answer this, which is JSON text; anything, if it does not say.
+    ///
+    /// # Errors
+    /// The first reason why it may not.
     pub fn check_output(&self, name: &str, output: &str) -> Result<(), Misfit> {
         let schema = self.find(name).and_then(|tool| tool.output.as_ref());
         // One that is too long is its caller's own affair.
