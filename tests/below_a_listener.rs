@@ -1,6 +1,11 @@
 //! The tests of snapshots and sessions once more, below a filter of system calls that somebody else listens to, as under
 //! some container managers: forks of kept sandboxes are traced there. `Server` starts all servers of this file so.
 
+#![expect(
+    clippy::duplicate_mod,
+    reason = "each of these files has the common module of its own"
+)]
+
 #[path = "sessions.rs"]
 mod sessions;
 #[path = "snapshots.rs"]

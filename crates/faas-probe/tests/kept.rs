@@ -285,7 +285,7 @@ impl Kept {
     async fn signal(&self) -> i32 {
         let pid = self.pid;
         let waited = tokio::task::spawn_blocking(move || {
-            // What is traced shows whoever waits its stops, too, and those are the gate's.
+            // What is traced shows the one who waits its stops, too, and those are the gate's.
             let pid = Pid::from_raw(pid).unwrap();
             let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap();
             let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];
@@ -432,7 +432,7 @@ fn a_second_fork_for_one_permission_ends_the_process() {
 fn a_process_cannot_take_the_place_of_its_fork_nor_that_of_another_line() {
     with_each_user(async |line| {
         if line.guard == ForkGuard::Tracer {
-            // The kernel names the fork, whoever shows its ticket.
+            // The kernel names the fork, the one who shows its ticket.
             let (victim, attacker) = (line.sandbox(), line.sandbox());
             let (mut permission, socket) = line.allow(&victim);
             for process in [&attacker, &victim] {

@@ -35,6 +35,9 @@ use crate::api::caller::Caller;
 use crate::api::request;
 use crate::doors::ours;
 
+/// Variables of an environment, with their values.
+type Environment = Vec<(String, String)>;
+
 /// Of the API that clients know these routes from.
 const API_VERSION: &str = "2.0.0";
 
@@ -102,10 +105,7 @@ pub async fn start(
 }
 
 /// What kernel is wanted. Some clients send no body.
-fn parse(
-    body: &[u8],
-    state: &AppState,
-) -> Result<(&'static Spec, Vec<(String, String)>), ApiError> {
+fn parse(body: &[u8], state: &AppState) -> Result<(&'static Spec, Environment), ApiError> {
     let body = match body.trim_ascii() {
         b"" | b"null" => b"{}",
         body => body,
