@@ -157,7 +157,7 @@ impl Line {
                     }
                 });
             }
-            (guard, listener) => panic!("{guard:?} with {listener:?}"),
+            (guard, listener) => unreachable!("{guard:?} with {listener:?}"),
         }
         Self {
             zygote,
@@ -295,7 +295,7 @@ impl Kept {
                 rustix::process::waitid(id.clone(), WaitIdOptions::EXITED)
             });
             let signal = waited.unwrap().unwrap().terminating_signal();
-            signal.expect("it exited")
+            signal.unwrap_or_else(|| unreachable!("it exited"))
         });
         tokio::time::timeout(PATIENCE, waited)
             .await
