@@ -103,6 +103,14 @@ class Server:
         status, text = self.ask("/run_code", request)
         return json.loads(text)["metadata"]["status"] if status == 200 else status
 
+    def call_a_tool(self):
+        """A program waits for its caller's tool, which answers."""
+        request = {"code": "print(tools.add(a=1))", "tools": [{"name": "add"}]}
+        asked = json.loads(self.ask("/run_code", request)[1])
+        results = [{"id": call["id"], "result": 2} for call in asked["tool_calls"]]
+        status, text = self.ask("/run_code/continue", {"continuation": asked["continuation"], "results": results})
+        assert status == 200 and json.loads(text)["metadata"]["status"] == "success", text
+
     def zygote(self):
         """The oldest child that is one: sandboxes share its command line, and are younger."""
         zygotes = []
@@ -200,6 +208,7 @@ class Board(unittest.TestCase):
         assert server.run(code="console.log(1)", language="javascript") == "success"
         assert server.run(code="let a: number = 1", language="typescript") == "success"
         assert server.run(code="1", packages=["not-to-be-had"]) == "error"
+        server.call_a_tool()
         assert server.ask("/run_code", {"code": "1"}, token=None)[0] == 401
         assert server.ask("/nowhere")[0] == 404
         with concurrent.futures.ThreadPoolExecutor(6) as callers:
