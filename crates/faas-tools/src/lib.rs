@@ -97,7 +97,7 @@ impl ToolSet {
 
     /// What the runners make of it that offer the tools to a program, as JSON text: a list of objects with the tool's
     /// `name`, the `identifier` in programs, a `doc`, and `parameters` (`name`, `type`, `required`, `default` as Python
-    /// has it); `open` if it takes others, too, and what it `returns`.
+    /// has it); what it calls `others`, if it takes such, and what it `returns`.
     pub fn for_runner(&self) -> String {
         let tools: Vec<Value> = self.0.all.iter().map(for_runner).collect();
         Value::Array(tools).to_string()
@@ -115,7 +115,7 @@ impl ToolSet {
 }
 
 fn for_runner(tool: &Tool) -> Value {
-    let signature = python::Signature::of(tool);
+    let signature = python::Signature::of(tool, &python::camel_case(&tool.identifier));
     let parameters: Vec<Value> = signature
         .parameters
         .iter()
@@ -133,7 +133,7 @@ fn for_runner(tool: &Tool) -> Value {
         "identifier": tool.identifier,
         "doc": signature.doc_with_types(),
         "parameters": parameters,
-        "open": signature.is_open,
+        "others": signature.others,
         "returns": signature.returns,
     })
 }

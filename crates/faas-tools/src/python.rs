@@ -1,5 +1,7 @@
 //! Tools as functions of Python.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::identifier::can_be_parameter;
@@ -16,8 +18,8 @@ const HEAD: &str = "\
 /// A function as a program sees it.
 pub struct Signature {
     pub parameters: Vec<Parameter>,
-    /// Whether it takes arguments that are not among the parameters, by name.
-    pub is_open: bool,
+    /// What it calls arguments that are not among the parameters, if it takes such, by name.
+    pub others: Option<String>,
     pub returns: String,
     /// Classes that the annotations name.
     classes: Vec<String>,
@@ -34,8 +36,8 @@ pub struct Parameter {
 }
 
 impl Signature {
-    pub fn of(tool: &Tool) -> Self {
-        let prefix = camel_case(&tool.identifier);
+    /// `prefix` begins the names of its classes.
+    pub fn of(tool: &Tool, prefix: &str) -> Self {
         let mut classes = Classes(Vec::new());
         let mut doc = tool.description.clone();
         let mut is_open = !matches!(tool.input.shape, Shape::Object(_));
@@ -48,7 +50,7 @@ impl Signature {
             is_open = *open || fields.iter().any(|field| !can_be_parameter(&field.name));
             let mut notes = String::new();
             for field in fields.iter().filter(|field| can_be_parameter(&field.name)) {
-                parameters.push(classes.parameter(&prefix, field));
+                parameters.push(classes.parameter(prefix, field));
                 if !field.description.is_empty() {
                     notes.push_str(&format!("\n{}: {}", field.name, field.description));
                 }
@@ -65,8 +67,8 @@ impl Signature {
             None => "Any".to_owned(),
         };
         Self {
+            others: is_open.then(|| name_of_others(&parameters)),
             parameters,
-            is_open,
             returns,
             classes: classes.0,
             doc: doc.trim().to_owned(),
@@ -85,8 +87,8 @@ impl Signature {
 
     fn stub(&self, name: &str) -> String {
         let mut parameters: Vec<String> = self.parameters.iter().map(written).collect();
-        if self.is_open {
-            parameters.push("**others: Any".to_owned());
+        if let Some(others) = &self.others {
+            parameters.push(format!("**{others}: Any"));
         }
         let mut stub = String::new();
         for class in &self.classes {
@@ -111,10 +113,24 @@ impl Signature {
 
 /// All tools as a module.
 pub fn stubs(tools: &[Tool]) -> String {
-    let stubs = tools
-        .iter()
-        .map(|tool| format!("\n{}", Signature::of(tool).stub(&tool.identifier)));
+    let mut taken = HashSet::new();
+    let stubs = tools.iter().map(|tool| {
+        let mut prefix = camel_case(&tool.identifier);
+        while !taken.insert(prefix.clone()) {
+            prefix.push('_');
+        }
+        format!("\n{}", Signature::of(tool, &prefix).stub(&tool.identifier))
+    });
     format!("{HEAD}{}", stubs.collect::<String>())
+}
+
+/// A name that no parameter has.
+fn name_of_others(parameters: &[Parameter]) -> String {
+    let mut name = "others".to_owned();
+    while parameters.iter().any(|parameter| parameter.name == name) {
+        name.push('_');
+    }
+    name
 }
 
 fn written(parameter: &Parameter) -> String {

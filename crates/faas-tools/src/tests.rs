@@ -190,6 +190,26 @@ fn a_value_that_takes_too_long_to_check_is_refused() {
 }
 
 #[test]
+fn names_in_stubs_are_each_of_one_thing() {
+    let of = |name: &str| {
+        json!({
+            "name": name, "description": "Says \"hi\"",
+            "input_schema": {"type": "object", "additionalProperties": true,
+                "properties": {"others": {"type": "object", "properties": {"x": {"type": "null"}}}}},
+        })
+    };
+    let python = set(json!([of("a_b"), of("a.B")])).unwrap().python();
+    for part in [
+        "class ABOthers(",
+        "class AB_Others(",
+        "others: ABOthers = ..., **others_: Any)",
+        "Says \"hi\\\"\"\"\"\n",
+    ] {
+        assert!(python.contains(part), "{part} is not in {python}");
+    }
+}
+
+#[test]
 fn a_text_from_a_caller_does_not_end_a_comment_or_a_string() {
     let tools = set(json!([{
         "name": "t",
