@@ -6,15 +6,20 @@
 
 use std::os::raw::c_int;
 use std::os::raw::c_long;
+use std::time::Duration;
+use std::time::Instant;
+
+/// Pause between looks at a child.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_micros(100);
 
 /// What a traced child stands still in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// A signal that comes to it.
     Signal(c_int),
-    /// A call that its filter marks, before it is made.
+    /// A call that its filter marks, before it is made; [`message`] has the filter's number for it.
     Call,
-    /// Its fork was made; see [`forked`].
+    /// Its fork was made; [`message`] has its process id.
     Forked,
     /// Anything else. It may not be traced at all.
     Other,
@@ -33,22 +38,29 @@ pub fn stop_of(child: i32) -> Option<Stop> {
     wait(child, libc::WSTOPPED | libc::WNOHANG).ok().flatten()
 }
 
-/// Waits until a child stands still.
+/// Waits until a child stands still, for so long at most.
 ///
 /// # Errors
-/// When it ends instead, or is not this thread's.
-pub fn wait_for_stop(child: i32) -> std::io::Result<Stop> {
+/// When it ends instead, takes longer, or is not this thread's.
+pub fn wait_for_stop(child: i32, within: Duration) -> std::io::Result<Stop> {
+    let until = Instant::now() + within;
     loop {
-        match wait(child, libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT) {
-            Ok(Some(_)) => {
-                // One that has ended is left for its owner.
-                let stop = wait(child, libc::WSTOPPED | libc::WNOHANG)?;
-                return stop.ok_or_else(|| std::io::Error::other("it ended"));
-            }
-            Ok(None) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        if let Some(stop) = wait(child, libc::WSTOPPED | libc::WNOHANG)? {
+            return Ok(stop);
         }
+        // One that has ended is left for its owner.
+        let ended = wait(child, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG)?;
+        // It may have stopped in between, which this tells of a child that is traced, too.
+        if let Some(stop) = wait(child, libc::WSTOPPED | libc::WNOHANG)? {
+            return Ok(stop);
+        }
+        if ended.is_some() {
+            return Err(std::io::Error::other("it ended"));
+        }
+        if Instant::now() >= until {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
+        std::thread::sleep(LOOK_AGAIN_AFTER);
     }
 }
 
@@ -101,14 +113,14 @@ pub fn let_go(child: i32) -> std::io::Result<()> {
     request(libc::PTRACE_DETACH, child, 0).map(drop)
 }
 
-/// What a child that stands still in [`Stop::Forked`] has forked.
+/// What there is to know of what a child stands still in.
 ///
 /// # Errors
 /// As [`watch_forks`].
-pub fn forked(child: i32) -> std::io::Result<i32> {
-    let mut pid: libc::c_ulong = 0;
-    request(libc::PTRACE_GETEVENTMSG, child, &raw mut pid as usize)?;
-    i32::try_from(pid).map_err(std::io::Error::other)
+pub fn message(child: i32) -> std::io::Result<i32> {
+    let mut message: libc::c_ulong = 0;
+    request(libc::PTRACE_GETEVENTMSG, child, &raw mut message as usize)?;
+    i32::try_from(message).map_err(std::io::Error::other)
 }
 
 fn request(request: libc::c_uint, child: i32, data: usize) -> std::io::Result<c_long> {

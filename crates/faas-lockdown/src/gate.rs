@@ -9,11 +9,13 @@
 
 use std::os::fd::FromRawFd;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use faas_linux::trace;
 use faas_linux::trace::Stop;
 use faas_protocol::ForkGuard;
 use faas_protocol::KEPT_FORK_MARK;
+use faas_protocol::TRACED_DEATH_SIGNAL;
 use seccompiler::BpfProgram;
 
 use super::filter;
@@ -29,11 +31,14 @@ pub enum Gate {
     Closed(String),
 }
 
-/// Filters system calls of a zygote from now on. The process must have one thread, and may not get privileges.
+/// Filters system calls of a zygote from now on, which may not get privileges.
+///
+/// # Safety
+/// The process has one thread: where there is no listener it is forked.
 ///
 /// # Errors
 /// When the filter cannot be applied.
-pub fn filter_zygote() -> std::io::Result<Gate> {
+pub unsafe fn filter_zygote() -> std::io::Result<Gate> {
     let compile = |guard| filter::for_zygote(guard).map_err(std::io::Error::other);
     let filter = compile(ForkGuard::Listener)?;
     let no_listener = match apply_with_listener(&filter) {
@@ -41,7 +46,8 @@ pub fn filter_zygote() -> std::io::Result<Gate> {
         Err(reason) => reason,
     };
     let traced = compile(ForkGuard::Tracer)?;
-    match try_tracing(&traced) {
+    // SAFETY: one thread (the caller's promise).
+    match unsafe { try_tracing(&traced) } {
         Ok(()) => {
             apply(&traced, 0)?;
             Ok(Gate::Tracer)
@@ -73,12 +79,18 @@ fn apply_with_listener(filter: &BpfProgram) -> Result<OwnedFd, String> {
     }
 }
 
+/// How long each step of the trial may take, on a busy machine.
+const TRIAL_STEP: Duration = Duration::from_secs(5);
+
 /// Makes sure that tracing does what it is to do, with a child of this process and a fork of that.
+///
+/// # Safety
+/// The process has one thread.
 ///
 /// # Errors
 /// What does not work.
-fn try_tracing(filter: &BpfProgram) -> std::io::Result<()> {
-    // SAFETY: this process has one thread (who calls says so), so the child finds no lock held by another.
+unsafe fn try_tracing(filter: &BpfProgram) -> std::io::Result<()> {
+    // SAFETY: one thread (the caller's promise), so the child finds no lock held by another.
     let child = match unsafe { libc::fork() } {
         -1 => return Err(std::io::Error::last_os_error()),
         0 => {
@@ -116,6 +128,15 @@ fn fork_traced(filter: &BpfProgram) -> std::io::Result<()> {
     let result = unsafe { libc::syscall(libc::SYS_clone, flags, 0usize, 0usize, mark, 0usize) };
     match result {
         -1 => Err(std::io::Error::last_os_error()),
+        0 => {
+            let (dies, by) = (
+                libc::PR_SET_PDEATHSIG as libc::c_ulong,
+                libc::SIGKILL as libc::c_ulong,
+            );
+            // SAFETY: the call takes numbers, and sets the signal that comes when the parent ends.
+            unsafe { libc::syscall(libc::SYS_prctl, dies, by, mark, 0usize, 0usize) };
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
@@ -123,7 +144,7 @@ fn fork_traced(filter: &BpfProgram) -> std::io::Result<()> {
 /// The supervisor's part.
 fn follow_a_fork(child: i32, grandchild: &mut Option<i32>) -> std::io::Result<()> {
     let expect = |pid, wanted| {
-        let stop = trace::wait_for_stop(pid)?;
+        let stop = trace::wait_for_stop(pid, TRIAL_STEP)?;
         let unexpected = || std::io::Error::other(format!("{stop:?} came instead of {wanted:?}"));
         (stop == wanted).then_some(()).ok_or_else(unexpected)
     };
@@ -133,8 +154,16 @@ fn follow_a_fork(child: i32, grandchild: &mut Option<i32>) -> std::io::Result<()
     expect(child, Stop::Call)?;
     trace::go_on(child, 0)?;
     expect(child, Stop::Forked)?;
-    let forked = *grandchild.insert(trace::forked(child)?);
-    expect(forked, Stop::Signal(libc::SIGSTOP))
+    let forked = *grandchild.insert(trace::message(child)?);
+    expect(forked, Stop::Signal(libc::SIGSTOP))?;
+    trace::go_on(forked, 0)?;
+    expect(forked, Stop::Call)?;
+    match trace::message(forked)? == i32::from(TRACED_DEATH_SIGNAL) {
+        true => Ok(()),
+        false => Err(std::io::Error::other(
+            "the kernel does not tell which call it is",
+        )),
+    }
 }
 
 /// Applies a filter to this thread, the only one; returns what the kernel does.

@@ -191,11 +191,14 @@ impl Lockdown {
 
 /// Takes away what a booted zygote no longer needs: privileges, writing files, reading any outside
 /// `/proc`, executing programs, making sockets. It can still fork, and its forks can lock themselves
-/// down. Returns how forks of sandboxes that are kept are decided about. This process must have one thread.
+/// down. Returns how forks of sandboxes that are kept are decided about.
+///
+/// # Safety
+/// This process has one thread.
 ///
 /// # Errors
 /// When a layer that this machine offers cannot be applied.
-pub fn narrow_zygote(layers: &Layers) -> Result<Gate, LockdownError> {
+pub unsafe fn narrow_zygote(layers: &Layers) -> Result<Gate, LockdownError> {
     limit(Resource::Core, 0).at(Stage::Layer(Layer::Rlimits))?;
     rustix::thread::set_no_new_privs(true).at(Stage::Layer(Layer::NoNewPrivs))?;
     drop_capabilities().at(Stage::Layer(Layer::Capabilities))?;
@@ -209,7 +212,9 @@ pub fn narrow_zygote(layers: &Layers) -> Result<Gate, LockdownError> {
             "the kernel filters no system calls".to_owned(),
         ));
     }
-    gate::filter_zygote().at(Stage::Layer(Layer::Seccomp))
+    // SAFETY: one thread (the caller's promise).
+    let gate = unsafe { gate::filter_zygote() };
+    gate.at(Stage::Layer(Layer::Seccomp))
 }
 
 /// Makes a fork of a narrowed zygote a stranger to all others, before it runs packages' code: a domain of

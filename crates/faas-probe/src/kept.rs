@@ -59,7 +59,8 @@ pub fn be_zygote() -> Result<(), Error> {
     let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), JOB_SOCKET + 1)?;
     let supervisor = std::os::unix::process::parent_id() as i32;
     let tries = attempts::all(supervisor);
-    let guard = match faas_lockdown::narrow_zygote(&faas_lockdown::probe_layers())? {
+    // SAFETY: the probe starts no thread.
+    let guard = match unsafe { faas_lockdown::narrow_zygote(&faas_lockdown::probe_layers()) }? {
         Gate::Listener(listener) => {
             send_descriptor(&control, &listener)?;
             ForkGuard::Listener

@@ -142,7 +142,8 @@ fn probe(kind: Kind, task: Task<'_>, parent: i32, socket: OwnedFd) -> Result<(),
     let lockdown = Lockdown::prepare(&ProcessStatus::own()?, MEMORY, ForkGuard::default())?;
     let attempts = attempts::all(parent);
     let sweep = attempts::sweep(SWEEP);
-    drop(faas_lockdown::narrow_zygote(lockdown.layers())?);
+    // SAFETY: the probe starts no thread.
+    drop(unsafe { faas_lockdown::narrow_zygote(lockdown.layers()) }?);
     let socket = match kind {
         Kind::Zygote => socket,
         Kind::PackageZygote => {

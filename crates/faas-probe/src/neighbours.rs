@@ -133,7 +133,8 @@ fn live(who: usize, mut fork: Fork) -> Result<(), Error> {
     let mut socket = fork.sockets[who].take().ok_or("no socket")?;
     let layers = fork.lockdown.layers();
     match who {
-        BASE => drop(faas_lockdown::narrow_zygote(layers)?),
+        // SAFETY: the probe starts no thread.
+        BASE => drop(unsafe { faas_lockdown::narrow_zygote(layers) }?),
         1 | 2 => faas_lockdown::narrow_package_zygote(layers)?,
         _ => {
             // SAFETY: what had that number is a socket of another process, not used in this one.

@@ -32,6 +32,11 @@ pub struct ForkTicket(pub [u64; 2]);
 /// with `PR_SET_PDEATHSIG`.
 pub const KEPT_FORK_MARK: u64 = 0x6b65_7074_666f_726b;
 
+/// What a tracer is told of a marked call that a process stands still in (`PTRACE_GETEVENTMSG`): that it would fork,
+pub const TRACED_FORK: u16 = 1;
+/// or that it was forked, and sets the signal that ends it with its parent.
+pub const TRACED_DEATH_SIGNAL: u16 = 2;
+
 /// The descriptor that a received one gets in a sandbox: the lowest, since it has none but its job socket.
 pub const HANDED_OVER: i32 = 0;
 

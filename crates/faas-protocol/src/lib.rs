@@ -73,6 +73,8 @@ pub use kept::HANDED_OVER;
 pub use kept::KEPT_FORK_MARK;
 pub use kept::KeptCommand;
 pub use kept::Randomness;
+pub use kept::TRACED_DEATH_SIGNAL;
+pub use kept::TRACED_FORK;
 pub use layers::Layer;
 pub use layers::Layers;
 pub use limits::LONGEST_GRACE;

@@ -10,6 +10,8 @@ mod program;
 use faas_protocol::ForkGuard;
 use faas_protocol::HANDED_OVER;
 use faas_protocol::KEPT_FORK_MARK;
+use faas_protocol::TRACED_DEATH_SIGNAL;
+use faas_protocol::TRACED_FORK;
 use seccompiler::BpfProgram;
 use seccompiler::SeccompCmpArgLen;
 use seccompiler::SeccompCmpOp;
@@ -34,7 +36,7 @@ const CLONE_MARK: u8 = 3;
 /// Which argument of prctl(2).
 const PRCTL_MARK: u8 = 2;
 
-/// What the supervisor decides about: forks, and of a listener, which does not name what was forked, its first call.
+/// What the supervisor decides about: forks, and the first call of what was forked.
 fn handed_on(guard: ForkGuard) -> Vec<Marked> {
     let asked = |call, argument, action| Marked {
         call,
@@ -47,7 +49,17 @@ fn handed_on(guard: ForkGuard) -> Vec<Marked> {
             asked(libc::SYS_clone, CLONE_MARK, libc::SECCOMP_RET_USER_NOTIF),
             asked(libc::SYS_prctl, PRCTL_MARK, libc::SECCOMP_RET_USER_NOTIF),
         ],
-        ForkGuard::Tracer => vec![asked(libc::SYS_clone, CLONE_MARK, libc::SECCOMP_RET_TRACE)],
+        ForkGuard::Tracer => {
+            let stand_still = |call| libc::SECCOMP_RET_TRACE | u32::from(call);
+            vec![
+                asked(libc::SYS_clone, CLONE_MARK, stand_still(TRACED_FORK)),
+                asked(
+                    libc::SYS_prctl,
+                    PRCTL_MARK,
+                    stand_still(TRACED_DEATH_SIGNAL),
+                ),
+            ]
+        }
     }
 }
 
@@ -221,10 +233,7 @@ pub fn for_zygote(guard: ForkGuard) -> Result<BpfProgram, Error> {
     let to_zero = exactly(1, 0)?;
     operations.push(rule([equal(0, libc::PR_SET_DUMPABLE as u64)?, to_zero])?);
     let death_signal = equal(0, libc::PR_SET_PDEATHSIG as u64)?;
-    operations.push(match guard {
-        ForkGuard::Listener => rule([death_signal, unmarked(PRCTL_MARK)?])?,
-        ForkGuard::Tracer => rule([death_signal])?,
-    });
+    operations.push(rule([death_signal, unmarked(PRCTL_MARK)?])?);
     rules.insert(libc::SYS_prctl, operations);
     // On the process itself; without CAP_SYS_RESOURCE limits only go down.
     rules.insert(libc::SYS_prlimit64, vec![rule([equal(0, 0)?])?]);
@@ -467,7 +476,8 @@ mod tests {
         let allow = libc::SECCOMP_RET_ALLOW;
         let fail = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
         let kill = libc::SECCOMP_RET_KILL_PROCESS;
-        let trace = libc::SECCOMP_RET_TRACE;
+        let trace = libc::SECCOMP_RET_TRACE | u32::from(TRACED_FORK);
+        let dies_traced = libc::SECCOMP_RET_TRACE | u32::from(TRACED_DEATH_SIGNAL);
         let fork = |flags: u64, mark: u64| {
             let mut arguments = [flags, 0, 0, 0, 0, 0];
             arguments[usize::from(CLONE_MARK)] = mark;
@@ -486,7 +496,7 @@ mod tests {
                 trace,
             ),
             (fork(sibling, 0), fail, allow),
-            ((libc::SYS_prctl, shown), allow, allow),
+            ((libc::SYS_prctl, shown), allow, dies_traced),
             ((libc::SYS_ptrace, three(0, 0, 0)), allow, allow),
             (
                 (libc::SYS_ptrace, three(libc::PTRACE_ATTACH.into(), 1, 0)),

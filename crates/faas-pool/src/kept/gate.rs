@@ -11,7 +11,6 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
-use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -23,22 +22,19 @@ use std::sync::atomic::Ordering;
 use faas_linux::trace;
 use faas_linux::trace::Stop;
 use faas_protocol::ForkTicket;
-use faas_protocol::JOB_SOCKET;
+use faas_protocol::TRACED_DEATH_SIGNAL;
+use faas_protocol::TRACED_FORK;
 use faas_telemetry::Metrics;
-use rustix::event::PollFd;
-use rustix::event::PollFlags;
-use rustix::event::Timespec;
 use rustix::process::Pid;
-use rustix::process::PidfdFlags;
 use rustix::process::Resource;
 use rustix::process::Signal;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::listener::Asked;
+use super::listener::Listener;
 use crate::launcher::Launcher;
 use crate::process::ChildProcess;
 use crate::process::is_claimed;
@@ -72,8 +68,21 @@ enum Step {
     Allowed,
     /// It did; a process with this ticket will show up.
     Made,
-    /// That is this process, as the kernel told of a parent that is traced. It stands still.
+    /// That is this process, as the kernel told of a parent that is traced. It stands still before its first
+    /// instruction.
     Named(i32),
+    /// It goes on to its first call, in which it stands still again.
+    Begun(i32),
+}
+
+impl Step {
+    /// The fork of a parent that is traced.
+    fn traced_fork(self) -> Option<i32> {
+        match self {
+            Self::Named(fork) | Self::Begun(fork) => Some(fork),
+            Self::Allowed | Self::Made => None,
+        }
+    }
 }
 
 /// Permission for one fork. It ends when this is dropped.
@@ -88,11 +97,10 @@ pub struct Permission {
 impl Drop for Permission {
     fn drop(&mut self) {
         let given_up = self.gate.lock().remove(&self.ticket);
-        if let Some(Expected {
-            step: Step::Named(fork),
-            ..
-        }) = given_up
-        {
+        self.forked.close();
+        let sent = self.forked.try_recv().ok();
+        let traced = given_up.and_then(|expected| expected.step.traced_fork());
+        for fork in [sent, traced].into_iter().flatten() {
             end_unclaimed(fork);
         }
     }
@@ -167,19 +175,21 @@ impl ForkGate {
 
     /// Has `launcher`'s thread, the parent of all that are traced, look at them whenever one stops. The first call does
     /// it for all.
-    pub fn follow_traced(self: &Arc<Self>, launcher: Arc<Launcher>, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// The system's, when stops cannot be heard of.
+    pub fn follow_traced(
+        self: &Arc<Self>,
+        launcher: Arc<Launcher>,
+        stop: CancellationToken,
+    ) -> std::io::Result<()> {
+        // Before there is one that could stop.
+        let mut stops = signal(SignalKind::child())?;
         if self.follows.swap(true, Ordering::Relaxed) {
-            return;
+            return Ok(());
         }
         let gate = self.clone();
         tokio::spawn(async move {
-            let mut stops = match signal(SignalKind::child()) {
-                Ok(stops) => stops,
-                Err(error) => {
-                    tracing::error!(%error, "no sandbox can be kept: its forks cannot be watched");
-                    return;
-                }
-            };
             loop {
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -189,6 +199,7 @@ impl ForkGate {
                 launcher.run(move || gate.look()).await;
             }
         });
+        Ok(())
     }
 
     /// Decides about all that traced processes stand still in. To be called on the thread that is their parent, after
@@ -215,9 +226,10 @@ impl ForkGate {
                 return trace::go_on(pid, 0);
             }
             Stop::Signal(signal) => return trace::go_on(pid, signal),
-            Stop::Call => self.about_a_fork(pid),
-            Stop::Forked => self.about_a_traced_fork(pid, trace::forked(pid)?),
-            Stop::Other => Decision::End,
+            Stop::Call if trace::message(pid)? == i32::from(TRACED_FORK) => self.about_a_fork(pid),
+            Stop::Forked => self.about_a_traced_fork(pid, trace::message(pid)?),
+            // It was forked long ago.
+            Stop::Call | Stop::Other => Decision::End,
         };
         match decision {
             Decision::GoOn => trace::go_on(pid, 0),
@@ -250,25 +262,38 @@ impl ForkGate {
         }
     }
 
-    /// Lets those go that were forked from traced processes. They are not traced any more.
+    /// Lets those go that were forked from traced processes, once they set the signal that ends them with their parent.
+    /// They are not traced any more.
     fn let_forks_go(&self) {
         let mut open = self.lock();
-        let named = open.iter().filter_map(|(&ticket, fork)| match fork.step {
-            Step::Named(pid) => Some((ticket, pid)),
-            Step::Allowed | Step::Made => None,
+        let forks = open.iter().filter_map(|(&ticket, fork)| {
+            let pid = fork.step.traced_fork()?;
+            Some((ticket, pid, fork.step))
         });
-        for (ticket, pid) in named.collect::<Vec<_>>() {
+        for (ticket, pid, step) in forks.collect::<Vec<_>>() {
             let Some(stop) = trace::stop_of(pid) else {
                 continue;
             };
             let _ = set_soft_limit(pid, Resource::Nproc, 0);
-            let is_at_its_start = stop == Stop::Signal(libc::SIGSTOP);
-            if is_at_its_start
-                && trace::let_go(pid).is_ok()
-                && let Some(fork) = open.remove(&ticket)
-            {
-                // If nobody waits for it any more, it finds its socket closed and ends.
-                let _ = fork.reply.send(pid);
+            match (step, stop) {
+                (Step::Named(_), Stop::Signal(libc::SIGSTOP)) if trace::go_on(pid, 0).is_ok() => {
+                    if let Some(fork) = open.get_mut(&ticket) {
+                        fork.step = Step::Begun(pid);
+                    }
+                }
+                (Step::Begun(_), Stop::Call) if sets_death_signal(pid) => {
+                    let fork = open.remove(&ticket);
+                    let is_gone = trace::let_go(pid).is_err();
+                    // Nobody may wait for it any more.
+                    if fork.is_none_or(|fork| is_gone || fork.reply.send(pid).is_err()) {
+                        end_unclaimed(pid);
+                    }
+                }
+                _ => {
+                    open.remove(&ticket);
+                    end_unclaimed(pid);
+                    self.count_attack(pid);
+                }
             }
         }
     }
@@ -360,8 +385,10 @@ impl ForkGate {
             tracing::warn!(%error, "the fork of a kept sandbox gets no socket");
             return Decision::End;
         }
-        // If nobody waits for it any more, it finds its socket closed and ends.
-        let _ = reply.send(asked.pid);
+        // Nobody may wait for it any more.
+        if reply.send(asked.pid).is_err() {
+            end_unclaimed(asked.pid);
+        }
         Decision::GoOn
     }
 
@@ -374,140 +401,13 @@ impl ForkGate {
     }
 }
 
+/// Whether a traced process stands still in the call by which it dies with its parent.
+fn sets_death_signal(pid: i32) -> bool {
+    trace::message(pid).is_ok_and(|message| message == i32::from(TRACED_DEATH_SIGNAL))
+}
+
 /// Ends a child that nobody has charge of.
 fn end_unclaimed(child: i32) {
     // Held for a moment, it dies. If it cannot be held, who looks for hidden processes finds it.
     drop(ChildProcess::adopt(child, ()));
-}
-
-/// A call that a process stands still in (`struct seccomp_notif`).
-#[derive(Debug)]
-struct Asked {
-    id: u64,
-    pid: i32,
-    call: i64,
-    /// What is where a ticket would be.
-    ticket: ForkTicket,
-}
-
-/// The listener of a filter of system calls (seccomp_unotify(2)).
-struct Listener(AsyncFd<OwnedFd>);
-
-/// Room for `struct seccomp_notif`, with more behind it than any kernel has: it writes one of its own size.
-#[repr(C)]
-struct Notification {
-    known: libc::seccomp_notif,
-    more: [u64; 32],
-}
-
-impl Listener {
-    fn new(listener: OwnedFd) -> std::io::Result<Self> {
-        // SAFETY: an OwnedFd keeps its one descriptor open until it is dropped.
-        let listener = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) }?;
-        Ok(Self(listener))
-    }
-
-    /// The next call; `None` if its process ended meanwhile.
-    ///
-    /// # Errors
-    /// `UnexpectedEof` when no process has the filter any more; else the system's.
-    async fn next(&self) -> std::io::Result<Option<Asked>> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            // Taking a call waits for one, so the kernel is asked whether there is one.
-            let found = self.poll()?;
-            if found.contains(PollFlags::IN) {
-                break;
-            }
-            if found.contains(PollFlags::HUP) {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            ready.clear_ready();
-        }
-        // SAFETY: all-zero is a valid value, which the kernel wants.
-        let mut room: Notification = unsafe { std::mem::zeroed() };
-        let received = self.ask(libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut room);
-        match received {
-            Ok(_) => {}
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        let libc::seccomp_notif { id, pid, data, .. } = room.known;
-        Ok(Some(Asked {
-            id,
-            pid: i32::try_from(pid).unwrap_or_default(),
-            call: i64::from(data.nr),
-            ticket: ForkTicket([data.args[3], data.args[4]]),
-        }))
-    }
-
-    /// What there is to do.
-    fn poll(&self) -> std::io::Result<PollFlags> {
-        let mut listener = [PollFd::new(self.0.get_ref(), PollFlags::IN)];
-        rustix::io::retry_on_intr(|| {
-            rustix::event::poll(&mut listener, Some(&Timespec::default()))
-        })?;
-        Ok(listener[0].revents())
-    }
-
-    /// Has the call be made as it is. Its arguments are numbers in registers, which nobody can change now.
-    fn let_go_on(&self, asked: &Asked) {
-        self.respond(asked, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32);
-    }
-
-    fn respond(&self, asked: &Asked, error: i32, flags: u32) {
-        let mut answer = libc::seccomp_notif_resp {
-            id: asked.id,
-            val: 0,
-            error,
-            flags,
-        };
-        // A process that ended needs no answer.
-        let _ = self.ask(libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer);
-    }
-
-    /// Ends the process as the kernel does for a call that no honest program makes.
-    fn end(&self, asked: &Asked) {
-        let pidfd = Pid::from_raw(asked.pid)
-            .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
-        // It stands still, so this holds until it is let go on.
-        let is_blocked = faas_linux::blocks_signal(asked.pid, libc::SIGSYS).unwrap_or(true);
-        let mut id = asked.id;
-        // The number may have become another process's before it was held.
-        let is_still_there = self
-            .ask(libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw mut id)
-            .is_ok();
-        let (Some(pidfd), true) = (pidfd, is_still_there) else {
-            return;
-        };
-        let signal = match is_blocked {
-            true => Signal::KILL,
-            false => Signal::SYS,
-        };
-        let _ = rustix::process::pidfd_send_signal(pidfd, signal);
-        // The signal ends it when the call does, which may be one that no signal but SIGKILL interrupts.
-        self.respond(asked, -libc::EPERM, 0);
-    }
-
-    /// Puts a copy of a descriptor in the place of the process's job socket.
-    fn give(&self, asked: &Asked, socket: &OwnedFd) -> std::io::Result<()> {
-        let mut order = libc::seccomp_notif_addfd {
-            id: asked.id,
-            flags: libc::SECCOMP_ADDFD_FLAG_SETFD as u32,
-            srcfd: socket.as_raw_fd() as u32,
-            newfd: JOB_SOCKET as u32,
-            newfd_flags: libc::O_CLOEXEC as u32,
-        };
-        self.ask(libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw mut order)
-            .map(|_| ())
-    }
-
-    fn ask<T>(&self, request: libc::Ioctl, argument: *mut T) -> std::io::Result<libc::c_int> {
-        // SAFETY: each of these requests reads and writes one struct of its own kind, which the caller's
-        // pointer leads to.
-        match unsafe { libc::ioctl(self.0.get_ref().as_raw_fd(), request, argument) } {
-            -1 => Err(std::io::Error::last_os_error()),
-            result => Ok(result),
-        }
-    }
 }

@@ -3,6 +3,7 @@
 mod ahead;
 mod gate;
 mod gone;
+mod listener;
 mod memory;
 mod shortage;
 mod snapshot;

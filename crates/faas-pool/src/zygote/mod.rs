@@ -243,7 +243,10 @@ impl Keeper {
             Ok(Watch::Tracer(launcher)) => {
                 let zygote = self.status.name();
                 tracing::info!(zygote, "forks of its kept sandboxes are traced");
-                self.gate.follow_traced(launcher, self.stop.clone());
+                let followed = self.gate.follow_traced(launcher, self.stop.clone());
+                return followed
+                    .err()
+                    .map(|error| format!("their forks cannot be watched: {error}"));
             }
             Ok(Watch::Inherited) => {}
             Err(reason) => {

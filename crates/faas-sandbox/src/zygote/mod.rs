@@ -143,7 +143,8 @@ impl<'a> Zygote<'a> {
         // SAFETY: this process has one thread, as was just seen.
         let footprint = unsafe { Footprint::learn(program) }?;
         // Zygotes with packages, which run code of others, are forks of this one and inherit it.
-        let gate = faas_lockdown::narrow_zygote(lockdown.layers())?;
+        // SAFETY: one thread, as above.
+        let gate = unsafe { faas_lockdown::narrow_zygote(lockdown.layers()) }?;
         let mut zygote = Self {
             engine,
             spec,
