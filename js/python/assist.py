@@ -5,6 +5,7 @@ import builtins
 import inspect
 import json
 import re
+import reprlib
 import sys
 import types
 
@@ -13,6 +14,8 @@ import _faas_host
 MOST_MATCHES = 1000
 LONGEST_MATCH = 200
 LONGEST_TEXT = 100_000
+# How much before the cursor is looked at.
+FAR_ENOUGH = 500
 # Dots, and what is in a name or may be.
 WORD_BEFORE = re.compile(r"[\w.]*$")
 WORD_AFTER = re.compile(r"\w*")
@@ -20,6 +23,7 @@ WORD_AFTER = re.compile(r"\w*")
 CALLED = re.compile(r"([\w.]+)\([^()]*$")
 # What may follow a keyword in a completion.
 ENDS = " :"
+SHORT = reprlib.Repr(maxstring=LONGEST_MATCH, maxother=LONGEST_MATCH)
 
 
 def assist(what, question):
@@ -35,7 +39,7 @@ def assist(what, question):
 
 
 def complete(names, code, cursor):
-    word = WORD_BEFORE.search(code[:cursor])[0]
+    word = WORD_BEFORE.search(code[max(0, cursor - FAR_ENOUGH) : cursor])[0]
     # Programs seldom need it, so that it is not there from the boot on.
     import rlcompleter
 
@@ -53,8 +57,8 @@ def complete(names, code, cursor):
 
 def explain(names, code, cursor, is_detailed):
     """What the name at the cursor stands for, or None if there is none."""
-    before = code[:cursor]
-    word = WORD_BEFORE.search(before)[0] + WORD_AFTER.match(code[cursor:])[0]
+    before = code[max(0, cursor - FAR_ENOUGH) : cursor]
+    word = WORD_BEFORE.search(before)[0] + WORD_AFTER.match(code[cursor : cursor + FAR_ENOUGH])[0]
     if not word and (called := CALLED.search(before)):
         word = called[1]
     found = attempt(lambda: [value_of(names, word)])
@@ -76,7 +80,7 @@ def text_of(word, value, is_detailed):
         parts.append(f"Signature: {word}{signature}")
     parts.append(f"Type:      {type(value).__name__}")
     if not isinstance(value, (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)):
-        text = attempt(lambda: repr(value)) or "(its repr failed)"
+        text = attempt(lambda: SHORT.repr(value)) or "(its repr failed)"
         parts.append(f"Value:     {text[:LONGEST_MATCH]}")
     source = attempt(lambda: inspect.getsource(value)) if is_detailed else None
     if source:
@@ -104,7 +108,7 @@ def completeness(code):
         return {"status": "complete"}
     if last.rstrip().endswith(":"):
         margin += "    "
-    return {"status": "incomplete", "indent": margin}
+    return {"status": "incomplete", "indent": margin[:LONGEST_MATCH]}
 
 
 def attempt(work):

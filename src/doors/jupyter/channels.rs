@@ -16,14 +16,15 @@ use futures_util::SinkExt;
 use futures_util::StreamExt;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio::time::interval_at;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::control;
 use super::control::Named;
 use super::kernels::Connection;
-use super::kernels::Doing;
 use super::kernels::Kernel;
+use super::kernels::MOST_CONNECTIONS;
 use super::kernels::MOST_UNREAD;
 use super::kernels::Unread;
 use super::message::Channel;
@@ -41,8 +42,8 @@ use crate::api::client::Waiting;
 
 /// Most messages that wait for a client to read them.
 const MOST_MESSAGES: usize = 1024;
-/// Most requests that wait for their answers: cells of a notebook that is run as a whole.
-const MOST_ASKED: usize = 1024;
+/// How long a client has to read what is left when its connection is ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// What is around the text of the longest program, in bytes.
 const AROUND_CODE: usize = 64 * 1024;
 /// Pause between pings. A client that answers none of two is gone.
@@ -75,6 +76,12 @@ pub async fn open(
         Some(_) => Form::V1,
         None => Form::Text,
     };
+    if !kernel.has_room() {
+        return Err(ApiError::too_many(format!(
+            "{MOST_CONNECTIONS} clients are connected to this kernel already; close one of them"
+        ))
+        .into());
+    }
     // Its connection is not one that nobody uses.
     let waiting = client.wait();
     drop(client);
@@ -106,7 +113,7 @@ async fn serve(
         end: CancellationToken::new(),
     };
     kernel.connect(connection.clone());
-    let (asked, questions) = mpsc::channel(MOST_ASKED);
+    let (asked, questions) = mpsc::unbounded_channel();
     let shell = Arc::new(Shell {
         kernel: kernel.clone(),
         caller,
@@ -120,9 +127,16 @@ async fn serve(
     let why = tokio::select! {
         why = write(sink, form, unread, pong, &connection.end) => why,
         why = read(stream, form, &shell, asked, pings) => why,
+        () = last_words(&connection.end) => "it does not read",
     };
     kernel.disconnect(&connection);
     tracing::debug!(why, "a kernel's connection ended");
+}
+
+/// Returns when a connection that is to end had its time for that.
+async fn last_words(end: &CancellationToken) {
+    end.cancelled().await;
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 /// Writes what is told to the client, until its connection ends. Says why it did.
@@ -162,35 +176,27 @@ async fn read(
     mut stream: impl futures_util::Stream<Item = Result<Frame, axum::Error>> + Unpin,
     form: Form,
     shell: &Arc<Shell>,
-    asked: mpsc::Sender<Asked>,
+    asked: mpsc::UnboundedSender<Asked>,
     frames: mpsc::Sender<Frame>,
 ) -> &'static str {
     let mut silent_pings = 0;
+    let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
     loop {
         let frame = tokio::select! {
-            frame = tokio::time::timeout(PING_EVERY, stream.next()) => frame,
+            frame = stream.next() => frame,
+            _ = pings.tick() => {
+                if silent_pings == 2 {
+                    return "it answers no ping";
+                }
+                silent_pings += 1;
+                shell.look_after().await;
+                let _ = frames.send(Frame::Ping(Vec::new().into())).await;
+                continue;
+            }
             () = shell.state.draining.cancelled() => {
                 shell.until_idle().await;
                 return close(&frames, close_code::RESTART, "the service is shutting down").await;
             }
-        };
-        let Ok(frame) = frame else {
-            if silent_pings == 2 {
-                return "it answers no ping";
-            }
-            silent_pings += 1;
-            let kernel = &shell.kernel;
-            if shell
-                .state
-                .pool
-                .session(&kernel.session, &kernel.owner)
-                .is_err()
-            {
-                control::tell(kernel, Doing::Dead).await;
-                kernel.disconnect_all();
-            }
-            let _ = frames.send(Frame::Ping(Vec::new().into())).await;
-            continue;
         };
         silent_pings = 0;
         let message = match (frame, form) {
@@ -209,7 +215,7 @@ async fn read(
             Err(error) => return close(&frames, close_code::UNSUPPORTED, &error.sentence()).await,
         };
         let mut share = shell.state.requests.share();
-        if share.grow(message.content.get().len() as u64).is_err() {
+        if share.grow(message.bytes() as u64).is_err() {
             return close(
                 &frames,
                 close_code::AGAIN,
@@ -220,12 +226,25 @@ async fn read(
         match message.channel {
             // These do not wait for cells.
             Channel::Control => {
-                shell.answer(Asked { message, share }, false).await;
+                let place = None;
+                let asked = Asked {
+                    message,
+                    share,
+                    place,
+                };
+                shell.answer(asked, false).await;
             }
             Channel::Shell => {
-                if asked.try_send(Asked { message, share }).is_err() {
+                let Ok(place) = shell.kernel.asked.clone().try_acquire_owned() else {
                     return close(&frames, close_code::AGAIN, "too many requests wait").await;
-                }
+                };
+                let place = Some(place);
+                // The task that answers lasts as long as this one.
+                let _ = asked.send(Asked {
+                    message,
+                    share,
+                    place,
+                });
             }
             // Nothing is ever asked of the client.
             Channel::Stdin | Channel::Iopub => {}
@@ -233,11 +252,14 @@ async fn read(
     }
 }
 
-/// Closes the connection: the writer ends after that, and with it the reader.
+/// Closes the connection: the writer ends after that, and with it the reader, at the latest after [`LAST_WORDS`].
 async fn close(frames: &mpsc::Sender<Frame>, code: u16, reason: &str) -> &'static str {
     // A control frame has room for so much.
     let reason = reason[..reason.floor_char_boundary(120)].into();
     let frame = Frame::Close(Some(CloseFrame { code, reason }));
-    let _ = frames.send(frame).await;
-    std::future::pending().await
+    let sent = tokio::time::timeout(LAST_WORDS, frames.send(frame));
+    if sent.await.is_ok() {
+        tokio::time::sleep(LAST_WORDS).await;
+    }
+    "it was closed, and does not read"
 }

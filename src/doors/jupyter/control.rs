@@ -134,8 +134,7 @@ pub async fn end(State(state): Shared, Named(kernel): Named) -> Result<StatusCod
 pub async fn end_kernel(kernel: &Kernel, state: &AppState) -> Result<(), ApiError> {
     let deleted = state.pool.delete_session(&kernel.session, &kernel.owner);
     deleted.map_err(|_| no_kernel())?;
-    tell(kernel, Doing::Dead).await;
-    kernel.disconnect_all();
+    say_dead(kernel).await;
     Ok(())
 }
 
@@ -163,6 +162,12 @@ pub async fn restart_kernel(kernel: &Kernel, state: &AppState) -> Result<(), Api
     state.pool.restart_session(session, owner).await?;
     tell(kernel, Doing::Idle).await;
     Ok(())
+}
+
+/// Tells all that are connected that a kernel is gone, and ends their connections.
+pub async fn say_dead(kernel: &Kernel) {
+    tell(kernel, Doing::Dead).await;
+    kernel.disconnect_all();
 }
 
 /// Tells all that are connected what a kernel does, by itself.

@@ -22,6 +22,11 @@ use tokio_util::sync::CancellationToken;
 use super::outgoing::Outgoing;
 use super::specs::Spec;
 
+/// Most clients that are connected to one kernel.
+pub const MOST_CONNECTIONS: usize = 8;
+/// Most requests that wait for their answers: cells of a notebook that is run as a whole.
+const MOST_ASKED: usize = 1024;
+
 /// A kernel.
 #[derive(Debug)]
 pub struct Kernel {
@@ -32,6 +37,8 @@ pub struct Kernel {
     pub spec: &'static Spec,
     /// Variables of the environment of all its cells.
     pub environment: Vec<(String, String)>,
+    /// Places for requests of all its clients that wait for their answers.
+    pub asked: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
@@ -41,6 +48,17 @@ struct State {
     /// How many requests are being answered.
     busy: usize,
     last_activity: SystemTime,
+}
+
+/// A request that is answered.
+pub struct Busy<'a>(&'a Kernel);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.last_activity = SystemTime::now();
+        state.busy -= 1;
+    }
 }
 
 /// The way to a client that is connected.
@@ -119,6 +137,7 @@ impl Kernel {
             owner,
             spec,
             environment,
+            asked: Arc::new(Semaphore::new(MOST_ASKED)),
             state: Mutex::new(State {
                 connections: Vec::new(),
                 busy: 0,
@@ -143,6 +162,11 @@ impl Kernel {
         })
     }
 
+    /// Whether one more client may be connected.
+    pub fn has_room(&self) -> bool {
+        self.lock().connections.len() < MOST_CONNECTIONS
+    }
+
     pub fn connect(&self, connection: Connection) {
         self.lock().connections.push(connection);
     }
@@ -160,15 +184,12 @@ impl Kernel {
         }
     }
 
-    /// Notes that a request is answered, or that this is done.
-    pub fn note(&self, doing: Doing) {
+    /// Notes that a request is answered, until what this returns is dropped.
+    pub fn begin(&self) -> Busy<'_> {
         let mut state = self.lock();
         state.last_activity = SystemTime::now();
-        match doing {
-            Doing::Busy => state.busy += 1,
-            Doing::Idle => state.busy = state.busy.saturating_sub(1),
-            Doing::Restarting | Doing::Dead => {}
-        }
+        state.busy += 1;
+        Busy(self)
     }
 
     /// Sends a message to all that are connected. `own` waits until it has room; another one that has none does not

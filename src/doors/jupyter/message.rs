@@ -11,6 +11,8 @@ use crate::api::ApiError;
 pub const V1: &str = "v1.kernel.websocket.jupyter.org";
 /// Longest header, in bytes. Answers have it.
 const LONGEST_HEADER: usize = 4096;
+/// Longest type, in bytes.
+const LONGEST_TYPE: usize = 128;
 /// Most parts of a message: its channel, four of JSON, and buffers, which nothing here takes.
 const MOST_PARTS: usize = 64;
 
@@ -73,6 +75,11 @@ struct Header {
 }
 
 impl Incoming {
+    /// How much it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.kind.len() + self.header.len() + self.content.get().len() + size_of::<Self>()
+    }
+
     /// Parses a frame in the older form.
     ///
     /// # Errors
@@ -112,6 +119,9 @@ impl Incoming {
             .map_err(|_| no_message("its header has no texts `msg_id` and `msg_type`"))?;
         if parsed.msg_id.is_empty() {
             return Err(no_message("its `msg_id` is empty"));
+        }
+        if parsed.msg_type.len() > LONGEST_TYPE {
+            return Err(no_message("its `msg_type` is longer than 128 bytes"));
         }
         Ok(Self {
             channel,

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc;
 
 use super::control;
@@ -48,6 +49,8 @@ pub struct Asked {
     pub message: Incoming,
     /// What it holds of FAAS_QUEUE_BYTES.
     pub share: Share,
+    /// Its place among the requests that wait.
+    pub place: Option<OwnedSemaphorePermit>,
 }
 
 /// Answers one client of a kernel.
@@ -102,7 +105,7 @@ impl From<Value> for Reply {
 
 impl Shell {
     /// Answers what is asked until nothing more is.
-    pub async fn answer_all(self: Arc<Self>, mut questions: mpsc::Receiver<Asked>) {
+    pub async fn answer_all(self: Arc<Self>, mut questions: mpsc::UnboundedReceiver<Asked>) {
         // How many of those that wait were asked before a cell failed.
         let mut behind_failed = 0_usize;
         while let Some(asked) = questions.recv().await {
@@ -111,6 +114,22 @@ impl Shell {
             if self.answer(asked, is_aborted).await {
                 behind_failed = questions.len();
             }
+        }
+    }
+
+    /// Whether its token is good: it may have been taken away since the client was connected.
+    pub fn is_allowed(&self) -> bool {
+        let state = &self.state;
+        !state.settings.needs_token() || state.tokens.know(&self.kernel.owner)
+    }
+
+    /// Ends the connection if the kernel is gone, or its token.
+    pub async fn look_after(&self) {
+        let (session, owner) = (&self.kernel.session, &self.kernel.owner);
+        if self.state.pool.session(session, owner).is_err() {
+            control::say_dead(&self.kernel).await;
+        } else if !self.is_allowed() {
+            self.connection.end.cancel();
         }
     }
 
@@ -127,7 +146,12 @@ impl Shell {
 
     /// Answers a request: tells that the kernel is busy, sends the reply, tells that it is idle. A cell that is aborted
     /// does not run. Returns whether cells that wait are not to run.
-    pub async fn answer(&self, Asked { message, share }: Asked, is_aborted: bool) -> bool {
+    pub async fn answer(&self, asked: Asked, is_aborted: bool) -> bool {
+        let Asked {
+            message,
+            share,
+            place: _place,
+        } = asked;
         let parent = &message.header;
         let is_good =
             !self.state.settings.needs_token() || self.state.tokens.know(&self.kernel.owner);
@@ -136,6 +160,7 @@ impl Shell {
             self.connection.end.cancel();
             return true;
         }
+        let busy = self.kernel.begin();
         self.tell_doing(Doing::Busy, parent).await;
         let reply = if is_aborted {
             json!({ "status": "aborted", "execution_count": self.next_count() }).into()
@@ -150,9 +175,10 @@ impl Shell {
             let told = told.hold(self.state.answers.share()).await;
             self.connection.send(Arc::new(told)).await;
         }
+        drop(busy);
         self.tell_doing(Doing::Idle, parent).await;
         if message.kind == "shutdown_request" && reply.content["restart"] == false {
-            self.kernel.disconnect_all();
+            control::say_dead(&self.kernel).await;
         }
         reply.stops_others
     }
@@ -161,11 +187,20 @@ impl Shell {
         let content = &*message.content;
         let parent = &message.header;
         match message.kind.as_str() {
-            "execute_request" => self.execute(content, share, parent).await,
+            // The channel of control is for what does not wait.
+            "execute_request" if message.channel == Channel::Shell => {
+                self.execute(content, share, parent).await
+            }
             "kernel_info_request" => Ok(self.info().into()),
-            "complete_request" => self.complete(content).await.map(Reply::from),
-            "inspect_request" => self.inspect(content).await.map(Reply::from),
-            "is_complete_request" => self.is_complete(content).await.map(Reply::from),
+            "complete_request" if message.channel == Channel::Shell => {
+                self.complete(content).await.map(Reply::from)
+            }
+            "inspect_request" if message.channel == Channel::Shell => {
+                self.inspect(content).await.map(Reply::from)
+            }
+            "is_complete_request" if message.channel == Channel::Shell => {
+                self.is_complete(content).await.map(Reply::from)
+            }
             // Clients keep what their users wrote; history here is that of GET /executions.
             "history_request" => Ok(json!({ "status": "ok", "history": [] }).into()),
             "comm_info_request" => Ok(json!({ "status": "ok", "comms": {} }).into()),
@@ -194,16 +229,18 @@ impl Shell {
         let count = self.next_count();
         let code = raw.code.filter(|code| bounded::kind(code) == Kind::String);
         let code = code.ok_or_else(|| must_be("code", "a string"))?;
-        if !is_silent {
-            let input = Input {
-                code,
-                execution_count: count,
-            };
-            self.tell("execute_input", &input, parent).await;
-        }
         let expressions = ours::texts("user_expressions", raw.user_expressions)?;
         let ran = match self.parse(code, share) {
-            Ok(request) => self.run(request, is_silent, count, parent).await,
+            Ok(request) => {
+                if !is_silent {
+                    let input = Input {
+                        code,
+                        execution_count: count,
+                    };
+                    self.tell("execute_input", &input, parent).await;
+                }
+                self.run(request, is_silent, count, parent).await
+            }
             Err(error) => Err(error),
         };
         let error = match ran {
@@ -439,7 +476,6 @@ impl Shell {
     }
 
     async fn tell_doing(&self, doing: Doing, parent: &Arc<str>) {
-        self.kernel.note(doing);
         let content = json!({ "execution_state": doing.name() });
         self.tell("status", &content, parent).await;
     }
