@@ -165,6 +165,11 @@ pub(super) fn ends_a_sleep() -> bool {
     stop_requested() || interrupt_has_come()
 }
 
+/// Whether a stop, an interrupt or an alarm has come that the program has not looked at.
+pub fn has_come() -> bool {
+    ends_a_sleep() || alarm_has_come()
+}
+
 /// Whether the program was interrupted, for a caller that then raises KeyboardInterrupt; once.
 pub(super) fn take_interrupt() -> bool {
     let taken = PYTHON_SIGNAL.compare_exchange(SIGINT, 0, Ordering::Relaxed, Ordering::Relaxed);

@@ -13,6 +13,7 @@ mod loader;
 mod moves;
 #[cfg(test)]
 mod op_names;
+mod packages;
 mod place;
 mod platform;
 mod properties;
@@ -22,6 +23,7 @@ mod results;
 mod scripts;
 mod spec;
 mod tend;
+mod tools;
 mod typescript;
 mod unused_code;
 

@@ -20,10 +20,10 @@ use faas_protocol::Stream;
 use super::JavaScriptEngine;
 use super::memory;
 use super::rejections;
-use crate::host;
 use crate::host::HostState;
 use crate::interrupt;
 use crate::platform;
+use crate::tools;
 
 /// Remembers that something is ready.
 #[derive(Default)]
@@ -72,7 +72,7 @@ impl JavaScriptEngine {
 
     /// Waits for answers to calls of tools, for so many ms at most, and settles the promises of those that came.
     fn await_tools(&mut self, within: f64) {
-        let answers = host::await_tools(&self.runtime.op_state(), within);
+        let answers = tools::await_tools(&self.runtime.op_state(), within);
         // Without a supervisor nothing matters any more.
         let answers = answers.unwrap_or_else(|_| std::process::abort());
         deno_core::scope!(scope, &mut self.runtime);
@@ -80,7 +80,7 @@ impl JavaScriptEngine {
         let settle = v8::Local::new(scope, &self.functions.settle_call);
         let this: v8::Local<v8::Value> = v8::undefined(scope).into();
         for answer in answers {
-            let (word, text) = host::outcome(&answer.outcome);
+            let (word, text) = tools::outcome(&answer.outcome);
             let number = v8::Integer::new_from_unsigned(scope, answer.number);
             let (word, text) = (v8::String::new(scope, word), v8::String::new(scope, text));
             if let (Some(word), Some(text)) = (word, text) {

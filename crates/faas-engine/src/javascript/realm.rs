@@ -23,12 +23,13 @@ use crate::host;
 use crate::host::HostState;
 use crate::place::Place;
 use crate::results;
+use crate::tools;
 
 deno_core::extension!(
     faas_javascript,
     deps = [deno_web, deno_webidl],
     ops = [
-        host::op_faas_call_tool,
+        tools::op_faas_call_tool,
         host::op_faas_finish,
         host::op_faas_input_files,
         host::op_faas_invocation,

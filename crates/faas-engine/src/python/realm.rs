@@ -25,10 +25,12 @@ use crate::interrupt;
 use crate::interrupt::Urgency;
 use crate::key_derivation;
 use crate::loader::BootLoader;
+use crate::packages;
 use crate::properties::take;
 use crate::refusals;
 use crate::results;
 use crate::scripts;
+use crate::tools;
 
 type Error = Box<dyn std::error::Error>;
 
@@ -36,23 +38,23 @@ deno_core::extension!(
     faas_python,
     ops = [
         host::op_faas_acknowledge_stop,
-        host::op_faas_await_tools,
+        tools::op_faas_await_tools,
         host::op_faas_boot_file,
-        host::op_faas_call_tool,
+        tools::op_faas_call_tool,
         host::op_faas_compiled,
         host::op_faas_cpu_time,
         host::op_faas_decode_latin1,
         host::op_faas_decode_utf16,
         host::op_faas_end_interruptible,
         host::op_faas_finish,
-        host::op_faas_imports,
+        packages::op_faas_imports,
         host::op_faas_input_files,
         host::op_faas_interrupt_buffer,
         host::op_faas_invocation,
         host::op_faas_now,
-        host::op_faas_in_wheelhouse,
-        host::op_faas_package,
-        host::op_faas_provider,
+        packages::op_faas_in_wheelhouse,
+        packages::op_faas_package,
+        packages::op_faas_provider,
         key_derivation::op_faas_pbkdf2,
         key_derivation::op_faas_scrypt,
         host::op_faas_pump,
@@ -67,7 +69,7 @@ deno_core::extension!(
         host::op_faas_stay,
         host::op_faas_stop_requested,
         host::op_faas_take_alarm,
-        host::op_faas_unpacked,
+        packages::op_faas_unpacked,
         host::op_faas_write,
     ],
     esm_entry_point = "ext:faas_python/realm.js",
