@@ -829,6 +829,100 @@ fn a_stream_has_the_calls_as_events_and_stays_open() {
 }
 
 #[test]
+fn a_service_that_stops_does_not_wait_for_results_that_nobody_can_send() {
+    let mut server = Server::start_python(&[("FAAS_SHUTDOWN_GRACE", "20000")]);
+    let first = begin(&server, "python", "tools.half(2)");
+    assert_eq!(calls(&first).len(), 1);
+    let request = json!({"language": "python", "tools": tools(), "code": "tools.half(2)"});
+    let response = ureq::post(format!("http://{}/run_code", server.address))
+        .header("accept", "text/event-stream")
+        .send(request.to_string())
+        .unwrap();
+    let mut lines = BufReader::new(response.into_body().into_reader()).lines();
+    while !lines.next().unwrap().unwrap().contains("tool_calls") {}
+    let began = Instant::now();
+    server.signal(libc::SIGTERM);
+    let rest: Vec<_> = lines.map_while(Result::ok).collect();
+    assert!(rest.iter().any(|line| line == "event: error"), "{rest:?}");
+    assert!(server.wait().success());
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[test]
+fn a_program_that_waits_says_what_it_used_and_one_that_dies_is_noticed() {
+    let first = begin(
+        shared(),
+        "python",
+        "sum(range(10**6))\nprint('x' * 3_000_000)\ntools.half(2)",
+    );
+    let metadata = &first.body["metadata"];
+    assert_eq!(metadata["truncated"], true, "{metadata}");
+    assert!(
+        metadata["usage"]["cpu_ms"].as_u64().unwrap() > 0,
+        "{metadata}"
+    );
+    assert!(
+        metadata["usage"]["wall_ms"].as_u64().unwrap() > 0,
+        "{metadata}"
+    );
+    to_the_end(shared(), first);
+    let server = Server::start_python(&[]);
+    let before = children(server.pid());
+    let first = begin(&server, "python", "tools.half(2)");
+    let sandbox = first.body["metadata"]["instance_id"].as_str().unwrap();
+    let pid: i32 = sandbox.split('-').nth(1).unwrap().parse().unwrap();
+    assert!(
+        children(server.pid()).contains(&pid),
+        "{sandbox} {before:?}"
+    );
+    // SAFETY: it is a child of a server that this test started.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    let unanswered = || server.metric(r#"faas_tool_calls_total{outcome="unanswered"}"#);
+    eventually("it is noticed", || unanswered() == 1.0);
+    let last = go_on(&server, &first, &[json!({"id": "call-1", "result": 1})]);
+    assert_eq!(last.outcome(), "killed", "{last:?}");
+}
+
+#[test]
+fn an_alarm_or_an_interrupt_is_not_late_for_a_call() {
+    let code = "
+import signal, time
+rang = []
+signal.signal(signal.SIGALRM, lambda *_: rang.append(1))
+for delay in (0.0001, 0.0005, 0.001, 0.003, 0.01):
+    signal.setitimer(signal.ITIMER_REAL, delay)
+    tools.half(2)
+len(rang)";
+    let mut answer = begin(shared(), "python", code);
+    while answer.body["tool_calls"].is_array() {
+        // Longer than the program waits for the alarm.
+        std::thread::sleep(Duration::from_millis(100));
+        let results: Vec<_> = calls(&answer).iter().map(result_of).collect();
+        answer = go_on(shared(), &answer, &results);
+    }
+    assert_eq!(answer.ret_val(), "5", "{answer:?}");
+    let code = "
+import signal
+class Rang(Exception): pass
+def ring(*_): raise Rang
+signal.signal(signal.SIGALRM, ring)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+try:
+    tools.half(2)
+except Rang:
+    found = 'rang'
+found";
+    let first = begin(shared(), "python", code);
+    std::thread::sleep(Duration::from_millis(1000));
+    let last = go_on(shared(), &first, &[json!({"id": "call-1", "result": 1})]);
+    assert_eq!(last.ret_val(), "rang", "{last:?}");
+}
+
+#[test]
 fn cells_and_programs_from_snapshots_have_the_tools_of_their_own_request() {
     let opened = shared().post("/sessions", r#"{"language": "python"}"#);
     let session = opened.body["id"].clone();

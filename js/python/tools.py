@@ -166,11 +166,7 @@ def block_until_settled(call):
             _nested -= 1
         return
     while not call._is_settled:
-        receive(math.inf)
-        if _faas_host.take_interrupt():
-            raise KeyboardInterrupt
-        if _faas_host.take_alarm():
-            signal.raise_signal(signal.SIGALRM)
+        receive_all()
 
 
 async def _settled(call):
@@ -200,6 +196,15 @@ def receive(limit):
         for call in [*_open.values()]:
             _settle(call, "failed", "the answer was lost")
         _open.clear()
+
+
+def receive_all():
+    """Take answers where no event loop does, which looks for signals, too."""
+    receive(math.inf)
+    if _faas_host.take_interrupt():
+        raise KeyboardInterrupt
+    if _faas_host.take_alarm():
+        signal.raise_signal(signal.SIGALRM)
 
 
 def call(tool, arguments):
@@ -235,11 +240,8 @@ def function_of(spec):
         parameters.append(
             kind(parameter["name"], kind.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
         )
-    others = None
-    if spec["open"]:
-        others = "others"
-        while any(parameter.name == others for parameter in parameters):
-            others += "_"
+    others = spec["others"]
+    if others is not None:
         parameters.append(kind(others, kind.VAR_KEYWORD, annotation=Written("Any")))
     signature = inspect.Signature(parameters, return_annotation=Written(spec["returns"]))
 
@@ -292,9 +294,7 @@ def withdraw():
 def end():
     """Wait for the answers to calls that the program made and did not wait for."""
     while _open:
-        receive(math.inf)
-        if _faas_host.take_interrupt():
-            raise KeyboardInterrupt
+        receive_all()
     for call in _failed:
         if not call._was_looked_at:
             raise call._error

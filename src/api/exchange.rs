@@ -54,6 +54,8 @@ struct State {
     last: u32,
     /// How many times results were handed on.
     answered: u64,
+    /// Of how many of these the program had heard when it began to wait last.
+    heard: u64,
 }
 
 impl Exchange {
@@ -77,7 +79,14 @@ impl Exchange {
             state.last = state.last.max(call.number);
             state.open.insert(call.number, call);
         }
-        made.answered == state.answered
+        state.heard = made.answered;
+        state.heard == state.answered
+    }
+
+    /// Whether the program waits for results that nobody has sent.
+    pub fn is_waited_for(&self) -> bool {
+        let state = self.lock();
+        state.heard == state.answered && !state.open.is_empty()
     }
 
     /// The calls that are open, in their order.

@@ -7,6 +7,7 @@ use faas_pool::InstallProgress;
 use faas_pool::InstallStage;
 use faas_pool::LiveEvent;
 use faas_pool::ShownResult;
+use faas_pool::SoFar;
 use faas_pool::ToolLine;
 use faas_pool::ToolLog;
 use faas_protocol::Stream;
@@ -42,9 +43,8 @@ pub enum Told {
     Installing(InstallProgress),
     /// A result that it showed.
     Shown(Arc<ShownResult>),
-    /// It waits for results of its caller's tools, in this sandbox. It may not have heard of the last results when it
-    /// began to wait.
-    Calls { sandbox: String, knows_all: bool },
+    /// It waits for results of its caller's tools. It may not have heard of the last results when it began to wait.
+    Calls { so_far: SoFar, knows_all: bool },
     /// Nothing, but the client is to be sent something: if it is gone, that makes its system say so.
     Nothing,
     /// How it ended; the last.
@@ -200,6 +200,11 @@ impl Following {
         &self.state
     }
 
+    fn waits_for_results(&self) -> bool {
+        let exchange = self.exchange.as_ref();
+        exchange.is_some_and(|exchange| exchange.is_waited_for())
+    }
+
     /// What has come already, without waiting; not the end.
     pub fn next_of_those_here(&mut self) -> Option<Told> {
         loop {
@@ -227,6 +232,11 @@ impl Following {
                     ending = &mut self.execution => {
                         self.ending = Some(joined(ending));
                         continue;
+                    }
+                    // Results can be sent no more: who stops takes no connections.
+                    () = self.state.draining.cancelled(), if self.waits_for_results() => {
+                        self.is_over = true;
+                        return Some(Told::Ended(Err(ApiError::cut_off())));
                     }
                     () = until_ended(self.client.as_ref()), if !self.has_ended => {
                         self.has_ended = true;
@@ -265,10 +275,10 @@ impl Following {
             }
             LiveEvent::Result(shown) => Some(Told::Shown(shown)),
             LiveEvent::Calls(made) => {
-                let sandbox = made.sandbox.clone();
+                let so_far = made.so_far.clone();
                 let exchange = self.exchange.as_ref();
                 let knows_all = exchange.is_some_and(|exchange| exchange.add(made));
-                Some(Told::Calls { sandbox, knows_all })
+                Some(Told::Calls { so_far, knows_all })
             }
             LiveEvent::Installing(progress) => {
                 self.progress = Some(progress.clone());

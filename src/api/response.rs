@@ -11,6 +11,7 @@ use faas_pool::OutputFile;
 use faas_pool::PoolStats;
 use faas_pool::Report;
 use faas_pool::ShownResult;
+use faas_pool::SoFar;
 use faas_pool::Timings;
 use faas_protocol::Language;
 use faas_protocol::Limit;
@@ -50,7 +51,7 @@ pub struct RunResponse {
 pub struct Waits {
     pub task_id: String,
     pub language: Language,
-    pub sandbox: String,
+    pub so_far: SoFar,
     /// What it has written so far.
     pub stdout: String,
     pub stderr: String,
@@ -329,6 +330,12 @@ impl RunResponse {
 
     /// The answer for a program that waits.
     pub fn waiting(waits: Waits, continuation: String, stats: PoolStats) -> Self {
+        let SoFar {
+            sandbox,
+            usage,
+            truncated,
+        } = waits.so_far;
+        let usage = UsageRecord::from(usage);
         Self {
             output: OutputBody {
                 stdout: waits.stdout,
@@ -339,24 +346,20 @@ impl RunResponse {
                 results: Vec::new(),
             },
             workload_info: WorkloadInfo {
-                id: waits.sandbox.clone(),
+                id: sandbox.clone(),
                 status: "Used",
             },
             metadata: Metadata {
                 task_id: waits.task_id,
-                instance_id: waits.sandbox,
+                instance_id: sandbox,
                 language: Named(waits.language),
                 runtime: Named(waits.language.runtime()),
-                duration: 0,
+                duration: usage.wall_ms,
                 status: Named(AnswerStatus::ToolCalls),
                 exit_code: 0,
                 timed_out: false,
-                truncated: false,
-                usage: UsageBody {
-                    wall_ms: 0,
-                    cpu_ms: 0,
-                    peak_memory_bytes: 0,
-                },
+                truncated,
+                usage: usage.into(),
                 pool_stats: stats.into(),
                 snapshot: None,
                 not_kept: None,

@@ -1,6 +1,5 @@
 //! Who may execute next: a bounded queue in front of a number of workers. Its order is that of [`FairQueue`].
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -36,19 +35,7 @@ pub struct Admission {
 struct State {
     /// Workers without work. While there is one, nobody waits.
     free: usize,
-    /// Executions that waited for something else than a worker, and go on: ahead of the queue.
-    resuming: VecDeque<(Asks, oneshot::Sender<WorkerPermit>)>,
     queue: FairQueue<oneshot::Sender<WorkerPermit>>,
-}
-
-impl State {
-    /// Who is next.
-    fn next(&mut self) -> Option<(oneshot::Sender<WorkerPermit>, Charge)> {
-        match self.resuming.pop_front() {
-            Some((asks, waiter)) => Some((waiter, self.queue.begin(&asks))),
-            None => self.queue.pop(Instant::now()),
-        }
-    }
 }
 
 /// What is before the workers at this moment.
@@ -80,7 +67,6 @@ impl Admission {
         Arc::new(Self {
             state: Mutex::new(State {
                 free: workers,
-                resuming: VecDeque::new(),
                 queue: FairQueue::new(),
             }),
             workers,
@@ -144,10 +130,11 @@ impl Admission {
         })
     }
 
-    /// Waits for a worker for an execution that had one before: none that has not begun gets one first.
+    /// Waits for a worker for an execution that had one before: it goes ahead of its owner's that have not begun. Giving
+    /// up is dropping the future.
     pub async fn resume(self: &Arc<Self>, asks: &Asks) -> WorkerPermit {
         loop {
-            let receiver = {
+            let (receiver, place) = {
                 let mut state = self.lock();
                 if state.free > 0 {
                     state.free -= 1;
@@ -155,11 +142,17 @@ impl Admission {
                     return WorkerPermit::of(self, charge);
                 }
                 let (permit, receiver) = oneshot::channel();
-                state.resuming.push_back((asks.clone(), permit));
-                receiver
+                let place = state.queue.push_resuming(asks, Instant::now(), permit);
+                (receiver, place)
             };
-            // Its sender is never dropped unused.
-            if let Ok(permit) = receiver.await {
+            let mut waits = Waits {
+                admission: self,
+                place: Some(place),
+            };
+            let permit = receiver.await;
+            waits.place = None;
+            // Nobody makes room for others who resumes, so there always is one.
+            if let Ok(permit) = permit {
                 return permit;
             }
         }
@@ -201,7 +194,7 @@ impl Admission {
     fn release(self: Arc<Self>, charge: Charge, turn: Duration) {
         let mut state = self.lock();
         state.queue.end(charge, turn);
-        while let Some((waiter, charge)) = state.next() {
+        while let Some((waiter, charge)) = state.queue.pop(Instant::now()) {
             match waiter.send(WorkerPermit::of(&self, charge)) {
                 Ok(()) => return,
                 // It gave up. Its permit must not come back here through `drop`: the lock is held.
@@ -327,6 +320,32 @@ mod tests {
         }
         let expected = ["urgent", "high 1", "high 2", "normal 1", "normal 2", "low"];
         assert_eq!(*order.lock().unwrap(), expected);
+        assert_eq!(admission.executing(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_resumes_goes_first_and_one_that_gives_up_costs_no_worker() {
+        let admission = Admission::new(1, 5);
+        let turn = admission.enter(&normal(), None).await.unwrap();
+        let order = Order::default();
+        let next = queue_up(&admission, &order, "next", asks(Priority::Urgent)).await;
+        let resumes = |name| {
+            let (admission, order) = (admission.clone(), order.clone());
+            tokio::spawn(async move {
+                let _turn = admission.resume(&normal()).await;
+                order.lock().unwrap().push(name);
+            })
+        };
+        let (gives_up, goes_on) = (resumes("gives up"), resumes("goes on"));
+        while waiting(&admission) < 3 {
+            tokio::task::yield_now().await;
+        }
+        gives_up.abort();
+        let _ = gives_up.await;
+        drop(turn);
+        goes_on.await.unwrap();
+        next.await.unwrap();
+        assert_eq!(*order.lock().unwrap(), ["goes on", "next"]);
         assert_eq!(admission.executing(), 0);
     }
 

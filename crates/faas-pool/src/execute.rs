@@ -22,7 +22,7 @@ use super::sandbox::Sandbox;
 use super::sandbox_error::SandboxError;
 use super::stats::PoolStats;
 use super::tools::Calls;
-use super::tools::Turn as ToolTurn;
+use super::tools::Worker;
 use super::wait::NotTaken;
 use super::wait::Taken;
 use super::wait::Wait;
@@ -197,7 +197,7 @@ impl Pool {
         let executed = async {
             let execution = Execution::start(taken.sandbox, job).await?;
             self.totals.begin(job.task);
-            let turn = ToolTurn {
+            let worker = Worker {
                 admission: &self.admission,
                 asks,
                 permit: &mut wait.turn,
@@ -205,7 +205,7 @@ impl Pool {
             let live = request.live.as_ref();
             let metrics = &self.resources.metrics;
             let line = request.tools.as_mut();
-            let mut calls = line.map(|line| Calls::new(line, turn, metrics, live));
+            let mut calls = line.map(|line| Calls::new(line, worker, metrics, live));
             let attached = Attached {
                 live,
                 rows: request.rows.as_ref(),

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::handed_back::HandedBack;
 use super::live::Live;
 use super::live::LiveEvent;
+use super::live::SoFar;
 use super::output::Output;
 use super::package_broker::BrokerError;
 use super::package_broker::PackageBroker;
@@ -83,6 +84,23 @@ impl Clocks {
     /// How long the program has run.
     fn elapsed(&self) -> Duration {
         self.started.elapsed().saturating_sub(self.waited)
+    }
+
+    /// What it used until now.
+    fn usage(&self, sandbox: &Sandbox, wall: Duration, peak_memory: ByteSize) -> Usage {
+        Usage {
+            wall,
+            cpu: sandbox.cpu_time().saturating_sub(self.cpu),
+            peak_memory,
+        }
+    }
+
+    fn so_far(&self, sandbox: &Sandbox, truncated: bool) -> SoFar {
+        SoFar {
+            sandbox: sandbox.id().to_owned(),
+            usage: self.usage(sandbox, self.elapsed(), sandbox.peak_memory()),
+            truncated,
+        }
     }
 }
 
@@ -205,12 +223,7 @@ impl Run {
         let stages = outcome.map(|outcome| outcome.stages);
         let timings =
             Timings::of_sandbox(stages.unwrap_or_default(), self.clocks.started_at_us, wall);
-        let usage = Usage {
-            wall,
-            cpu: sandbox.cpu_time().saturating_sub(self.clocks.cpu),
-            peak_memory,
-        };
-        (usage, timings)
+        (self.clocks.usage(sandbox, wall, peak_memory), timings)
     }
 
     /// What is told of a program that ended, and after which its sandbox goes on. It is ahead of the supervisor then, so
@@ -310,6 +323,36 @@ enum Followed {
     Lacks(Vec<String>),
 }
 
+/// Answers what a program wants of packages. Returns how it is over, if it is.
+async fn answer_about_packages(
+    request: PackageRequest<'_>,
+    is_first: bool,
+    broker: &mut PackageBroker,
+    sandbox: &mut Sandbox,
+    due: Instant,
+) -> Option<Followed> {
+    if let PackageRequest::Imports { modules } = request
+        && is_first
+    {
+        let found = broker.packages_for(modules);
+        match tokio::time::timeout_at(due, found).await {
+            Ok(packages) if packages.is_empty() => {}
+            Ok(packages) => return Some(Followed::Lacks(packages)),
+            Err(_) => return Some(Followed::Ended(None, Some(Stop::WallTime))),
+        }
+    }
+    let answered = broker.answer(request, &mut sandbox.socket);
+    // The program waits for the answer and could not heed a soft stop.
+    match tokio::time::timeout_at(due, answered).await {
+        // One that is gone may have said why before; its last frames are still to be read.
+        Ok(Ok(()) | Err(BrokerError::Gone(_))) => None,
+        Ok(Err(BrokerError::TooManyQuestions)) => {
+            Some(Followed::Ended(None, Some(Stop::Questions)))
+        }
+        Err(_) => Some(Followed::Ended(None, Some(Stop::WallTime))),
+    }
+}
+
 /// Takes the sandbox's frames until it has finished, broke off, or was stopped. The first may say what the
 /// program imports, if it `asks` for packages. A later one is answered without them: the program has begun
 /// then, and is not begun again. A sandbox that lies about it runs its program twice, with packages that it
@@ -326,28 +369,35 @@ async fn follow(
     let mut stop = None;
     let mut limit = TimeLimit::new(run.clocks.started + limits.wall);
     let (output, handed_back) = (&mut run.output, &mut run.handed_back);
-    let waited = &mut run.clocks.waited;
+    let clocks = &mut run.clocks;
     let mut is_overdue = false;
+    let mut was_interrupted = false;
+    // What it said while it was to wait.
+    let mut said = None;
     loop {
-        let frame = tokio::select! {
-            biased;
-            // Neither an interrupt nor the clock is held up by a sandbox that always has another frame ready; but
-            // what came before the clock is looked at counts as in time.
-            () = notified(interrupt) => {
-                sandbox.signal(Signal::USR2);
-                continue;
-            }
-            frame = sandbox.socket.receive(), if !is_overdue => frame,
-            () = tokio::time::sleep_until(limit.due) => {
-                stop = Some(Stop::WallTime);
-                is_overdue = false;
-                match limit.step(Instant::now(), sandbox.cpu_time()) {
-                    Step::Ask => sandbox.signal(Signal::USR1),
-                    Step::Wait => {}
-                    Step::Kill => return Followed::Ended(None, stop),
+        let frame = match said.take() {
+            Some(frame) => Ok(Some(frame)),
+            None => tokio::select! {
+                biased;
+                // Neither an interrupt nor the clock is held up by a sandbox that always has another frame ready; but
+                // what came before the clock is looked at counts as in time.
+                () = notified(interrupt) => {
+                    sandbox.signal(Signal::USR2);
+                    was_interrupted = true;
+                    continue;
                 }
-                continue;
-            }
+                frame = sandbox.socket.receive(), if !is_overdue => frame,
+                () = tokio::time::sleep_until(limit.due) => {
+                    stop = Some(Stop::WallTime);
+                    is_overdue = false;
+                    match limit.step(Instant::now(), sandbox.cpu_time()) {
+                        Step::Ask => sandbox.signal(Signal::USR1),
+                        Step::Wait => {}
+                        Step::Kill => return Followed::Ended(None, stop),
+                    }
+                    continue;
+                }
+            },
         };
         let Ok(Some(frame)) = frame else {
             return Followed::Ended(None, stop);
@@ -390,25 +440,9 @@ async fn follow(
                 }
             }
             Ok(SandboxEvent::Package(request)) => {
-                if let PackageRequest::Imports { modules } = request
-                    && is_first
-                {
-                    let found = broker.packages_for(modules);
-                    match tokio::time::timeout_at(limit.due, found).await {
-                        Ok(packages) if packages.is_empty() => {}
-                        Ok(packages) => return Followed::Lacks(packages),
-                        Err(_) => return Followed::Ended(None, Some(Stop::WallTime)),
-                    }
-                }
-                let answered = broker.answer(request, &mut sandbox.socket);
-                // The program waits for the answer and could not heed a soft stop.
-                match tokio::time::timeout_at(limit.due, answered).await {
-                    // One that is gone may have said why before; its last frames are still to be read.
-                    Ok(Ok(()) | Err(BrokerError::Gone(_))) => {}
-                    Ok(Err(BrokerError::TooManyQuestions)) => {
-                        return Followed::Ended(None, Some(Stop::Questions));
-                    }
-                    Err(_) => return Followed::Ended(None, Some(Stop::WallTime)),
+                let asked = answer_about_packages(request, is_first, broker, sandbox, limit.due);
+                if let Some(followed) = asked.await {
+                    return followed;
                 }
             }
             Ok(SandboxEvent::CallTool(call)) => {
@@ -422,28 +456,36 @@ async fn follow(
                 let Some(calls) = calls.as_deref_mut() else {
                     return Followed::Ended(None, stop);
                 };
-                // One that was asked to stop goes on to its end at once.
+                // One that was asked to stop or interrupted looks for that at once.
                 let within = match stop {
-                    None => within_us.map(Duration::from_micros),
-                    Some(_) => Some(Duration::ZERO),
+                    None if !was_interrupted => within_us.map(Duration::from_micros),
+                    _ => Some(Duration::ZERO),
                 };
-                match calls.wait(within, interrupt, sandbox.id()).await {
-                    Ok(wait) => {
-                        limit.put_off(wait.stood_still);
-                        *waited += wait.stood_still;
-                        // It looks for a signal when it has read the answers.
-                        if wait.is_interrupted {
-                            sandbox.signal(Signal::USR2);
-                        }
-                        let sent = sandbox.socket.send(&wait.answers);
+                was_interrupted = false;
+                let truncated = output.truncated;
+                let so_far = |sandbox: &Sandbox| clocks.so_far(sandbox, truncated);
+                let waited = calls.wait(within, interrupt, sandbox, so_far).await;
+                let waited = match waited {
+                    Ok(waited) => waited,
+                    Err(WaitEnd::TooLong) => return Followed::Ended(None, Some(Stop::Unanswered)),
+                    Err(WaitEnd::Abandoned) => return Followed::Ended(None, stop),
+                };
+                limit.put_off(waited.stood_still);
+                clocks.waited += waited.stood_still;
+                // It looks for a signal when it has read the answers.
+                if waited.is_interrupted {
+                    sandbox.signal(Signal::USR2);
+                }
+                match waited.frame {
+                    None => {
+                        let sent = sandbox.socket.send(&waited.answers);
                         match tokio::time::timeout_at(limit.due, sent).await {
                             Ok(Ok(())) => {}
                             Ok(Err(_)) => return Followed::Ended(None, stop),
                             Err(_) => return Followed::Ended(None, Some(Stop::WallTime)),
                         }
                     }
-                    Err(WaitEnd::TooLong) => return Followed::Ended(None, Some(Stop::Unanswered)),
-                    Err(WaitEnd::Abandoned) => return Followed::Ended(None, stop),
+                    frame => said = frame,
                 }
             }
             Ok(SandboxEvent::Failed { stage, errno }) => {

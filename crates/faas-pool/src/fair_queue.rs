@@ -29,6 +29,10 @@ const WEIGHT_OF_A_TURN: u32 = 8;
 /// How long the first turn is taken to last.
 const FIRST_TURN: Duration = Duration::from_millis(10);
 
+/// Who resumes what it began goes before all that have not begun, which have the ranks behind, by their priorities.
+const RESUMES: usize = 0;
+const RANKS: usize = 1 + Priority::ALL.len();
+
 /// Time of workers in ns, divided by a weight and multiplied by its maximum, so that nothing is lost by dividing.
 type Tag = u128;
 
@@ -62,8 +66,8 @@ struct Lane<W> {
     tag: Tag,
     /// Its number in `order`; `None` if nobody waits.
     number: Option<u64>,
-    /// In the order of [`Priority`], and within one in that of arrival.
-    waiting: [BTreeMap<u64, Waiter<W>>; Priority::ALL.len()],
+    /// By their ranks, and within one in the order of arrival.
+    waiting: [BTreeMap<u64, Waiter<W>>; RANKS],
     executing: usize,
     turn: MeanTurn,
 }
@@ -78,7 +82,7 @@ struct Waiter<W> {
 #[derive(Debug)]
 pub struct Place {
     owner: Owner,
-    priority: Priority,
+    rank: usize,
     number: u64,
 }
 
@@ -125,12 +129,21 @@ impl<W> FairQueue<W> {
 
     /// Lets somebody wait.
     pub fn push(&mut self, asks: &Asks, now: Instant, what: W) -> Place {
+        self.push_at(rank_of(asks.priority), asks, now, what)
+    }
+
+    /// Lets somebody wait who had a turn before and goes on: next of all of its owner's.
+    pub fn push_resuming(&mut self, asks: &Asks, now: Instant, what: W) -> Place {
+        self.push_at(RESUMES, asks, now, what)
+    }
+
+    fn push_at(&mut self, rank: usize, asks: &Asks, now: Instant, what: W) -> Place {
         let number = self.next_number;
         self.next_number += 1;
         let virtual_time = self.virtual_time;
         let lane = self.lane(asks);
         let waiter = Waiter { since: now, what };
-        lane.waiting[asks.priority as usize].insert(number, waiter);
+        lane.waiting[rank].insert(number, waiter);
         if lane.number.is_none() {
             lane.number = Some(number);
             lane.tag = lane.tag.max(virtual_time);
@@ -141,7 +154,7 @@ impl<W> FairQueue<W> {
         self.waiting += 1;
         Place {
             owner: asks.owner.clone(),
-            priority: asks.priority,
+            rank,
             number,
         }
     }
@@ -149,7 +162,7 @@ impl<W> FairQueue<W> {
     /// Takes somebody out who waits no longer; `None` if it was not there.
     pub fn remove(&mut self, place: &Place) -> Option<W> {
         let lane = self.lanes.get_mut(&place.owner)?;
-        let waiter = lane.waiting[place.priority as usize].remove(&place.number)?;
+        let waiter = lane.waiting[place.rank].remove(&place.number)?;
         self.left(&place.owner);
         Some(waiter.what)
     }
@@ -186,7 +199,8 @@ impl<W> FairQueue<W> {
             return None;
         }
         let longest = longest.clone();
-        let queues = self.lanes.get_mut(&longest)?.waiting.iter_mut().rev();
+        // Not one that resumes: what it began would be lost.
+        let queues = self.lanes.get_mut(&longest)?.waiting[1..].iter_mut().rev();
         let (_, waiter) = queues.filter_map(BTreeMap::pop_last).next()?;
         self.left(&longest);
         Some(waiter.what)
@@ -342,12 +356,16 @@ impl<W> Lane<W> {
 
     /// How many of them go before one of this priority that comes now, unless they are overtaken.
     fn ahead_of(&self, priority: Priority) -> usize {
-        let queues = self.waiting.iter().take(priority as usize + 1);
+        let queues = self.waiting.iter().take(rank_of(priority) + 1);
         queues.map(BTreeMap::len).sum()
     }
 
-    /// Takes out who is next: the head of the queue with the longest wait, after what its priority is worth.
+    /// Takes out who is next: one that resumes, or the head of the queue with the longest wait, after what its priority
+    /// is worth.
     fn pop(&mut self, now: Instant) -> Option<Waiter<W>> {
+        if let Some((_, waiter)) = self.waiting[RESUMES].pop_first() {
+            return Some(waiter);
+        }
         let score = |index: usize, waiter: &Waiter<W>| {
             let steps = self.waiting.len() - 1 - index;
             now.saturating_duration_since(waiter.since) + PRIORITY_STEP * steps as u32
@@ -376,6 +394,10 @@ impl MeanTurn {
     fn or_zero(self) -> Duration {
         self.0.unwrap_or_default()
     }
+}
+
+fn rank_of(priority: Priority) -> usize {
+    1 + priority as usize
 }
 
 /// What a turn of this length adds to a tag.
@@ -689,5 +711,46 @@ mod tests {
             "half of the workers are its own"
         );
         assert_eq!(wait(&queue, normal(0, 1)), 6_000, "all");
+    }
+
+    #[test]
+    fn who_resumes_goes_before_its_owners_others_and_no_other_owner_waits_for_it() {
+        let mut queue = FairQueue::new();
+        let now = Instant::now();
+        let (greedy, other) = (normal(0, 1), normal(1, 1));
+        let first = queue.begin(&greedy);
+        for n in 0..3 {
+            queue.push(&asks(0, 1, Priority::Urgent), now, 10 + n);
+            queue.push(&other, now, 20 + n);
+        }
+        let mut order = Vec::new();
+        let mut charge = first;
+        // It is there again whenever it had its turn.
+        for n in 0..4 {
+            queue.push_resuming(&greedy, now, n);
+            queue.end(charge, Duration::from_millis(10));
+            let (next, given) = queue.pop(now + Duration::from_secs(60)).unwrap();
+            order.push(next);
+            charge = given;
+        }
+        assert_eq!(
+            order,
+            [20, 0, 21, 1],
+            "by turns, and those that resume first"
+        );
+        let place = queue.push_resuming(&greedy, now, 99);
+        assert_eq!(queue.remove(&place), Some(99));
+    }
+
+    #[test]
+    fn nobody_who_resumes_has_to_leave_a_full_queue() {
+        let mut queue = FairQueue::new();
+        let now = Instant::now();
+        for n in 0..5 {
+            queue.push_resuming(&normal(0, 1), now, n);
+        }
+        assert_eq!(queue.make_room_for(&normal(1, 1)), None);
+        queue.push(&normal(0, 1), now, 5);
+        assert_eq!(queue.make_room_for(&normal(1, 1)), Some(5));
     }
 }

@@ -106,6 +106,7 @@ pub use live::InstallProgress;
 pub use live::InstallStage;
 pub use live::Live;
 pub use live::LiveEvent;
+pub use live::SoFar;
 pub use package_set::BadRequirement;
 pub use package_set::MAX_PACKAGES;
 pub use package_set::MAX_REQUIREMENT_BYTES;

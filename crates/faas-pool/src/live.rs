@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use faas_protocol::Stream;
+use faas_protocol::Usage;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -59,10 +60,19 @@ pub enum InstallStage {
 #[derive(Debug)]
 pub struct CallsMade {
     pub calls: Vec<CallMade>,
-    /// The sandbox.
-    pub sandbox: String,
+    pub so_far: SoFar,
     /// How many times answers had come until then.
     pub answered: u64,
+}
+
+/// What is known of a program that has not ended.
+#[derive(Clone, Debug)]
+pub struct SoFar {
+    /// The sandbox.
+    pub sandbox: String,
+    pub usage: Usage,
+    /// Whether there was more output than is kept.
+    pub truncated: bool,
 }
 
 /// A call.

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use faas_protocol::ByteSize;
 use faas_protocol::ToolAnswer;
 use faas_protocol::ToolAnswers;
@@ -27,7 +28,9 @@ use super::live::CallMade;
 use super::live::CallsMade;
 use super::live::Live;
 use super::live::LiveEvent;
+use super::live::SoFar;
 use super::report::Stop;
+use super::sandbox::Sandbox;
 
 /// How many calls more than it may make a program can try, each of which fails, before it is ended.
 const MORE_CALLS: u32 = 1000;
@@ -41,12 +44,13 @@ const LONG_CHECK: usize = 4096;
 /// What a program may do with tools.
 #[derive(Clone, Copy, Debug)]
 pub struct ToolLimits {
+    /// Most calls.
     pub calls: u32,
-    /// Of inputs and results, all together.
+    /// Most bytes of inputs and results, all together.
     pub bytes: ByteSize,
-    /// How long a call may wait for its answer,
+    /// How long a call may wait for its answer.
     pub call_wait: Duration,
-    /// and a program for all of them.
+    /// How long a program may wait for all of them.
     pub total_wait: Duration,
 }
 
@@ -77,7 +81,7 @@ impl ToolLog {
 }
 
 /// The worker of a program that may wait without it.
-pub struct Turn<'a> {
+pub struct Worker<'a> {
     pub admission: &'a Arc<Admission>,
     pub asks: Asks,
     pub permit: &'a mut Option<WorkerPermit>,
@@ -86,7 +90,7 @@ pub struct Turn<'a> {
 /// The calls of a program that runs.
 pub struct Calls<'a> {
     line: &'a mut ToolLine,
-    turn: Turn<'a>,
+    worker: Worker<'a>,
     metrics: &'a Metrics,
     live: Option<&'a Live>,
     open: BTreeMap<u32, OpenCall>,
@@ -99,7 +103,10 @@ pub struct Calls<'a> {
     /// How many times answers have come.
     answered: u64,
     count: u32,
+    /// Of inputs that were told and results that were handed on.
     bytes: u64,
+    /// Of all inputs.
+    sent: u64,
     waited: Duration,
 }
 
@@ -118,12 +125,25 @@ pub struct Waited {
     pub stood_still: Duration,
     /// Whether the program is to be interrupted, before it hears of the answers.
     pub is_interrupted: bool,
+    /// What it said instead of waiting on.
+    pub frame: Option<BytesMut>,
+}
+
+impl Waited {
+    fn at_once(answers: Vec<ToolAnswer>) -> Self {
+        Self {
+            answers: ToolAnswers { answers },
+            stood_still: Duration::ZERO,
+            is_interrupted: false,
+            frame: None,
+        }
+    }
 }
 
 /// How a wait ended that ends the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitEnd {
-    /// Nobody answers any more.
+    /// Nobody answers any more, or its process is gone.
     Abandoned,
     TooLong,
 }
@@ -131,13 +151,13 @@ pub enum WaitEnd {
 impl<'a> Calls<'a> {
     pub fn new(
         line: &'a mut ToolLine,
-        turn: Turn<'a>,
+        worker: Worker<'a>,
         metrics: &'a Metrics,
         live: Option<&'a Live>,
     ) -> Self {
         Self {
             line,
-            turn,
+            worker,
             metrics,
             live,
             open: BTreeMap::new(),
@@ -147,6 +167,7 @@ impl<'a> Calls<'a> {
             answered: 0,
             count: 0,
             bytes: 0,
+            sent: 0,
             waited: Duration::ZERO,
         }
     }
@@ -162,8 +183,8 @@ impl<'a> Calls<'a> {
             return Err(Stop::Calls);
         }
         let bytes = (call.tool.len() + call.input.len()) as u64;
-        self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes / MORE_BYTES > limits.bytes.get() {
+        self.sent = self.sent.saturating_add(bytes);
+        if self.sent / MORE_BYTES > limits.bytes.get() {
             return Err(Stop::Calls);
         }
         let refusal = if self.count > limits.calls {
@@ -175,7 +196,7 @@ impl<'a> Calls<'a> {
             Some(ToolOutcome::Failed(
                 "there is a call of that number".to_owned(),
             ))
-        } else if self.bytes > limits.bytes.get() {
+        } else if self.bytes.saturating_add(bytes) > limits.bytes.get() {
             Some(ToolOutcome::Failed(self.too_large()))
         } else {
             let check = || self.line.tools.check_input(call.tool, call.input);
@@ -204,7 +225,10 @@ impl<'a> Calls<'a> {
                     outcome,
                 });
             }
-            None => self.make(call),
+            None => {
+                self.bytes += bytes;
+                self.make(call);
+            }
         }
         Ok(())
     }
@@ -231,7 +255,8 @@ impl<'a> Calls<'a> {
         )
     }
 
-    /// Waits until the program can go on, which waits for at most `within`, and has a worker for it then.
+    /// Waits until the program can go on, which waits for at most `within`, and has a worker for it then. `so_far` is
+    /// what is told of it, and asked for if that is news.
     ///
     /// # Errors
     /// When the program is to be ended.
@@ -239,21 +264,19 @@ impl<'a> Calls<'a> {
         &mut self,
         within: Option<Duration>,
         interrupt: Option<&Notify>,
-        sandbox: &str,
+        sandbox: &mut Sandbox,
+        so_far: impl FnOnce(&Sandbox) -> SoFar,
     ) -> Result<Waited, WaitEnd> {
         let began = Instant::now();
         if !self.refused.is_empty() || self.open.is_empty() {
             let answers = std::mem::take(&mut self.refused);
-            return Ok(Waited {
-                answers: ToolAnswers { answers },
-                stood_still: Duration::ZERO,
-                is_interrupted: false,
-            });
+            return Ok(Waited::at_once(answers));
         }
-        self.tell(sandbox);
-        *self.turn.permit = None;
+        self.tell(|| so_far(sandbox));
+        *self.worker.permit = None;
         let given_up_at = self.given_up_at(began);
         let mut is_interrupted = false;
+        let mut frame = None;
         let answers = tokio::select! {
             biased;
             answers = self.line.answers.recv() => {
@@ -270,16 +293,22 @@ impl<'a> Calls<'a> {
                 return Err(WaitEnd::TooLong);
             }
             () = until(within.and_then(|within| began.checked_add(within))) => Vec::new(),
+            // One that waits says nothing, unless a limit ends it, or it is gone.
+            said = sandbox.socket.receive() => {
+                frame = Some(said.map_err(|_| WaitEnd::Abandoned)?.ok_or(WaitEnd::Abandoned)?);
+                Vec::new()
+            }
         };
         let answers = self.accept(answers);
-        // Who resumes goes ahead of those who have not begun.
-        *self.turn.permit = Some(self.turn.admission.resume(&self.turn.asks).await);
         let waited = began.elapsed();
         self.waited += waited;
+        // Who resumes goes ahead of those who have not begun.
+        *self.worker.permit = Some(self.worker.admission.resume(&self.worker.asks).await);
         Ok(Waited {
             answers: ToolAnswers { answers },
-            stood_still: waited,
+            stood_still: began.elapsed(),
             is_interrupted,
+            frame,
         })
     }
 
@@ -292,7 +321,7 @@ impl<'a> Calls<'a> {
     }
 
     /// Tells that the program waits, if that is news.
-    fn tell(&mut self, sandbox: &str) {
+    fn tell(&mut self, so_far: impl FnOnce() -> SoFar) {
         let calls = std::mem::take(&mut self.made);
         if calls.is_empty() && !self.has_answers {
             return;
@@ -301,7 +330,7 @@ impl<'a> Calls<'a> {
         if let Some(live) = self.live {
             let made = CallsMade {
                 calls,
-                sandbox: sandbox.to_owned(),
+                so_far: so_far(),
                 answered: self.answered,
             };
             // Nobody listens any more: the execution is about to be dropped.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use faas_pool::SoFar;
 use faas_protocol::Language;
 use faas_protocol::Owner;
 use faas_protocol::Stream;
@@ -81,12 +82,12 @@ impl Conversation {
     /// Answers one request after the other, until the program or its caller is gone.
     async fn hold(mut self, mut reply: Reply) {
         loop {
-            let sandbox = tokio::select! {
+            let so_far = tokio::select! {
                 biased;
                 // The caller hung up.
                 () = reply.closed() => return,
                 round = self.round() => match round {
-                    Ok(sandbox) => sandbox,
+                    Ok(so_far) => so_far,
                     Err(end) => {
                         let _ = reply.send(end);
                         return;
@@ -103,7 +104,7 @@ impl Conversation {
                     return;
                 }
             };
-            if reply.send(self.ask(sandbox, &continuation)).is_err() {
+            if reply.send(self.ask(so_far, &continuation)).is_err() {
                 continuations.forget(&continuation);
                 return;
             }
@@ -122,11 +123,11 @@ impl Conversation {
         }
     }
 
-    /// Follows the program until it waits for results; returns its sandbox.
+    /// Follows the program until it waits for results; returns what is known of it.
     ///
     /// # Errors
     /// Its last answer, once it has ended.
-    async fn round(&mut self) -> Result<String, Result<String, ApiError>> {
+    async fn round(&mut self) -> Result<SoFar, Result<String, ApiError>> {
         let mut waits = None;
         loop {
             // It may have gone on since it called, on a timer.
@@ -135,8 +136,8 @@ impl Conversation {
                 Some(_) => self.following.next_of_those_here(),
             };
             match (told, waits.take()) {
-                (Some(Told::Calls { sandbox, knows_all }), before) => {
-                    waits = if knows_all { Some(sandbox) } else { before };
+                (Some(Told::Calls { so_far, knows_all }), before) => {
+                    waits = if knows_all { Some(so_far) } else { before };
                 }
                 (Some(Told::Ended(ending)), _) => {
                     return Err(ending.and_then(|finished| {
@@ -148,7 +149,7 @@ impl Conversation {
                     self.note(told);
                     waits = before;
                 }
-                (None, Some(sandbox)) => return Ok(sandbox),
+                (None, Some(so_far)) => return Ok(so_far),
                 (None, None) => {
                     let error = ApiError::failed("The program ended without an answer");
                     return Err(Err(error));
@@ -167,11 +168,11 @@ impl Conversation {
     }
 
     /// The answer that asks the caller for results.
-    fn ask(&self, sandbox: String, continuation: &str) -> Result<String, ApiError> {
+    fn ask(&self, so_far: SoFar, continuation: &str) -> Result<String, ApiError> {
         let waits = Waits {
             task_id: self.task_id.clone(),
             language: self.language,
-            sandbox,
+            so_far,
             stdout: self.stdout.clone(),
             stderr: self.stderr.clone(),
             calls: self.exchange.calls(),

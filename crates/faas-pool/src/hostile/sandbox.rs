@@ -54,7 +54,7 @@ use crate::tools::Calls;
 use crate::tools::ToolLimits;
 use crate::tools::ToolLine;
 use crate::tools::ToolLog;
-use crate::tools::Turn;
+use crate::tools::Worker;
 
 /// Longest payload of a frame in these tests.
 const LARGEST_PAYLOAD: ByteSize = ByteSize::kib(128);
@@ -165,12 +165,12 @@ async fn execute_for(
                     priority: Priority::Normal,
                 };
                 let mut permit = admission.enter(&asks, None).await.ok();
-                let turn = Turn {
+                let worker = Worker {
                     admission: &admission,
                     asks,
                     permit: &mut permit,
                 };
-                let mut calls = Calls::new(&mut line, turn, &metrics, None);
+                let mut calls = Calls::new(&mut line, worker, &metrics, None);
                 let finished = execution.finish(packages, Attached::default(), Some(&mut calls));
                 Ok(reported(finished.await))
             }

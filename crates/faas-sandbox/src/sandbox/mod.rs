@@ -19,6 +19,7 @@ use faas_engine::Outcome;
 use faas_engine::PackageReply;
 use faas_engine::Program;
 use faas_engine::Silent;
+use faas_engine::interrupt;
 use faas_engine::interrupt::stop_requested;
 use faas_linux::monotonic_us;
 use faas_lockdown::Lockdown;
@@ -84,9 +85,12 @@ impl Host for SocketHost {
     }
 
     fn await_tools(&self, within: Option<Duration>) -> Result<Vec<ToolAnswer>, String> {
-        // A signal does not end the wait for the answer, so the alarm must.
+        // A signal does not end the wait, so the alarm must. First when it is to come, then whether it has.
         let alarm = timer::until_alarm();
-        let within = [within, alarm].into_iter().flatten().min();
+        let within = match interrupt::has_come() {
+            true => Some(Duration::ZERO),
+            false => [within, alarm].into_iter().flatten().min(),
+        };
         let within_us = within.map(|within| u64::try_from(within.as_micros()).unwrap_or(u64::MAX));
         output::send(&SandboxEvent::AwaitTools { within_us }).map_err(gone)?;
         let frame = output::receive_frame().map_err(gone)?;
