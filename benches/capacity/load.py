@@ -1,5 +1,6 @@
 """Has callers send requests: each after the answer to its last one, or at times that were drawn before."""
 
+import contextlib
 import dataclasses
 import http.client
 import json
@@ -37,6 +38,9 @@ class Caller:
     def __init__(self, port):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
 
+    def close(self):
+        self.connection.close()
+
     def send(self, request):
         """Whether the answer says that all of it succeeded, and its text."""
         path, body = request
@@ -61,7 +65,10 @@ def run(port, connections, next_request):
     outcome = Outcome(0, 0, [], [], [])
 
     def call():
-        caller = Caller(port)
+        with contextlib.closing(Caller(port)) as caller:
+            call_with(caller)
+
+    def call_with(caller):
         while (request := next_request()) is not None:
             due, request = request
             started = time.monotonic()
