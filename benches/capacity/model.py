@@ -128,23 +128,3 @@ def idle_memory(figures, waiting=10, package_sets=0, snapshots=0, sessions=0):
         + snapshots * memory["snapshot"]
         + sessions * memory["session"]
     )
-
-
-def chance_to_wait(servers, offered):
-    """Erlang's C: the share of arrivals that find all servers busy. `offered` is rate times service."""
-    if offered >= servers:
-        return 1.0
-    term, below = 1.0, 0.0
-    for number in range(servers):
-        below += term
-        term *= offered / (number + 1)
-    waits = term * servers / (servers - offered)
-    return waits / (below + waits)
-
-
-def wait_of(servers, offered, service, share):
-    """The wait in an M/M/c queue that this share of arrivals does not exceed, in the unit of `service`."""
-    chance = chance_to_wait(servers, offered)
-    if chance <= 1 - share:
-        return 0.0
-    return math.log(chance / (1 - share)) * service / (servers - offered)
