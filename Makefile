@@ -19,6 +19,7 @@ test: check build ## Check everything, run every test
 	@scripts/fetch-test-programs
 	@scripts/fetch-trace-receiver
 	@scripts/test-deploy
+	@tests/capacity.py
 	cargo test $(CARGO_FLAGS) --workspace
 	@scripts/test-doors
 	@scripts/test-clients

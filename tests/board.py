@@ -108,7 +108,9 @@ class Server:
         request = {"code": "print(tools.add(a=1))", "tools": [{"name": "add"}]}
         asked = json.loads(self.ask("/run_code", request)[1])
         results = [{"id": call["id"], "result": 2} for call in asked["tool_calls"]]
-        status, text = self.ask("/run_code/continue", {"continuation": asked["continuation"], "results": results})
+        status, text = self.ask(
+            "/run_code/continue", {"continuation": asked["continuation"], "results": results}
+        )
         assert status == 200 and json.loads(text)["metadata"]["status"] == "success", text
 
     def zygote(self):

