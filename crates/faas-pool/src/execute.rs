@@ -140,7 +140,8 @@ impl Pool {
                 Err(NotTaken::NotRun(report)) => return Ok(self.not_run(request.job.task, report)),
             };
             let meter = taken.meter.clone();
-            match self.run(taken, request, wait).await {
+            // In a box, or each future that waits for an execution would be as large, and its type too deep to compile.
+            match Box::pin(self.run(taken, request, wait)).await {
                 Ok(Finished::Reported { mut report, kept }) => {
                     automatic.explain(&mut report);
                     self.totals.end(request.job.task, &report);
