@@ -20,8 +20,9 @@ use super::process::ChildProcess;
 use super::process::ExitStatus;
 use super::sandbox_error::SandboxError;
 
-/// How long a sandbox may take after its program to get ready to be forked: it collects garbage.
-const REST_WITHIN: Duration = Duration::from_secs(2);
+/// How long a sandbox may take after its program to get ready to be forked: it collects garbage, and gathers its memory
+/// in huge pages, for which a container whose memory is short may have to find room first.
+const REST_WITHIN: Duration = Duration::from_secs(10);
 
 /// A sandbox process and its job socket. Dropping it kills the process, whatever it is doing, and
 /// has it reaped; its place in the pool is free once that is done.
