@@ -21,6 +21,8 @@ const PRESENT: u64 = 1 << 63;
 const EXCLUSIVE: u64 = 1 << 56;
 const ENTRY: usize = size_of::<u64>();
 const ADDRESS: usize = size_of::<usize>();
+/// Pages that are looked at in one go.
+const LOOK_AT: usize = 512;
 
 /// Ranges of addresses, in whole pages; none if they are not known.
 pub struct Footprint(Vec<Range<usize>>);
@@ -35,6 +37,8 @@ impl Footprint {
     /// The calling process must have only one thread.
     pub unsafe fn learn(program: impl FnOnce()) -> std::io::Result<Self> {
         let (mut reader, writer) = std::io::pipe()?;
+        // The child allocates nothing to find out: it would count as the program's.
+        let memory = OwnProc::open()?.private_writable()?;
         // SAFETY: one thread (the caller's promise), so that no lock is held by one that the child
         // lacks.
         let child = match unsafe { libc::fork() } {
@@ -42,7 +46,7 @@ impl Footprint {
             0 => {
                 program();
                 // What it could not tell is not known.
-                let _ = written_pages().and_then(|pages| tell(&pages, writer));
+                let _ = tell_written_pages(&memory, writer);
                 crate::ending::end(faas_protocol::SandboxExit::Done)
             }
             child => child,
@@ -67,32 +71,41 @@ impl Footprint {
     }
 }
 
-/// Pages of this process that no other has: those that it wrote since it was forked.
-fn written_pages() -> std::io::Result<Vec<Range<usize>>> {
+/// Tells which pages of this process no other has: those that it wrote since it was forked. What it needs for that is on
+/// its stack.
+fn tell_written_pages(memory: &[Range<usize>], mut to: impl Write) -> std::io::Result<()> {
     let page = rustix::param::page_size();
     let pagemap = File::open("/proc/self/pagemap")?;
-    let mut written: Vec<Range<usize>> = Vec::new();
-    for memory in OwnProc::open()?.private_writable()? {
-        let mut entries = vec![0; memory.len() / page * ENTRY];
-        pagemap.read_exact_at(&mut entries, (memory.start / page * ENTRY) as u64)?;
-        for (entry, start) in entries.chunks_exact(ENTRY).zip(memory.step_by(page)) {
-            let bits = entry.try_into().map_or(0, u64::from_ne_bytes);
-            if bits & PRESENT == 0 || bits & EXCLUSIVE == 0 {
-                continue;
-            }
-            match written.last_mut() {
-                Some(last) if last.end == start => last.end += page,
-                _ => written.push(start..start + page),
+    let mut entries = [0; LOOK_AT * ENTRY];
+    for memory in memory {
+        let mut written = memory.start..memory.start;
+        for start in memory.clone().step_by(LOOK_AT * page) {
+            let end = memory.end.min(start + LOOK_AT * page);
+            let entries = &mut entries[..(end - start) / page * ENTRY];
+            pagemap.read_exact_at(entries, (start / page * ENTRY) as u64)?;
+            for (entry, start) in entries.chunks_exact(ENTRY).zip((start..end).step_by(page)) {
+                let bits = entry.try_into().map_or(0, u64::from_ne_bytes);
+                if bits & PRESENT == 0 || bits & EXCLUSIVE == 0 {
+                    continue;
+                }
+                if written.end != start {
+                    tell(&written, &mut to)?;
+                    written = start..start;
+                }
+                written.end = start + page;
             }
         }
+        tell(&written, &mut to)?;
     }
-    Ok(written)
+    Ok(())
 }
 
-fn tell(pages: &[Range<usize>], mut to: impl Write) -> std::io::Result<()> {
-    let addresses = pages.iter().flat_map(|pages| [pages.start, pages.end]);
-    let bytes: Vec<u8> = addresses.flat_map(usize::to_ne_bytes).collect();
-    to.write_all(&bytes)
+fn tell(pages: &Range<usize>, to: &mut impl Write) -> std::io::Result<()> {
+    if pages.is_empty() {
+        return Ok(());
+    }
+    to.write_all(&pages.start.to_ne_bytes())?;
+    to.write_all(&pages.end.to_ne_bytes())
 }
 
 fn understand(told: &[u8]) -> Vec<Range<usize>> {
@@ -110,7 +123,9 @@ mod tests {
     fn what_the_fork_tells_is_understood() {
         let pages = [0x1000..0x3000, 0x7f00_0000_0000..0x7f00_0000_1000];
         let mut told = Vec::new();
-        tell(&pages, &mut told).unwrap();
+        for pages in &pages {
+            tell(pages, &mut told).unwrap();
+        }
         assert_eq!(understand(&told), pages);
         told.pop();
         assert_eq!(understand(&told), pages[..1], "of a fork that died");
