@@ -108,7 +108,9 @@ class Server:
         request = {"code": "print(tools.add(a=1))", "tools": [{"name": "add"}]}
         asked = json.loads(self.ask("/run_code", request)[1])
         results = [{"id": call["id"], "result": 2} for call in asked["tool_calls"]]
-        status, text = self.ask("/run_code/continue", {"continuation": asked["continuation"], "results": results})
+        status, text = self.ask(
+            "/run_code/continue", {"continuation": asked["continuation"], "results": results}
+        )
         assert status == 200 and json.loads(text)["metadata"]["status"] == "success", text
 
     def zygote(self):
@@ -209,6 +211,7 @@ class Board(unittest.TestCase):
         assert server.run(code="let a: number = 1", language="typescript") == "success"
         assert server.run(code="1", packages=["not-to-be-had"]) == "error"
         server.call_a_tool()
+        assert server.ask("/jobs", {"code": "1"})[0] == 202
         assert server.ask("/run_code", {"code": "1"}, token=None)[0] == 401
         assert server.ask("/nowhere")[0] == 404
         with concurrent.futures.ThreadPoolExecutor(6) as callers:
