@@ -211,6 +211,7 @@ class Board(unittest.TestCase):
         assert server.run(code="let a: number = 1", language="typescript") == "success"
         assert server.run(code="1", packages=["not-to-be-had"]) == "error"
         server.call_a_tool()
+        assert server.ask("/jobs", {"code": "1"})[0] == 202
         assert server.ask("/run_code", {"code": "1"}, token=None)[0] == 401
         assert server.ask("/nowhere")[0] == 404
         with concurrent.futures.ThreadPoolExecutor(6) as callers:

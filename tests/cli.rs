@@ -346,6 +346,9 @@ fn an_invalid_setting_stops_the_start() {
             "60001",
             "FAAS_MAX_EXECUTION_TIME, which is 60000",
         ),
+        ("FAAS_JOBS_PER_CALLER", "1001", "FAAS_JOBS, which is 1000"),
+        ("FAAS_JOBS_EXPIRY", "0", "between 1 and 2592000000"),
+        ("FAAS_WEBHOOK_HOSTS", "hooks.example", "FAAS_WEBHOOK_SECRET"),
         ("FAAS_PYODIDE_DIR", "/nonexistent", "make setup"),
         ("SCIPY_VERSION", "latest", "a range of versions"),
     ] {
@@ -359,7 +362,11 @@ fn an_invalid_setting_stops_the_start() {
 }
 
 /// Variables that must not be empty.
-const SECRETS: [&str; 2] = ["FAAS_API_TOKEN", "FAAS_LANGFUSE_KEYS"];
+const SECRETS: [&str; 3] = [
+    "FAAS_API_TOKEN",
+    "FAAS_LANGFUSE_KEYS",
+    "FAAS_WEBHOOK_SECRET",
+];
 
 #[test]
 fn an_empty_variable_counts_as_unset() {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -185,9 +186,18 @@ fn matches(expected: &Value, actual: &Value) -> bool {
     }
 }
 
+/// A server for the examples. Jobs are of one server of a workspace, and this one has them.
+fn documented() -> &'static Server {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| {
+        let workspace = concat!(env!("CARGO_TARGET_TMPDIR"), "/docs-workspace");
+        Server::start(&[("FAAS_WORKSPACE", workspace)])
+    });
+    &SERVER
+}
+
 /// What a command of a page prints, against a server of this test.
 fn output_of(command: &str) -> String {
-    let server: &Server = shared();
+    let server: &Server = documented();
     let command = command.replace("localhost:8000", &server.address);
     let output = Command::new("sh").args(["-c", &command]).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
@@ -248,7 +258,7 @@ fn every_console_example_prints_what_follows_its_command() {
 }
 
 /// Blocks that no test runs as they are written: how they begin, and why.
-const NOT_RUN: [(&str, &str, &str); 32] = [
+const NOT_RUN: [(&str, &str, &str); 33] = [
     (
         "docs/clients.md",
         "from faas_client",
@@ -394,6 +404,11 @@ const NOT_RUN: [(&str, &str, &str); 32] = [
         "docs/operations.md",
         "location /faas/",
         "tests/proxy.rs reads and runs it",
+    ),
+    (
+        "docs/jobs.md",
+        "webhook-id",
+        "tests/jobs.rs receives such a message",
     ),
     ("docs/architecture.md", "HTTP", "is a drawing"),
     ("docs/snapshots.md", "zygote ──fork", "is a drawing"),

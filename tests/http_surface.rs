@@ -798,6 +798,13 @@ fn answers_match_their_schemas_in_openapi_json() {
     };
     let metrics = server.send("GET", "/metrics", &[("accept", "application/json")], "");
     let long = "for (;;);";
+    let batch =
+        json!({ "setup": "1", "programs": ["1", 7, "2"], "stop_on": "failure", "concurrency": 1 });
+    let asked = server.post("/jobs", batch.to_string()).body;
+    let job_path = format!("/jobs/{}", asked["id"].as_str().unwrap());
+    common::eventually("the job does not end", || {
+        server.get(&job_path).body["status"] == "failed"
+    });
     let answers = [
         ("RunResponse", plain),
         ("RunResponse", streamed),
@@ -822,6 +829,9 @@ fn answers_match_their_schemas_in_openapi_json() {
             "Execution",
             server.get(&format!("/executions/{task_id}")).body,
         ),
+        ("Job", asked),
+        ("Job", server.get(&job_path).body),
+        ("JobList", server.get("/jobs").body),
         ("Error", server.get("/nowhere").body),
         ("Error", run(json!({}))),
     ];

@@ -190,7 +190,7 @@ fn metrics_that_dashboards_and_alerts_name_exist_from_the_start() {
             );
         }
     }
-    assert_eq!(checked, 50);
+    assert_eq!(checked, 54);
     for language in ["javascript", "typescript"] {
         for status in ["success", "killed", "cancelled"] {
             let labels = [("language", language), ("status", status)];

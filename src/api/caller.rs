@@ -10,6 +10,7 @@ use axum::http::HeaderMap;
 use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use faas_jobs::ClaimedJob;
 use faas_protocol::Owner;
 use faas_protocol::Weight;
 use faas_telemetry::Fate;
@@ -70,6 +71,18 @@ impl Caller {
             known: Arc::default(),
         };
         caller.showed_token_of(Owner::Token, Weight::default());
+        caller
+    }
+
+    /// The one who sent a job, when it is run.
+    pub fn of_job(job: &ClaimedJob) -> Self {
+        let id = HeaderValue::from_str(&job.request_id);
+        let caller = Self {
+            request_id: id.unwrap_or_else(|_| new_id()),
+            address: job.address,
+            known: Arc::default(),
+        };
+        caller.showed_token_of(job.owner.clone(), job.weight);
         caller
     }
 

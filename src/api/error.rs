@@ -95,6 +95,15 @@ impl ApiError {
         Self::new(StatusCode::GONE, error, details)
     }
 
+    /// 507: what is kept has no room for more.
+    pub fn no_space(details: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "Insufficient storage",
+            details,
+        )
+    }
+
     /// 501: this machine, or this setting, does not have it.
     pub fn not_here(error: impl Into<String>, details: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_IMPLEMENTED, error, details)
@@ -220,7 +229,9 @@ impl ApiError {
     /// The headers that go with the status.
     fn add_headers(&self, headers: &mut HeaderMap) {
         match self.status {
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::INSUFFICIENT_STORAGE => {
                 set_retry_after(headers, self.retry_after);
             }
             StatusCode::UNSUPPORTED_MEDIA_TYPE => {
@@ -239,7 +250,7 @@ impl ApiError {
         Self::not_found(
             "Not found",
             "The routes are POST /run_code, POST /run_batch, POST /check_code, GET /health, GET /ready, GET /metrics, GET /executions, \
-             GET /executions/{task_id}, GET /snapshots, GET and DELETE /snapshots/{id}, those of /sessions, GET /openapi.json and those of FAAS_DOORS",
+             GET /executions/{task_id}, GET /snapshots, GET and DELETE /snapshots/{id}, those of /sessions and /jobs, GET /openapi.json and those of FAAS_DOORS",
         )
     }
 

@@ -57,6 +57,7 @@ pub struct Health {
     sessions: SessionsBody,
     audit: WriterBody,
     history: WriterBody,
+    jobs: WriterBody,
     security: Security,
     /// What this machine lacked at the start, in the sentences of the log and of `faas-server doctor`.
     warnings: Vec<&'static str>,
@@ -246,6 +247,7 @@ fn body(state: &AppState, caller: &Caller) -> Health {
         sessions: SessionsBody::of(state),
         audit: WriterBody::of(state.audit.as_ref().map(AuditLog::failures)),
         history: WriterBody::of(state.history.as_ref().map(History::failures)),
+        jobs: WriterBody::of(state.jobs.as_ref().map(|jobs| jobs.failures())),
         security: Security::of(&layers),
         warnings: state.warnings.clone(),
     }

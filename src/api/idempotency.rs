@@ -119,6 +119,20 @@ pub fn key_of(headers: &HeaderMap, owner: &Owner) -> Result<Option<Key>, ApiErro
     }))
 }
 
+impl Key {
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// 422: a key names one request.
+pub fn of_other_request() -> ApiError {
+    ApiError::refused(
+        "Idempotency-Key was used before",
+        "It came with another request body; send a new key with each new request",
+    )
+}
+
 impl KeptAnswers {
     pub fn new(budget: &Arc<Budget>) -> Arc<Self> {
         Arc::new(Self {
@@ -147,10 +161,7 @@ impl KeptAnswers {
                 }))
             }
             hash_map::Entry::Occupied(entry) if entry.get().digest != digest => {
-                Err(ApiError::refused(
-                    "Idempotency-Key was used before",
-                    "It came with another request body; send a new key with each new request",
-                ))
+                Err(of_other_request())
             }
             hash_map::Entry::Occupied(entry) => match &entry.get().answer {
                 Some(answer) => Ok(Begun::Again(answer.json.clone())),

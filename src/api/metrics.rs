@@ -11,6 +11,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use faas_telemetry::Holder;
+use faas_telemetry::JobState;
 use faas_telemetry::Metrics;
 use faas_telemetry::SandboxKind;
 use faas_telemetry::SandboxState;
@@ -96,6 +97,12 @@ fn set_kept_gauges(state: &AppState) {
     let cached = state.pool.packages().stats().cached_bytes;
     let most = state.settings.package_cache.get();
     metrics.keeps(Holder::PackageCache, cached, most);
+    if let Some(jobs) = &state.jobs {
+        metrics.keeps(Holder::Jobs, jobs.bytes(), jobs.most_bytes());
+        for state in JobState::ALL {
+            metrics.has_jobs(state, jobs.count(state));
+        }
+    }
 }
 
 /// The numbers as JSON.

@@ -20,9 +20,11 @@ pub mod files;
 pub mod follow;
 pub mod health;
 mod idempotency;
+mod jobs;
 mod limits;
 mod load_report;
 mod metrics;
+mod ndjson;
 mod observe;
 mod openapi;
 mod playground;
@@ -53,6 +55,7 @@ pub use answer::Answer;
 pub use answer::no_room;
 pub use budget::Share;
 pub use error::ApiError;
+pub use jobs::run_jobs;
 pub use server::serve;
 pub use state::AppState;
 
@@ -107,6 +110,9 @@ pub fn router(state: Arc<AppState>, doors: Doors) -> Router {
                 .put(sessions::put_file)
                 .delete(sessions::delete_file),
         )
+        .route("/jobs", get(jobs::list).post(jobs::submit))
+        .route("/jobs/{id}", get(jobs::find).delete(jobs::delete))
+        .route("/jobs/{id}/results", get(jobs::results))
         .route("/openapi.json", get(openapi::openapi))
         .merge(doors.behind_token)
         .fallback(async || ApiError::no_route())

@@ -53,6 +53,12 @@ use super::executions::ExecutionBody;
 use super::executions::ExecutionList;
 use super::health::Health;
 use super::idempotency;
+use super::jobs;
+use super::jobs::JobBody;
+use super::jobs::JobList;
+use super::jobs::JobOptions;
+use super::jobs::JobRequest;
+use super::jobs::JobResult;
 use super::metrics::MetricsBody;
 use super::ready::Ready;
 use super::request;
@@ -156,6 +162,9 @@ fn paths() -> Paths {
         .path("/sessions/{id}/variables", get(session_variables()))
         .path("/sessions/{id}/files", get(session_files()))
         .path("/sessions/{id}/files/{path}", one_session_file())
+        .path("/jobs", all_jobs())
+        .path("/jobs/{id}", one_job())
+        .path("/jobs/{id}/results", get(job_results()))
         .path("/openapi.json", get(this_document()))
         .build()
 }
@@ -217,7 +226,7 @@ fn run_batch() -> OperationBuilder {
         .description(
             "Lines of JSON: the set-up's if there is one, one for each row as it ends, a summary",
         )
-        .content("application/x-ndjson", json_of::<BatchLine>());
+        .content(NDJSON, json_of::<BatchLine>());
     let mut body = body_of::<RawBatch>(json!({
         "language": "python",
         "setup": "def double(x): return 2 * x",
@@ -225,8 +234,7 @@ fn run_batch() -> OperationBuilder {
         "inputs": [1, 2, 3],
     }));
     let stream = json_of::<RawBatch>();
-    body.content
-        .insert("application/x-ndjson".into(), stream.into());
+    body.content.insert(NDJSON.into(), stream.into());
     let operation = operation("runBatch", "Run many programs, or one over many inputs")
         .description(Some(
             "Answers 200 when the first row can run; each row's line says how it ended. With \
@@ -560,6 +568,100 @@ fn one_session_file() -> PathItem {
     item
 }
 
+fn all_jobs() -> PathItem {
+    let limit = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(jobs::MAX_LIMIT))
+        .default(Some(jobs::DEFAULT_LIMIT.into()));
+    let before = query("before", ObjectBuilder::new().schema_type(Type::String)).description(Some(
+        "`next` of the list before, or any id: the jobs that come after it",
+    ));
+    let list = of_jobs(operation("listJobs", "The caller's jobs, newest first"))
+        .parameter(before)
+        .parameter(query("limit", limit))
+        .response("200", answer_of::<JobList>("Jobs"));
+    let mut body = body_of::<JobRequest>(json!({
+        "program": "input_data * 2",
+        "inputs": [1, 2, 3],
+    }));
+    body.content
+        .insert(NDJSON.into(), json_of::<JobRequest>().into());
+    let accepted = ResponseBuilder::new()
+        .description("The job is kept, and will run whatever becomes of the service")
+        .header(
+            "Location",
+            Header::new(ObjectBuilder::new().schema_type(Type::String)),
+        )
+        .content(JSON, json_of::<JobBody>());
+    let submit = of_programs(operation("submitJob", "Have a program or a batch run later"))
+        .description(Some(
+            "Takes what `POST /run_code` or `POST /run_batch` takes, lines included. A body with `programs`, `program`, \
+             `inputs` or `setup` is a batch, any other a program.",
+        ))
+        .parameter(idempotency_key().description(Some(
+            "A new one for each request, such as a UUID. A request that is sent again with it and the same body gets \
+             the job of the first, as long as that is kept",
+        )))
+        .request_body(Some(body))
+        .response("202", accepted.build())
+        .response("507", shared(TRY_LATER));
+    let mut item = PathItem::new(HttpMethod::Get, list);
+    item.merge_operations(PathItem::new(HttpMethod::Post, submit));
+    item
+}
+
+fn one_job() -> PathItem {
+    let find =
+        of_job(operation("findJob", "One job")).response("200", answer_of::<JobBody>("The job"));
+    let forgotten = ResponseBuilder::new()
+        .description("It had ended, and is forgotten with its results")
+        .build();
+    let delete = of_job(operation("deleteJob", "Cancel or forget a job"))
+        .description(Some(
+            "One that has not ended is cancelled: what runs of it is ended, its results so far are kept. One that has \
+             is forgotten.",
+        ))
+        .response("200", answer_of::<JobBody>("It had not ended, and is cancelled"))
+        .response("204", forgotten)
+        .response("507", shared(TRY_LATER));
+    let mut item = PathItem::new(HttpMethod::Get, find);
+    item.merge_operations(PathItem::new(HttpMethod::Delete, delete));
+    item
+}
+
+fn job_results() -> OperationBuilder {
+    let from = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(0))
+        .default(Some(0.into()));
+    let from = query("from", from).description(Some(
+        "How many results the caller has: those behind them are sent",
+    ));
+    let follow = query("follow", ObjectBuilder::new().schema_type(Type::Boolean)).description(
+        Some("Whether to wait for those that are still to come, until the job's end"),
+    );
+    let lines = ResponseBuilder::new()
+        .description("Lines of JSON, one for each row, in the order in which they ended")
+        .content(NDJSON, json_of::<JobResult>());
+    of_job(operation("jobResults", "Results of a job"))
+        .parameter(from)
+        .parameter(follow)
+        .response("200", lines.build())
+}
+
+/// Those that every route of jobs has.
+fn of_jobs(operation: OperationBuilder) -> OperationBuilder {
+    with_usual(operation)
+        .response("404", shared(ERROR))
+        .response("503", shared(TRY_LATER))
+}
+
+/// Those that every route about one job has.
+fn of_job(operation: OperationBuilder) -> OperationBuilder {
+    of_jobs(operation.parameter(in_path("id", "`id` of a job"))).response("410", shared(ERROR))
+}
+
 fn this_document() -> OperationBuilder {
     let any = Content::new(Some(ObjectBuilder::new()));
     let answer = ResponseBuilder::new()
@@ -614,6 +716,10 @@ fn components() -> Components {
     add::<Interrupted>(&mut schemas);
     add::<VariablesBody>(&mut schemas);
     add::<FilesBody>(&mut schemas);
+    add::<JobRequest>(&mut schemas);
+    add::<JobOptions>(&mut schemas);
+    add::<JobList>(&mut schemas);
+    add::<JobResult>(&mut schemas);
     add::<ErrorBody>(&mut schemas);
     ComponentsBuilder::new()
         .security_scheme(TOKEN, SecurityScheme::Http(token))
@@ -654,6 +760,7 @@ fn say_what_a_program_is(schemas: &mut [(String, RefOr<Schema>)]) {
 }
 
 const JSON: &str = "application/json";
+const NDJSON: &str = "application/x-ndjson";
 const BYTES: &str = "application/octet-stream";
 
 fn operation(id: &str, summary: &str) -> OperationBuilder {

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -50,12 +51,13 @@ const PROBE_ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 const PROBED: [&[u8]; 3] = [b"/health", b"/ready", b"/metrics"];
 const PROBE_METHODS: [&[u8]; 2] = [b"GET ", b"HEAD "];
 
-/// Serves until `stop`, then lets running executions finish within the grace period.
+/// Serves until `stop`, then lets running executions finish within the grace period, those of `jobs` as well.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     state: Arc<AppState>,
     stop: CancellationToken,
+    jobs: JoinHandle<()>,
 ) {
     let mut places = Places::new(&state, router);
     let http = places.service.http(true);
@@ -84,7 +86,8 @@ pub async fn serve(
     tracing::info!(grace_ms = grace.as_millis(), "draining");
     let all_places = places.service.room.free.clone();
     // Connections end once their request is answered, those for WebSocket by themselves when nothing runs.
-    let mut drained = pin!(all_places.acquire_many(state.settings.max_connections));
+    let connections = all_places.acquire_many(state.settings.max_connections);
+    let mut drained = pin!(async { tokio::join!(connections, jobs) });
     if tokio::time::timeout(grace, &mut drained).await.is_err() {
         tracing::warn!("executions were cut off at the end of the grace period");
         state.cut_off.cancel();

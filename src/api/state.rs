@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use faas_jobs::Jobs;
 use faas_pool::Pool;
 use faas_telemetry::AuditLog;
 use faas_telemetry::History;
@@ -45,6 +46,8 @@ pub struct AppState {
     pub with_tools: Arc<Semaphore>,
     pub audit: Option<AuditLog>,
     pub history: Option<History>,
+    /// None if there are to be none (FAAS_JOBS).
+    pub jobs: Option<Arc<Jobs>>,
     /// What this machine lacks, in fixed sentences.
     pub warnings: Vec<&'static str>,
 }
@@ -56,6 +59,7 @@ impl AppState {
         metrics: Arc<Metrics>,
         audit: Option<AuditLog>,
         history: Option<History>,
+        jobs: Option<Arc<Jobs>>,
         warnings: Vec<&'static str>,
     ) -> Self {
         let answers = Budget::new(settings.answer_bytes);
@@ -76,6 +80,7 @@ impl AppState {
             load_report: LoadReport::default(),
             audit,
             history,
+            jobs,
             warnings,
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use faas_jobs::Jobs;
 use faas_pool::Pool;
 use faas_pool::PoolSettings;
 use faas_telemetry::AuditLog;
@@ -30,8 +31,9 @@ pub fn start(
     let metrics = Arc::new(Metrics::new(settings.languages(), settings.runtimes()));
     let audit = open_audit_log(&settings, &metrics)?;
     let history = start_history(&settings, &metrics)?;
+    let jobs = start_jobs(&settings, &metrics)?;
     let pool = Pool::start(pool_settings, packages, metrics.clone())?;
-    let state = AppState::new(pool, settings, metrics, audit, history, warnings);
+    let state = AppState::new(pool, settings, metrics, audit, history, jobs, warnings);
     Ok(Arc::new(state))
 }
 
@@ -63,6 +65,16 @@ fn start_history(settings: &Settings, metrics: &Metrics) -> Result<Option<Histor
     let failures = Failures::new("history", metrics.history_write_failures.clone());
     let history = History::start(settings.history_settings(), failures)?;
     Ok(Some(history))
+}
+
+/// Starts what keeps jobs, if there are to be any. The file is opened by the first who needs it.
+fn start_jobs(settings: &Settings, metrics: &Metrics) -> Result<Option<Arc<Jobs>>, Error> {
+    if settings.jobs == 0 {
+        return Ok(None);
+    }
+    let failures = Failures::new("jobs", metrics.job_write_failures.clone());
+    let jobs = Jobs::start(settings.jobs_settings(), settings.webhooks()?, failures)?;
+    Ok(Some(Arc::new(jobs)))
 }
 
 /// Has everything written that waits for a disk.

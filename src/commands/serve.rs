@@ -141,7 +141,8 @@ async fn serve(
             }
         });
         let router = api::router(state.clone(), doors::routes(&state));
-        api::serve(listener, router, state.clone(), stop).await;
+        let jobs = tokio::spawn(api::run_jobs(state.clone()));
+        api::serve(listener, router, state.clone(), stop, jobs).await;
         announcement.abort();
     }
     parts::end(state).await;

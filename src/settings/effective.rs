@@ -125,6 +125,7 @@ impl Settings {
             "pool-min-size" => Some(self.pool_min_size().to_string()),
             "pool-max-size" => Some(self.pool_max_size().to_string()),
             "batch-concurrency" => Some(self.batch_concurrency().to_string()),
+            "jobs-per-caller" => Some(self.jobs_per_caller().to_string()),
             "tool-programs" => Some(self.tool_programs().to_string()),
             "worker-count" => Some(self.worker_count().to_string()),
             "pyodide-dir" => Some(self.pyodide_directory().ok()?.display().to_string()),

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use faas_jobs::WebhookSecret;
 use faas_pool::Replica;
 use faas_protocol::ByteSize;
 use faas_protocol::LONGEST_GRACE;
@@ -43,6 +44,7 @@ use door::parse_doors;
 use named_tokens::NamedTokensError;
 use values::bytes;
 use values::log_format_parser;
+use values::long_milliseconds;
 use values::mebibytes;
 use values::milliseconds;
 use values::parse_host;
@@ -58,7 +60,11 @@ const DEFAULT_MAX_CODE_BYTES: ByteSize = ByteSize::mib(1);
 
 /// Variables that must not be empty: a service whose secret got lost would let everybody in. No error repeats
 /// their values.
-pub const SECRETS: [&str; 2] = ["FAAS_API_TOKEN", "FAAS_LANGFUSE_KEYS"];
+pub const SECRETS: [&str; 3] = [
+    "FAAS_API_TOKEN",
+    "FAAS_LANGFUSE_KEYS",
+    "FAAS_WEBHOOK_SECRET",
+];
 
 /// What a sandbox takes over FAAS_MEMORY_LIMIT at most.
 const OVER_MEMORY_LIMIT: ByteSize = ByteSize::mib(32);
@@ -339,6 +345,41 @@ pub struct Settings {
     #[arg(long, env = "FAAS_TOOL_WAIT", value_name = "FAAS_TOOL_WAIT",
           default_value = "1800000", value_parser = milliseconds(1))]
     pub tool_wait: Duration,
+
+    /// Most jobs kept (`POST /jobs`), those that have ended included; more are answered with 429; 0 for none
+    #[arg(long, env = "FAAS_JOBS", value_name = "FAAS_JOBS", default_value_t = 1000,
+          value_parser = whole::<u32>(0..=100_000))]
+    pub jobs: u32,
+
+    /// Most jobs kept of one caller [default: FAAS_JOBS]
+    #[arg(long, env = "FAAS_JOBS_PER_CALLER", value_name = "FAAS_JOBS_PER_CALLER",
+          value_parser = whole::<u32>(1..=100_000))]
+    pub jobs_per_caller: Option<u32>,
+
+    /// Bytes of jobs and their results, all together; more are answered with 507
+    #[arg(long, env = "FAAS_JOBS_BYTES", value_name = "FAAS_JOBS_BYTES",
+          default_value = "1073741824", value_parser = bytes(1..=1 << 40))]
+    pub jobs_bytes: ByteSize,
+
+    /// How long a job may wait and run, and how long it is kept after its end, in ms; a request may ask for less
+    #[arg(long, env = "FAAS_JOBS_EXPIRY", value_name = "FAAS_JOBS_EXPIRY",
+          default_value = "86400000", value_parser = long_milliseconds(1))]
+    pub jobs_expiry: Duration,
+
+    /// Hosts that may be told of the ends of jobs, such as hooks.example or 10.0.0.7:8080, separated by commas; they
+    /// may be on the inside of the network; * for all that are not, by https [default: none]
+    #[arg(
+        long,
+        env = "FAAS_WEBHOOK_HOSTS",
+        value_name = "FAAS_WEBHOOK_HOSTS",
+        value_delimiter = ','
+    )]
+    pub webhook_hosts: Vec<String>,
+
+    /// What these messages are signed with: whsec_ and 24 to 64 bytes in base64
+    #[arg(long, env = "FAAS_WEBHOOK_SECRET", value_name = "FAAS_WEBHOOK_SECRET",
+          value_parser = WebhookSecret::parse, hide_env_values = true)]
+    pub webhook_secret: Option<WebhookSecret>,
 
     /// Name of this server among several, which the ids of its sessions and snapshots tell, so that a balancer can
     /// route by them: small letters, digits and dashes
@@ -628,6 +669,14 @@ impl Settings {
             "FAAS_MAX_BODY_BYTES",
             self.max_body_bytes.get(),
         )?;
+        if self.jobs > 0 {
+            bound(
+                "FAAS_JOBS_PER_CALLER",
+                u64::from(self.jobs_per_caller()),
+                "FAAS_JOBS",
+                u64::from(self.jobs),
+            )?;
+        }
         let milliseconds = |duration: Duration| duration.as_millis() as u64;
         bound(
             "FAAS_TIMEOUT",
@@ -648,6 +697,16 @@ impl Settings {
             return contradiction("FAAS_HISTORY_BODIES", "1", "FAAS_HISTORY=off".to_owned());
         }
         let is_set = |text: &&String| !text.trim().is_empty();
+        if self.webhook_hosts.iter().any(|host| is_set(&host)) {
+            let hosts = self.webhook_hosts.join(",");
+            if self.jobs == 0 {
+                return contradiction("FAAS_WEBHOOK_HOSTS", &hosts, "FAAS_JOBS=0".to_owned());
+            }
+            if self.webhook_secret.is_none() {
+                let other = "FAAS_WEBHOOK_SECRET unset".to_owned();
+                return contradiction("FAAS_WEBHOOK_HOSTS", &hosts, other);
+            }
+        }
         let sets = self.preload.iter().filter(is_set).count();
         if sets == 0 {
             return Ok(());
@@ -762,6 +821,10 @@ impl Settings {
 
     pub fn batch_concurrency(&self) -> u32 {
         self.batch_concurrency.unwrap_or(self.worker_count())
+    }
+
+    pub fn jobs_per_caller(&self) -> u32 {
+        self.jobs_per_caller.unwrap_or(self.jobs)
     }
 
     pub fn pool_size(&self) -> u32 {

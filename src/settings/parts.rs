@@ -4,6 +4,9 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use faas_jobs::JobsSettings;
+use faas_jobs::Webhooks;
+use faas_packages::Hosts;
 use faas_packages::LOCK_FILE;
 use faas_packages::PackageSettings;
 use faas_packages::Packages;
@@ -143,12 +146,33 @@ impl Settings {
         }
     }
 
+    /// Where jobs are kept, and how much of them.
+    pub fn jobs_settings(&self) -> JobsSettings {
+        JobsSettings {
+            path: self.workspace.join("jobs.sqlite3"),
+            jobs: self.jobs.into(),
+            jobs_of_caller: self.jobs_per_caller().into(),
+            bytes: self.jobs_bytes.get(),
+        }
+    }
+
+    /// What tells of the ends of jobs, if there are hosts that may be told.
+    ///
+    /// # Errors
+    /// When a host is not one.
+    pub fn webhooks(&self) -> Result<Option<Webhooks>, Box<dyn std::error::Error>> {
+        let hosts = names(&self.webhook_hosts);
+        match &self.webhook_secret {
+            Some(secret) if !hosts.is_empty() => {
+                let hosts = Hosts::named("FAAS_WEBHOOK_HOSTS", &hosts)?;
+                Ok(Some(Webhooks::new(hosts, secret.clone())?))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// What the package sources need to know.
     pub fn package_settings(&self, pyodide: &Path) -> PackageSettings {
-        let names = |list: &[String]| -> Vec<String> {
-            let names = list.iter().map(|name| name.trim().to_owned());
-            names.filter(|name| !name.is_empty()).collect()
-        };
         // Why they could not be read is logged where the sources are opened.
         let defaults = DefaultSources::read(pyodide).unwrap_or_default();
         PackageSettings {
@@ -165,4 +189,10 @@ impl Settings {
             ..PackageSettings::new(pyodide.join(LOCK_FILE), self.workspace.join("packages"))
         }
     }
+}
+
+/// The names of a list, without those that are empty.
+fn names(list: &[String]) -> Vec<String> {
+    let names = list.iter().map(|name| name.trim().to_owned());
+    names.filter(|name| !name.is_empty()).collect()
 }

@@ -55,6 +55,14 @@ pub fn milliseconds(
     move |text| whole(text).map(Duration::from_millis)
 }
 
+/// A parser for times of at least so many ms that may be longer than any execution: up to thirty days.
+pub fn long_milliseconds(
+    least: u64,
+) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync + 'static {
+    let whole = whole(least..=30 * MAX_MILLISECONDS);
+    move |text| whole(text).map(Duration::from_millis)
+}
+
 /// A parser for sizes in bytes.
 pub fn bytes(
     range: RangeInclusive<u64>,

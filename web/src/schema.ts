@@ -399,6 +399,65 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's jobs, newest first */
+        get: operations["listJobs"];
+        put?: never;
+        /**
+         * Have a program or a batch run later
+         * @description Takes what `POST /run_code` or `POST /run_batch` takes, lines included. A body with `programs`, `program`, `inputs` or `setup` is a batch, any other a program.
+         */
+        post: operations["submitJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One job */
+        get: operations["findJob"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel or forget a job
+         * @description One that has not ended is cancelled: what runs of it is ended, its results so far are kept. One that has is forgotten.
+         */
+        delete: operations["deleteJob"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{id}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Results of a job */
+        get: operations["jobResults"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -729,6 +788,7 @@ export interface components {
             sessions: components["schemas"]["Sessions"];
             audit: components["schemas"]["Writer"];
             history: components["schemas"]["Writer"];
+            jobs: components["schemas"]["Writer"];
             security: components["schemas"]["Security"];
             /** @description What this machine lacked at the start, in the sentences of the log and of `faas-server doctor`. */
             warnings: string[];
@@ -750,6 +810,94 @@ export interface components {
             /** @description False if no cell runs. */
             interrupted: boolean;
         };
+        /** @description A job. */
+        Job: {
+            id: string;
+            status: components["schemas"]["JobStatus"];
+            kind: components["schemas"]["JobKind"];
+            progress: components["schemas"]["JobProgress"];
+            /** @description The `X-Request-Id` of the request; programs of the job have it in history and audit log. */
+            request_id: string;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was taken up first; null before.
+             */
+            started_at: string | null;
+            /** Format: date-time */
+            ended_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it ends unless it has ended before; after its end, when it is forgotten.
+             */
+            expires_at: string;
+            /** @description Why it ended with rows left; only if `failed`. */
+            problem?: components["schemas"]["JobProblem"];
+            /** @description The usual answer for the set-up, once it ran; only of a single job. */
+            setup?: components["schemas"]["RunResponse"];
+            webhook?: components["schemas"]["Webhook"];
+        };
+        /**
+         * @description What a job runs: a program, or a batch
+         * @enum {string}
+         */
+        JobKind: "run" | "batch";
+        /** @description The caller's jobs, newest first. */
+        JobList: {
+            count: number;
+            jobs: components["schemas"]["Job"][];
+            /** @description Sent as `before`, it gets the jobs that come next; null at the end. */
+            next: string | null;
+        };
+        /** @description What a job has that a program or a batch has not. */
+        JobOptions: {
+            /** @description An http(s) address that hears of the job's end, on a host of FAAS_WEBHOOK_HOSTS. */
+            webhook?: string | null;
+            /**
+             * Format: double
+             * @description How long the job may wait and run, and how long it is kept after its end, in ms; cut to FAAS_JOBS_EXPIRY, which
+             *     is also the default.
+             */
+            expires_after?: number | null;
+        };
+        /** @description Why a job ended with rows left. */
+        JobProblem: {
+            error: string;
+            /** @description What to do about it. */
+            details: string;
+        };
+        /** @description How far a job is. */
+        JobProgress: {
+            /**
+             * Format: int64
+             * @description Rows that have a result.
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description All rows; 1 of a program.
+             */
+            rows: number;
+        };
+        /** @description What `POST /run_code` or `POST /run_batch` takes, without `tools`, `session`, `keep` and `from` */
+        JobRequest: (components["schemas"]["RunRequest"] | components["schemas"]["BatchRequest"]) & {
+            job?: components["schemas"]["JobOptions"];
+        };
+        /** @description A line of the results: that of a row as in a batch, with its place among the results. */
+        JobResult: components["schemas"]["JobResultLine"] & {
+            /**
+             * Format: int64
+             * @description From 0, in the order in which rows ended; `from` is one of these.
+             */
+            position: number;
+        };
+        JobResultLine: components["schemas"]["BatchRow"] | components["schemas"]["BatchRefused"];
+        /**
+         * @description How far a job is: `done` if each row has a result, however its program ended; `failed` if it ended with rows left, `cancelled` if it was deleted before its end, `expired` if its time was over before
+         * @enum {string}
+         */
+        JobStatus: "queued" | "running" | "done" | "failed" | "cancelled" | "expired";
         /**
          * @description The language of a program
          * @enum {string}
@@ -1396,6 +1544,20 @@ export interface components {
              */
             more: number;
         };
+        /** @description The message about a job's end. */
+        Webhook: {
+            url: string;
+            status: components["schemas"]["WebhookStatus"];
+            /** Format: int32 */
+            attempts: number;
+            /** @description Why the last attempt failed; null if none did. */
+            last_error: string | null;
+        };
+        /**
+         * @description Whether the end of a job was told: `waiting` until then, `failed` if it was given up
+         * @enum {string}
+         */
+        WebhookStatus: "waiting" | "delivered" | "failed";
         /** @description The sandbox, under names that callers of the replaced services know. */
         WorkloadInfo: {
             id: string;
@@ -1476,6 +1638,16 @@ export type Health = components['schemas']['Health'];
 export type HealthStatus = components['schemas']['HealthStatus'];
 export type Import = components['schemas']['Import'];
 export type Interrupted = components['schemas']['Interrupted'];
+export type Job = components['schemas']['Job'];
+export type JobKind = components['schemas']['JobKind'];
+export type JobList = components['schemas']['JobList'];
+export type JobOptions = components['schemas']['JobOptions'];
+export type JobProblem = components['schemas']['JobProblem'];
+export type JobProgress = components['schemas']['JobProgress'];
+export type JobRequest = components['schemas']['JobRequest'];
+export type JobResult = components['schemas']['JobResult'];
+export type JobResultLine = components['schemas']['JobResultLine'];
+export type JobStatus = components['schemas']['JobStatus'];
 export type Language = components['schemas']['Language'];
 export type Limits = components['schemas']['Limits'];
 export type Loops = components['schemas']['Loops'];
@@ -1524,6 +1696,8 @@ export type UndoRequest = components['schemas']['UndoRequest'];
 export type Usage = components['schemas']['Usage'];
 export type Variable = components['schemas']['Variable'];
 export type Variables = components['schemas']['Variables'];
+export type Webhook = components['schemas']['Webhook'];
+export type WebhookStatus = components['schemas']['WebhookStatus'];
 export type WorkloadInfo = components['schemas']['WorkloadInfo'];
 export type Writer = components['schemas']['Writer'];
 export type ResponseError = components['responses']['Error'];
@@ -2437,6 +2611,188 @@ export interface operations {
             422: components["responses"]["Error"];
             429: components["responses"]["TryLater"];
             500: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    listJobs: {
+        parameters: {
+            query?: {
+                /** @description `next` of the list before, or any id: the jobs that come after it */
+                before?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Jobs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobList"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    submitJob: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new one for each request, such as a UUID. A request that is sent again with it and the same body gets the job of the first, as long as that is kept */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "program": "input_data * 2",
+                 *       "inputs": [
+                 *         1,
+                 *         2,
+                 *         3
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["JobRequest"];
+                "application/x-ndjson": components["schemas"]["JobRequest"];
+            };
+        };
+        responses: {
+            /** @description The job is kept, and will run whatever becomes of the service */
+            202: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            408: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            415: components["responses"]["Error"];
+            422: components["responses"]["Error"];
+            429: components["responses"]["TryLater"];
+            500: components["responses"]["Error"];
+            501: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+            507: components["responses"]["TryLater"];
+        };
+    };
+    findJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of a job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+        };
+    };
+    deleteJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `id` of a job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It had not ended, and is cancelled */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description It had ended, and is forgotten with its results */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            410: components["responses"]["Error"];
+            503: components["responses"]["TryLater"];
+            507: components["responses"]["TryLater"];
+        };
+    };
+    jobResults: {
+        parameters: {
+            query?: {
+                /** @description How many results the caller has: those behind them are sent */
+                from?: number;
+                /** @description Whether to wait for those that are still to come, until the job's end */
+                follow?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description `id` of a job */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Lines of JSON, one for each row, in the order in which they ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["JobResult"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            410: components["responses"]["Error"];
             503: components["responses"]["TryLater"];
         };
     };

@@ -1,4 +1,4 @@
-//! Which hosts this server asks for packages, and at which addresses.
+//! Which hosts this server asks for packages, or sends messages to, and at which addresses.
 //!
 //! An answer of an index names files by address, and any server may redirect. Those who write such
 //! answers must not send this server to hosts that the operator did not mean, and least of all to
@@ -44,8 +44,12 @@ const MAX_LEARNED: usize = 8;
 /// The hosts that may be asked.
 #[derive(Debug)]
 pub struct Hosts {
-    /// Those of the operator: of the configured addresses, and of FAAS_PACKAGE_HOSTS.
+    /// The setting that names hosts.
+    setting: &'static str,
+    /// Those of the operator: of the configured addresses, and of the setting.
     trusted: Vec<Place>,
+    /// Whether all others may be asked, too: in https, and at public addresses.
+    all_public: bool,
     /// Names of proxies. They are connected to, but not asked.
     proxies: Vec<String>,
     learned: Mutex<HashSet<(String, u16)>>,
@@ -67,6 +71,27 @@ impl Hosts {
         bases: impl IntoIterator<Item = &'a Url>,
         named: &[String],
     ) -> Result<Self, OpenError> {
+        Self::of_setting("FAAS_PACKAGE_HOSTS", bases, named)
+    }
+
+    /// What a setting names, where `*` stands for all hosts at public addresses.
+    ///
+    /// # Errors
+    /// When a name is not one.
+    pub fn named(setting: &'static str, named: &[String]) -> Result<Self, OpenError> {
+        let (all, named): (Vec<String>, Vec<String>) =
+            named.iter().cloned().partition(|name| name.trim() == "*");
+        Ok(Self {
+            all_public: !all.is_empty(),
+            ..Self::of_setting(setting, [], &named)?
+        })
+    }
+
+    fn of_setting<'a>(
+        setting: &'static str,
+        bases: impl IntoIterator<Item = &'a Url>,
+        named: &[String],
+    ) -> Result<Self, OpenError> {
         let mut trusted = Vec::new();
         for base in bases {
             trusted.extend(host_and_port(base).map(|(host, port)| Place {
@@ -76,7 +101,7 @@ impl Hosts {
         }
         for name in named {
             trusted.push(Place::parse(name).ok_or_else(|| OpenError::Setting {
-                setting: "FAAS_PACKAGE_HOSTS",
+                setting,
                 problem: "must be hosts or hosts with ports, separated by commas".into(),
             })?);
         }
@@ -86,7 +111,9 @@ impl Hosts {
             host_and_port(&url.ok()?).map(|(host, _)| host)
         });
         Ok(Self {
+            setting,
             trusted,
+            all_public: false,
             proxies: proxies.collect(),
             learned: Mutex::default(),
         })
@@ -100,7 +127,9 @@ impl Hosts {
         let is_meant = |place: &Place| {
             place.host == host && (place.port == Some(port) || WEB_PORTS.contains(&port))
         };
-        self.trusted.iter().any(is_meant) || guard(&self.learned).contains(&(host, port))
+        self.trusted.iter().any(is_meant)
+            || guard(&self.learned).contains(&(host, port))
+            || self.all_public && may_be_public(url)
     }
 
     /// Allows the hosts of these addresses, as far as a stranger may name them: by name and in https.
@@ -143,6 +172,18 @@ impl Place {
     }
 }
 
+/// Whether an address may be one that a stranger names: in https, and not at a number on the inside. Names are looked at
+/// when they are resolved.
+fn may_be_public(url: &Url) -> bool {
+    let is_public = match url.host() {
+        Some(Host::Domain(_)) => true,
+        Some(Host::Ipv4(address)) => is_public(address.into()),
+        Some(Host::Ipv6(address)) => is_public(address.into()),
+        None => false,
+    };
+    is_public && url.scheme() == "https"
+}
+
 fn host_and_port(url: &Url) -> Option<(String, u16)> {
     Some((normal(url.host_str()?), url.port_or_known_default()?))
 }
@@ -158,20 +199,23 @@ pub struct Resolver(pub Arc<Hosts>);
 
 /// Why a name was not resolved.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the name '{0}' leads to no public address; FAAS_PACKAGE_HOSTS names hosts that may have others"
-)]
-struct NoPublicAddress(String);
+#[error("the name '{name}' leads to no public address; {setting} names hosts that may have others")]
+struct NoPublicAddress {
+    name: String,
+    setting: &'static str,
+}
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let may_be_inside = self.0.may_be_inside(name.as_str());
+        let setting = self.0.setting;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let usable = |address: &SocketAddr| may_be_inside || is_public(address.ip());
             let usable: Vec<SocketAddr> = found.filter(usable).collect();
             if usable.is_empty() {
-                return Err(NoPublicAddress(name.as_str().to_owned()).into());
+                let name = name.as_str().to_owned();
+                return Err(NoPublicAddress { name, setting }.into());
             }
             Ok(Box::new(usable.into_iter()) as Addrs)
         })
@@ -286,6 +330,31 @@ mod tests {
         assert!(!hosts.allow(&named[1]) && !hosts.allow(&named[2]));
         assert!(!hosts.may_be_inside("files.example"));
         assert!(hosts.may_be_inside("index.example"));
+    }
+
+    #[test]
+    fn a_star_stands_for_all_hosts_at_public_addresses() {
+        let named = ["*", "inside.example:8080"].map(str::to_owned);
+        let hosts = Hosts::named("FAAS_WEBHOOK_HOSTS", &named).unwrap();
+        for allowed in [
+            "https://anywhere.example:8443/x",
+            "https://1.1.1.1/x",
+            "http://inside.example:8080/x",
+        ] {
+            assert!(hosts.allow(&url(allowed)), "{allowed}");
+        }
+        for refused in [
+            "http://anywhere.example/x",
+            "https://127.0.0.1/x",
+            "https://[::1]/x",
+            "https://169.254.169.254/x",
+            "http://inside.example:8081/x",
+        ] {
+            assert!(!hosts.allow(&url(refused)), "{refused}");
+        }
+        assert!(!hosts.may_be_inside("anywhere.example") && hosts.may_be_inside("inside.example"));
+        let none = Hosts::named("FAAS_WEBHOOK_HOSTS", &[]).unwrap();
+        assert!(!none.allow(&url("https://anywhere.example/x")));
     }
 
     #[test]

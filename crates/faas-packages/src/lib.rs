@@ -56,6 +56,8 @@ pub use copies::write_whole;
 pub use digest::Digest;
 pub use error::OpenError;
 pub use error::PackageError;
+pub use hosts::Hosts;
+pub use hosts::Resolver;
 pub use http::innermost;
 pub use lock::LOCK_FILE;
 pub use names::ProjectName;

@@ -165,7 +165,7 @@ impl CellEnd {
     }
 }
 
-impl From<CellEnd> for CellLabels {
+impl From<CellEnd> for StateLabels {
     fn from(end: CellEnd) -> Self {
         Self { state: end.name() }
     }
@@ -215,6 +215,86 @@ impl From<ToolCallEnd> for OutcomeLabels {
     }
 }
 
+/// How far a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// It waits to be taken up, or to be taken up again.
+    Queued,
+    Running,
+    /// Each row has a result.
+    Done,
+    /// It ended with rows left.
+    Failed,
+    /// Its owner ended it.
+    Cancelled,
+    /// It had not ended when its time was over.
+    Expired,
+}
+
+impl JobState {
+    pub const ALL: [Self; 6] = [
+        Self::Queued,
+        Self::Running,
+        Self::Done,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether nothing of it runs or will run.
+    pub const fn is_over(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+impl From<JobState> for StateLabels {
+    fn from(state: JobState) -> Self {
+        Self {
+            state: state.name(),
+        }
+    }
+}
+
+/// What became of an attempt to send a message about a job's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookEnd {
+    Delivered,
+    /// It is to be sent again.
+    Again,
+    GivenUp,
+}
+
+impl WebhookEnd {
+    pub const ALL: [Self; 3] = [Self::Delivered, Self::Again, Self::GivenUp];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Again => "again",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
+impl From<WebhookEnd> for OutcomeLabels {
+    fn from(end: WebhookEnd) -> Self {
+        Self {
+            outcome: end.name(),
+        }
+    }
+}
+
 /// What keeps bytes that have a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -224,16 +304,24 @@ pub enum Holder {
     Answers,
     /// Package files on disk.
     PackageCache,
+    /// Requests and results of jobs.
+    Jobs,
 }
 
 impl Holder {
-    pub const ALL: [Self; 3] = [Self::Requests, Self::Answers, Self::PackageCache];
+    pub const ALL: [Self; 4] = [
+        Self::Requests,
+        Self::Answers,
+        Self::PackageCache,
+        Self::Jobs,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Requests => "requests",
             Self::Answers => "answers",
             Self::PackageCache => "package_cache",
+            Self::Jobs => "jobs",
         }
     }
 }
@@ -318,7 +406,7 @@ pub struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct CellLabels {
+pub struct StateLabels {
     pub state: &'static str,
 }
 

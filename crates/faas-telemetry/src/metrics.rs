@@ -18,10 +18,10 @@ use prometheus_client::registry::Registry;
 use super::execution::Fate;
 use super::labels::BuildLabels;
 use super::labels::CellEnd;
-use super::labels::CellLabels;
 use super::labels::ExecutionLabels;
 use super::labels::Holder;
 use super::labels::HolderLabels;
+use super::labels::JobState;
 use super::labels::LanguageLabels;
 use super::labels::LimitLabels;
 use super::labels::OutcomeLabels;
@@ -38,7 +38,9 @@ use super::labels::SandboxState;
 use super::labels::SessionEnd;
 use super::labels::SignalLabels;
 use super::labels::SnapshotEnd;
+use super::labels::StateLabels;
 use super::labels::ToolCallEnd;
+use super::labels::WebhookEnd;
 use super::labels::limit_names;
 use super::labels::signal_name;
 use super::labels::signal_names;
@@ -111,10 +113,14 @@ pub struct Metrics {
     snapshots_gone: Family<ReasonLabels, Counter>,
     pub sessions_opened: Counter,
     sessions_ended: Family<ReasonLabels, Counter>,
-    cells: Family<CellLabels, Counter>,
+    cells: Family<StateLabels, Counter>,
     pub programs_with_tools: Gauge,
     tool_calls: Family<OutcomeLabels, Counter>,
     tool_wait: Histogram,
+    jobs: Family<StateLabels, Gauge>,
+    pub job_results: Counter,
+    job_webhooks: Family<OutcomeLabels, Counter>,
+    pub job_write_failures: Counter,
     pub history_write_failures: Counter,
     pub audit_write_failures: Counter,
 }
@@ -166,6 +172,10 @@ impl Metrics {
             programs_with_tools: Gauge::default(),
             tool_calls: Family::default(),
             tool_wait: histogram(),
+            jobs: Family::default(),
+            job_results: Counter::default(),
+            job_webhooks: Family::default(),
+            job_write_failures: Counter::default(),
             history_write_failures: Counter::default(),
             audit_write_failures: Counter::default(),
         };
@@ -203,6 +213,12 @@ impl Metrics {
         }
         for end in ToolCallEnd::ALL {
             metrics.tool_calls.get_or_create(&end.into()).inc_by(0);
+        }
+        for state in JobState::ALL {
+            metrics.has_jobs(state, 0);
+        }
+        for end in WebhookEnd::ALL {
+            metrics.job_webhooks.get_or_create(&end.into()).inc_by(0);
         }
         for holder in Holder::ALL {
             metrics.keeps(holder, 0, 0);
@@ -243,6 +259,17 @@ impl Metrics {
         if matches!(end, ToolCallEnd::Answered | ToolCallEnd::Failed) {
             self.tool_wait.observe(wait.as_secs_f64());
         }
+    }
+
+    /// Notes how many jobs there are in a state.
+    pub fn has_jobs(&self, state: JobState, count: u64) {
+        let gauge = self.jobs.get_or_create(&state.into());
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Counts an attempt to send a message about a job's end.
+    pub fn webhook_sent(&self, end: WebhookEnd) {
+        self.job_webhooks.get_or_create(&end.into()).inc();
     }
 
     /// Creates the series of a kind of sandbox.
@@ -419,6 +446,26 @@ impl Metrics {
             "faas_tool_wait_seconds",
             "Time from a call of a tool to its answer",
             self.tool_wait.clone(),
+        );
+        registry.register(
+            "faas_jobs",
+            "Jobs that are kept, by state",
+            self.jobs.clone(),
+        );
+        registry.register(
+            "faas_job_results",
+            "Results of jobs that were recorded",
+            self.job_results.clone(),
+        );
+        registry.register(
+            "faas_job_webhooks",
+            "Attempts to tell of the end of a job, by what became of them",
+            self.job_webhooks.clone(),
+        );
+        registry.register(
+            "faas_job_write_failures",
+            "Results of jobs that could not be written at once",
+            self.job_write_failures.clone(),
         );
         registry.register(
             "faas_history_write_failures",

@@ -1,24 +1,16 @@
 //! The route: reads the head of a batch, runs its set-up, and streams the answer.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::Mutex;
 
 use axum::Extension;
-use axum::body::Body;
-use axum::body::Bytes;
 use axum::extract::Request;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::header;
-use axum::response::IntoResponse;
 use axum::response::Response;
-use futures_util::stream;
+use bytes::BytesMut;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
 use tokio::time::timeout;
-use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::head::Head;
@@ -27,19 +19,17 @@ use super::rows::Lines;
 use super::rows::Rows;
 use super::run;
 use super::run::Batch;
+use super::run::Output;
 use super::run::set_up;
-use crate::api::answer::Answer;
+use crate::api::budget::Share;
 use crate::api::caller::Caller;
 use crate::api::client::Client;
-use crate::api::client::Waiting;
 use crate::api::error::ApiError;
 use crate::api::idempotency::key_of;
+use crate::api::ndjson;
 use crate::api::request;
 use crate::api::state::AppState;
-use crate::api::stream::X_ACCEL_BUFFERING;
 
-/// Media type of lines of JSON.
-pub const NDJSON: &str = "application/x-ndjson";
 /// Lines that wait for the client to read them, beside those that rows hold that have ended.
 const LINES_AHEAD: usize = 64;
 
@@ -62,8 +52,8 @@ pub async fn run_batch(
     }
     let began = Instant::now();
     let waiting = client.wait();
-    let (head, rows) = match is_ndjson(request.headers()) {
-        true => read_head(request, &caller, &state).await?,
+    let (head, rows) = match ndjson::is_ndjson(request.headers()) {
+        true => Box::pin(read_head(request, &caller, &state)).await?,
         false => {
             let body = request::read_body(request, &state).await?;
             let (bytes, share) = body.into_parts();
@@ -77,7 +67,8 @@ pub async fn run_batch(
         false => (None, Ok(None)),
         true => {
             let deadline = began + head.total;
-            let (line, snapshot) = set_up(&state, &caller, &head, deadline).await?;
+            let set_up = Box::pin(set_up(&state, &caller, &head, deadline));
+            let (line, snapshot) = set_up.await?;
             (Some(line), snapshot.map(Some))
         }
     };
@@ -87,16 +78,17 @@ pub async fn run_batch(
         }
         match set_up {
             Ok(snapshot) => {
-                let batch = Batch {
-                    state,
+                let batch = Arc::new(Batch {
+                    state: state.clone(),
                     caller,
                     head,
                     began,
                     snapshot,
-                    lines,
+                    output: Output::Caller(lines.clone()),
                     summary: Mutex::default(),
-                };
-                batch.run(rows).await;
+                });
+                let stopped = batch.run(rows).await;
+                run::send(batch.end(stopped), &lines, &state).await;
             }
             Err(stopped) => {
                 let summary = Summary::default().end(began.elapsed(), Some(stopped));
@@ -104,41 +96,33 @@ pub async fn run_batch(
             }
         }
     };
-    let answering = Answering {
-        lines: receiver,
-        _running: AbortOnDropHandle::new(tokio::spawn(running.in_current_span())),
+    Ok(ndjson::respond(
+        receiver,
+        tokio::spawn(running.in_current_span()),
         client,
-        has_ended: false,
-        _waiting: waiting,
-    };
-    let lines = stream::unfold(answering, async |mut answering| {
-        let bytes = answering.next().await?;
-        Some((Ok::<_, Infallible>(bytes), answering))
-    });
-    let headers = [
-        (header::CONTENT_TYPE, NDJSON),
-        // nginx would otherwise keep lines back until it has a page of them.
-        (X_ACCEL_BUFFERING, "no"),
-    ];
-    Ok((headers, Body::from_stream(lines)).into_response())
+        waiting,
+    ))
 }
 
-/// Whether the body is lines of JSON.
-fn is_ndjson(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE);
-    let text = value
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let media_type = text.split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case(NDJSON)
-}
-
-/// Reads the first line of a stream, in the time that a client has for a body.
 async fn read_head(
     request: Request,
     caller: &Caller,
     state: &AppState,
 ) -> Result<(Head, Rows), ApiError> {
+    let (line, share, lines) = read_first_line(request, state).await?;
+    let head = Head::of_stream(&line, share, caller, state)?;
+    Ok((head, Rows::lines(lines)))
+}
+
+/// Reads the first line of a stream, in the time that a client has for a body. It holds the share; the other lines are
+/// still to be read.
+///
+/// # Errors
+/// 400 if there is none, 408, 413, 415 or 429.
+pub async fn read_first_line(
+    request: Request,
+    state: &AppState,
+) -> Result<(BytesMut, Share, Lines), ApiError> {
     request::refuse_coding(request.headers())?;
     let mut lines = Lines::of(request.into_body(), state);
     let first = timeout(state.settings.client_timeout, lines.next(state)).await;
@@ -151,31 +135,5 @@ async fn read_head(
             "Send the fields of the batch as JSON in the first line, and a row in each further one",
         )
     })?;
-    let head = Head::of_stream(&line, share, caller, state)?;
-    Ok((head, Rows::lines(lines)))
-}
-
-/// An answer that is being sent. Dropping it, as when the client hangs up, ends the batch.
-struct Answering {
-    lines: Receiver<Answer>,
-    _running: AbortOnDropHandle<()>,
-    client: Arc<Client>,
-    /// Whether its side of the connection was seen to have ended.
-    has_ended: bool,
-    _waiting: Waiting,
-}
-
-impl Answering {
-    /// The next bytes; `None` after the last.
-    async fn next(&mut self) -> Option<Bytes> {
-        tokio::select! {
-            biased;
-            line = self.lines.recv() => Some(Bytes::from_owner(line?)),
-            // If the client is gone, this makes its system say so.
-            () = self.client.until_ended(), if !self.has_ended => {
-                self.has_ended = true;
-                Some(Bytes::from_static(b"\n"))
-            }
-        }
-    }
+    Ok((line, share, lines))
 }

@@ -95,6 +95,16 @@ pub enum StopReason {
     ShuttingDown,
 }
 
+impl Stopped {
+    pub fn reason(&self) -> StopReason {
+        self.reason
+    }
+
+    pub fn details(&self) -> &str {
+        &self.details
+    }
+}
+
 impl StopReason {
     pub fn because(self, details: impl Into<String>) -> Stopped {
         Stopped {

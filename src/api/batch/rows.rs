@@ -1,10 +1,16 @@
-//! Where rows come from: a body that has them all, or a stream, of which no more is read than can be run.
+//! Where rows come from: a body that has them all, a stream, of which no more is read than can be run, or a job.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::body::BodyDataStream;
 use bytes::BytesMut;
+use faas_jobs::JobId;
+use faas_jobs::Jobs;
+use faas_jobs::KeptRow;
+use faas_jobs::MOST_ATTEMPTS;
 use futures_util::StreamExt;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
@@ -27,6 +33,8 @@ pub struct Row {
     pub index: u64,
     /// A program or an input, or why it is neither.
     pub text: Result<Box<RawValue>, ErrorBody>,
+    /// Whether it was begun before, and the service stopped while it ran.
+    pub is_again: bool,
     /// What it holds of FAAS_QUEUE_BYTES until it has been answered.
     _share: Share,
 }
@@ -51,6 +59,48 @@ enum Source {
         share: Share,
     },
     Lines(Lines),
+    Kept(KeptRows),
+}
+
+/// Rows that are kept with their job.
+struct KeptRows {
+    jobs: Arc<Jobs>,
+    job: JobId,
+    /// The last that was read.
+    after: Option<u64>,
+    read: VecDeque<KeptRow>,
+}
+
+/// Rows of a job that are read at a time, and bytes of them.
+const READ_AT_ONCE: (usize, usize) = (2048, 1 << 20);
+
+impl KeptRows {
+    /// The next row and what it holds. Until it is there, nothing is taken.
+    async fn next(&mut self, state: &AppState) -> Result<Option<(KeptRow, Share)>, ApiError> {
+        if self.read.is_empty() {
+            let rows = Box::pin(self.jobs.rows(&self.job, self.after, READ_AT_ONCE)).await;
+            let rows = rows.map_err(|error| ApiError::unavailable(error.to_string()))?;
+            self.after = rows.last().map(|row| row.index).or(self.after);
+            self.read = rows.into();
+        }
+        let mut share = state.requests.share();
+        if let Some(row) = self.read.front() {
+            share.wait_to_grow_to(row.text.len() as u64).await;
+        }
+        Ok(self.read.pop_front().map(|row| (row, share)))
+    }
+}
+
+/// The program or input of a row of a job, or why it is not run any more.
+pub fn text_of(row: &KeptRow) -> Result<&str, ApiError> {
+    match row.attempts < MOST_ATTEMPTS {
+        true => Ok(&row.text),
+        false => Err(ApiError::failed(format!(
+            "It was running when the service stopped, {} times, and is not run again; if it was the reason, it needs \
+             less, else send it again",
+            row.attempts
+        ))),
+    }
 }
 
 impl Rows {
@@ -63,6 +113,16 @@ impl Rows {
     /// The lines that follow the first.
     pub fn lines(lines: Lines) -> Self {
         Self::from(Source::Lines(lines))
+    }
+
+    /// Those of a job that have no result.
+    pub fn kept(jobs: Arc<Jobs>, job: JobId) -> Self {
+        Self::from(Source::Kept(KeptRows {
+            jobs,
+            job,
+            after: None,
+            read: VecDeque::new(),
+        }))
     }
 
     fn from(source: Source) -> Self {
@@ -78,6 +138,18 @@ impl Rows {
     /// When the stream broke off.
     pub async fn next(&mut self, state: &AppState) -> Result<Option<Row>, ApiError> {
         let (text, share) = match &mut self.source {
+            Source::Kept(kept) => {
+                let Some((row, share)) = kept.next(state).await? else {
+                    return Ok(None);
+                };
+                let text = text_of(&row).and_then(|text| parse(text.as_bytes()));
+                return Ok(Some(Row {
+                    index: row.index,
+                    text: text.map_err(ApiError::into_body),
+                    is_again: row.attempts > 0,
+                    _share: share,
+                }));
+            }
             Source::Listed { rows, share } => match rows.next() {
                 Some(text) => (Ok(text), share.of_nothing()),
                 None => return Ok(None),
@@ -92,12 +164,17 @@ impl Rows {
         Ok(Some(Row {
             index,
             text,
+            is_again: false,
             _share: share,
         }))
     }
 }
 
-fn parse(line: &[u8]) -> Result<Box<RawValue>, ApiError> {
+/// The program or input in a line.
+///
+/// # Errors
+/// 400 if it is not JSON.
+pub fn parse(line: &[u8]) -> Result<Box<RawValue>, ApiError> {
     let text = str::from_utf8(line).map_err(|_| {
         ApiError::not_json("Each line must be JSON in UTF-8, and this one is not UTF-8")
     })?;

@@ -14,6 +14,8 @@ use faas_pool::SnapshotId;
 use faas_protocol::Status;
 use futures_util::FutureExt;
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -43,7 +45,7 @@ use crate::api::response::RunResponse;
 use crate::api::state::AppState;
 
 /// Pauses before rows try again for which there was no turn.
-const TRY_AGAIN_AFTER: RangeInclusive<Duration> =
+pub const TRY_AGAIN_AFTER: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(5);
 /// Rows that one process takes at most.
 const MOST_IN_A_PROCESS: usize = 1024;
@@ -58,8 +60,31 @@ pub struct Batch {
     pub began: Instant,
     /// What the set-up left.
     pub snapshot: Option<OwnSnapshot>,
-    pub lines: mpsc::Sender<Answer>,
+    pub output: Output,
     pub summary: Mutex<Summary>,
+}
+
+/// Where the lines of rows go.
+pub enum Output {
+    /// To the caller, who reads them as they come.
+    Caller(mpsc::Sender<Answer>),
+    /// To the job that the rows are of.
+    Job(JobOutput),
+}
+
+/// A job's side of its rows.
+pub struct JobOutput {
+    pub events: mpsc::Sender<RowEvent>,
+    /// For all that jobs have running, or waiting for its turn.
+    pub places: Arc<Semaphore>,
+}
+
+/// What happens to rows of a job.
+pub enum RowEvent {
+    /// These begin.
+    Began(Vec<u64>),
+    /// This one has its line.
+    Ended { index: u64, line: Answer },
 }
 
 /// A snapshot of one batch, which goes with it.
@@ -179,13 +204,14 @@ impl Waiting {
         }
     }
 
-    /// Takes the first, at most so many. One that is wrong is taken alone, to be refused.
+    /// Takes the first, at most so many. One that is wrong is taken alone, to be refused; so is one that ran when the
+    /// service stopped: others are not to pay if it was why.
     fn take(&mut self, number: usize) -> VecDeque<Row> {
         let right = self
             .read
             .iter()
             .take(number)
-            .take_while(|row| row.text.is_ok());
+            .take_while(|row| row.text.is_ok() && !row.is_again);
         let number = right.count().max(1).min(self.read.len());
         let rest = self.read.split_off(number);
         let taken = std::mem::replace(&mut self.read, rest);
@@ -222,6 +248,9 @@ impl Drop for Running {
     }
 }
 
+/// Rows of a job were not begun.
+struct Left;
+
 /// What a turn led to.
 #[derive(Default)]
 struct TurnEnd {
@@ -232,17 +261,20 @@ struct TurnEnd {
 }
 
 impl Batch {
-    /// Runs all rows. Dropping the future ends those that run.
-    pub async fn run(self, rows: Rows) {
+    /// Runs all rows, and returns why some are left, if they are. Dropping the future ends those that run.
+    pub async fn run(self: &Arc<Self>, rows: Rows) -> Option<Stopped> {
         self.state.metrics.batches.inc();
-        let batch = Arc::new(self);
         let mut turns = JoinSet::new();
-        let stopped = batch.run_rows(Waiting::of(rows), &mut turns).await;
-        // No line comes after the summary.
+        let stopped = self.run_rows(Waiting::of(rows), &mut turns).await;
+        // No line comes after the last.
         turns.shutdown().await;
-        let summary = std::mem::take(&mut *batch.summary());
-        let line = summary.end(batch.began.elapsed(), stopped);
-        send(line, &batch.lines, &batch.state).await;
+        stopped
+    }
+
+    /// The last line, once all rows are run or left.
+    pub fn end(&self, stopped: Option<Stopped>) -> BatchLine {
+        let summary = std::mem::take(&mut *self.summary());
+        summary.end(self.began.elapsed(), stopped)
     }
 
     /// Starts turns until all rows are answered, or the batch is over for the reason that is returned.
@@ -305,6 +337,12 @@ impl Batch {
 
     /// Runs rows one after the other, and sends their lines. More than one share a process.
     async fn run_turn(self: Arc<Self>, mut rows: VecDeque<Row>) -> TurnEnd {
+        let Ok(_place) = self.begin(&rows).await else {
+            return TurnEnd {
+                left: rows,
+                stopped: None,
+            };
+        };
         let _running = Running::count(rows.len(), &self.state);
         let caller = self.caller.of_one_program();
         loop {
@@ -344,7 +382,13 @@ impl Batch {
                         stopped,
                     };
                 }
-                Err(error) if error.status() == StatusCode::TOO_MANY_REQUESTS => {
+                Err(_) if self.leaves_rows() => {
+                    return TurnEnd {
+                        left: rows,
+                        stopped: None,
+                    };
+                }
+                Err(error) if self.waits_out(&error) => {
                     let (least, most) = TRY_AGAIN_AFTER.into_inner();
                     tokio::time::sleep(error.expected_wait().clamp(least, most)).await;
                 }
@@ -355,6 +399,40 @@ impl Batch {
                     return TurnEnd { left, stopped };
                 }
             }
+        }
+    }
+
+    /// Has rows of a job begin when there is a place for them.
+    ///
+    /// # Errors
+    /// [`Left`] when the service shuts down first.
+    async fn begin(&self, rows: &VecDeque<Row>) -> Result<Option<OwnedSemaphorePermit>, Left> {
+        let Output::Job(job) = &self.output else {
+            return Ok(None);
+        };
+        let place = job.places.clone().acquire_owned().await;
+        if self.leaves_rows() {
+            return Err(Left);
+        }
+        let runs = rows.iter().filter(|row| row.text.is_ok());
+        let began = runs.map(|row| row.index).collect();
+        // Nobody listens if the job is over.
+        let _ = job.events.send(RowEvent::Began(began)).await;
+        Ok(place.ok())
+    }
+
+    /// Whether rows stay what they are until the service runs again.
+    fn leaves_rows(&self) -> bool {
+        matches!(self.output, Output::Job(_)) && self.state.draining.is_cancelled()
+    }
+
+    /// Whether rows that were refused so try again.
+    fn waits_out(&self, error: &ApiError) -> bool {
+        match error.status() {
+            StatusCode::TOO_MANY_REQUESTS => true,
+            // Nobody waits for a job who could do it better.
+            StatusCode::SERVICE_UNAVAILABLE => matches!(self.output, Output::Job(_)),
+            _ => false,
         }
     }
 
@@ -416,9 +494,18 @@ impl Batch {
 
     /// Sends the line of a row. Returns why the batch is over, if it is.
     async fn end_row(&self, row: Row, end: RowEnd, line: BatchLine) -> Option<Stopped> {
+        let index = row.index;
         // Its answer holds bytes from now on.
         drop(row);
-        send(line, &self.lines, &self.state).await;
+        match &self.output {
+            Output::Caller(lines) => send(line, lines, &self.state).await,
+            Output::Job(job) => {
+                if let Ok(text) = line.text() {
+                    let line = Answer::when_there_is_room(text, &self.state).await;
+                    let _ = job.events.send(RowEvent::Ended { index, line }).await;
+                }
+            }
+        }
         self.summary().count(end);
         self.state.metrics.row_answered(end.status());
         self.head.stop_on.and_then(|stop_on| stops(stop_on, end))
