@@ -432,7 +432,8 @@ fn a_second_fork_for_one_permission_ends_the_process() {
 fn a_process_cannot_take_the_place_of_its_fork_nor_that_of_another_line() {
     with_each_user(async |line| {
         if line.guard == ForkGuard::Tracer {
-            // The kernel names the fork; who is none and shows a ticket is ended, and brings nobody a fork.
+            // The kernel names the fork. A process that was not forked and shows a ticket is ended, and brings nobody a
+            // fork.
             let (victim, attacker) = (line.sandbox(), line.sandbox());
             let (mut permission, _socket) = line.allow(&victim);
             for process in [&attacker, &victim] {
