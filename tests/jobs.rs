@@ -838,7 +838,10 @@ fn ask(agent: &ureq::Agent, request: ureq::http::Request<String>) -> Option<(u16
 impl Watched {
     fn submit(&mut self, agent: &ureq::Agent, address: &str) {
         let inputs: Vec<usize> = (0..self.rows).collect();
-        let batch = json!({ "program": "return_val([input, Math.random()])", "inputs": inputs });
+        // So that no machine is so fast that a kill finds nothing to do.
+        let program =
+            "await new Promise((done) => setTimeout(done, 25)); return_val([input, Math.random()])";
+        let batch = json!({ "program": program, "inputs": inputs });
         let request = ureq::http::Request::post(format!("http://{address}/jobs"))
             .header("idempotency-key", &self.key)
             .body(batch.to_string())
