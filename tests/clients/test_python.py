@@ -188,7 +188,7 @@ display({**more, "e2b/chart": {"type": "line"}}, raw=True)
             stream = faas.stream("1", idempotency_key="x")
             with self.assertRaisesRegex(TypeError, "unknown option: idempotency_key"), stream:
                 pass
-            with self.assertRaisesRegex(TypeError, "not JSON serializable"):
+            with self.assertRaisesRegex(TypeError, "JSON has no object"):
                 faas.run("1", input=object())
             with self.assertRaises(ValueError):
                 faas.run("1", input=float("nan"))

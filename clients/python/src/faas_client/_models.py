@@ -513,6 +513,7 @@ class Health:
     sessions: dict[str, Any]
     audit: dict[str, Any]
     history: dict[str, Any]
+    jobs: dict[str, Any]
     security: dict[str, Any]
     warnings: list[str]
     #: Only for callers with a token.
