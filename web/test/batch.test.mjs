@@ -124,8 +124,8 @@ test("many rows go in several requests, and a hundred are shown", needsServer, a
 test("a stop ends the batch, and the rows that are left run later", needsServer, async () => {
   const page = await open();
   await write(page, "Set-up", "");
-  await write(page, "Program for each row", "import time\ntime.sleep(0.5)\ninput_data['n']");
-  await choose(page, `n\n${Array.from({ length: 40 }, (_, n) => n).join("\n")}\n`);
+  await write(page, "Program for each row", "import time\ntime.sleep(1)\ninput_data['n']");
+  await choose(page, `n\n${Array.from({ length: 200 }, (_, n) => n).join("\n")}\n`);
   await page.locator("#run-batch").click();
   await page.locator("#batch-box tbody tr").first().waitFor();
   await page.locator("#batch-stop").click();
@@ -133,18 +133,18 @@ test("a stop ends the batch, and the rows that are left run later", needsServer,
   assert.ok(await page.locator("#run-batch").evaluate((it) => it === document.activeElement));
   const [, part] = await save(page, "jsonl");
   const before = part.trimEnd().split("\n").length;
-  assert.ok(before > 0 && before < 40, String(before));
+  assert.ok(before > 0 && before < 200, String(before));
   await page.waitForFunction(async () => {
     const { pool } = await (await fetch("/health")).json();
     return pool.activeInstances === 0;
   });
   await page.locator("#run-left").click();
-  await says(page, "Done: 40 ok, 0 failed");
+  await says(page, "Done: 200 ok, 0 failed");
   const [, all] = await save(page, "jsonl");
   const results = all.trimEnd().split("\n").map(JSON.parse);
   assert.deepEqual(
     results.map(({ row, input }) => [row, input.n]),
-    Array.from({ length: 40 }, (_, n) => [n + 1, n]),
+    Array.from({ length: 200 }, (_, n) => [n + 1, n]),
   );
   assert.deepEqual(page.faults, []);
 });

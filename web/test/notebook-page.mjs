@@ -51,6 +51,11 @@ export async function run(page, codes, states = codes.map(() => "ok")) {
   }
 }
 
+/** Waits until the page has listed a variable, as the preview of a step back to here needs. */
+export function lists(page, variable) {
+  return page.locator("#variables", { hasText: variable }).waitFor();
+}
+
 /** A picture, if a folder is wanted. */
 export async function shoot(page, name) {
   if (shots) await page.screenshot({ path: `${shots}/${name}.png` });

@@ -11,6 +11,7 @@ import {
   needsPackages,
   needsServer,
   open,
+  lists,
   run,
   says,
   stateOf,
@@ -79,6 +80,7 @@ test("the preview knows what cells changed that ran one after the other", needsS
 test("a change of a file is a step of its own, and the preview says so", needsServer, async () => {
   const page = await open();
   await run(page, ["x = 1"]);
+  await lists(page, "x");
   const buffer = Buffer.from("a,b");
   await page.locator("#upload").setInputFiles({ name: "a.csv", mimeType: "text/csv", buffer });
   await page.locator("#session-files", { hasText: "a.csv" }).waitFor();
